@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers is the import policy: for each package of ours, who of ours it may
+// import and which of the watched libraries it may use. Its tests count too.
+// A package that is not listed fails the test, so that a new one is a decision.
+var layers = map[string]struct {
+	ours      []string
+	libraries []string
+}{
+	"cifartui":                {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/control", "train/metrics", "train/plot", "train/tfevents", "tui"}},
+	"cifartui/cifar":          {},
+	"cifartui/nn":             {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
+	"cifartui/nn/kernel":      {},
+	"cifartui/nn/kernel/peer": {},
+	"cifartui/nn/peer":        {ours: []string{"nn"}},
+	"cifartui/train":          {ours: []string{"cifar", "nn"}},
+	"cifartui/train/control":  {ours: []string{"train"}},
+	"cifartui/train/metrics":  {ours: []string{"train"}},
+	"cifartui/train/plot":     {ours: []string{"train"}},
+	"cifartui/train/tfevents": {ours: []string{"train"}},
+	"cifartui/tui":            {ours: []string{"train"}, libraries: []string{"github.com/charmbracelet/", "github.com/guptarohit/asciigraph"}},
+}
+
+// watched libraries are used in one place only; see layers.
+var watched = []string{
+	"gorgonia.org/",
+	"github.com/charmbracelet/",
+	"github.com/guptarohit/asciigraph",
+}
+
+// kernelImports is all that nn/kernel may import besides the standard library.
+const kernelImports = "golang.org/x/sys/cpu"
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		rule, ok := layers[p.ImportPath]
+		if !ok {
+			t.Errorf("%s is not in the table of layers: say there what it may import", p.ImportPath)
+			continue
+		}
+		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+		slices.Sort(imports)
+		for _, imp := range slices.Compact(imports) {
+			if ours, ok := strings.CutPrefix(imp, "cifartui/"); ok {
+				if imp != p.ImportPath && !slices.Contains(rule.ours, ours) {
+					t.Errorf("%s imports %s; it may import only %v of ours", p.ImportPath, imp, rule.ours)
+				}
+				continue
+			}
+			for _, lib := range watched {
+				if strings.HasPrefix(imp, lib) && !slices.Contains(rule.libraries, lib) {
+					t.Errorf("%s imports %s; only another package may", p.ImportPath, imp)
+				}
+			}
+			standard := !strings.Contains(strings.Split(imp, "/")[0], ".")
+			if p.ImportPath == "cifartui/nn/kernel" && !standard && imp != kernelImports {
+				t.Errorf("nn/kernel imports %s; it may import only the standard library and %s", imp, kernelImports)
+			}
+		}
+	}
+}
+
+// A listed package that is gone would leave a stale row in the table.
+func TestLayersNameRealPackages(t *testing.T) {
+	have := map[string]bool{}
+	for _, p := range packages(t) {
+		have[p.ImportPath] = true
+	}
+	for path := range layers {
+		if !have[path] {
+			t.Errorf("the table of layers lists %s, which does not exist", path)
+		}
+	}
+}
+
+// The top level holds what the layout in ARCHITECTURE.md lists and nothing else.
+func TestTopLevel(t *testing.T) {
+	allowed := []string{"tui", "train", "nn", "cifar", "assets", "go.mod", "go.sum",
+		"README.md", "ARCHITECTURE.md", "LICENSE", ".golangci.yml", ".ci", ".gitignore", ".git", ".gitattributes", ".github",
+		"runs", "cifartui"} // what the program and "go build" leave here, ignored by git
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !slices.Contains(allowed, e.Name()) && !(strings.HasSuffix(e.Name(), ".go") && !e.IsDir()) {
+			t.Errorf("%s at the top level is outside the layout", e.Name())
+		}
+	}
+}
+
+type goPackage struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+// packages lists the module's packages as the go command sees them on linux.
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		list = append(list, p)
+	}
+}
