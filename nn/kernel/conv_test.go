@@ -1,0 +1,411 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// eachKernel runs f as a subtest with every set of kernels that this machine
+// can run.
+func eachKernel(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	was := Name()
+	defer func() { mustUse(t, was) }()
+	for _, name := range Names() {
+		t.Run(name, func(t *testing.T) {
+			mustUse(t, name)
+			f(t)
+		})
+	}
+}
+
+func mustUse(t testing.TB, name string) {
+	t.Helper()
+	if err := Use(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// guard is the value round every buffer that guarded returns.
+const guard = -1.2345e-30
+
+// guarded returns n values between two guards, and a check that the guards
+// are untouched.
+func guarded(t testing.TB, name string, n int) ([]float32, func()) {
+	const wall = 64
+	b := Alloc(n + 2*wall)
+	for i := range wall {
+		b[i], b[wall+n+i] = guard, guard
+	}
+	return b[wall : wall+n : wall+n], func() {
+		t.Helper()
+		for i := range wall {
+			if b[i] != guard || b[wall+n+i] != guard {
+				t.Fatalf("%s: written outside its %d values", name, n)
+			}
+		}
+	}
+}
+
+func guardedBytes(t testing.TB, name string, n int) ([]uint8, func()) {
+	const wall = 64
+	b := make([]uint8, n+2*wall)
+	for i := range b {
+		b[i] = 0xa5
+	}
+	return b[wall : wall+n : wall+n], func() {
+		t.Helper()
+		for i := range wall {
+			if b[i] != 0xa5 || b[wall+n+i] != 0xa5 {
+				t.Fatalf("%s: written outside its %d values", name, n)
+			}
+		}
+	}
+}
+
+// layer is one convolution with everything its passes read and write.
+type layer struct {
+	spec                ConvSpec
+	rows                int
+	in, out, small      Image
+	x, weights, bias, y []float32
+	dy, dx, dw, db      []float32
+	arg                 []uint8
+	checks              []func()
+}
+
+func newLayer(t testing.TB, s ConvSpec, rows int, rng *rand.Rand) *layer {
+	l := &layer{spec: s, rows: rows}
+	l.in, l.out = Image{s.Images, s.H, s.W, s.In}, Image{s.Images, s.H, s.W, s.Out}
+	if s.In == 3 {
+		l.in.C = 4
+	}
+	l.small = Image{s.Images, s.H / 2, s.W / 2, s.Out}
+	alloc := func(name string, n int) []float32 {
+		b, check := guarded(t, name, n)
+		l.checks = append(l.checks, check)
+		return b
+	}
+	l.x = alloc("x", l.in.Len())
+	l.weights = alloc("weights", 9*s.In*s.Out)
+	l.bias = alloc("bias", s.Out)
+	if s.Pool {
+		l.y = alloc("y", l.small.Len())
+	} else {
+		l.y = alloc("y", l.out.Len())
+	}
+	l.dy = alloc("dy", l.out.Len())
+	l.dx = alloc("dx", l.in.Len())
+	l.dw = alloc("dw", 9*s.In*s.Out)
+	l.db = alloc("db", s.Out)
+	var check func()
+	l.arg, check = guardedBytes(t, "arg", s.Images*l.small.H*l.small.W*s.Out)
+	l.checks = append(l.checks, check)
+
+	// A ReLU's output at the input, He-normal weights, a gradient with the
+	// zeros of a ReLU mask.
+	l.in.each(rows, func(i, c int) {
+		l.x[i] = max(0, float32(rng.NormFloat64()))
+		if s.In == 3 && c == 3 {
+			l.x[i] = 1
+		}
+	})
+	for i := range l.weights {
+		l.weights[i] = float32(rng.NormFloat64() * math.Sqrt(2/9.0/float64(s.In)))
+	}
+	for i := range l.bias {
+		l.bias[i] = float32(rng.NormFloat64() * 0.1)
+	}
+	l.out.each(rows, func(i, _ int) {
+		if rng.IntN(2) == 0 {
+			l.dy[i] = float32(rng.NormFloat64())
+		}
+	})
+	return l
+}
+
+func (l *layer) check(t testing.TB) {
+	t.Helper()
+	for _, f := range l.checks {
+		f()
+	}
+}
+
+// each calls f with the index and channel of every interior value of the first
+// rows images.
+func (m Image) each(rows int, f func(i, c int)) {
+	for n := range rows {
+		for y := range m.H {
+			for x := range m.W {
+				for c := range m.C {
+					f(m.At(n, y, x)+c, c)
+				}
+			}
+		}
+	}
+}
+
+// checkBorder fails unless everything but the interior of the first rows
+// images is zero.
+func (m Image) checkBorder(t testing.TB, name string, data []float32, rows int) {
+	t.Helper()
+	inside := make([]bool, len(data))
+	m.each(rows, func(i, _ int) { inside[i] = true })
+	for i, v := range data {
+		if !inside[i] && v != 0 {
+			t.Fatalf("%s: index %d of the border, or of an image past the last row, is %v", name, i, v)
+		}
+	}
+}
+
+// refForward returns the pre-activation, conv(x) + bias, in float64.
+func (l *layer) refForward() []float64 {
+	s := l.spec
+	ref := make([]float64, l.out.Len())
+	for n := range l.rows {
+		for y := range s.H {
+			for x := range s.W {
+				dst := ref[l.out.At(n, y, x):][:s.Out]
+				for o := range dst {
+					dst[o] = float64(l.bias[o])
+				}
+				for k := range 9 {
+					for i, v := range l.x[l.in.At(n, y+k/3-1, x+k%3-1):][:s.In] {
+						u := l.weights[(k*s.In+i)*s.Out:][:s.Out]
+						for o := range dst {
+							dst[o] += float64(v) * float64(u[o])
+						}
+					}
+				}
+			}
+		}
+	}
+	return ref
+}
+
+// refBackwardData returns the gradient at the input, before any mask.
+func (l *layer) refBackwardData() []float64 {
+	s := l.spec
+	ref := make([]float64, l.in.Len())
+	for n := range l.rows {
+		for y := range s.H {
+			for x := range s.W {
+				dst := ref[l.in.At(n, y, x):][:s.In]
+				for k := range 9 {
+					dy := l.dy[l.out.At(n, y-k/3+1, x-k%3+1):][:s.Out]
+					for i := range dst {
+						u := l.weights[(k*s.In+i)*s.Out:][:s.Out]
+						for o, v := range dy {
+							dst[i] += float64(v) * float64(u[o])
+						}
+					}
+				}
+			}
+		}
+	}
+	return ref
+}
+
+// refBackwardFilter returns the gradients of weights and bias.
+func (l *layer) refBackwardFilter() (dw, db []float64) {
+	s := l.spec
+	dw, db = make([]float64, 9*s.In*s.Out), make([]float64, s.Out)
+	for n := range l.rows {
+		for y := range s.H {
+			for x := range s.W {
+				dy := l.dy[l.out.At(n, y, x):][:s.Out]
+				for o, d := range dy {
+					db[o] += float64(d)
+				}
+				for k := range 9 {
+					for i, v := range l.x[l.in.At(n, y+k/3-1, x+k%3-1):][:s.In] {
+						dst := dw[(k*s.In+i)*s.Out:][:s.Out]
+						for o, d := range dy {
+							dst[o] += float64(v) * float64(d)
+						}
+					}
+				}
+			}
+		}
+	}
+	return dw, db
+}
+
+// normError is the norm of the error over the norm of the reference.
+func normError(got []float32, want []float64) float64 {
+	var e, s float64
+	for i, w := range want {
+		d := float64(got[i]) - w
+		e += d * d
+		s += w * w
+	}
+	if s == 0 {
+		return math.Sqrt(e)
+	}
+	return math.Sqrt(e / s)
+}
+
+// tolerance bounds the norm error of every pass.
+const tolerance = 3e-6
+
+// testLayer runs the three passes and compares each with the reference.
+func testLayer(t *testing.T, w *Workers, s ConvSpec, rows int) {
+	t.Helper()
+	l := newLayer(t, s, rows, rand.New(rand.NewPCG(1, uint64(rows))))
+	c := NewConv(w, s)
+	c.SetWeights(l.weights)
+	c.Forward(l.y, l.arg, l.x, l.bias, rows)
+	l.check(t)
+	ref := l.refForward()
+	wrong := 0
+	if s.Pool {
+		l.checkPooled(t, c, w)
+	} else {
+		for i, v := range ref {
+			if (v > 0) != (l.y[i] > 0) {
+				wrong++
+			}
+			ref[i] = max(v, 0)
+		}
+		l.out.checkBorder(t, "y", l.y, rows)
+		if e := normError(l.y, ref); !(e <= tolerance) {
+			t.Errorf("Forward: norm error %.2e", e)
+		} else {
+			t.Logf("%+v rows %d: Forward: norm error %.2e, wrong signs %.1e", s, rows, e, float64(wrong)/float64(rows*s.H*s.W*s.Out))
+		}
+	}
+	if s.Inference {
+		return
+	}
+
+	if s.In != 3 {
+		ref = l.refBackwardData()
+		c.BackwardData(l.dx, l.dy, nil, rows)
+		l.check(t)
+		l.in.checkBorder(t, "dx", l.dx, rows)
+		if e := normError(l.dx, ref); !(e <= tolerance) {
+			t.Errorf("BackwardData: norm error %.2e", e)
+		}
+		for i, v := range l.x {
+			if v == 0 {
+				ref[i] = 0
+			}
+		}
+		c.BackwardData(l.dx, l.dy, l.x, rows)
+		l.check(t)
+		for i, v := range l.x {
+			if v == 0 && l.dx[i] != 0 {
+				t.Fatal("BackwardData: a gradient where the ReLU was off")
+			}
+		}
+		if e := normError(l.dx, ref); !(e <= tolerance) {
+			t.Errorf("BackwardData with mask: norm error %.2e", e)
+		} else {
+			t.Logf("BackwardData: norm error %.2e", e)
+		}
+	}
+
+	dw, db := l.refBackwardFilter()
+	for range 2 { // the second pass must overwrite, not add
+		c.BackwardFilter(l.dw, l.db, l.x, l.dy, rows)
+	}
+	l.check(t)
+	if e := normError(l.dw, dw); !(e <= tolerance) {
+		t.Errorf("BackwardFilter: norm error %.2e", e)
+	} else {
+		t.Logf("BackwardFilter: norm error %.2e", e)
+	}
+	if e := normError(l.db, db); !(e <= tolerance) {
+		t.Errorf("BackwardFilter: norm error of the bias %.2e", e)
+	}
+}
+
+// checkPooled compares a pooled forward pass, bit for bit, with the maxima of
+// the same layer without pooling.
+func (l *layer) checkPooled(t *testing.T, c *Conv, w *Workers) {
+	t.Helper()
+	s := l.spec
+	s.Pool = false
+	full := Alloc(l.out.Len())
+	flat := NewConv(w, s)
+	flat.SetWeights(l.weights)
+	flat.Forward(full, nil, l.x, l.bias, l.rows)
+	l.small.checkBorder(t, "pooled y", l.y, l.rows)
+	for n := range l.rows {
+		for y := range l.small.H {
+			for x := range l.small.W {
+				for o := range s.Out {
+					best, pos := float32(-1), uint8(0)
+					for k := range 4 {
+						if v := full[l.out.At(n, 2*y+k/2, 2*x+k%2)+o]; v > best {
+							best, pos = v, uint8(k)
+						}
+					}
+					if best == 0 {
+						pos = 4
+					}
+					if got := l.y[l.small.At(n, y, x)+o]; got != best {
+						t.Fatalf("pooled y at %d,%d,%d,%d: %v, want %v", n, y, x, o, got, best)
+					}
+					if got := l.arg[((n*l.small.H+y)*l.small.W+x)*s.Out+o]; !s.Inference && got != pos {
+						t.Fatalf("arg at %d,%d,%d,%d: %d, want %d", n, y, x, o, got, pos)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestConvMatchesReference(t *testing.T) {
+	w := NewWorkers(2)
+	defer w.Close()
+	eachKernel(t, func(t *testing.T) {
+		for _, s := range []ConvSpec{
+			{Images: 2, H: 32, W: 32, In: 3, Out: 64},
+			{Images: 1, H: 32, W: 32, In: 64, Out: 64, Pool: true},
+			{Images: 1, H: 16, W: 16, In: 64, Out: 128},
+			{Images: 1, H: 16, W: 16, In: 128, Out: 128, Pool: true},
+			{Images: 1, H: 8, W: 8, In: 128, Out: 256},
+			{Images: 2, H: 8, W: 8, In: 256, Out: 256},
+			{Images: 2, H: 8, W: 8, In: 256, Out: 256, Pool: true, Inference: true},
+		} {
+			testLayer(t, w, s, s.Images)
+		}
+	})
+}
+
+// Odd shapes go through copies of their border tiles and padded channels.
+func TestConvOddShapes(t *testing.T) {
+	w := NewWorkers(2)
+	defer w.Close()
+	eachKernel(t, func(t *testing.T) {
+		for _, s := range []ConvSpec{
+			{Images: 1, H: 1, W: 1, In: 1, Out: 1},
+			{Images: 2, H: 2, W: 3, In: 5, Out: 7, Pool: true},
+			{Images: 1, H: 4, W: 4, In: 16, Out: 16},
+			{Images: 2, H: 5, W: 4, In: 16, Out: 32},
+			{Images: 2, H: 7, W: 9, In: 17, Out: 33, Pool: true},
+			{Images: 3, H: 12, W: 8, In: 20, Out: 48, Pool: true},
+			{Images: 1, H: 6, W: 10, In: 48, Out: 80},
+			{Images: 2, H: 5, W: 7, In: 3, Out: 5},
+			{Images: 2, H: 6, W: 6, In: 3, Out: 40, Pool: true},
+			{Images: 1, H: 9, W: 33, In: 3, Out: 16},
+		} {
+			t.Run(fmt.Sprintf("%dx%dx%dto%d", s.H, s.W, s.In, s.Out), func(t *testing.T) { testLayer(t, w, s, s.Images) })
+		}
+	})
+}
+
+func TestConvBatchSizes(t *testing.T) {
+	w := NewWorkers(3)
+	defer w.Close()
+	eachKernel(t, func(t *testing.T) {
+		for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 64} {
+			testLayer(t, w, ConvSpec{Images: rows, H: 4, W: 4, In: 16, Out: 32}, rows)
+			testLayer(t, w, ConvSpec{Images: rows, H: 4, W: 8, In: 3, Out: 32}, rows)
+			testLayer(t, w, ConvSpec{Images: rows + 3, H: 8, W: 4, In: 32, Out: 16, Pool: true}, rows)
+		}
+	})
+}
