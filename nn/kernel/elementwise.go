@@ -1,0 +1,189 @@
+package kernel
+
+// vectorKernels are the primitives of the elementwise kernels, of the dense
+// layer and of the optimisers. Slices of one call have one length unless said
+// otherwise.
+type vectorKernels struct {
+	// padPixels writes pixels of three values as pixels of four, the fourth 1.
+	// len(dst) = 4 pixels, len(src) = 3 pixels.
+	padPixels func(dst, src []float32)
+	// dropout writes src*scale where the mask keeps an element, 0 elsewhere.
+	dropout func(dst, src []float32, m *mask, first uint32)
+	// dropoutBackward writes grad*scale where the mask keeps an element and
+	// src is not 0, 0 elsewhere.
+	dropoutBackward func(dst, grad, src []float32, m *mask, first uint32)
+
+	// dot returns the sum of x[i]*y[i].
+	dot func(x, y []float32) float32
+	// combine writes dst[i] = sum over k < n of coef[k*coefStride] *
+	// src[k*srcStride+i], adding in the order of k.
+	combine func(dst, coef []float32, coefStride int, src []float32, srcStride, n int)
+
+	adadelta    func(x, g, eg2, ed2 []float32, lr, rho, eps float32)
+	sgd         func(x, g []float32, lr, decay float32)
+	sgdMomentum func(x, g, m []float32, lr, momentum, decay float32)
+	adam        func(x, g, m, v []float32, c *adamStep)
+
+	// multiplyAdd keeps the units for fused multiply-add busy for n rounds and
+	// returns the number of floating point operations of one. See [PeakGFLOPS].
+	multiplyAdd func(n int) (flops int)
+}
+
+var genericVector = vectorKernels{
+	padPixels:       padPixelsGeneric,
+	dropout:         dropoutGeneric,
+	dropoutBackward: dropoutBackwardGeneric,
+	dot:             dotGeneric,
+	combine:         combineGeneric,
+	adadelta:        adadeltaGeneric,
+	sgd:             sgdGeneric,
+	sgdMomentum:     sgdMomentumGeneric,
+	adam:            adamGeneric,
+	multiplyAdd:     multiplyAddGeneric,
+}
+
+// PadInput writes pixels of three channels, src [rows][H][W][3], into the
+// interior of dst, an image with C = 4 whose last channel becomes 1: through it
+// the first convolution gets its bias, and the gradient of the bias, for
+// nothing.
+func PadInput(w *Workers, dst []float32, img Image, src []float32, rows int) {
+	img.check("PadInput", "dst", dst, rows)
+	check("PadInput", img.C == 4, "the image needs 4 channels")
+	checkLen("PadInput", "src", len(src), rows*img.H*img.W*3)
+	t := &w.scratch.pad
+	*t = padTask{dst, src, img}
+	w.Do(rows, t)
+}
+
+type padTask struct {
+	dst, src []float32
+	img      Image
+}
+
+func (t *padTask) Run(_, n int) {
+	m := t.img
+	for y := range m.H {
+		dst := t.dst[m.At(n, y, 0):]
+		src := t.src[(n*m.H+y)*m.W*3:]
+		active.padPixels(dst[:m.W*4], src[:m.W*3])
+	}
+}
+
+func padPixelsGeneric(dst, src []float32) {
+	for len(dst) >= 4 && len(src) >= 3 {
+		dst[0], dst[1], dst[2], dst[3] = src[0], src[1], src[2], 1
+		dst, src = dst[4:], src[3:]
+	}
+}
+
+// Dropout writes the interior of src, an image, as rows of H*W*C values in the
+// order height, width, channel, each set to 0 with probability p and divided by
+// 1-p otherwise (inverted dropout), p in [0, 1). Whether a value stays is a pure
+// function of key, its row and its place in the row, so that [DropoutBackward]
+// needs no stored mask; take another key at each step. p = 0 copies.
+func Dropout(w *Workers, dst, src []float32, img Image, rows int, p float32, key uint64) {
+	img.check("Dropout", "src", src, rows)
+	checkLen("Dropout", "dst", len(dst), rows*img.H*img.W*img.C)
+	check("Dropout", 0 <= p && p < 1, "p is not within [0, 1)")
+	t := &w.scratch.dropout
+	*t = dropoutTask{dst: dst, src: src, img: img, p: p, key: key}
+	w.Do(rows, t)
+}
+
+// DropoutBackward writes the gradient of [Dropout] with the same img, p and key
+// into the interior of dsrc, an image, from ddst [rows][H*W*C]. It is also 0
+// wherever src, the image that went into Dropout, is 0: src comes out of a ReLU
+// (and a max pool), and this is its mask.
+func DropoutBackward(w *Workers, dsrc []float32, img Image, ddst, src []float32, rows int, p float32, key uint64) {
+	img.check("DropoutBackward", "dsrc", dsrc, rows)
+	img.check("DropoutBackward", "src", src, rows)
+	checkLen("DropoutBackward", "ddst", len(ddst), rows*img.H*img.W*img.C)
+	check("DropoutBackward", 0 <= p && p < 1, "p is not within [0, 1)")
+	t := &w.scratch.dropout
+	*t = dropoutTask{dst: dsrc, grad: ddst, src: src, img: img, p: p, key: key}
+	w.Do(rows, t)
+}
+
+// dropoutTask is a Dropout or, if grad is set, a DropoutBackward.
+type dropoutTask struct {
+	dst, grad, src []float32
+	img            Image
+	p              float32
+	key            uint64
+}
+
+func (t *dropoutTask) Run(_, n int) {
+	img, k := t.img, t.img.W*t.img.C
+	m := newMask(t.p, t.key, n)
+	for y := range img.H {
+		at, flat := img.At(n, y, 0), (n*img.H+y)*k
+		first := uint32(y * k)
+		if t.grad == nil {
+			active.dropout(t.dst[flat:flat+k], t.src[at:at+k], &m, first)
+		} else {
+			active.dropoutBackward(t.dst[at:at+k], t.grad[flat:flat+k], t.src[at:at+k], &m, first)
+		}
+	}
+}
+
+// mask decides which elements of a row dropout keeps. The assembly reads it by
+// the offsets of its fields.
+type mask struct {
+	k0, k1    uint32  // the row's key
+	threshold uint32  // an element goes if its 24 random bits are below it
+	scale     float32 // what the others are multiplied by
+}
+
+func newMask(p float32, key uint64, row int) mask {
+	k := mix64(key + mix64(uint64(row)+1))
+	return mask{
+		k0:        uint32(k),
+		k1:        uint32(k >> 32),
+		threshold: uint32(float64(p)*(1<<24) + 0.5),
+		scale:     float32(1 / (1 - float64(p))),
+	}
+}
+
+// mix64 is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a
+// bijection in which every bit of z moves every bit of the result.
+func mix64(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// keeps tells whether element i of the row stays. The hash is that of Ellis and
+// Wellons, "hash prospector", with the least known bias for two rounds of 32-bit
+// multiplication, which vector units have; the second half of the key goes in
+// between, so that two rows never run through the same sequence shifted.
+func (m *mask) keeps(i uint32) bool {
+	h := i ^ m.k0
+	h = (h ^ h>>16) * 0x7feb352d
+	h += m.k1
+	h = (h ^ h>>15) * 0x846ca68b
+	h ^= h >> 16
+	return h>>8 >= m.threshold
+}
+
+func dropoutGeneric(dst, src []float32, m *mask, first uint32) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		if m.keeps(first + uint32(i)) {
+			dst[i] = v * m.scale
+		} else {
+			dst[i] = 0
+		}
+	}
+}
+
+func dropoutBackwardGeneric(dst, grad, src []float32, m *mask, first uint32) {
+	dst, grad = dst[:len(src)], grad[:len(src)]
+	for i, v := range src {
+		if v != 0 && m.keeps(first+uint32(i)) {
+			dst[i] = grad[i] * m.scale
+		} else {
+			dst[i] = 0
+		}
+	}
+}

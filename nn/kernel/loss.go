@@ -1,0 +1,62 @@
+package kernel
+
+import "math"
+
+// SoftmaxCrossEntropy writes the softmax of each row of logits [rows][classes]
+// into prob of the same shape, and returns the sum over the rows of the
+// cross-entropy, -log prob[label], and the number of rows whose label has the
+// largest logit (the first of equal ones counts, as in numpy's argmax). Labels
+// are within 0 and classes-1. The sums are in float64, and logits that are NaN
+// or +Inf give a loss that is not finite.
+func SoftmaxCrossEntropy(prob, logits []float32, labels []int32, rows, classes int) (lossSum float64, correct int) {
+	checkLoss("SoftmaxCrossEntropy", prob, labels, rows, classes)
+	checkLen("SoftmaxCrossEntropy", "logits", len(logits), rows*classes)
+	for r := range rows {
+		in, out := logits[r*classes:][:classes], prob[r*classes:][:classes]
+		label := int(labels[r])
+		best := 0
+		for i, v := range in {
+			if v > in[best] {
+				best = i
+			}
+		}
+		// Taking the largest off keeps exp within range; a NaN stays one.
+		top, sum := float64(in[best]), 0.0
+		for _, v := range in {
+			sum += math.Exp(float64(v) - top)
+		}
+		for i, v := range in {
+			out[i] = float32(math.Exp(float64(v)-top) / sum)
+		}
+		lossSum += math.Log(sum) - (float64(in[label]) - top)
+		if best == label {
+			correct++
+		}
+	}
+	return lossSum, correct
+}
+
+// SoftmaxCrossEntropyBackward writes the gradient of the cross-entropy by the
+// logits, (prob - onehot(label)) * scale; scale is 1/rows for the mean over the
+// batch.
+func SoftmaxCrossEntropyBackward(dlogits, prob []float32, labels []int32, rows, classes int, scale float32) {
+	checkLoss("SoftmaxCrossEntropyBackward", prob, labels, rows, classes)
+	checkLen("SoftmaxCrossEntropyBackward", "dlogits", len(dlogits), rows*classes)
+	for r := range rows {
+		p, d := prob[r*classes:][:classes], dlogits[r*classes:][:classes]
+		for i, v := range p {
+			d[i] = v * scale
+		}
+		label := labels[r]
+		d[label] = (p[label] - 1) * scale
+	}
+}
+
+func checkLoss(kernel string, prob []float32, labels []int32, rows, classes int) {
+	check(kernel, rows >= 0 && classes > 0, "empty dimension")
+	checkLen(kernel, "prob", len(prob), rows*classes)
+	checkLen(kernel, "labels", len(labels), rows)
+	for _, l := range labels[:rows] {
+		check(kernel, 0 <= l && int(l) < classes, "a label is not within the classes")
+	}
+}

@@ -1,0 +1,236 @@
+package kernel
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Task is work that can be cut into pieces.
+type Task interface {
+	// Run does the i-th piece. worker, from 0 to the number of workers minus
+	// 1, is the caller's own until it returns: workspaces are indexed by it.
+	// Run must not call Do.
+	Run(worker, i int)
+}
+
+// Workers runs tasks on a fixed number of goroutines, which wait for work
+// between calls: busily for a short while, as the next layer of a network comes
+// within microseconds, then asleep. One Workers serves one caller at a time.
+type Workers struct {
+	helpers []helper // the goroutines other than the caller of Do
+	quit    atomic.Bool
+	closed  sync.WaitGroup
+
+	busy atomic.Bool // a Do is under way
+	task Task        // the task of that Do; see claim
+
+	_     [64]byte // the words that all workers write have their own lines
+	state atomic.Uint64
+	_     [64]byte
+	done  atomic.Int64 // pieces that are finished
+	_     [64]byte
+
+	caller sleeper // the caller of Do, when it waits for the last pieces
+	failed atomic.Pointer[TaskPanic]
+
+	// scratch holds the tasks of this package, so that handing one to Do
+	// allocates nothing.
+	scratch struct {
+		pad         padTask
+		pool        poolBackwardTask
+		dropout     dropoutTask
+		dense       denseTask
+		denseData   denseDataTask
+		denseFilter denseFilterTask
+		adadelta    adadeltaTask
+		sgd         sgdTask
+		adam        adamTask
+	}
+}
+
+type helper struct {
+	sleeper
+	_ [64]byte // one line each
+}
+
+// TaskPanic is what [Workers.Do] panics with when a task has panicked, on
+// whichever goroutine it was.
+type TaskPanic struct {
+	Value any    // of the task's panic
+	Stack []byte // where it was
+}
+
+// Error gives the panic's value and the stack of the task.
+func (p *TaskPanic) Error() string { return fmt.Sprintf("%v\n\n%s", p.Value, p.Stack) }
+
+// Unwrap returns the panic's value if it is an error.
+func (p *TaskPanic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// NewWorkers starts n-1 goroutines, which with the caller of Do make n workers.
+// n below 1 counts as 1. Close ends them.
+func NewWorkers(n int) *Workers {
+	w := &Workers{helpers: make([]helper, max(n, 1)-1)}
+	w.caller.init()
+	for i := range w.helpers {
+		w.helpers[i].init()
+	}
+	w.closed.Add(len(w.helpers))
+	for i := range w.helpers {
+		go w.help(i)
+	}
+	return w
+}
+
+// N returns the number of workers.
+func (w *Workers) N() int { return len(w.helpers) + 1 }
+
+// Close ends the goroutines and waits for them. No Do may be under way or
+// follow.
+func (w *Workers) Close() {
+	w.quit.Store(true)
+	for i := range w.helpers {
+		w.helpers[i].wake()
+	}
+	w.closed.Wait()
+}
+
+// Do calls t.Run(worker, i) once for every i in [0, n) and returns when all have
+// returned. Workers take the next i as they become free, so pieces may differ
+// in cost. It allocates nothing. When a Run panics, the others are still run,
+// and then Do panics with a [*TaskPanic].
+func (w *Workers) Do(n int, t Task) {
+	if n <= 0 {
+		return
+	}
+	if !w.busy.CompareAndSwap(false, true) {
+		panic("kernel: Workers.Do is called by two goroutines at once, or by a task")
+	}
+	w.task = t
+	w.done.Store(0)
+	w.state.Store(packState(n, 0))
+	for i := range min(n-1, len(w.helpers)) {
+		w.helpers[i].wake()
+	}
+	w.work(0)
+	w.caller.wait(func() bool { return w.done.Load() == int64(n) })
+	w.task = nil
+	failed := w.failed.Swap(nil)
+	w.busy.Store(false)
+	if failed != nil {
+		panic(failed)
+	}
+}
+
+// The state of a Do is one word, so that a piece is claimed in one step: the
+// number of pieces in the upper half, the next one to claim in the lower.
+func packState(total, next int) uint64 { return uint64(total)<<32 | uint64(next) }
+
+func (w *Workers) claimable() bool {
+	s := w.state.Load()
+	return uint32(s) < uint32(s>>32)
+}
+
+// claim takes the next piece. From then until the piece is counted in done, Do
+// can't return, and so w.task is the task of this piece.
+// total is the number of pieces of that Do.
+func (w *Workers) claim() (i int, total int64, ok bool) {
+	for {
+		s := w.state.Load()
+		if uint32(s) >= uint32(s>>32) {
+			return 0, 0, false
+		}
+		if w.state.CompareAndSwap(s, s+1) {
+			return int(uint32(s)), int64(s >> 32), true
+		}
+	}
+}
+
+// work runs pieces until there are no more to claim.
+func (w *Workers) work(worker int) {
+	for {
+		i, total, ok := w.claim()
+		if !ok {
+			return
+		}
+		w.run(worker, i)
+		if w.done.Add(1) == total && worker != 0 {
+			w.caller.wake()
+		}
+	}
+}
+
+func (w *Workers) run(worker, i int) {
+	defer func() {
+		if v := recover(); v != nil {
+			w.failed.CompareAndSwap(nil, &TaskPanic{Value: v, Stack: debug.Stack()})
+		}
+	}()
+	w.task.Run(worker, i)
+}
+
+// help is the life of helper number h, which is worker h+1.
+func (w *Workers) help(h int) {
+	defer w.closed.Done()
+	ready := func() bool { return w.claimable() || w.quit.Load() }
+	for {
+		w.helpers[h].wait(ready)
+		if w.quit.Load() {
+			return
+		}
+		w.work(h + 1)
+	}
+}
+
+// sleeper lets one goroutine wait for a condition that others bring about.
+type sleeper struct {
+	asleep atomic.Bool
+	token  chan struct{} // holds one token when the sleeper was woken
+}
+
+func (s *sleeper) init() { s.token = make(chan struct{}, 1) }
+
+// patience is how long a sleeper looks for itself before it goes to sleep: long
+// enough for what lies between two layers, short enough that a paused program
+// takes no processor.
+const patience = 60 * time.Microsecond
+
+// wait returns when ready does, which wake must follow if a sleeper could be
+// waiting for it.
+func (s *sleeper) wait(ready func() bool) {
+	for {
+		if ready() {
+			return
+		}
+		start := time.Now()
+		for time.Since(start) < patience {
+			for range 30 {
+				if ready() {
+					return
+				}
+				pause()
+			}
+			// Others may need this thread, the one waited for among them.
+			runtime.Gosched()
+		}
+		s.asleep.Store(true)
+		if ready() && s.asleep.CompareAndSwap(true, false) {
+			return
+		}
+		// Asleep, or woken since: then the token is there or on its way.
+		<-s.token
+	}
+}
+
+// wake ends the sleep of s, if it sleeps.
+func (s *sleeper) wake() {
+	if s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
+		s.token <- struct{}{}
+	}
+}
