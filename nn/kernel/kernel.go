@@ -42,6 +42,8 @@
 //	dispatch.go, alloc.go, peak.go  choice of kernels, memory, peak measurement
 package kernel
 
+//go:generate go -C _asm run . -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg kernel vector
+
 import "fmt"
 
 // checkLen panics unless a buffer holds at least want elements. kernel and
