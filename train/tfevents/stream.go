@@ -1,0 +1,208 @@
+package tfevents
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"cifartui/train"
+)
+
+const filePrefix = "events.out.tfevents."
+
+// maxPending bounds what a stream keeps while it can't write, in bytes.
+const maxPending = 16 << 20
+
+// A stream is one event file that is being written.
+type stream struct {
+	f *os.File
+	// from is the step up to which older files in the folder stand: what is
+	// offered up to there is written already.
+	from int64
+	// written is the file's length up to the last record known to be whole.
+	written int64
+	// pending holds the records after that. On a full disk it grows, and the
+	// next try writes it to the same place again, over what was torn.
+	pending []byte
+}
+
+// openStream makes the next event file of a run in dir. On a resume it begins
+// where the older files end, or at the resume when they reach beyond.
+func openStream(dir string, started *train.RunStarted) (*stream, error) {
+	var from int64
+	if started.Resumed {
+		last, err := lastStep(dir)
+		if err != nil {
+			return nil, err
+		}
+		// A step can be two records, so the last one is written again.
+		from = max(0, min(last-1, started.ResumedTotal))
+	}
+	s, err := createStream(dir, started.Time)
+	if err != nil {
+		return nil, err
+	}
+	s.from = from
+	if started.Resumed {
+		s.add(startEvent(started.Time, from+1))
+	}
+	if err := s.flush(); err != nil {
+		s.f.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// createStream makes an event file whose name sorts after those in dir, since
+// TensorBoard reads a folder's files in that order.
+func createStream(dir string, t time.Time) (*stream, error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "localhost"
+	}
+	host = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:`, r) {
+			return '_'
+		}
+		return r
+	}, host)
+	names, err := eventFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	second := t.Unix()
+	if len(names) > 0 {
+		var last int64
+		fmt.Sscanf(filepath.Base(names[len(names)-1]), filePrefix+"%d", &last)
+		second = max(second, last+1)
+	}
+	name := fmt.Sprintf("%s%010d.%s.%d", filePrefix, second, host, os.Getpid())
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{f: f}
+	s.add(versionEvent(t))
+	return s, nil
+}
+
+// eventFiles lists the event files in dir, oldest first.
+func eventFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filePrefix) {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// lastStep returns the step that the event files in dir reach, torn ends and
+// restarts taken into account.
+func lastStep(dir string) (int64, error) {
+	names, err := eventFiles(dir)
+	if err != nil {
+		return 0, err
+	}
+	var last int64
+	for _, name := range names {
+		if err := scanSteps(name, &last); err != nil {
+			return 0, err
+		}
+	}
+	return last, nil
+}
+
+func scanSteps(name string, last *int64) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(f, 1<<16)
+	var data []byte
+	for {
+		data, err = readRecord(r, data[:0])
+		if err != nil {
+			return nil // the end, or a tear: nothing after it counts
+		}
+		switch step, kind := stepOf(data); kind {
+		case eventSummary:
+			*last = max(*last, step)
+		case eventSessionLog:
+			*last = min(*last, step-1)
+		}
+	}
+}
+
+// stepOf returns an Event's step and the field of its oneof that is set.
+func stepOf(data []byte) (step int64, kind protowire.Number) {
+	for len(data) > 0 {
+		field, wire, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return 0, 0
+		}
+		data = data[n:]
+		if field == eventStep && wire == protowire.VarintType {
+			v, n := protowire.ConsumeVarint(data)
+			if n < 0 || v > math.MaxInt64 {
+				return 0, 0
+			}
+			step, data = int64(v), data[n:]
+			continue
+		}
+		if field > eventStep {
+			kind = field
+		}
+		if n = protowire.ConsumeFieldValue(field, wire, data); n < 0 {
+			return 0, 0
+		}
+		data = data[n:]
+	}
+	return step, kind
+}
+
+// scalars writes the values of one step, unless older files have that step.
+func (s *stream) scalars(t time.Time, step int64, values ...scalar) error {
+	if step > s.from {
+		s.add(scalarEvent(t, step, values...))
+	}
+	return s.flush()
+}
+
+// add queues an event; flush writes it.
+func (s *stream) add(event []byte) {
+	if len(s.pending) < maxPending {
+		s.pending = appendRecord(s.pending, event)
+	}
+}
+
+func (s *stream) flush() error {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	if _, err := s.f.WriteAt(s.pending, s.written); err != nil {
+		return err
+	}
+	s.written += int64(len(s.pending))
+	s.pending = s.pending[:0]
+	return nil
+}
+
+func (s *stream) close() error { return errors.Join(s.flush(), s.f.Close()) }

@@ -1,0 +1,228 @@
+package tfevents
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"cifartui/train"
+)
+
+// Folders of the event files, below the run folder's tfevents/.
+const (
+	folder           = "tfevents"
+	trainFolder      = "train"
+	validationFolder = "validation"
+)
+
+// Tags of the scalars. The first two are Keras' and the same in both folders.
+const (
+	tagEpochLoss     = "epoch_loss"
+	tagEpochAccuracy = "epoch_accuracy"
+	tagBatchLoss     = "batch_loss"
+	tagBatchAccuracy = "batch_accuracy"
+	tagLR            = "lr"
+	tagImages        = "images_per_second"
+)
+
+// interval is the least training time in seconds between two points of the
+// scalars that are written by step.
+const interval = 1.0
+
+// A Writer writes the event files of one run folder. It is a [train.Sink].
+type Writer struct {
+	dir        string
+	train, val *stream
+	steps      stepMean
+	written    float64 // Elapsed at the last point by step
+}
+
+var _ train.Sink = (*Writer)(nil)
+
+// Open makes new event files in a run's folder for what follows started. On a
+// resume, past gives the events that the folder holds already, from the first
+// on: what the process before did not live to write is taken from there. past
+// may be nil, and is read up to started at most.
+func Open(runFolder string, started *train.RunStarted, past train.Source) (*Writer, error) {
+	w := &Writer{dir: filepath.Join(runFolder, folder), written: started.Elapsed}
+	var err error
+	if w.train, err = openStream(filepath.Join(w.dir, trainFolder), started); err == nil {
+		w.val, err = openStream(filepath.Join(w.dir, validationFolder), started)
+	}
+	if err == nil && !started.Resumed {
+		err = w.writeHParams(tagSessionStart, started)
+	}
+	if err == nil && started.Resumed && past != nil {
+		err = w.catchUp(past, started)
+	}
+	if err != nil {
+		w.Close()
+		return nil, fmt.Errorf("TensorBoard files: %w", err)
+	}
+	return w, nil
+}
+
+// Write implements [train.Sink].
+func (w *Writer) Write(e train.Event) error {
+	var err error
+	switch e := e.(type) {
+	case *train.StepDone:
+		w.steps.add(e)
+		if e.Elapsed-w.written >= interval {
+			w.written = e.Elapsed
+			err = w.train.scalars(e.Time, e.Total, w.steps.take()...)
+		}
+	case *train.EpochDone:
+		w.written = e.Elapsed
+		// One record for all values of the step: a kill leaves all or none.
+		values := append(w.steps.take(),
+			scalar{tagEpochLoss, float64(e.Loss)},
+			scalar{tagEpochAccuracy, float64(e.Acc)})
+		err = errors.Join(
+			w.train.scalars(e.Time, e.Total, values...),
+			w.val.scalars(e.Time, e.Total,
+				scalar{tagEpochLoss, float64(e.ValLoss)},
+				scalar{tagEpochAccuracy, float64(e.ValAcc)}))
+	case *train.RunEnded:
+		err = w.flushSteps(e.Time)
+		if e.Outcome != train.OutcomeStopped && e.Outcome != train.OutcomeDetached {
+			err = errors.Join(err, w.writeHParams(tagSessionEnd, e))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("TensorBoard files: %w", err)
+	}
+	return nil
+}
+
+// Close writes what is left and closes the files.
+func (w *Writer) Close() error {
+	var err error
+	if w.train != nil {
+		err = errors.Join(w.flushSteps(time.Now()), w.train.close())
+	}
+	if w.val != nil {
+		err = errors.Join(err, w.val.close())
+	}
+	return err
+}
+
+func (w *Writer) flushSteps(t time.Time) error {
+	if total, values := w.steps.total, w.steps.take(); values != nil {
+		return w.train.scalars(t, total, values...)
+	}
+	return nil
+}
+
+// writeHParams writes a file for the HParams tab: the start of the session or
+// its end.
+func (w *Writer) writeHParams(tag string, e train.Event) error {
+	t := e.Head().Time
+	s, err := createStream(w.dir, t)
+	if err != nil {
+		return err
+	}
+	switch e := e.(type) {
+	case *train.RunStarted:
+		list := hparams(e.Config)
+		s.add(hparamsEvent(t, tagExperiment, dataExperiment, experimentMessage(t, list)))
+		s.add(hparamsEvent(t, tag, dataSessionStart, sessionStartMessage(t, list)))
+	case *train.RunEnded:
+		s.add(hparamsEvent(t, tag, dataSessionEnd, sessionEndMessage(t, e.Outcome)))
+	}
+	return errors.Join(s.flush(), s.close())
+}
+
+// catchUp writes those of past's events that count and that the older files
+// lack. The log may hold batches that were trained twice: each resume takes
+// back what lies beyond it.
+func (w *Writer) catchUp(past train.Source, started *train.RunStarted) error {
+	from := min(w.train.from, w.val.from)
+	var keep []train.Event
+	for done := false; !done; {
+		events, err := past.Next(context.Background(), 256)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		done = err == io.EOF
+		for _, e := range events {
+			if e.Head().Seq >= started.Seq && started.Seq != 0 {
+				done = true
+				break
+			}
+			switch e := e.(type) {
+			case *train.RunStarted:
+				keep = dropBeyond(keep, e.ResumedTotal)
+			case *train.StepDone, *train.EpochDone:
+				if t := total(e); t > from && t <= started.ResumedTotal {
+					keep = append(keep, e)
+				}
+			}
+		}
+	}
+	elapsed := w.written
+	w.written = 0
+	for _, e := range keep {
+		if err := w.Write(e); err != nil {
+			return err
+		}
+	}
+	w.written = elapsed
+	return nil
+}
+
+func dropBeyond(events []train.Event, step int64) []train.Event {
+	for len(events) > 0 && total(events[len(events)-1]) > step {
+		events = events[:len(events)-1]
+	}
+	return events
+}
+
+// total is the count of batches at a step or an epoch's end.
+func total(e train.Event) int64 {
+	switch e := e.(type) {
+	case *train.StepDone:
+		return e.Total
+	case *train.EpochDone:
+		return e.Total
+	}
+	return 0
+}
+
+// A stepMean gathers the steps of one point.
+type stepMean struct {
+	total             int64
+	count             int
+	loss, acc, lr     float64 // loss and acc summed over batches
+	images, imageTime float64
+}
+
+func (m *stepMean) add(e *train.StepDone) {
+	n := float64(e.Count)
+	m.total = e.Total
+	m.count += e.Count
+	m.loss += n * float64(e.Loss)
+	m.acc += n * float64(e.Acc)
+	m.lr = e.LR
+	if e.ImagesPerSecond > 0 {
+		m.images += n // in batches: the size cancels out
+		m.imageTime += n / e.ImagesPerSecond
+	}
+}
+
+// take returns the point's values and empties m; nil when it has none.
+func (m *stepMean) take() []scalar {
+	if m.count == 0 {
+		return nil
+	}
+	n := float64(m.count)
+	values := []scalar{{tagBatchLoss, m.loss / n}, {tagBatchAccuracy, m.acc / n}, {tagLR, m.lr}}
+	if m.imageTime > 0 {
+		values = append(values, scalar{tagImages, m.images / m.imageTime})
+	}
+	*m = stepMean{}
+	return values
+}

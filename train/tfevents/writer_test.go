@@ -1,0 +1,491 @@
+package tfevents
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"cifartui/train"
+)
+
+// ---- An independent reader, from the format's description alone. ----
+
+// crc32c is the checksum bit by bit: reflected polynomial 0x82f63b78.
+func crc32c(b []byte) uint32 {
+	crc := ^uint32(0)
+	for _, c := range b {
+		crc ^= uint32(c)
+		for range 8 {
+			if crc&1 != 0 {
+				crc = crc>>1 ^ 0x82f63b78
+			} else {
+				crc >>= 1
+			}
+		}
+	}
+	return ^crc
+}
+
+func masked(b []byte) uint32 {
+	c := crc32c(b)
+	return ((c >> 15) | (c << 17)) + 0xa282ead8
+}
+
+// records splits a file into its records and says how many bytes at the end
+// form no whole record.
+func records(t *testing.T, b []byte) (list [][]byte, torn int) {
+	t.Helper()
+	for len(b) > 0 {
+		if len(b) < 12 {
+			return list, len(b)
+		}
+		n := int(binary.LittleEndian.Uint64(b))
+		if got, want := binary.LittleEndian.Uint32(b[8:]), masked(b[:8]); got != want {
+			t.Fatalf("record %d: length checksum %08x, want %08x", len(list), got, want)
+		}
+		if len(b) < 12+n+4 {
+			return list, len(b)
+		}
+		data := b[12 : 12+n]
+		if got, want := binary.LittleEndian.Uint32(b[12+n:]), masked(data); got != want {
+			t.Fatalf("record %d: data checksum %08x, want %08x", len(list), got, want)
+		}
+		list = append(list, data)
+		b = b[12+n+4:]
+	}
+	return list, 0
+}
+
+// A message holds a protobuf message's fields by number, as varint (uint64),
+// fixed64 (uint64), fixed32 (uint32) or bytes.
+type message map[int][]any
+
+func parse(t *testing.T, b []byte) message {
+	t.Helper()
+	m := make(message)
+	for len(b) > 0 {
+		key, n := binary.Uvarint(b)
+		if n <= 0 {
+			t.Fatalf("bad key in % x", b)
+		}
+		b = b[n:]
+		var v any
+		switch key & 7 {
+		case 0:
+			x, n := binary.Uvarint(b)
+			v, b = x, b[n:]
+		case 1:
+			v, b = binary.LittleEndian.Uint64(b), b[8:]
+		case 2:
+			x, n := binary.Uvarint(b)
+			v, b = b[n:n+int(x)], b[n+int(x):]
+		case 5:
+			v, b = binary.LittleEndian.Uint32(b), b[4:]
+		default:
+			t.Fatalf("wire type %d", key&7)
+		}
+		m[int(key>>3)] = append(m[int(key>>3)], v)
+	}
+	return m
+}
+
+func (m message) sub(t *testing.T, field int) message {
+	t.Helper()
+	if len(m[field]) != 1 {
+		t.Fatalf("field %d stands %d times", field, len(m[field]))
+	}
+	return parse(t, m[field][0].([]byte))
+}
+
+func (m message) str(field int) string {
+	if len(m[field]) == 0 {
+		return ""
+	}
+	return string(m[field][0].([]byte))
+}
+
+func (m message) double(field int) float64 { return math.Float64frombits(m[field][0].(uint64)) }
+
+func (m message) varint(field int) int64 {
+	if len(m[field]) == 0 {
+		return 0
+	}
+	return int64(m[field][0].(uint64))
+}
+
+// series reads the scalars of all event files in dir as TensorBoard does: in
+// the order of their names, a SessionLog START dropping what lies from its step
+// on.
+func series(t *testing.T, dir string) map[string]map[int64]float32 {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s: no event files (%v)", dir, err)
+	}
+	out := make(map[string]map[int64]float32)
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _ := records(t, b)
+		for i, data := range list {
+			e := parse(t, data)
+			if i == 0 && e.str(3) != "brain.Event:2" {
+				t.Errorf("%s: first event has version %q", name, e.str(3))
+			}
+			step := e.varint(2)
+			if wall := e.double(1); wall < 1e9 || wall > 1e10 {
+				t.Errorf("%s: wall time %g", name, wall)
+			}
+			if len(e[7]) > 0 && e.sub(t, 7).varint(1) == 1 {
+				for _, points := range out {
+					maps.DeleteFunc(points, func(s int64, _ float32) bool { return s >= step })
+				}
+			}
+			if len(e[5]) == 0 {
+				continue
+			}
+			for _, v := range e.sub(t, 5)[1] {
+				value := parse(t, v.([]byte))
+				if len(value[2]) == 0 {
+					continue
+				}
+				tag := value.str(1)
+				if out[tag] == nil {
+					out[tag] = make(map[int64]float32)
+				}
+				if _, double := out[tag][step]; double {
+					t.Errorf("%s: %s has step %d twice", name, tag, step)
+				}
+				out[tag][step] = math.Float32frombits(value[2][0].(uint32))
+			}
+		}
+	}
+	return out
+}
+
+// ---- A run to write. ----
+
+const stepsPerEpoch = 5
+
+var start = time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
+
+func started(resumedTotal int64) *train.RunStarted {
+	r := &train.RunStarted{
+		Header: train.Header{Event: train.KindRunStarted, Time: start, Run: "r"},
+		Config: train.Config{Batch: 64, Epochs: 3, Optimizer: "adadelta", Augment: true, Dropout: 0.5, LR: 1},
+	}
+	if resumedTotal > 0 {
+		r.Resumed, r.ResumedTotal, r.Elapsed = true, resumedTotal, float64(resumedTotal)
+	}
+	return r
+}
+
+// events returns batches from+1 to to, one second each, with an epoch's end
+// after every fifth.
+func events(from, to int64) []train.Event {
+	var list []train.Event
+	for total := from + 1; total <= to; total++ {
+		epoch := int((total-1)/stepsPerEpoch) + 1
+		h := train.Header{Time: start.Add(time.Duration(total) * time.Second), Run: "r"}
+		list = append(list, &train.StepDone{Header: h, Epoch: epoch, Total: total, Count: 1,
+			Loss: train.Float(1 / float64(total)), Acc: 0.5, LR: 1, ImagesPerSecond: 64, Elapsed: float64(total)})
+		if total%stepsPerEpoch == 0 {
+			list = append(list, &train.EpochDone{Header: h, Epoch: epoch, Total: total,
+				Loss: train.Float(epoch), Acc: 0.25, ValLoss: train.Float(10 * epoch), ValAcc: 0.125,
+				Elapsed: float64(total)})
+		}
+	}
+	return list
+}
+
+// write opens a writer and gives it events; it is closed unless killed.
+func write(t *testing.T, dir string, r *train.RunStarted, past train.Source, killed bool, list ...train.Event) {
+	t.Helper()
+	w, err := Open(dir, r, past)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if err := w.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if killed {
+		w.train.f.Close()
+		w.val.f.Close()
+	} else if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// list is a Source over events.
+type list []train.Event
+
+func (l *list) Next(_ context.Context, max int) ([]train.Event, error) {
+	n := min(max, len(*l))
+	if n == 0 {
+		return nil, io.EOF
+	}
+	head := (*l)[:n]
+	*l = (*l)[n:]
+	return head, nil
+}
+
+// ---- Tests. ----
+
+func TestChecksumIsMaskedCRC32C(t *testing.T) {
+	// The check value of CRC-32C, from the catalogue of parametrised CRCs.
+	if got := crc32c([]byte("123456789")); got != 0xe3069283 {
+		t.Fatalf("the test's own CRC is wrong: %08x", got)
+	}
+	for _, b := range [][]byte{nil, {0}, []byte("123456789"), make([]byte, 1000)} {
+		if got, want := checksum(b), masked(b); got != want {
+			t.Errorf("checksum of %d bytes = %08x, want %08x", len(b), got, want)
+		}
+	}
+}
+
+func TestScalarsReadBack(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, started(0), nil, false, events(0, 12)...)
+
+	got := series(t, filepath.Join(dir, "tfevents", "train"))
+	tags := slices.Sorted(maps.Keys(got))
+	want := []string{"batch_accuracy", "batch_loss", "epoch_accuracy", "epoch_loss", "images_per_second", "lr"}
+	if !slices.Equal(tags, want) {
+		t.Errorf("train tags %v, want %v", tags, want)
+	}
+	if p := got["batch_loss"]; len(p) != 12 || p[4] != 0.25 {
+		t.Errorf("batch_loss %v", p)
+	}
+	if p := got["images_per_second"]; p[12] != 64 {
+		t.Errorf("images_per_second %v", p)
+	}
+	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 1, 10: 2}) {
+		t.Errorf("train epoch_loss %v", p)
+	}
+	val := series(t, filepath.Join(dir, "tfevents", "validation"))
+	if p := val["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 10, 10: 20}) {
+		t.Errorf("validation epoch_loss %v", p)
+	}
+	if p := val["epoch_accuracy"]; !maps.Equal(p, map[int64]float32{5: 0.125, 10: 0.125}) {
+		t.Errorf("validation epoch_accuracy %v", p)
+	}
+}
+
+func TestStepsWithinASecondAreOnePoint(t *testing.T) {
+	dir := t.TempDir()
+	list := events(0, 4)
+	for i, e := range list {
+		e.(*train.StepDone).Elapsed = 0.3 * float64(i+1)
+		e.(*train.StepDone).ImagesPerSecond = []float64{100, 100, 50, 50}[i]
+	}
+	write(t, dir, started(0), nil, false, list...)
+	got := series(t, filepath.Join(dir, "tfevents", "train"))
+	wantLoss := float32((1 + 1./2 + 1./3 + 1./4) / 4)
+	if p := got["batch_loss"]; len(p) != 1 || math.Abs(float64(p[4]-wantLoss)) > 1e-6 {
+		t.Errorf("batch_loss %v, want one point at 4 of %g", p, wantLoss)
+	}
+	// Half the images at 100 a second, half at 50: 1/(0.5/100+0.5/50).
+	if p := got["images_per_second"]; math.Abs(float64(p[4])-66.6667) > 1e-3 {
+		t.Errorf("images_per_second %v", p)
+	}
+}
+
+// A kill at any byte, then a resume: the series are those of an undisturbed run.
+func TestKilledAnywhereAndResumed(t *testing.T) {
+	whole := t.TempDir()
+	write(t, whole, started(0), nil, false, events(0, 15)...)
+	wantTrain := series(t, filepath.Join(whole, "tfevents", "train"))
+	wantVal := series(t, filepath.Join(whole, "tfevents", "validation"))
+
+	first := t.TempDir()
+	write(t, first, started(0), nil, true, events(0, 9)...)
+	for _, kind := range []string{"train", "validation"} {
+		name := eventFile(t, first, kind)
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := 0; cut <= len(content); cut += 7 {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(first)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(eventFile(t, dir, kind), content[:cut], 0o666); err != nil {
+				t.Fatal(err)
+			}
+			// The checkpoint is at 7 of 9 batches; the log has all of them.
+			past := list(append([]train.Event{started(0)}, events(0, 9)...))
+			write(t, dir, started(7), &past, false, events(7, 15)...)
+			check := func(kind string, want map[string]map[int64]float32) {
+				got := series(t, filepath.Join(dir, "tfevents", kind))
+				for tag := range want {
+					if !maps.Equal(got[tag], want[tag]) {
+						t.Errorf("%s cut at %d: %s is %v, want %v", kind, cut, tag, got[tag], want[tag])
+					}
+				}
+			}
+			check("train", wantTrain)
+			check("validation", wantVal)
+		}
+	}
+}
+
+func TestLogWithTwoRewindsIsCaughtUpOnce(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, started(0), nil, true) // killed before anything was written
+	var past list
+	past = append(past, started(0))
+	past = append(past, events(0, 12)...)
+	past = append(past, started(6))
+	past = append(past, events(6, 9)...)
+	write(t, dir, started(8), &past, false, events(8, 10)...)
+	got := series(t, filepath.Join(dir, "tfevents", "validation"))
+	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 10, 10: 20}) {
+		t.Errorf("validation epoch_loss %v", p)
+	}
+	if p := series(t, filepath.Join(dir, "tfevents", "train"))["batch_loss"]; len(p) != 10 {
+		t.Errorf("batch_loss has %d points, want 10: %v", len(p), p)
+	}
+}
+
+func TestTornWriteIsWrittenAgain(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Open(dir, started(0), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := events(0, 10)
+	for i, e := range list {
+		if i == 6 { // what a full disk leaves: a failed write and half a record
+			good := w.train.f
+			bad, err := os.Open(good.Name()) // read only: every write fails
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.train.f = bad
+			if err := w.Write(e); err == nil {
+				t.Fatal("a failed write gave no error")
+			}
+			bad.Close()
+			w.train.f = good
+			if _, err := good.WriteAt([]byte{1, 2, 3}, w.train.written); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := w.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if p := series(t, filepath.Join(dir, "tfevents", "train"))["batch_loss"]; len(p) != 10 {
+		t.Errorf("%d of 10 points survived: %v", len(p), p)
+	}
+}
+
+func TestHParams(t *testing.T) {
+	dir := t.TempDir()
+	end := &train.RunEnded{Header: train.Header{Time: start.Add(time.Hour), Run: "r"}, Outcome: train.OutcomeEarlyStopped}
+	write(t, dir, started(0), nil, false, append(events(0, 5), end)...)
+
+	found := make(map[string]message)
+	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, torn := records(t, b)
+		if torn != 0 {
+			t.Errorf("%s: %d bytes torn", name, torn)
+		}
+		for _, data := range list {
+			e := parse(t, data)
+			if len(e[5]) == 0 {
+				continue
+			}
+			value := e.sub(t, 5).sub(t, 1)
+			plugin := value.sub(t, 9).sub(t, 1)
+			if got := plugin.str(1); got != "hparams" {
+				t.Errorf("plugin %q", got)
+			}
+			if got := fmt.Sprintf("% x", value[8][0]); got != "08 01 12 02 12 00" {
+				t.Errorf("tensor % s, want an empty float vector", got)
+			}
+			found[value.str(1)] = parse(t, []byte(plugin.str(2)))
+		}
+	}
+
+	exp := found["_hparams_/experiment"].sub(t, 2)
+	types := make(map[string]int64)
+	for _, h := range exp[4] {
+		m := parse(t, h.([]byte))
+		types[m.str(1)] = m.varint(4)
+	}
+	if types["optimizer"] != 1 || types["augment"] != 2 || types["batch"] != 3 {
+		t.Errorf("types of hyperparameters %v", types)
+	}
+	var groups []string
+	for _, m := range exp[5] {
+		name := parse(t, m.([]byte)).sub(t, 1)
+		groups = append(groups, name.str(1)+"/"+name.str(2))
+	}
+	if !slices.Contains(groups, "validation/epoch_accuracy") {
+		t.Errorf("metrics %v", groups)
+	}
+
+	session := found["_hparams_/session_start_info"].sub(t, 3)
+	values := make(map[string]message)
+	for _, h := range session[1] {
+		m := parse(t, h.([]byte))
+		values[m.str(1)] = m.sub(t, 2)
+	}
+	if got := values["batch"].double(2); got != 64 {
+		t.Errorf("batch %g", got)
+	}
+	if got := values["optimizer"].str(3); got != "adadelta" {
+		t.Errorf("optimizer %q", got)
+	}
+	if got := values["augment"].varint(4); got != 1 {
+		t.Errorf("augment %d", got)
+	}
+	if got := session.double(5); got != float64(start.Unix()) {
+		t.Errorf("start time %g", got)
+	}
+	if got := found["_hparams_/session_end_info"].sub(t, 4).varint(1); got != 1 {
+		t.Errorf("status %d, want success", got)
+	}
+}
+
+func TestStoppedRunHasNoSessionEnd(t *testing.T) {
+	dir := t.TempDir()
+	end := &train.RunEnded{Header: train.Header{Time: start}, Outcome: train.OutcomeStopped}
+	write(t, dir, started(0), nil, false, end)
+	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
+	if len(names) != 1 {
+		t.Errorf("%d files for the HParams tab, want the start's alone", len(names))
+	}
+}
+
+func eventFile(t *testing.T, dir, kind string) string {
+	t.Helper()
+	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", kind, "events.out.tfevents.*"))
+	if len(names) != 1 {
+		t.Fatalf("%d event files in %s", len(names), kind)
+	}
+	return names[0]
+}
