@@ -24,7 +24,7 @@ func (t To) Target() string { return t.Run }
 // to StatePaused.
 type Pause struct{ To }
 
-// Resume goes on after a Pause.
+// Resume goes on after a Pause. It also takes back a Stop after the epoch.
 type Resume struct{ To }
 
 // Save writes a checkpoint now, also while paused. It is answered by a
@@ -46,6 +46,11 @@ type Stop struct {
 	To
 	After Boundary `json:"after"`
 }
+
+// Detach ends this process's part of the run at the next batch, with a
+// checkpoint from which another process goes on at once. The RunEnded that
+// answers it has OutcomeDetached.
+type Detach struct{ To }
 
 // SetLearnRate sets the learning rate. A schedule goes on from there, scaled:
 // its values are multiplied by what makes the present one Rate.

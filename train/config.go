@@ -1,5 +1,20 @@
 package train
 
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
 // Config is every setting of a run. Its JSON form is the run folder's
 // config.json, which --config accepts back; its YAML keys are the same.
 type Config struct {
@@ -29,5 +44,283 @@ type Config struct {
 	Patience        int     `json:"patience" yaml:"patience"`                 // epochs without a better value before stopping; 0: never
 	MinDelta        float64 `json:"min_delta" yaml:"min_delta"`               // what counts as better
 	CheckpointEvery int     `json:"checkpoint_every" yaml:"checkpoint_every"` // also keep the weights every so many epochs; 0: only the best
+	SaveSeconds     float64 `json:"save_seconds" yaml:"save_seconds"`         // training time between two last.ckpt within an epoch; 0: at epoch ends only
 	Init            string  `json:"init,omitempty" yaml:"init,omitempty"`     // safetensors file with the first weights
+}
+
+// Default is the article's recipe.
+func Default() Config {
+	return Config{
+		Runs:        "runs",
+		Data:        "auto",
+		Preprocess:  "unit",
+		Augment:     true,
+		Shuffle:     true,
+		Batch:       64,
+		Epochs:      200,
+		Seed:        1,
+		Dropout:     0.5,
+		Optimizer:   "adadelta",
+		Schedule:    "constant",
+		Monitor:     "val_acc",
+		Patience:    20,
+		SaveSeconds: 60,
+	}
+}
+
+// What the settings with a fixed choice allow.
+var (
+	preprocesses = []string{"unit", "signed", "mean", "standard"}
+	optimizers   = []string{"adadelta", "sgd", "adam", "adamw"}
+	schedules    = []string{"constant", "step", "cosine", "onecycle"}
+	monitors     = []string{"val_acc", "val_loss"}
+)
+
+// Limits that keep a slip of the finger from asking for more memory or time
+// than any machine has.
+const (
+	maxBatch  = 65536
+	maxEpochs = 1_000_000
+	maxName   = 100 // bytes of a run's name
+)
+
+// Validate names every wrong setting and what is allowed, one a line.
+func (c Config) Validate() error {
+	var wrong []error
+	check := func(ok bool, key string, value any, allowed string) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf("%s: %v is not allowed: want %s", key, value, allowed))
+		}
+	}
+	oneOf := func(key, value string, allowed []string) {
+		check(slices.Contains(allowed, value), key, fmt.Sprintf("%q", value), strings.Join(allowed, ", "))
+	}
+	number := func(key string, v float64, ok bool, allowed string) {
+		check(ok && !math.IsNaN(v) && !math.IsInf(v, 0), key, v, allowed)
+	}
+	check(validName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters, digits and . _ - + = up to %d bytes, not starting with a dot or a dash", maxName))
+	check(c.Runs != "", "runs", `""`, "a folder")
+	check(c.Data != "", "data", `""`, "auto, demo, or a folder with CIFAR-10")
+	check(c.ValSplit >= 0, "val_split", c.ValSplit, "0 (validate on the test set) or a number of training images")
+	oneOf("preprocess", c.Preprocess, preprocesses)
+	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
+	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
+	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
+	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
+	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
+	oneOf("optimizer", c.Optimizer, optimizers)
+	number("lr", c.LR, c.LR >= 0, "0 (the optimizer's default) or more")
+	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, "0 up to but not including 1")
+	if c.Momentum > 0 && slices.Contains(optimizers, c.Optimizer) {
+		check(c.Optimizer == "sgd", "momentum", c.Momentum, "0 with "+c.Optimizer+": only sgd has momentum")
+	}
+	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0, "0 or more")
+	oneOf("schedule", c.Schedule, schedules)
+	oneOf("monitor", c.Monitor, monitors)
+	check(c.Patience >= 0, "patience", c.Patience, "0 (never stop early) or more epochs")
+	number("min_delta", c.MinDelta, c.MinDelta >= 0, "0 or more")
+	check(c.CheckpointEvery >= 0, "checkpoint_every", c.CheckpointEvery, "0 (the best only) or more epochs")
+	number("save_seconds", c.SaveSeconds, c.SaveSeconds >= 0, "0 (at epoch ends only) or more seconds")
+	return errors.Join(wrong...)
+}
+
+// validName reports whether a run may be called name: it becomes a folder, a
+// file name's part and a word on the screen, on every system.
+func validName(name string) bool {
+	if len(name) > maxName || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
+		return false
+	}
+	for _, r := range name {
+		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+=", r)
+		if !ok {
+			return false
+		}
+	}
+	return !strings.HasSuffix(name, ".")
+}
+
+// fixed are the settings that a resume must not change, because the bits
+// trained so far depend on them.
+var fixed = []string{
+	"val_split", "preprocess", "augment", "shuffle", "batch", "seed", "dropout",
+	"optimizer", "momentum", "weight_decay", "schedule", "monitor",
+}
+
+// checkResume compares the settings of a resume with those the run was trained
+// with, and names each one that must stay.
+func (c Config) checkResume(saved Config) error {
+	var wrong []error
+	for _, key := range fixed {
+		was, is := saved.field(key), c.field(key)
+		if was != is {
+			wrong = append(wrong, fmt.Errorf("%s: the run was trained with %v and cannot go on with %v: leave it out, or start a new run", key, was, is))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// field returns the setting with a key.
+func (c Config) field(key string) any {
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		if keyOf(v.Type().Field(i)) == key {
+			return v.Field(i).Interface()
+		}
+	}
+	return nil
+}
+
+func keyOf(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return key
+}
+
+// configKeys are the keys of a config file, in Config's order.
+func configKeys() []string {
+	t := reflect.TypeFor[Config]()
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i] = keyOf(t.Field(i))
+	}
+	return keys
+}
+
+// aboutKey holds in config.json what is not a setting: the program's version,
+// the machine. ParseConfig skips it.
+const aboutKey = "about"
+
+// configFile is config.json.
+type configFile struct {
+	Config `yaml:",inline"`
+	About  About `json:"about" yaml:"about"`
+}
+
+// About is what config.json says beside the settings.
+type About struct {
+	Version    string `json:"version"`    // the program's
+	Go         string `json:"go"`         // that built it
+	Platform   string `json:"platform"`   // linux/amd64
+	CPUs       int    `json:"cpus"`       // that the process may use
+	Host       string `json:"host"`       // name of the machine
+	Kernels    string `json:"kernels"`    // avx512, ...
+	Dataset    string `json:"dataset"`    // CIFAR-10 or demo
+	Source     string `json:"source"`     // where the data came from
+	Validation string `json:"validation"` // on which images, in words
+	Created    string `json:"created"`    // RFC 3339
+}
+
+// ParseConfig reads settings from JSON or YAML over base: what the file leaves
+// out stays as in base. A key that is not a setting is an error that names it.
+// It does not [Config.Validate].
+func ParseConfig(data []byte, base Config) (Config, error) {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
+		return parseJSON(trimmed, base)
+	}
+	return parseYAML(data, base)
+}
+
+// LoadConfig reads a settings file, JSON or YAML, over base.
+func LoadConfig(path string, base Config) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return base, fmt.Errorf("settings: %w", err)
+	}
+	defer f.Close()
+	const limit = 1 << 20
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return base, fmt.Errorf("settings: %w", err)
+	}
+	if len(data) > limit {
+		return base, fmt.Errorf("settings: %s: over %d bytes: this is no settings file", path, limit)
+	}
+	c, err := ParseConfig(data, base)
+	if err != nil {
+		return base, fmt.Errorf("settings: %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func parseJSON(data []byte, base Config) (Config, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return base, fmt.Errorf("JSON: %w", err)
+	}
+	names := make([]string, 0, len(keys))
+	for k := range keys {
+		names = append(names, k)
+	}
+	if err := checkKeys(names); err != nil {
+		return base, err
+	}
+	c := base
+	if err := json.Unmarshal(data, &c); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return base, fmt.Errorf("%s: a %s is not allowed: want %s", wrong.Field, wrong.Value, typeName(wrong.Type))
+		}
+		return base, fmt.Errorf("JSON: %w", err)
+	}
+	return c, nil
+}
+
+func parseYAML(data []byte, base Config) (Config, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return base, fmt.Errorf("YAML: %w", err)
+	}
+	if doc.Kind == 0 { // an empty file sets nothing
+		return base, nil
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return base, fmt.Errorf("YAML: line %d: want a list of \"setting: value\"", root.Line)
+	}
+	var names []string
+	for i := 0; i < len(root.Content); i += 2 {
+		names = append(names, root.Content[i].Value)
+	}
+	if err := checkKeys(names); err != nil {
+		return base, err
+	}
+	c := base
+	if err := root.Decode(&c); err != nil {
+		return base, fmt.Errorf("YAML: %w", err)
+	}
+	return c, nil
+}
+
+// checkKeys refuses keys that are no settings, and says which one may have been
+// meant.
+func checkKeys(names []string) error {
+	known := configKeys()
+	var wrong []error
+	slices.Sort(names)
+	for _, n := range names {
+		if n == aboutKey || slices.Contains(known, n) {
+			continue
+		}
+		plain := strings.ReplaceAll(strings.ToLower(n), "-", "_")
+		if slices.Contains(known, plain) {
+			wrong = append(wrong, fmt.Errorf("unknown setting %q: did you mean %q?", n, plain))
+			continue
+		}
+		wrong = append(wrong, fmt.Errorf("unknown setting %q: the settings are %s", n, strings.Join(known, ", ")))
+	}
+	return errors.Join(wrong...)
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Uint64:
+		return "a whole number from 0"
+	default:
+		return "a whole number"
+	}
 }

@@ -134,7 +134,8 @@ type RunStarted struct {
 	Version string `json:"version"`
 	// ResumedEpoch and ResumedStep are where a resume goes on (both 0 in a new
 	// run): ResumedStep batches of epoch ResumedEpoch are already done. A reader
-	// drops what it knows of the run beyond ResumedTotal.
+	// drops what it knows of the run beyond that: the epochs from ResumedEpoch
+	// on, and the steps whose Total is over ResumedTotal.
 	ResumedEpoch int `json:"resumed_epoch,omitempty"`
 	ResumedStep  int `json:"resumed_step,omitempty"`
 	// ResumedTotal counts the batches done before the resume.
