@@ -1,0 +1,74 @@
+package cifar
+
+// maxShift is the farthest shift in pixels: 12.5% of 32.
+const maxShift = Size / 8
+
+// An augmentation is what is done to one image of one epoch.
+type augmentation struct {
+	dx, dy int  // shift right and down in pixels, -maxShift to maxShift
+	flip   bool // mirrored left to right, after the shift
+}
+
+// draw returns the augmentation of an image in an epoch, which depends on
+// nothing else.
+//
+// The law is that of the article's Keras 2.0: a shift drawn uniformly from
+// [-4,4) pixels in each direction and applied with interpolation of order 0
+// (keras/preprocessing/image.py, apply_transform), which rounds it to a whole
+// pixel. So -3 to 3 have a chance of 1/8 each, and -4 and 4 of 1/16. Later
+// versions interpolate linearly; whole pixels blur nothing and cost less.
+func draw(seed uint64, epoch, image int) augmentation {
+	r := newRNG(seed, forAugment, uint64(epoch), uint64(image))
+	v := r.next()
+	// Sixteenths of the range, paired: 0 is -4, 1 and 2 are -3, ..., 15 is 4.
+	shift := func(sixteenth uint64) int { return int(sixteenth+1)/2 - maxShift }
+	return augmentation{dx: shift(v & 15), dy: shift(v >> 4 & 15), flip: v>>8&1 == 1}
+}
+
+// A row or column outside the image repeats the nearest one inside (Keras's
+// fill_mode="nearest").
+func nearest(i int) int { return max(0, min(Size-1, i)) }
+
+// write converts an image of planes to dst, [Size][Size][Channels], shifted
+// and flipped as a says. dst has [Pixels] values.
+func (p *Preprocess) write(dst []float32, image []byte, a augmentation) {
+	var from [Size]uint8 // the source column of each column
+	for x := range from {
+		to := x
+		if a.flip {
+			to = Size - 1 - x
+		}
+		from[to] = uint8(nearest(x - a.dx))
+	}
+	red, green, blue := &p.table[0], &p.table[1], &p.table[2]
+	for y := range Size {
+		at := nearest(y-a.dy) * Size
+		// Arrays, not slices: the compiler then needs no bounds checks.
+		r := (*[Size]byte)(image[at:])
+		g := (*[Size]byte)(image[plane+at:])
+		b := (*[Size]byte)(image[2*plane+at:])
+		row := (*[Size * Channels]float32)(dst[y*Size*Channels:])
+		for x := range Size {
+			i := from[x] % Size
+			row[3*x] = red[r[i]]
+			row[3*x+1] = green[g[i]]
+			row[3*x+2] = blue[b[i]]
+		}
+	}
+}
+
+// order fills perm with the order of an epoch: a shuffle by seed and epoch
+// (Fisher-Yates), or 0, 1, 2, ... if shuffle is false.
+func order(perm []int, seed uint64, epoch int, shuffle bool) {
+	for i := range perm {
+		perm[i] = i
+	}
+	if !shuffle {
+		return
+	}
+	r := newRNG(seed, forOrder, uint64(epoch))
+	for i := len(perm) - 1; i > 0; i-- {
+		j := r.below(i + 1)
+		perm[i], perm[j] = perm[j], perm[i]
+	}
+}

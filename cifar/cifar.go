@@ -1,0 +1,234 @@
+// Package cifar gives CIFAR-10 to a training loop: it finds or fetches the
+// images, reads them, and serves them as batches that are shuffled, augmented
+// and preprocessed ahead of time.
+//
+// A byte of the published files goes this way:
+//
+//	fetch.go    cs.toronto.edu -> archive in the cache, resumed and checksummed
+//	archive.go  archive -> the six batch files, or straight into memory
+//	read.go     batch files -> [Set]: 3,072 bytes and a label an image
+//	split.go    [Set] -> a training part and a validation part
+//	loader.go   [Set] -> [Batch]es of float32, prepared ahead by goroutines
+//	augment.go  the order of an epoch, the shift and flip of an image
+//	preprocess.go  byte -> float32
+//
+// [Open] does the first three by one word: "auto", "demo" or a path. The demo
+// set (demo*.go) is drawn by this package from a seed, for machines without
+// CIFAR-10; it has the same shapes and class names and is always marked by
+// [Dataset.Demo].
+//
+// CIFAR-10 and its file layout: Alex Krizhevsky, Learning Multiple Layers of
+// Features from Tiny Images, 2009; https://www.cs.toronto.edu/~kriz/cifar.html.
+package cifar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// The shape of an image and of its record in a file.
+const (
+	Size     = 32                     // height and width of an image in pixels
+	Channels = 3                      // red, green, blue
+	Classes  = 10                     // labels run from 0 to Classes-1
+	Pixels   = Channels * Size * Size // bytes of an image
+	plane    = Size * Size            // bytes of one channel of an image
+	record   = 1 + Pixels             // a label byte, then the image
+)
+
+// ClassNames returns CIFAR-10's class names in the order of their labels. The
+// caller owns the slice.
+func ClassNames() []string {
+	return []string{
+		"airplane", "automobile", "bird", "cat", "deer",
+		"dog", "frog", "horse", "ship", "truck",
+	}
+}
+
+// A Set is a list of labelled images. It is not written to after it is made,
+// so that any number of goroutines may read it.
+type Set struct {
+	// Pixels holds Len() images of [Pixels] bytes: the red plane, the green
+	// and the blue, each row by row, as in the files.
+	Pixels []byte
+	// Labels holds the class of each image, 0 to Classes-1.
+	Labels []byte
+}
+
+// Len returns the number of images.
+func (s *Set) Len() int { return len(s.Labels) }
+
+// Image returns the [Pixels] bytes of image i, which belong to the set.
+func (s *Set) Image(i int) []byte { return s.Pixels[i*Pixels : (i+1)*Pixels : (i+1)*Pixels] }
+
+// Slice returns the images from up to, not including, to. They share the
+// memory of s.
+func (s *Set) Slice(from, to int) *Set {
+	return &Set{
+		Pixels: s.Pixels[from*Pixels : to*Pixels : to*Pixels],
+		Labels: s.Labels[from:to:to],
+	}
+}
+
+// Counts returns the number of images in each class.
+func (s *Set) Counts() [Classes]int {
+	var n [Classes]int
+	for _, label := range s.Labels {
+		n[label]++
+	}
+	return n
+}
+
+func newSet(n int) *Set {
+	return &Set{Pixels: make([]byte, n*Pixels), Labels: make([]byte, n)}
+}
+
+// A Dataset is a training and a test set, and where they come from.
+type Dataset struct {
+	Name    string   // "CIFAR-10" or "demo"
+	Demo    bool     // true for the demo set, which every shown accuracy must say
+	Source  string   // folder or archive that was read, or "drawn from seed N"
+	Train   *Set     // 50,000 images; 4,000 in the demo set
+	Test    *Set     // 10,000 images; 1,000 in the demo set
+	Classes []string // names in the order of the labels
+}
+
+// The data that [Options] may name by a word. Anything else is a path; a
+// folder that is called like one of them is reached as "./demo".
+const (
+	Auto     = "auto"
+	DemoName = "demo"
+)
+
+// Options says which data [Open] opens. The zero value means Auto.
+type Options struct {
+	// Data is Auto or "" (the cache, else the network), DemoName, or the
+	// path of a folder or of an archive.
+	Data string
+	// URL is where Auto fetches from; "" means [DefaultURL].
+	URL string
+	// CacheDir is where Auto looks and keeps what it fetched; "" means
+	// [CacheDir].
+	CacheDir string
+	// Seed draws the demo set.
+	Seed uint64
+	// Progress, if not nil, is called now and then from the goroutine that
+	// called Open, at most some ten times a second and at the end of a stage.
+	Progress func(Progress)
+}
+
+// Stage is a part of the work of [Open] and [Fetch].
+type Stage string
+
+// The stages, in the order in which they come.
+const (
+	StageWait     Stage = "wait"     // another process is fetching; Done and Total are 0
+	StageDownload Stage = "download" // in bytes
+	StageVerify   Stage = "verify"   // in bytes
+	StageUnpack   Stage = "unpack"   // in bytes of the batch files
+	StageRead     Stage = "read"     // in bytes of the batch files
+	StageDraw     Stage = "draw"     // in images of the demo set
+	StageRetry    Stage = "retry"    // the transfer broke: Note says why; Done is where it stands
+)
+
+// Progress says how far a stage has come.
+type Progress struct {
+	Stage Stage
+	// Done and Total are in the stage's unit; Total is 0 where it is unknown.
+	Done, Total int64
+	// Note says in words what a bar can't: why a transfer is tried again.
+	Note string
+}
+
+// ErrNoData is what [Open] wraps when Auto finds no data in the cache and can't
+// fetch any. The error's text says what was tried and what the person can do.
+var ErrNoData = errors.New("no CIFAR-10 data")
+
+// NoDataError is the error of [Open] for Auto. It matches [ErrNoData] and what
+// went wrong while fetching.
+type NoDataError struct {
+	CacheDir string // the folder that was looked in; "" if there is none
+	URL      string // what was fetched
+	Err      error  // why that failed
+}
+
+// Error names what was tried, one line each, and the ways out.
+func (e *NoDataError) Error() string {
+	cache := "looked in the cache " + e.CacheDir + ": nothing there"
+	if e.CacheDir == "" {
+		cache = "found no cache folder"
+	}
+	return fmt.Sprintf(`cifar: no CIFAR-10 data
+  %s
+  tried to fetch %s: %v
+use --data demo to train on the built-in demo set, or --data DIR with a folder
+that holds %s or %s`, cache, e.URL, e.Err, batchesDir, archiveName)
+}
+
+// Unwrap lets errors.Is and errors.As see ErrNoData and the cause.
+func (e *NoDataError) Unwrap() []error { return []error{ErrNoData, e.Err} }
+
+// Open opens the data that o names. Auto never falls back to the demo set: if
+// the cache holds nothing and the network neither, the error is a
+// [*NoDataError]. An ended ctx ends Open with ctx's error.
+func Open(ctx context.Context, o Options) (*Dataset, error) {
+	switch o.Data {
+	case DemoName:
+		return drawDemo(ctx, o.Seed, newMeter(o.Progress))
+	case Auto, "":
+		return openAuto(ctx, o)
+	}
+	return published.openPath(ctx, o.Data, newMeter(o.Progress))
+}
+
+// openAuto reads the cache, filled first if there is nothing in it.
+func openAuto(ctx context.Context, o Options) (*Dataset, error) {
+	f := FetchOptions{URL: o.URL, CacheDir: o.CacheDir, Progress: o.Progress}.withDefaults()
+	return f.open(ctx)
+}
+
+// open reads the cache that f names.
+func (f FetchOptions) open(ctx context.Context) (*Dataset, error) {
+	read := func(path string) (*Dataset, error) {
+		return f.layout.openPath(ctx, path, newMeter(f.Progress))
+	}
+	dir, archive := filepath.Join(f.CacheDir, batchesDir), filepath.Join(f.CacheDir, archiveName)
+	if f.CacheDir != "" && exists(dir) {
+		return read(dir)
+	}
+	_, err := Fetch(ctx, f)
+	switch {
+	case err == nil:
+		return read(dir)
+	case ctx.Err() != nil:
+		return nil, err
+	case f.CacheDir != "" && exists(archive): // the folder can't be written, or the archive is bad
+		return read(archive)
+	}
+	return nil, &NoDataError{CacheDir: f.CacheDir, URL: f.URL, Err: err}
+}
+
+// exists is true also for what can't be looked at, so that reading it tells why.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// CacheDir returns the folder that Auto uses: $XDG_CACHE_HOME/cifartui, or
+// cifartui in the system's own cache folder ([os.UserCacheDir]). It returns ""
+// where neither is known. A relative XDG_CACHE_HOME is ignored, as the XDG base
+// directory specification asks.
+func CacheDir() string {
+	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "cifartui")
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "cifartui")
+}

@@ -1,0 +1,62 @@
+package cifar
+
+import (
+	"fmt"
+	"sort"
+)
+
+// Split parts n images from s, drawn by seed, to validate on while the test
+// set waits for the end. It is stratified: each class gives its share of n,
+// rounded so that the shares add up (largest remainder). Both parts keep the
+// order of s. They are copies; s may be let go.
+func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
+	if n <= 0 || n >= s.Len() {
+		return nil, nil, fmt.Errorf("cifar: hold %s images out for validation: want 1 to %s, since there are %s training images",
+			commas(int64(n)), commas(int64(s.Len()-1)), commas(int64(s.Len())))
+	}
+	take := shares(s.Counts(), n, s.Len())
+	var byClass [Classes][]int
+	for i, label := range s.Labels {
+		byClass[label] = append(byClass[label], i)
+	}
+	isHeld := make([]bool, s.Len())
+	for class, images := range byClass {
+		r := newRNG(seed, forSplit, uint64(class))
+		for i := range take[class] { // the first steps of a Fisher-Yates shuffle
+			j := r.between(i, len(images)-1)
+			images[i], images[j] = images[j], images[i]
+			isHeld[images[i]] = true
+		}
+	}
+	train, held = newSet(s.Len()-n), newSet(n)
+	var t, h int
+	for i, label := range s.Labels {
+		dst, at := train, &t
+		if isHeld[i] {
+			dst, at = held, &h
+		}
+		dst.Labels[*at] = label
+		copy(dst.Image(*at), s.Image(i))
+		*at++
+	}
+	return train, held, nil
+}
+
+// shares divides n among classes in proportion to counts, whose sum is total.
+func shares(counts [Classes]int, n, total int) [Classes]int {
+	var take [Classes]int
+	order := make([]int, Classes)
+	left := n
+	for c, count := range counts {
+		take[c] = n * count / total
+		left -= take[c]
+		order[c] = c
+	}
+	sort.SliceStable(order, func(i, j int) bool {
+		return n*counts[order[i]]%total > n*counts[order[j]]%total
+	})
+	for _, c := range order[:left] {
+		take[c]++
+	}
+	return take
+}
