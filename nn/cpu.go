@@ -1,0 +1,163 @@
+package nn
+
+import "cifartui/nn/kernel"
+
+// CPU is the backend of the processor: kernels of package kernel on host
+// memory, split over a fixed number of threads. A kernel has ended when its
+// call returns.
+type CPU struct {
+	w *kernel.Workers
+}
+
+var _ Backend = (*CPU)(nil)
+
+// NewCPU starts a backend of the given number of threads; 0 or less takes as
+// many as the process may use.
+func NewCPU(threads int) *CPU {
+	if threads < 1 {
+		threads = kernel.UsableCPUs()
+	}
+	return &CPU{w: kernel.NewWorkers(threads)}
+}
+
+func (c *CPU) Name() string { return kernel.Name() }
+func (c *CPU) Threads() int { return c.w.N() }
+func (c *CPU) Close()       { c.w.Close() }
+func (c *CPU) Sync() error  { return nil }
+
+// Free leaves the memory to the garbage collector.
+func (c *CPU) Free(Memory) {}
+
+func (c *CPU) Alloc(ints bool, n int) (Memory, error) {
+	if ints {
+		return hostInts(make([]int32, n)), nil
+	}
+	return hostMemory(kernel.Alloc(n)), nil
+}
+
+func (c *CPU) Upload(dst *Buffer, src []float32) error {
+	copy(dst.Floats, src)
+	return nil
+}
+
+func (c *CPU) Download(dst []float32, src *Buffer) error {
+	copy(dst, src.Floats)
+	return nil
+}
+
+func (c *CPU) LoadImages(dst *Buffer, src []float32, rows int) error {
+	kernel.PadInput(c.w, dst.Floats, dst.Image, src, rows)
+	return nil
+}
+
+func (c *CPU) LoadLabels(dst *Buffer, src []uint8) error {
+	for i, l := range src {
+		dst.Ints[i] = int32(l)
+	}
+	return nil
+}
+
+func (c *CPU) Dropout(dst, src *Buffer, rows int, p float32, key uint64) {
+	kernel.Dropout(c.w, dst.Floats, src.Floats, src.Image, rows, p, key)
+}
+
+func (c *CPU) DropoutBackward(dsrc, ddst, src *Buffer, rows int, p float32, key uint64) {
+	kernel.DropoutBackward(c.w, dsrc.Floats, dsrc.Image, ddst.Floats, src.Floats, rows, p, key)
+}
+
+func (c *CPU) Dense(y, x, w, bias *Buffer, rows int) {
+	kernel.Dense(c.w, y.Floats, x.Floats, w.Floats, bias.Floats, rows, w.shape[1], w.shape[0])
+}
+
+func (c *CPU) DenseBackwardData(dx, dy, w *Buffer, rows int) {
+	kernel.DenseBackwardData(c.w, dx.Floats, dy.Floats, w.Floats, rows, w.shape[1], w.shape[0])
+}
+
+func (c *CPU) DenseBackwardFilter(dw, db, x, dy *Buffer, rows int) {
+	kernel.DenseBackwardFilter(c.w, dw.Floats, db.Floats, x.Floats, dy.Floats, rows, dw.shape[1], dw.shape[0])
+}
+
+func (c *CPU) Adadelta(x, g, eg2, ed2 *Buffer, lr, rho, eps float32) {
+	kernel.Adadelta(c.w, x.Floats, g.Floats, eg2.Floats, ed2.Floats, lr, rho, eps)
+}
+
+func (c *CPU) SGD(x, g, m *Buffer, lr, momentum, decay float32) {
+	var state []float32
+	if m != nil {
+		state = m.Floats
+	}
+	kernel.SGD(c.w, x.Floats, g.Floats, state, lr, momentum, decay)
+}
+
+func (c *CPU) Adam(x, g, m, v *Buffer, a AdamStep) {
+	kernel.Adam(c.w, x.Floats, g.Floats, m.Floats, v.Floats, a.LR, a.Beta1, a.Beta2, a.Eps, a.Bias1, a.Bias2, a.Decay, a.Decoupled)
+}
+
+func (c *CPU) NewConv(s ConvSpec) (Conv, error) {
+	k := &cpuConv{
+		w:    c.w,
+		conv: kernel.NewConv(c.w, kernel.ConvSpec(s)),
+		full: kernel.Image{N: s.Images, H: s.H, W: s.W, C: s.Out},
+	}
+	if s.Pool && !s.Inference {
+		k.arg = make([]uint8, s.Images*(s.H/2)*(s.W/2)*s.Out)
+	}
+	return k, nil
+}
+
+// cpuConv is a convolution on the CPU.
+type cpuConv struct {
+	w    *kernel.Workers
+	conv *kernel.Conv
+	full kernel.Image // the pre-activation
+	arg  []uint8      // position of each maximum of the pool in its window
+}
+
+func (k *cpuConv) SetWeights(w *Buffer) { k.conv.SetWeights(w.Floats) }
+func (k *cpuConv) Bytes() int           { return k.conv.Bytes() + len(k.arg) }
+func (k *cpuConv) Close()               {}
+
+func (k *cpuConv) Forward(y, x, bias *Buffer, rows int) {
+	k.conv.Forward(y.Floats, k.arg, x.Floats, bias.Floats, rows)
+}
+
+func (k *cpuConv) PoolBackward(dy, dp *Buffer, rows int) {
+	kernel.MaxPoolBackward(k.w, dy.Floats, k.full, dp.Floats, k.arg, rows)
+}
+
+func (k *cpuConv) BackwardData(dx, dy, x *Buffer, rows int) {
+	k.conv.BackwardData(dx.Floats, dy.Floats, x.Floats, rows)
+}
+
+func (k *cpuConv) BackwardFilter(dw, db, x, dy *Buffer, rows int) {
+	k.conv.BackwardFilter(dw.Floats, db.Floats, x.Floats, dy.Floats, rows)
+}
+
+func (c *CPU) NewLoss(batch, classes int) (Loss, error) {
+	return &cpuLoss{prob: kernel.Alloc(batch * classes), classes: classes}, nil
+}
+
+// cpuLoss is the loss on the CPU.
+type cpuLoss struct {
+	prob    []float32
+	classes int
+
+	// of the last Forward
+	rows    int
+	sum     float64
+	correct int
+}
+
+func (k *cpuLoss) Forward(loss, logits, labels *Buffer, rows int) {
+	k.rows = rows
+	k.sum, k.correct = kernel.SoftmaxCrossEntropy(k.prob, logits.Floats, labels.Ints, rows, k.classes)
+	loss.Floats[0] = float32(k.sum / float64(rows))
+}
+
+func (k *cpuLoss) Backward(dlogits, labels *Buffer, rows int, scale float32) {
+	kernel.SoftmaxCrossEntropyBackward(dlogits.Floats, k.prob, labels.Ints, rows, k.classes, scale/float32(rows))
+}
+
+func (k *cpuLoss) Result() (float64, int, error)     { return k.sum, k.correct, nil }
+func (k *cpuLoss) Probabilities() ([]float32, error) { return k.prob[:k.rows*k.classes], nil }
+func (k *cpuLoss) Close()                            {}

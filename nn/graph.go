@@ -1,0 +1,154 @@
+package nn
+
+import (
+	"fmt"
+	"sync"
+
+	"gorgonia.org/gorgonia"
+)
+
+// building is held while a graph is made: Gorgonia keeps the constants that
+// Grad puts into every graph, and pools of types, for all graphs together.
+var building sync.Mutex
+
+// graph is the network as a graph, for batches of up to a number of rows.
+type graph struct {
+	*gorgonia.ExprGraph
+	batch batchState
+
+	images, labels *Buffer // what the inputs hold
+	classes        int
+	convs          []*convolution
+	convWeights    []*Buffer // of convs
+	lossOp         *crossEntropy
+
+	params       gorgonia.Nodes
+	logits, loss *gorgonia.Node
+	gradients    gorgonia.Nodes // of params; none in a graph for inference
+}
+
+// newGraph builds the network's graph: the loss from images and labels, and
+// if train is set its gradients. No memory is allocated.
+func newGraph(on Backend, s Spec, params []param, capacity int, train bool) (*graph, error) {
+	if capacity < 1 {
+		return nil, fmt.Errorf("nn: a batch of %d images, want at least 1", capacity)
+	}
+	building.Lock()
+	defer building.Unlock()
+
+	g := &graph{
+		ExprGraph: gorgonia.NewGraph(),
+		batch:     batchState{on: on, rows: capacity},
+		images:    newImages(capacity, s.Size, s.Size, imageChannels+1),
+		labels:    newLabels(capacity),
+		classes:   s.Classes,
+	}
+	x := g.input("images", g.images)
+	labels := g.input("labels", g.labels)
+	for _, p := range params {
+		g.params = append(g.params, g.input(p.name, p.Buffer))
+	}
+	x, err := g.layers(s, x, train)
+	if err != nil {
+		return nil, err
+	}
+	g.logits = x
+	if g.lossOp, g.loss, err = applyCrossEntropy(&g.batch, x, labels); err != nil {
+		return nil, err
+	}
+	if train {
+		if g.gradients, err = gorgonia.Grad(g.loss, g.params...); err != nil {
+			return nil, fmt.Errorf("nn: differentiate the network: %w", err)
+		}
+	}
+	return g, nil
+}
+
+// layers puts the network from the images x to the logits into the graph.
+func (g *graph) layers(s Spec, x *gorgonia.Node, train bool) (_ *gorgonia.Node, err error) {
+	params := g.params
+	for _, l := range s.Layers() {
+		switch l.Kind {
+		case "Conv2D":
+			var c *convolution
+			w, b := params[0], params[1]
+			params = params[2:]
+			spec := ConvSpec{
+				Images: g.batch.rows, H: l.Out[0], W: l.Out[1],
+				In: w.Shape()[2], Out: w.Shape()[3],
+				Pool:      len(g.convs)%2 == 1, // each block's second
+				Inference: !train,
+			}
+			if c, x, err = applyConvolution(&g.batch, l.Name, spec, x, w, b); err != nil {
+				return nil, err
+			}
+			g.convs = append(g.convs, c)
+			g.convWeights = append(g.convWeights, w.Value().(*Buffer))
+		case "Dropout":
+			p := s.Dropout
+			if !train {
+				p = 0
+			}
+			if x, err = applyFlatten(&g.batch, p, x); err != nil {
+				return nil, err
+			}
+		case "Dense":
+			if x, err = applyDense(&g.batch, l.Name, x, params[0], params[1]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return x, nil
+}
+
+// input puts a value into the graph, under a name of its own.
+func (g *graph) input(name string, b *Buffer) *gorgonia.Node {
+	return gorgonia.NewTensor(g.ExprGraph, b.dtype, b.shape.Dims(),
+		gorgonia.WithShape(b.shape...), gorgonia.WithName(name), gorgonia.WithValue(b))
+}
+
+// allocate gives the inputs memory.
+func (g *graph) allocate() error {
+	for _, b := range []*Buffer{g.images, g.labels} {
+		if err := b.ensure(g.batch.on); err != nil {
+			return fmt.Errorf("nn: memory for a batch of %d images: %w: try a smaller batch", g.batch.rows, err)
+		}
+	}
+	return nil
+}
+
+// free gives the inputs' memory back.
+func (g *graph) free() {
+	for _, b := range []*Buffer{g.images, g.labels} {
+		if b.Addr != 0 {
+			g.batch.on.Free(b.Memory)
+			b.Memory = Memory{}
+		}
+	}
+}
+
+// load copies a batch into the inputs: x [rows][H][W][3] with the rows of
+// labels.
+func (g *graph) load(x []float32, labels []uint8, key uint64) error {
+	img := g.images.Image
+	rows, size := len(labels), img.H*img.W*imageChannels
+	if rows < 1 || rows > img.N {
+		return fmt.Errorf("nn: a batch of %d rows, want 1 to %d", rows, img.N)
+	}
+	if len(x) != rows*size {
+		return fmt.Errorf("nn: %d numbers for %d images of %d each, want %d", len(x), rows, size, rows*size)
+	}
+	for i, l := range labels {
+		if int(l) >= g.classes {
+			return fmt.Errorf("nn: row %d has label %d, the network knows 0 to %d", i, l, g.classes-1)
+		}
+	}
+	g.batch.rows, g.batch.key = rows, key
+	if err := g.batch.on.LoadImages(g.images, x, rows); err != nil {
+		return fmt.Errorf("nn: load a batch of images: %w", err)
+	}
+	if err := g.batch.on.LoadLabels(g.labels, labels); err != nil {
+		return fmt.Errorf("nn: load a batch of labels: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package nn
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Network is a network's parameters, on a backend. The graphs made from it
+// share them.
+type Network struct {
+	spec   Spec
+	on     Backend
+	params []param // weights and bias of each layer, in order
+}
+
+// param is a parameter and its name outside.
+type param struct {
+	name string
+	*Buffer
+}
+
+// New makes a network with initial values drawn from seed: He-normal weights,
+// zero biases. The backend stays the caller's, to close after everything that
+// was made on it.
+func New(b Backend, s Spec, seed uint64) (*Network, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	n := &Network{spec: s, on: b, params: describeParams(s)}
+	for _, p := range n.params {
+		if err := p.ensure(b); err != nil {
+			return nil, fmt.Errorf("nn: memory for %s: %w", p.name, err)
+		}
+	}
+	return n, n.SetWeights(initialValues(n.params, seed))
+}
+
+// describeParams lists the parameters of s, without memory.
+func describeParams(s Spec) []param {
+	var ps []param
+	add := func(layer string, w *Buffer, o *order) {
+		b := newBuffer(o.shape[0])
+		w.order, b.order = o, plainOrder(o.shape[0])
+		ps = append(ps, param{layer + ".weight", w}, param{layer + ".bias", b})
+	}
+	in := imageChannels
+	for _, l := range s.Layers() {
+		switch l.Kind {
+		case "Conv2D":
+			out := l.Out[2]
+			add(l.Name, newBuffer(3, 3, in, out), convOrder(in, out))
+			in = out
+		case "Dense":
+			side := s.Size >> len(s.Filters)
+			add(l.Name, newBuffer(s.Classes, s.features()), denseOrder(s.Classes, side, side, in))
+		}
+	}
+	return ps
+}
+
+// Spec returns what the network was made from.
+func (n *Network) Spec() Spec { return n.spec }
+
+// Backend returns what the network was made on.
+func (n *Network) Backend() Backend { return n.on }
+
+// Weights returns copies of the parameters, which SetWeights takes back bit
+// for bit. It returns nil if the backend has failed.
+func (n *Network) Weights() []Tensor {
+	ts := make([]Tensor, len(n.params))
+	for i, p := range n.params {
+		var err error
+		if ts[i], err = export(n.on, p.name, p.Buffer); err != nil {
+			return nil
+		}
+	}
+	return ts
+}
+
+// SetWeights sets the parameters, given in any order. It checks all names and
+// shapes before it changes anything.
+func (n *Network) SetWeights(ts []Tensor) error {
+	byName, err := index(ts)
+	if err != nil {
+		return err
+	}
+	for _, p := range n.params {
+		t, ok := byName[p.name]
+		if !ok {
+			return fmt.Errorf("nn: there is no %s among the %d tensors: the file is of another network", p.name, len(ts))
+		}
+		if err := p.order.check(t); err != nil {
+			return err
+		}
+		delete(byName, p.name)
+	}
+	for _, t := range ts { // ts for the first in order
+		if _, ok := byName[t.Name]; ok {
+			return fmt.Errorf("nn: this network has no %s: the file is of another network", t.Name)
+		}
+	}
+	for _, p := range n.params {
+		i := slices.IndexFunc(ts, func(t Tensor) bool { return t.Name == p.name })
+		if err := load(n.on, p.Buffer, ts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// index finds tensors by name and refuses repeated names.
+func index(ts []Tensor) (map[string]Tensor, error) {
+	byName := make(map[string]Tensor, len(ts))
+	for _, t := range ts {
+		if _, ok := byName[t.Name]; ok {
+			return nil, fmt.Errorf("nn: there are two tensors named %s: the file is damaged", t.Name)
+		}
+		byName[t.Name] = t
+	}
+	return byName, nil
+}

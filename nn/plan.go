@@ -1,0 +1,114 @@
+package nn
+
+import (
+	"fmt"
+
+	"cifartui/nn/kernel"
+
+	"gorgonia.org/gorgonia"
+)
+
+// plan is the order in which a graph's nodes run, and which of their values
+// share memory: those that are never needed at the same time.
+type plan struct {
+	order []*gorgonia.Node // of the nodes that have to be run
+	slabs []slab
+	// place is the slab of each operation's result.
+	place map[*op]int
+}
+
+// slab is memory that several values use, one after another.
+type slab struct {
+	// image is the geometry that all of its values have, and zero if none has
+	// one. Images of another geometry, and flat values, would write where the
+	// border of zeros is.
+	image kernel.Image
+	len   int // elements
+}
+
+// newPlan plans the graph g. The values of keep, and those that are not of
+// this package's operations, are left alone from when they are computed: the
+// first have a slab to themselves, the others no slab.
+func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
+	sorted, err := gorgonia.Sort(g) // the last to run first
+	if err != nil {
+		return nil, fmt.Errorf("nn: sort the graph: %w", err)
+	}
+	p := &plan{place: map[*op]int{}}
+	for i := len(sorted) - 1; i >= 0; i-- {
+		// Inputs have no operation, constants one without inputs.
+		if n := sorted[i]; n.Op() != nil && n.Op().Arity() > 0 {
+			p.order = append(p.order, n)
+		}
+	}
+	kept := map[*gorgonia.Node]bool{}
+	for _, n := range keep {
+		kept[n] = true
+	}
+	last := map[*gorgonia.Node]int{} // when a value is read for the last time
+	for i, n := range p.order {
+		last[n] = i
+		for _, c := range inputs(g, n) {
+			last[c] = i
+		}
+	}
+	var free []int // slabs
+	for i, n := range p.order {
+		if o, ok := n.Op().(operation); ok {
+			_, early := o.(*second) // another operation writes it, some time before
+			p.put(o.common(), kept[n] || early, &free)
+		}
+		done := map[*gorgonia.Node]bool{}
+		for _, c := range append(inputs(g, n), n) {
+			if last[c] != i || kept[c] || done[c] {
+				continue
+			}
+			done[c] = true
+			if o, ok := c.Op().(operation); ok {
+				free = append(free, p.place[o.common()])
+			}
+		}
+	}
+	return p, nil
+}
+
+// put gives o's result the smallest free slab that holds it, or a new one.
+func (p *plan) put(o *op, keep bool, free *[]int) {
+	want := slab{image: o.out.Image, len: o.out.Len}
+	best := -1
+	for i, s := range *free {
+		have := p.slabs[s]
+		if keep || have.image != want.image || have.len < want.len {
+			continue
+		}
+		if best < 0 || have.len < p.slabs[(*free)[best]].len {
+			best = i
+		}
+	}
+	if best < 0 {
+		p.place[o] = len(p.slabs)
+		p.slabs = append(p.slabs, want)
+		return
+	}
+	p.place[o] = (*free)[best]
+	*free = append((*free)[:best], (*free)[best+1:]...)
+}
+
+// bytes is the memory of all slabs.
+func (p *plan) bytes() int64 {
+	var n int64
+	for _, s := range p.slabs {
+		n += 4 * int64(s.len)
+	}
+	return n
+}
+
+// inputs lists what n reads, in the order of its operation's arguments and
+// with repetitions: g.To would give them sorted by address.
+func inputs(g *gorgonia.ExprGraph, n *gorgonia.Node) []*gorgonia.Node {
+	var in []*gorgonia.Node
+	for it := g.From(n.ID()); it.Next(); {
+		in = append(in, it.Node().(*gorgonia.Node))
+	}
+	return in
+}

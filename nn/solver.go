@@ -1,0 +1,252 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Solver is an optimiser: a gorgonia.Solver that works in place on a backend's
+// memory, allocates nothing after its first step, and can be saved.
+//
+// A solver serves one network. It knows the network's parameters from
+// Network.NewStep on, or from its first Step.
+type Solver interface {
+	gorgonia.Solver
+	// Name is the name given to NewSolver.
+	Name() string
+	// LearnRate is the rate that the next step uses.
+	LearnRate() float64
+	SetLearnRate(float64)
+	// State returns copies of all that the solver keeps between two steps,
+	// named after the parameters, as conv1.weight.eg2, in their shapes, and
+	// for those who count steps, t. It is empty as long as the parameters
+	// aren't known, and nil if the backend has failed.
+	State() []Tensor
+	// SetState takes State back bit for bit. Before the parameters are known
+	// it is remembered, and checked when they are.
+	SetState([]Tensor) error
+
+	attach(names []string, params []*Buffer) error
+}
+
+// SolverOptions are the settings of NewSolver; zeros are the defaults.
+type SolverOptions struct {
+	LR          float64 // 0: the optimiser's own default
+	Momentum    float64 // of sgd: Nesterov's
+	WeightDecay float64 // of sgd and adam: L2; of adamw: decoupled
+}
+
+// SolverNames lists what NewSolver knows.
+func SolverNames() []string { return []string{"adadelta", "sgd", "adam", "adamw"} }
+
+// NewSolver makes an optimiser:
+//
+//   - adadelta: rate 1, rho 0.95, epsilon 1e-7, as in Keras 2.0
+//   - sgd: rate 0.01, Nesterov momentum, as PyTorch's SGD(nesterov=True)
+//   - adam, adamw: rate 0.001, betas 0.9 and 0.999, epsilon 1e-8, as PyTorch's
+func NewSolver(b Backend, name string, o SolverOptions) (Solver, error) {
+	for what, v := range map[string]float64{"learning rate": o.LR, "momentum": o.Momentum, "weight decay": o.WeightDecay} {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("nn: %s: a %s of %v, want a number not below 0", name, what, v)
+		}
+	}
+	if o.Momentum != 0 && name != "sgd" {
+		return nil, fmt.Errorf("nn: %s takes no momentum, only sgd does", name)
+	}
+	if o.Momentum >= 1 {
+		return nil, fmt.Errorf("nn: sgd: a momentum of %v, want less than 1", o.Momentum)
+	}
+	if o.WeightDecay != 0 && name == "adadelta" {
+		return nil, fmt.Errorf("nn: adadelta takes no weight decay: use sgd, adam or adamw")
+	}
+	rate := func(otherwise float64) float64 {
+		if o.LR != 0 {
+			return o.LR
+		}
+		return otherwise
+	}
+	switch name {
+	case "adadelta":
+		return newAdadelta(b, rate(1)), nil
+	case "sgd":
+		return newSGD(b, rate(0.01), o.Momentum, o.WeightDecay), nil
+	case "adam":
+		return newAdam(b, name, rate(0.001), o.WeightDecay, false), nil
+	case "adamw":
+		return newAdam(b, name, rate(0.001), o.WeightDecay, true), nil
+	}
+	return nil, fmt.Errorf("nn: there is no optimiser %q: take one of %s", name, strings.Join(SolverNames(), ", "))
+}
+
+// moments is what all solvers are made of: the rate, and for every parameter
+// a number of buffers of its size.
+type moments struct {
+	on    Backend
+	name  string
+	rate  float64
+	kinds []string // what the buffers are called: eg2, ed2
+
+	names   []string    // of the parameters, once they are known
+	params  []*Buffer   // the same
+	state   [][]*Buffer // of each parameter, one of each kind
+	steps   int64       // taken
+	counts  bool        // steps is part of the state
+	pending []Tensor    // state to take when the parameters are known
+}
+
+func (m *moments) Name() string           { return m.name }
+func (m *moments) LearnRate() float64     { return m.rate }
+func (m *moments) SetLearnRate(r float64) { m.rate = r }
+
+// attach tells the solver its parameters.
+func (m *moments) attach(names []string, params []*Buffer) error {
+	if m.params != nil {
+		if !slices.Equal(m.params, params) {
+			return fmt.Errorf("nn: this %s belongs to another network: make a new one", m.name)
+		}
+		return nil
+	}
+	state := make([][]*Buffer, len(params))
+	for i, p := range params {
+		for range m.kinds {
+			b := newBuffer(p.shape...)
+			b.order = p.order
+			if err := b.ensure(m.on); err != nil {
+				return fmt.Errorf("nn: memory for the state of %s: %w", m.name, err)
+			}
+			state[i] = append(state[i], b)
+		}
+	}
+	m.names, m.params, m.state = names, params, state
+	if m.pending == nil {
+		return nil
+	}
+	pending := m.pending
+	m.pending = nil
+	return m.SetState(pending)
+}
+
+// attachModel learns the parameters from the model of a first Step.
+func (m *moments) attachModel(model []gorgonia.ValueGrad) error {
+	var names []string
+	var params []*Buffer
+	for i, v := range model {
+		b, ok := v.Value().(*Buffer)
+		if !ok {
+			return fmt.Errorf("nn: %s: parameter %d is a %T, want a *Buffer", m.name, i, v.Value())
+		}
+		n, ok := v.(gorgonia.Namer)
+		if !ok {
+			return fmt.Errorf("nn: %s: parameter %d, a %T, has no name", m.name, i, v)
+		}
+		names, params = append(names, n.Name()), append(params, b)
+	}
+	return m.attach(names, params)
+}
+
+// updater is a solver's rule for one parameter x with gradient g.
+type updater interface {
+	update(x, g *Buffer, state []*Buffer)
+}
+
+// step updates every parameter of the model.
+func (m *moments) step(model []gorgonia.ValueGrad, u updater) error {
+	if m.params == nil {
+		if err := m.attachModel(model); err != nil {
+			return err
+		}
+	}
+	if len(model) != len(m.params) {
+		return fmt.Errorf("nn: %s: %d parameters, it was made for %d", m.name, len(model), len(m.params))
+	}
+	m.steps++
+	for i, v := range model {
+		x := m.params[i]
+		if v.Value() != gorgonia.Value(x) {
+			return fmt.Errorf("nn: %s: parameter %d is not the %s it was made for", m.name, i, m.names[i])
+		}
+		g, err := v.Grad()
+		if err != nil {
+			return fmt.Errorf("nn: %s: gradient of %s: %w", m.name, m.names[i], err)
+		}
+		b, ok := g.(*Buffer)
+		if !ok || b.Len != x.Len {
+			return fmt.Errorf("nn: %s: the gradient of %s is %v, want a *Buffer of shape %v", m.name, m.names[i], g, x.shape)
+		}
+		u.update(x, b, m.state[i])
+		x.version++
+	}
+	return nil
+}
+
+// counter is the name of the number of steps in the state, split in two
+// floats that hold 24 bits each exactly.
+const counter = "t"
+
+func (m *moments) State() []Tensor {
+	var ts []Tensor
+	for i, bs := range m.state {
+		for k, b := range bs {
+			t, err := export(m.on, m.names[i]+"."+m.kinds[k], b)
+			if err != nil {
+				return nil
+			}
+			ts = append(ts, t)
+		}
+	}
+	if m.counts && m.params != nil {
+		ts = append(ts, Tensor{Name: counter, Shape: []int{2}, Data: []float32{float32(m.steps >> 24), float32(m.steps & (1<<24 - 1))}})
+	}
+	return ts
+}
+
+func (m *moments) SetState(ts []Tensor) error {
+	if m.params == nil {
+		m.pending = slices.Clone(ts)
+		return nil
+	}
+	byName, err := index(ts)
+	if err != nil {
+		return err
+	}
+	want := len(m.params) * len(m.kinds)
+	steps := m.steps
+	if m.counts {
+		t, ok := byName[counter]
+		if !ok {
+			return fmt.Errorf("nn: the state of %s lacks %s: it is of another optimiser", m.name, counter)
+		}
+		if err := plainOrder(2).check(t); err != nil {
+			return err
+		}
+		want, steps = want+1, int64(t.Data[0])<<24+int64(t.Data[1])
+	}
+	for i := range m.params {
+		for k, b := range m.state[i] {
+			name := m.names[i] + "." + m.kinds[k]
+			t, ok := byName[name]
+			if !ok {
+				return fmt.Errorf("nn: the state of %s lacks %s: it is of another optimiser or network", m.name, name)
+			}
+			if err := b.order.check(t); err != nil {
+				return err
+			}
+		}
+	}
+	if len(ts) != want {
+		return fmt.Errorf("nn: the state of %s has %d tensors, want %d: it is of another optimiser or network", m.name, len(ts), want)
+	}
+	for i := range m.params {
+		for k, b := range m.state[i] {
+			if err := load(m.on, b, byName[m.names[i]+"."+m.kinds[k]]); err != nil {
+				return err
+			}
+		}
+	}
+	m.steps = steps
+	return nil
+}

@@ -1,0 +1,111 @@
+package nn
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Spec describes a network of the VGG kind: blocks of two 3x3 convolutions
+// (same padding, stride 1, each with a ReLU) and a 2x2 max pool, then dropout
+// and one dense layer.
+type Spec struct {
+	Size    int     // height and width of the images
+	Filters []int   // one block an entry: the channels of both of its convolutions
+	Classes int     // outputs of the dense layer
+	Dropout float64 // fraction of the flattened features dropped in training, in [0, 1)
+}
+
+// imageChannels is what the first layer's kernel is made for: red, green, blue.
+const imageChannels = 3
+
+// VGG is the network for CIFAR-10: 32x32 images, blocks of 64, 128 and 256
+// filters, ten classes, 1,186,378 parameters.
+func VGG(dropout float64) Spec {
+	return Spec{Size: 32, Filters: []int{64, 128, 256}, Classes: 10, Dropout: dropout}
+}
+
+// Layer is one line of the network's table.
+type Layer struct {
+	Name   string // conv1, pool1, ..., dense
+	Kind   string // Keras's name for it: Conv2D, MaxPooling2D, Dropout, Flatten, Dense
+	Out    [3]int // height, width, channels; a flat output of n is {1, 1, n}
+	Params int    // weights and biases
+	// FLOPs is the arithmetic of the forward pass for an image, a multiply-add
+	// counted as two, convolutions counted as direct ones: biases, ReLU and
+	// pooling are not counted.
+	FLOPs int64
+}
+
+// validate reports what makes s impossible to build.
+func (s Spec) validate() error {
+	if len(s.Filters) == 0 {
+		return errors.New("nn: the network needs at least one block of filters")
+	}
+	for i, f := range s.Filters {
+		if f < 1 {
+			return fmt.Errorf("nn: block %d has %d filters, want at least 1", i+1, f)
+		}
+	}
+	if n := 1 << len(s.Filters); s.Size < n || s.Size%n != 0 {
+		return fmt.Errorf("nn: images of %d pixels can't be halved %d times, once a block: take a multiple of %d", s.Size, len(s.Filters), n)
+	}
+	if s.Classes < 2 || s.Classes > 256 {
+		return fmt.Errorf("nn: %d classes, want 2 to 256", s.Classes)
+	}
+	if !(s.Dropout >= 0 && s.Dropout < 1) {
+		return fmt.Errorf("nn: dropout of %v, want a number from 0 up to, not including, 1", s.Dropout)
+	}
+	return nil
+}
+
+// Layers lists the network from the first convolution to the dense layer.
+func (s Spec) Layers() []Layer {
+	var ls []Layer
+	size, in := s.Size, imageChannels
+	for b, f := range s.Filters {
+		for i := range 2 {
+			ls = append(ls, Layer{
+				Name:   fmt.Sprintf("conv%d", 2*b+i+1),
+				Kind:   "Conv2D",
+				Out:    [3]int{size, size, f},
+				Params: 9*in*f + f,
+				FLOPs:  2 * 9 * int64(in) * int64(f) * int64(size*size),
+			})
+			in = f
+		}
+		size /= 2
+		ls = append(ls, Layer{Name: fmt.Sprintf("pool%d", b+1), Kind: "MaxPooling2D", Out: [3]int{size, size, f}})
+	}
+	n := size * size * in
+	return append(ls,
+		Layer{Name: "dropout", Kind: "Dropout", Out: [3]int{size, size, in}},
+		Layer{Name: "flatten", Kind: "Flatten", Out: [3]int{1, 1, n}},
+		Layer{Name: "dense", Kind: "Dense", Out: [3]int{1, 1, s.Classes}, Params: n*s.Classes + s.Classes, FLOPs: 2 * int64(n) * int64(s.Classes)},
+	)
+}
+
+// Params counts the weights and biases of all layers.
+func (s Spec) Params() int {
+	n := 0
+	for _, l := range s.Layers() {
+		n += l.Params
+	}
+	return n
+}
+
+// FLOPs counts the arithmetic for one image as Layer.FLOPs does: of the
+// forward pass, and of a training step, which by custom is three times that
+// (the gradients by the data and by the filters cost as much each; that the
+// first layer needs no gradient by its data is not subtracted).
+func (s Spec) FLOPs() (forward, step int64) {
+	for _, l := range s.Layers() {
+		forward += l.FLOPs
+	}
+	return forward, 3 * forward
+}
+
+// features is the length of the flattened output of the last pool.
+func (s Spec) features() int {
+	size := s.Size >> len(s.Filters)
+	return size * size * s.Filters[len(s.Filters)-1]
+}

@@ -1,0 +1,169 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Step trains a network on one batch at a time: forward, backward, optimiser.
+// It belongs to the goroutine of the network's backend.
+type Step struct {
+	graph   *graph
+	machine *Machine
+	solver  Solver
+	model   []gorgonia.ValueGrad
+	forward int // how many of the machine's steps are the forward pass
+
+	phases  [3]time.Duration // forward, backward, optimizer of the last Run
+	profile bool
+	input   time.Duration   // of the last Run, if profile
+	weights []time.Duration // the same, of each convolution
+}
+
+// NewStep makes what trains the network with s on batches of up to batch
+// images, and allocates all that its Run needs.
+func (n *Network) NewStep(batch int, s Solver) (*Step, error) {
+	names := make([]string, len(n.params))
+	params := make([]*Buffer, len(n.params))
+	for i, p := range n.params {
+		names[i], params[i] = p.name, p.Buffer
+	}
+	if err := s.attach(names, params); err != nil {
+		return nil, err
+	}
+	g, err := newGraph(n.on, n.spec, n.params, batch, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.allocate(); err != nil {
+		return nil, err
+	}
+	m, err := NewMachine(n.on, g.ExprGraph, append(gorgonia.Nodes{g.logits, g.loss}, g.gradients...)...)
+	if err != nil {
+		g.free()
+		return nil, err
+	}
+	st := &Step{graph: g, machine: m, solver: s, model: gorgonia.NodesToValueGrads(g.params), weights: make([]time.Duration, len(g.convs))}
+	for i, in := range m.steps {
+		if o, ok := in.op.(operation); ok && o.common().pass == Backward {
+			st.forward = i
+			break
+		}
+	}
+	return st, nil
+}
+
+// Result is what Run says of a batch.
+type Result struct {
+	Loss    float64 // mean over the rows
+	Correct int     // rows whose label has the largest probability
+	Rows    int
+}
+
+// Run trains on one batch: x holds the pixels, [rows][height][width][3], rows
+// being len(labels), at most the Step's batch. What dropout drops depends on
+// dropoutKey, row and feature alone.
+//
+// A loss that is not finite is no error, but leaves the weights and the
+// optimiser as they were. After an error they are undefined only if it came
+// from the backend.
+func (s *Step) Run(x []float32, labels []uint8, dropoutKey uint64) (Result, error) {
+	start := time.Now()
+	if err := s.graph.load(x, labels, dropoutKey); err != nil {
+		return Result{}, err
+	}
+	if s.profile {
+		if err := s.graph.batch.on.Sync(); err != nil {
+			return Result{}, err
+		}
+		s.input = time.Since(start)
+	}
+	for i, c := range s.graph.convs {
+		from := time.Now()
+		c.refresh(s.graph.convWeights[i])
+		s.weights[i] = time.Since(from)
+	}
+	if err := s.machine.run(0, s.forward); err != nil {
+		return Result{}, err
+	}
+	forward := time.Now()
+	if err := s.machine.run(s.forward, len(s.machine.steps)); err != nil {
+		return Result{}, err
+	}
+	sum, correct, err := s.graph.lossOp.kernel.Result()
+	if err != nil {
+		return Result{}, fmt.Errorf("nn: read the loss: %w", err)
+	}
+	backward := time.Now()
+	r := Result{Loss: sum / float64(len(labels)), Correct: correct, Rows: len(labels)}
+	s.phases = [3]time.Duration{forward.Sub(start), backward.Sub(forward), 0}
+	if math.IsNaN(r.Loss) || math.IsInf(r.Loss, 0) {
+		return r, nil
+	}
+	if err := s.solver.Step(s.model); err != nil {
+		return Result{}, err
+	}
+	s.phases[2] = time.Since(backward)
+	return r, nil
+}
+
+// Phases returns the times of the last Run: input and forward pass, backward
+// pass, optimiser. Where kernels run behind their calls, as on a GPU, the
+// backward pass includes what was left of the forward pass.
+func (s *Step) Phases() (forward, backward, optimizer time.Duration) {
+	return s.phases[0], s.phases[1], s.phases[2]
+}
+
+// OpTime is what a part of a step took.
+type OpTime struct {
+	Layer    string // conv1, dropout, dense, loss; empty for the whole network
+	Role     string // what was computed for it: forward, filter, data, pool
+	Pass     Pass
+	Duration time.Duration
+}
+
+// SetProfile turns on the measuring of every part of a step, which makes Run
+// wait for each on backends that don't.
+func (s *Step) SetProfile(on bool) {
+	s.profile, s.machine.profile = on, on
+}
+
+// Profile returns the parts of the last Run in the order they ran in. They
+// need SetProfile(true) before it.
+func (s *Step) Profile() []OpTime {
+	ts := []OpTime{{Role: "load", Pass: Input, Duration: s.input}}
+	for i, c := range s.graph.convs {
+		ts = append(ts, OpTime{c.layer, "transform", Weights, s.weights[i]})
+	}
+	for i, in := range s.machine.steps {
+		if o, ok := in.op.(operation); ok {
+			c := o.common()
+			ts = append(ts, OpTime{c.layer, c.role, c.pass, s.machine.spent[i]})
+		}
+	}
+	return append(ts, OpTime{Role: s.solver.Name(), Pass: Optimizer, Duration: s.phases[2]})
+}
+
+// Gradients returns copies of the gradients of the last Run, named and laid
+// out as the network's weights; nil if the backend has failed.
+func (s *Step) Gradients() []Tensor {
+	ts := make([]Tensor, len(s.graph.params))
+	for i, n := range s.graph.params {
+		g := s.graph.gradients[i].Value().(*Buffer)
+		g.order = n.Value().(*Buffer).order
+		var err error
+		if ts[i], err = export(s.graph.batch.on, n.Name(), g); err != nil {
+			return nil
+		}
+	}
+	return ts
+}
+
+// Close gives the memory back. The network and the solver stay.
+func (s *Step) Close() {
+	s.machine.Close()
+	s.graph.free()
+}
