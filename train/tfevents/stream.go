@@ -18,20 +18,12 @@ import (
 
 const filePrefix = "events.out.tfevents."
 
-// maxPending bounds what a stream keeps while it can't write, in bytes.
-const maxPending = 16 << 20
-
 // A stream is one event file that is being written.
 type stream struct {
-	f *os.File
+	*train.Appender
 	// from is the step up to which older files in the folder stand: what is
 	// offered up to there is written already.
 	from int64
-	// written is the file's length up to the last record known to be whole.
-	written int64
-	// pending holds the records after that. On a full disk it grows, and the
-	// next try writes it to the same place again, over what was torn.
-	pending []byte
 }
 
 // openStream makes the next event file of a run in dir. On a resume it begins
@@ -54,11 +46,7 @@ func openStream(dir string, started *train.RunStarted) (*stream, error) {
 	if started.Resumed {
 		s.add(startEvent(started.Time, from+1))
 	}
-	if err := s.flush(); err != nil {
-		s.f.Close()
-		return nil, err
-	}
-	return s, nil
+	return s, s.Flush()
 }
 
 // createStream makes an event file whose name sorts after those in dir, since
@@ -92,7 +80,7 @@ func createStream(dir string, t time.Time) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{f: f}
+	s := &stream{Appender: train.NewAppender(f, 0)}
 	s.add(versionEvent(t))
 	return s, nil
 }
@@ -183,26 +171,8 @@ func (s *stream) scalars(t time.Time, step int64, values ...scalar) error {
 	if step > s.from {
 		s.add(scalarEvent(t, step, values...))
 	}
-	return s.flush()
+	return s.Flush()
 }
 
-// add queues an event; flush writes it.
-func (s *stream) add(event []byte) {
-	if len(s.pending) < maxPending {
-		s.pending = appendRecord(s.pending, event)
-	}
-}
-
-func (s *stream) flush() error {
-	if len(s.pending) == 0 {
-		return nil
-	}
-	if _, err := s.f.WriteAt(s.pending, s.written); err != nil {
-		return err
-	}
-	s.written += int64(len(s.pending))
-	s.pending = s.pending[:0]
-	return nil
-}
-
-func (s *stream) close() error { return errors.Join(s.flush(), s.f.Close()) }
+// add queues an event; Flush writes it.
+func (s *stream) add(event []byte) { s.Add(appendRecord(nil, event)) }

@@ -1,10 +1,8 @@
 package tfevents
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"time"
 
@@ -102,10 +100,10 @@ func (w *Writer) Write(e train.Event) error {
 func (w *Writer) Close() error {
 	var err error
 	if w.train != nil {
-		err = errors.Join(w.flushSteps(time.Now()), w.train.close())
+		err = errors.Join(w.flushSteps(time.Now()), w.train.Close())
 	}
 	if w.val != nil {
-		err = errors.Join(err, w.val.close())
+		err = errors.Join(err, w.val.Close())
 	}
 	return err
 }
@@ -133,63 +131,25 @@ func (w *Writer) writeHParams(tag string, e train.Event) error {
 	case *train.RunEnded:
 		s.add(hparamsEvent(t, tag, dataSessionEnd, sessionEndMessage(t, e.Outcome)))
 	}
-	return errors.Join(s.flush(), s.close())
+	return s.Close()
 }
 
 // catchUp writes those of past's events that count and that the older files
-// lack. The log may hold batches that were trained twice: each resume takes
-// back what lies beyond it.
+// lack.
 func (w *Writer) catchUp(past train.Source, started *train.RunStarted) error {
-	from := min(w.train.from, w.val.from)
-	var keep []train.Event
-	for done := false; !done; {
-		events, err := past.Next(context.Background(), 256)
-		if err != nil && err != io.EOF {
-			return err
-		}
-		done = err == io.EOF
-		for _, e := range events {
-			if e.Head().Seq >= started.Seq && started.Seq != 0 {
-				done = true
-				break
-			}
-			switch e := e.(type) {
-			case *train.RunStarted:
-				keep = dropBeyond(keep, e.ResumedTotal)
-			case *train.StepDone, *train.EpochDone:
-				if t := total(e); t > from && t <= started.ResumedTotal {
-					keep = append(keep, e)
-				}
-			}
-		}
+	kept, err := train.Kept(past, started, min(w.train.from, w.val.from))
+	if err != nil {
+		return err
 	}
 	elapsed := w.written
 	w.written = 0
-	for _, e := range keep {
+	for _, e := range kept {
 		if err := w.Write(e); err != nil {
 			return err
 		}
 	}
 	w.written = elapsed
 	return nil
-}
-
-func dropBeyond(events []train.Event, step int64) []train.Event {
-	for len(events) > 0 && total(events[len(events)-1]) > step {
-		events = events[:len(events)-1]
-	}
-	return events
-}
-
-// total is the count of batches at a step or an epoch's end.
-func total(e train.Event) int64 {
-	switch e := e.(type) {
-	case *train.StepDone:
-		return e.Total
-	case *train.EpochDone:
-		return e.Total
-	}
-	return 0
 }
 
 // A stepMean gathers the steps of one point.
