@@ -45,81 +45,103 @@ func Drain(ctx context.Context, src Source, warn func(error), sinks ...Sink) err
 	return err
 }
 
-// A FolderSink makes a sink for each run it hears of, as one process may train
-// several, and routes events to them by run. Open is called with the run's
-// RunStarted, which the new sink is then not written; a run that starts again
-// gets a new sink.
+// OpenSink makes the sink of one run for what follows its start or resume. The
+// sink is not written the RunStarted itself. What the folder holds of the run
+// beyond started.ResumedTotal no longer counts.
+type OpenSink func(started *RunStarted) (Sink, error)
+
+// A FolderSink makes sinks for each run that it hears of, as one process may
+// train several, and routes the events of a run to its own. A run that starts
+// again gets new ones.
 type FolderSink struct {
-	Open func(*RunStarted) (Sink, error)
-	runs map[string]Sink
+	open []OpenSink
+	runs map[string][]Sink
 }
 
-// Write implements [Sink]. Events of a run whose sink could not be opened are
-// dropped.
+// NewFolderSink makes a sink that opens one of each kind for each run.
+func NewFolderSink(open ...OpenSink) *FolderSink {
+	return &FolderSink{open: open, runs: make(map[string][]Sink)}
+}
+
+// Write implements [Sink]. A kind of sink that could not be opened for a run
+// is left out.
 func (f *FolderSink) Write(e Event) error {
 	run := e.Head().Run
-	s := f.runs[run]
+	var err error
 	started, ok := e.(*RunStarted)
 	if !ok {
-		if s == nil {
-			return nil
+		for _, s := range f.runs[run] {
+			err = errors.Join(err, s.Write(e))
 		}
-		return s.Write(e)
+		return err
 	}
-	if s != nil {
-		delete(f.runs, run)
-		if err := s.Close(); err != nil {
-			return err
+	for _, s := range f.runs[run] {
+		err = errors.Join(err, s.Close())
+	}
+	delete(f.runs, run)
+	for _, open := range f.open {
+		s, oerr := open(started)
+		if oerr != nil {
+			err = errors.Join(err, fmt.Errorf("run %s: %w", run, oerr))
+			continue
 		}
+		f.runs[run] = append(f.runs[run], s)
 	}
-	s, err := f.Open(started)
-	if err != nil {
-		return fmt.Errorf("run %s: %w", run, err)
-	}
-	if f.runs == nil {
-		f.runs = make(map[string]Sink)
-	}
-	f.runs[run] = s
-	return nil
+	return err
 }
 
 // Close closes the sinks of all runs.
 func (f *FolderSink) Close() error {
 	var err error
-	for _, s := range f.runs {
-		err = errors.Join(err, s.Close())
+	for _, sinks := range f.runs {
+		for _, s := range sinks {
+			err = errors.Join(err, s.Close())
+		}
 	}
 	return err
 }
 
-// Kept reads the events of a run up to its restart in started and returns the
-// steps and epochs that still count, with a total of batches above after. A log
-// can hold batches that were trained twice, since each resume takes back what
-// lies beyond it.
-func Kept(past Source, started *RunStarted, after int64) ([]Event, error) {
-	var kept []Event
+// Past calls do with every event in a run's record before its resume in
+// started, oldest first.
+func Past(started *RunStarted, do func(Event)) error {
+	r, err := ReadEvents(started.Folder)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
 	for {
-		events, err := past.Next(context.Background(), 256)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("reading the events before the resume: %w", err)
-		}
+		events, err := r.Next(context.Background(), 1024)
 		for _, e := range events {
-			if started.Seq != 0 && e.Head().Seq >= started.Seq {
-				return dropBeyond(kept, started.ResumedTotal), nil
+			if e.Head().Seq >= started.Seq {
+				return nil
 			}
-			switch e := e.(type) {
-			case *RunStarted:
-				kept = dropBeyond(kept, e.ResumedTotal)
-			case *StepDone, *EpochDone:
-				if totalOf(e) > after {
-					kept = append(kept, e)
-				}
-			}
+			do(e)
 		}
 		if err != nil {
-			return dropBeyond(kept, started.ResumedTotal), nil
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
 		}
 	}
+}
+
+// Kept returns the steps and epochs before a resume that still count, with a
+// total of batches above after. A record can hold batches that were trained
+// twice, since each resume takes back what lies beyond it.
+func Kept(started *RunStarted, after int64) ([]Event, error) {
+	var kept []Event
+	err := Past(started, func(e Event) {
+		switch e := e.(type) {
+		case *RunStarted:
+			kept = dropBeyond(kept, e.ResumedTotal)
+		case *StepDone, *EpochDone:
+			if totalOf(e) > after {
+				kept = append(kept, e)
+			}
+		}
+	})
+	return dropBeyond(kept, started.ResumedTotal), err
 }
 
 // dropBeyond cuts steps and epochs beyond a total of batches off the end.

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -21,6 +22,47 @@ func (l *eventList) Next(_ context.Context, max int) ([]Event, error) {
 	head := (*l)[:n]
 	*l = (*l)[n:]
 	return head, nil
+}
+
+// record writes events.jsonl as the trainer does, and numbers the events.
+func record(t *testing.T, folder string, events ...Event) {
+	t.Helper()
+	var b []byte
+	for i, e := range events {
+		e.Head().Seq = uint64(i + 1)
+		e.Head().Event = kindOf(e)
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(append(b, line...), '\n')
+	}
+	if err := os.WriteFile(filepath.Join(folder, EventsFile), b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func kindOf(e Event) Kind {
+	switch e.(type) {
+	case *RunStarted:
+		return KindRunStarted
+	case *StepDone:
+		return KindStep
+	case *EpochDone:
+		return KindEpoch
+	case *Evaluated:
+		return KindEvaluated
+	case *CheckpointSaved:
+		return KindCheckpointSaved
+	case *StateChanged:
+		return KindStateChanged
+	case *LearnRateChanged:
+		return KindLearnRate
+	case *Warning:
+		return KindWarning
+	default:
+		return KindRunEnded
+	}
 }
 
 func TestFailedAppendIsWrittenAgain(t *testing.T) {
@@ -59,13 +101,12 @@ func TestFailedAppendIsWrittenAgain(t *testing.T) {
 
 func TestKeptDropsWhatResumesTookBack(t *testing.T) {
 	step := func(total int64) Event { return &StepDone{Total: total, Count: 1} }
-	start := func(seq uint64, total int64) *RunStarted {
-		return &RunStarted{Header: Header{Seq: seq}, Resumed: total > 0, ResumedTotal: total}
-	}
-	now := start(99, 5)
-	past := eventList{start(1, 0), step(1), step(2), step(3), &EpochDone{Total: 3}, step(4),
-		start(50, 2), step(3), &Warning{}, &EpochDone{Total: 3}, step(4), step(5), step(6), now, step(6)}
-	kept, err := Kept(&past, now, 1)
+	start := func(total int64) *RunStarted { return &RunStarted{Resumed: total > 0, ResumedTotal: total} }
+	now := start(5)
+	now.Folder = t.TempDir()
+	record(t, now.Folder, start(0), step(1), step(2), step(3), &EpochDone{Total: 3}, step(4),
+		start(2), step(3), &Warning{}, &EpochDone{Total: 3}, step(4), step(5), step(6), now, step(6))
+	kept, err := Kept(now, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +138,14 @@ func (s *sinkLog) Close() error { s.closed++; return nil }
 
 func TestFolderSinkRoutesByRun(t *testing.T) {
 	made := make(map[string][]*sinkLog)
-	sink := &FolderSink{Open: func(r *RunStarted) (Sink, error) {
+	sink := NewFolderSink(func(r *RunStarted) (Sink, error) {
 		if r.Run == "bad" {
 			return nil, errors.New("read-only folder")
 		}
 		s := new(sinkLog)
 		made[r.Run] = append(made[r.Run], s)
 		return s, nil
-	}}
+	})
 	at := func(run string) Header { return Header{Run: run} }
 	src := eventList{
 		&StepDone{Header: at("a")}, // before its start: nowhere to go

@@ -41,26 +41,33 @@ type Writer struct {
 var _ train.Sink = (*Writer)(nil)
 
 // Open makes new event files in a run's folder for what follows started. On a
-// resume, past gives the events that the folder holds already, from the first
-// on: what the process before did not live to write is taken from there. past
-// may be nil, and is read up to started at most.
-func Open(runFolder string, started *train.RunStarted, past train.Source) (*Writer, error) {
-	w := &Writer{dir: filepath.Join(runFolder, folder), written: started.Elapsed}
-	var err error
-	if w.train, err = openStream(filepath.Join(w.dir, trainFolder), started); err == nil {
-		w.val, err = openStream(filepath.Join(w.dir, validationFolder), started)
-	}
-	if err == nil && !started.Resumed {
-		err = w.writeHParams(tagSessionStart, started)
-	}
-	if err == nil && started.Resumed && past != nil {
-		err = w.catchUp(past, started)
-	}
+// resume, what the process before did not live to write is taken from the
+// folder's record of events. It is a [train.OpenSink].
+func Open(started *train.RunStarted) (train.Sink, error) {
+	w, err := open(started)
 	if err != nil {
-		w.Close()
 		return nil, fmt.Errorf("TensorBoard files: %w", err)
 	}
 	return w, nil
+}
+
+func open(started *train.RunStarted) (w *Writer, err error) {
+	w = &Writer{dir: filepath.Join(started.Folder, folder), written: started.Elapsed}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if w.train, err = openStream(filepath.Join(w.dir, trainFolder), started); err != nil {
+		return nil, err
+	}
+	if w.val, err = openStream(filepath.Join(w.dir, validationFolder), started); err != nil {
+		return nil, err
+	}
+	if started.Resumed {
+		return w, w.catchUp(started)
+	}
+	return w, w.writeHParams(tagSessionStart, started)
 }
 
 // Write implements [train.Sink].
@@ -134,10 +141,9 @@ func (w *Writer) writeHParams(tag string, e train.Event) error {
 	return s.Close()
 }
 
-// catchUp writes those of past's events that count and that the older files
-// lack.
-func (w *Writer) catchUp(past train.Source, started *train.RunStarted) error {
-	kept, err := train.Kept(past, started, min(w.train.from, w.val.from))
+// catchUp writes what the older files lack.
+func (w *Writer) catchUp(started *train.RunStarted) error {
+	kept, err := train.Kept(started, min(w.train.from, w.val.from))
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,9 @@
 package tfevents
 
 import (
-	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
@@ -209,9 +208,10 @@ func events(from, to int64) []train.Event {
 }
 
 // write opens a writer and gives it events; it is closed unless killed.
-func write(t *testing.T, dir string, r *train.RunStarted, past train.Source, killed bool, list ...train.Event) {
+func write(t *testing.T, dir string, r *train.RunStarted, killed bool, list ...train.Event) {
 	t.Helper()
-	w, err := Open(dir, r, past)
+	r.Folder = dir
+	w, err := Open(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,17 +228,29 @@ func write(t *testing.T, dir string, r *train.RunStarted, past train.Source, kil
 	}
 }
 
-// list is a Source over events.
-type list []train.Event
-
-func (l *list) Next(_ context.Context, max int) ([]train.Event, error) {
-	n := min(max, len(*l))
-	if n == 0 {
-		return nil, io.EOF
+// record writes events.jsonl, and started last.
+func record(t *testing.T, dir string, started *train.RunStarted, past ...train.Event) {
+	t.Helper()
+	var b []byte
+	for i, e := range append(past, started) {
+		e.Head().Seq = uint64(i + 1)
+		switch e.(type) {
+		case *train.RunStarted:
+			e.Head().Event = train.KindRunStarted
+		case *train.StepDone:
+			e.Head().Event = train.KindStep
+		case *train.EpochDone:
+			e.Head().Event = train.KindEpoch
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(append(b, line...), '\n')
 	}
-	head := (*l)[:n]
-	*l = (*l)[n:]
-	return head, nil
+	if err := os.WriteFile(filepath.Join(dir, "events.jsonl"), b, 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ---- Tests. ----
@@ -257,7 +269,7 @@ func TestChecksumIsMaskedCRC32C(t *testing.T) {
 
 func TestScalarsReadBack(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, started(0), nil, false, events(0, 12)...)
+	write(t, dir, started(0), false, events(0, 12)...)
 
 	got := series(t, filepath.Join(dir, "tfevents", "train"))
 	tags := slices.Sorted(maps.Keys(got))
@@ -290,7 +302,7 @@ func TestStepsWithinASecondAreOnePoint(t *testing.T) {
 		e.(*train.StepDone).Elapsed = 0.3 * float64(i+1)
 		e.(*train.StepDone).ImagesPerSecond = []float64{100, 100, 50, 50}[i]
 	}
-	write(t, dir, started(0), nil, false, list...)
+	write(t, dir, started(0), false, list...)
 	got := series(t, filepath.Join(dir, "tfevents", "train"))
 	wantLoss := float32((1 + 1./2 + 1./3 + 1./4) / 4)
 	if p := got["batch_loss"]; len(p) != 1 || math.Abs(float64(p[4]-wantLoss)) > 1e-6 {
@@ -305,12 +317,12 @@ func TestStepsWithinASecondAreOnePoint(t *testing.T) {
 // A kill at any byte, then a resume: the series are those of an undisturbed run.
 func TestKilledAnywhereAndResumed(t *testing.T) {
 	whole := t.TempDir()
-	write(t, whole, started(0), nil, false, events(0, 15)...)
+	write(t, whole, started(0), false, events(0, 15)...)
 	wantTrain := series(t, filepath.Join(whole, "tfevents", "train"))
 	wantVal := series(t, filepath.Join(whole, "tfevents", "validation"))
 
 	first := t.TempDir()
-	write(t, first, started(0), nil, true, events(0, 9)...)
+	write(t, first, started(0), true, events(0, 9)...)
 	for _, kind := range []string{"train", "validation"} {
 		name := eventFile(t, first, kind)
 		content, err := os.ReadFile(name)
@@ -326,8 +338,9 @@ func TestKilledAnywhereAndResumed(t *testing.T) {
 				t.Fatal(err)
 			}
 			// The checkpoint is at 7 of 9 batches; the log has all of them.
-			past := list(append([]train.Event{started(0)}, events(0, 9)...))
-			write(t, dir, started(7), &past, false, events(7, 15)...)
+			resumed := started(7)
+			record(t, dir, resumed, append([]train.Event{started(0)}, events(0, 9)...)...)
+			write(t, dir, resumed, false, events(7, 15)...)
 			check := func(kind string, want map[string]map[int64]float32) {
 				got := series(t, filepath.Join(dir, "tfevents", kind))
 				for tag := range want {
@@ -344,13 +357,12 @@ func TestKilledAnywhereAndResumed(t *testing.T) {
 
 func TestLogWithTwoRewindsIsCaughtUpOnce(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, started(0), nil, true) // killed before anything was written
-	var past list
-	past = append(past, started(0))
-	past = append(past, events(0, 12)...)
-	past = append(past, started(6))
-	past = append(past, events(6, 9)...)
-	write(t, dir, started(8), &past, false, events(8, 10)...)
+	write(t, dir, started(0), true) // killed before anything was written
+	past := append([]train.Event{started(0)}, events(0, 12)...)
+	past = append(append(past, started(6)), events(6, 9)...)
+	resumed := started(8)
+	record(t, dir, resumed, past...)
+	write(t, dir, resumed, false, events(8, 10)...)
 	got := series(t, filepath.Join(dir, "tfevents", "validation"))
 	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 10, 10: 20}) {
 		t.Errorf("validation epoch_loss %v", p)
@@ -363,7 +375,7 @@ func TestLogWithTwoRewindsIsCaughtUpOnce(t *testing.T) {
 func TestHParams(t *testing.T) {
 	dir := t.TempDir()
 	end := &train.RunEnded{Header: train.Header{Time: start.Add(time.Hour), Run: "r"}, Outcome: train.OutcomeEarlyStopped}
-	write(t, dir, started(0), nil, false, append(events(0, 5), end)...)
+	write(t, dir, started(0), false, append(events(0, 5), end)...)
 
 	found := make(map[string]message)
 	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
@@ -437,7 +449,7 @@ func TestHParams(t *testing.T) {
 func TestStoppedRunHasNoSessionEnd(t *testing.T) {
 	dir := t.TempDir()
 	end := &train.RunEnded{Header: train.Header{Time: start}, Outcome: train.OutcomeStopped}
-	write(t, dir, started(0), nil, false, end)
+	write(t, dir, started(0), false, end)
 	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
 	if len(names) != 1 {
 		t.Errorf("%d files for the HParams tab, want the start's alone", len(names))
