@@ -7,11 +7,12 @@ type vectorKernels struct {
 	// padPixels writes pixels of three values as pixels of four, the fourth 1.
 	// len(dst) = 4 pixels, len(src) = 3 pixels.
 	padPixels func(dst, src []float32)
-	// dropout writes src*scale where the mask keeps an element, 0 elsewhere.
-	dropout func(dst, src []float32, m *mask, first uint32)
+	// dropout writes src*scale where the mask of these values keeps an element,
+	// 0 elsewhere; first is the place in the row of src[0].
+	dropout func(dst, src []float32, k0, k1, threshold uint32, scale float32, first uint32)
 	// dropoutBackward writes grad*scale where the mask keeps an element and
 	// src is not 0, 0 elsewhere.
-	dropoutBackward func(dst, grad, src []float32, m *mask, first uint32)
+	dropoutBackward func(dst, grad, src []float32, k0, k1, threshold uint32, scale float32, first uint32)
 
 	// dot returns the sum of x[i]*y[i].
 	dot func(x, y []float32) float32
@@ -22,7 +23,7 @@ type vectorKernels struct {
 	adadelta    func(x, g, eg2, ed2 []float32, lr, rho, eps float32)
 	sgd         func(x, g []float32, lr, decay float32)
 	sgdMomentum func(x, g, m []float32, lr, momentum, decay float32)
-	adam        func(x, g, m, v []float32, c *adamStep)
+	adam        func(x, g, m, v []float32, beta1, beta2, shrink, decay, rate, root, eps float32)
 
 	// multiplyAdd keeps the units for fused multiply-add busy for n rounds and
 	// returns the number of floating point operations of one. See [PeakGFLOPS].
@@ -119,15 +120,14 @@ func (t *dropoutTask) Run(_, n int) {
 		at, flat := img.At(n, y, 0), (n*img.H+y)*k
 		first := uint32(y * k)
 		if t.grad == nil {
-			active.dropout(t.dst[flat:flat+k], t.src[at:at+k], &m, first)
+			active.dropout(t.dst[flat:flat+k], t.src[at:at+k], m.k0, m.k1, m.threshold, m.scale, first)
 		} else {
-			active.dropoutBackward(t.dst[at:at+k], t.grad[flat:flat+k], t.src[at:at+k], &m, first)
+			active.dropoutBackward(t.dst[at:at+k], t.grad[flat:flat+k], t.src[at:at+k], m.k0, m.k1, m.threshold, m.scale, first)
 		}
 	}
 }
 
-// mask decides which elements of a row dropout keeps. The assembly reads it by
-// the offsets of its fields.
+// mask decides which elements of a row dropout keeps.
 type mask struct {
 	k0, k1    uint32  // the row's key
 	threshold uint32  // an element goes if its 24 random bits are below it
@@ -157,7 +157,7 @@ func mix64(z uint64) uint64 {
 // Wellons, "hash prospector", with the least known bias for two rounds of 32-bit
 // multiplication, which vector units have; the second half of the key goes in
 // between, so that two rows never run through the same sequence shifted.
-func (m *mask) keeps(i uint32) bool {
+func (m mask) keeps(i uint32) bool {
 	h := i ^ m.k0
 	h = (h ^ h>>16) * 0x7feb352d
 	h += m.k1
@@ -166,22 +166,24 @@ func (m *mask) keeps(i uint32) bool {
 	return h>>8 >= m.threshold
 }
 
-func dropoutGeneric(dst, src []float32, m *mask, first uint32) {
+func dropoutGeneric(dst, src []float32, k0, k1, threshold uint32, scale float32, first uint32) {
+	m := mask{k0, k1, threshold, scale}
 	dst = dst[:len(src)]
 	for i, v := range src {
 		if m.keeps(first + uint32(i)) {
-			dst[i] = v * m.scale
+			dst[i] = v * scale
 		} else {
 			dst[i] = 0
 		}
 	}
 }
 
-func dropoutBackwardGeneric(dst, grad, src []float32, m *mask, first uint32) {
+func dropoutBackwardGeneric(dst, grad, src []float32, k0, k1, threshold uint32, scale float32, first uint32) {
+	m := mask{k0, k1, threshold, scale}
 	dst, grad = dst[:len(src)], grad[:len(src)]
 	for i, v := range src {
 		if v != 0 && m.keeps(first+uint32(i)) {
-			dst[i] = grad[i] * m.scale
+			dst[i] = grad[i] * scale
 		} else {
 			dst[i] = 0
 		}

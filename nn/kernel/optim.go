@@ -129,52 +129,43 @@ func Adam(w *Workers, x, g, m, v []float32, lr, beta1, beta2, eps, bias1, bias2,
 	checkLen("Adam", "g", len(g), n)
 	checkLen("Adam", "m", len(m), n)
 	checkLen("Adam", "v", len(v), n)
-	c := adamStep{
-		beta1: beta1, rest1: 1 - beta1,
-		beta2: beta2, rest2: 1 - beta2,
-		shrink: 1, decay: decay,
+	t := &w.scratch.adam
+	*t = adamTask{
+		x: x, g: g, m: m, v: v, beta1: beta1, beta2: beta2, shrink: 1, decay: decay,
 		rate: lr / bias1, root: 1 / sqrt(bias2), eps: eps,
 	}
 	if decoupled {
-		c.shrink, c.decay = 1-float32(lr*decay), 0
+		t.shrink, t.decay = 1-float32(lr*decay), 0
 	}
-	t := &w.scratch.adam
-	*t = adamTask{x, g, m, v, c}
 	w.Do(chunks(n), t)
 }
 
-// adamStep holds the constants of one step. The assembly reads them by their
-// offsets.
-type adamStep struct {
-	beta1, rest1  float32 // rest1 = 1 - beta1
-	beta2, rest2  float32
+type adamTask struct {
+	x, g, m, v    []float32
+	beta1, beta2  float32
 	shrink, decay float32 // x is multiplied by shrink, g gets decay x
 	rate          float32 // lr / bias1
 	root          float32 // 1 / sqrt(bias2)
 	eps           float32
 }
 
-type adamTask struct {
-	x, g, m, v []float32
-	c          adamStep
-}
-
 func (t *adamTask) Run(_, i int) {
 	lo, hi := piece(i, len(t.x))
-	active.adam(t.x[lo:hi], t.g[lo:hi], t.m[lo:hi], t.v[lo:hi], &t.c)
+	active.adam(t.x[lo:hi], t.g[lo:hi], t.m[lo:hi], t.v[lo:hi], t.beta1, t.beta2, t.shrink, t.decay, t.rate, t.root, t.eps)
 }
 
-func adamGeneric(x, g, m, v []float32, c *adamStep) {
+func adamGeneric(x, g, m, v []float32, beta1, beta2, shrink, decay, rate, root, eps float32) {
 	n := len(x)
 	g, m, v = g[:n], m[:n], v[:n]
+	rest1, rest2 := 1-beta1, 1-beta2
 	for i, gi := range g {
 		xi := x[i]
-		gi += float32(c.decay * xi)
-		mi := float32(c.beta1*m[i]) + float32(c.rest1*gi)
-		vi := float32(c.beta2*v[i]) + float32(float32(c.rest2*gi)*gi)
+		gi += float32(decay * xi)
+		mi := float32(beta1*m[i]) + float32(rest1*gi)
+		vi := float32(beta2*v[i]) + float32(float32(rest2*gi)*gi)
 		m[i], v[i] = mi, vi
-		d := mi / (float32(sqrt(vi)*c.root) + c.eps)
-		x[i] = float32(c.shrink*xi) - float32(c.rate*d)
+		d := mi / (float32(sqrt(vi)*root) + eps)
+		x[i] = float32(shrink*xi) - float32(rate*d)
 	}
 }
 
