@@ -1,8 +1,6 @@
 package nn
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // Eval runs a network forward, without dropout and without what a backward
 // pass would need. It belongs to the goroutine of the network's backend.
@@ -21,7 +19,7 @@ func (n *Network) NewEval(batch int) (*Eval, error) {
 	if err := g.allocate(); err != nil {
 		return nil, err
 	}
-	m, err := NewMachine(n.on, g.ExprGraph, g.logits, g.loss)
+	m, err := NewMachine(n.on, g.ExprGraph, g.results()...)
 	if err != nil {
 		g.free()
 		return nil, err

@@ -107,6 +107,11 @@ func (g *graph) input(name string, b *Buffer) *gorgonia.Node {
 		gorgonia.WithShape(b.shape...), gorgonia.WithName(name), gorgonia.WithValue(b))
 }
 
+// results are the values of the graph that are read after a run.
+func (g *graph) results() gorgonia.Nodes {
+	return append(gorgonia.Nodes{g.logits, g.loss}, g.gradients...)
+}
+
 // allocate gives the inputs memory.
 func (g *graph) allocate() error {
 	for _, b := range []*Buffer{g.images, g.labels} {

@@ -43,6 +43,10 @@ func (d *flattenGradient) run(in []gorgonia.Value) error {
 	return nil
 }
 
+// overwrites says that the gradient can take the place of x: the mask is read
+// where the gradient is written, and nowhere else.
+func (d *flattenGradient) overwrites() int { return 0 }
+
 // dense is y = x w^T + b: inputs x [N,in], w [out,in], b [out].
 type dense struct{ op }
 

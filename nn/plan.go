@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"cifartui/nn/kernel"
 
@@ -54,22 +55,47 @@ func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
 	}
 	var free []int // slabs
 	for i, n := range p.order {
+		read := inputs(g, n)
+		var ending []*op // whose results nobody reads after n
+		for _, c := range append(read, n) {
+			o, ok := c.Op().(operation)
+			if ok && last[c] == i && !kept[c] && !slices.Contains(ending, o.common()) {
+				ending = append(ending, o.common())
+			}
+		}
 		if o, ok := n.Op().(operation); ok {
 			_, early := o.(*second) // another operation writes it, some time before
-			p.put(o.common(), kept[n] || early, &free)
+			keep := kept[n] || early
+			if at := slices.Index(ending, overwritten(o, read)); at >= 0 && !keep {
+				p.place[o.common()] = p.place[ending[at]]
+				ending = slices.Delete(ending, at, at+1)
+			} else {
+				p.put(o.common(), keep, &free)
+			}
 		}
-		done := map[*gorgonia.Node]bool{}
-		for _, c := range append(inputs(g, n), n) {
-			if last[c] != i || kept[c] || done[c] {
-				continue
-			}
-			done[c] = true
-			if o, ok := c.Op().(operation); ok {
-				free = append(free, p.place[o.common()])
-			}
+		for _, o := range ending {
+			free = append(free, p.place[o])
 		}
 	}
 	return p, nil
+}
+
+// overwriter is an operation whose result may have the memory of one of its
+// inputs: every element of that is read before the result's is written, and
+// its place in memory is the same.
+type overwriter interface {
+	operation
+	overwrites() int
+}
+
+// overwritten returns the operation whose result o may write over, if any.
+func overwritten(o operation, read []*gorgonia.Node) *op {
+	if w, ok := o.(overwriter); ok {
+		if from, ok := read[w.overwrites()].Op().(operation); ok {
+			return from.common()
+		}
+	}
+	return nil
 }
 
 // put gives o's result the smallest free slab that holds it, or a new one.

@@ -36,6 +36,11 @@ type Layer struct {
 	FLOPs int64
 }
 
+// flat tells whether the layer's output has no height and width.
+func (l Layer) flat() bool {
+	return l.Kind == "Flatten" || l.Kind == "Dropout" || l.Kind == "Dense"
+}
+
 // validate reports what makes s impossible to build.
 func (s Spec) validate() error {
 	if len(s.Filters) == 0 {
@@ -78,8 +83,8 @@ func (s Spec) Layers() []Layer {
 	}
 	n := size * size * in
 	return append(ls,
-		Layer{Name: "dropout", Kind: "Dropout", Out: [3]int{size, size, in}},
 		Layer{Name: "flatten", Kind: "Flatten", Out: [3]int{1, 1, n}},
+		Layer{Name: "dropout", Kind: "Dropout", Out: [3]int{1, 1, n}},
 		Layer{Name: "dense", Kind: "Dense", Out: [3]int{1, 1, s.Classes}, Params: n*s.Classes + s.Classes, FLOPs: 2 * int64(n) * int64(s.Classes)},
 	)
 }

@@ -41,7 +41,7 @@ func (n *Network) NewStep(batch int, s Solver) (*Step, error) {
 	if err := g.allocate(); err != nil {
 		return nil, err
 	}
-	m, err := NewMachine(n.on, g.ExprGraph, append(gorgonia.Nodes{g.logits, g.loss}, g.gradients...)...)
+	m, err := NewMachine(n.on, g.ExprGraph, g.results()...)
 	if err != nil {
 		g.free()
 		return nil, err
