@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,7 +51,7 @@ func cpuGroups(root fs.FS) (groups []cpuGroup) {
 		}
 		kind, option, quota := "cgroup2", "", quotaV2
 		if f[0] != "0" {
-			if !hasField(f[1], "cpu") {
+			if !slices.Contains(strings.Split(f[1], ","), "cpu") {
 				continue
 			}
 			kind, option, quota = "cgroup", "cpu", quotaV1
@@ -82,7 +83,7 @@ func findMount(line, kind, option string) (mount, inside string, ok bool) {
 	if !ok || len(h) < 5 || len(t) < 3 || t[0] != kind {
 		return "", "", false
 	}
-	if option != "" && !hasField(t[2], option) {
+	if option != "" && !slices.Contains(strings.Split(t[2], ","), option) {
 		return "", "", false
 	}
 	return strings.TrimPrefix(path.Clean(h[4]), "/"), path.Clean(h[3]), true
@@ -119,15 +120,6 @@ func ratio(quota, period string) float64 {
 		return math.Inf(1)
 	}
 	return q / p
-}
-
-func hasField(list, want string) bool {
-	for f := range strings.SplitSeq(list, ",") {
-		if f == want {
-			return true
-		}
-	}
-	return false
 }
 
 func lines(root fs.FS, name string) []string {

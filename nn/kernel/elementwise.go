@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // vectorKernels are the primitives of the elementwise kernels, of the dense
 // layer and of the optimisers. Slices of one call have one length unless said
 // otherwise.
@@ -153,28 +155,25 @@ func mix64(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// keeps tells whether element i of the row stays. The hash is that of Ellis and
-// Wellons, "hash prospector", with the least known bias for two rounds of 32-bit
-// multiplication, which vector units have; the second half of the key goes in
+// keep returns all ones for an element that stays and 0 for one that goes: masks
+// of bits, as a branch that goes either way by chance is slow. The hash is that
+// of Wellons' "hash prospector" (lowbias32), two rounds of the 32-bit
+// multiplication that vector units have; the second half of the key goes in
 // between, so that two rows never run through the same sequence shifted.
-func (m mask) keeps(i uint32) bool {
+func (m mask) keep(i uint32) uint32 {
 	h := i ^ m.k0
 	h = (h ^ h>>16) * 0x7feb352d
 	h += m.k1
 	h = (h ^ h>>15) * 0x846ca68b
 	h ^= h >> 16
-	return h>>8 >= m.threshold
+	return ^uint32(int32(h>>8-m.threshold) >> 31)
 }
 
 func dropoutGeneric(dst, src []float32, k0, k1, threshold uint32, scale float32, first uint32) {
 	m := mask{k0, k1, threshold, scale}
 	dst = dst[:len(src)]
 	for i, v := range src {
-		if m.keeps(first + uint32(i)) {
-			dst[i] = v * scale
-		} else {
-			dst[i] = 0
-		}
+		dst[i] = math.Float32frombits(math.Float32bits(v*scale) & m.keep(first+uint32(i)))
 	}
 }
 
@@ -182,10 +181,8 @@ func dropoutBackwardGeneric(dst, grad, src []float32, k0, k1, threshold uint32, 
 	m := mask{k0, k1, threshold, scale}
 	dst, grad = dst[:len(src)], grad[:len(src)]
 	for i, v := range src {
-		if v != 0 && m.keeps(first+uint32(i)) {
-			dst[i] = grad[i] * scale
-		} else {
-			dst[i] = 0
-		}
+		b := math.Float32bits(v) << 1 // 0 for both zeros
+		alive := -((b | -b) >> 31)
+		dst[i] = math.Float32frombits(math.Float32bits(grad[i]*scale) & m.keep(first+uint32(i)) & alive)
 	}
 }

@@ -138,7 +138,7 @@ func adam(w width) {
 	finish()
 }
 
-// hash computes the random bits of mask.keeps for registers of consecutive
+// hash computes the random bits of mask.keep for registers of consecutive
 // elements.
 type hash struct {
 	w                             width
