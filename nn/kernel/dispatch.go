@@ -8,12 +8,14 @@ import "fmt"
 type impl struct {
 	name string
 	vectorKernels
+	convKernels
 }
 
 // generic runs on every machine and is what the other sets are tested against.
 var generic = impl{
 	name:          "generic",
 	vectorKernels: genericVector,
+	convKernels:   genericConv,
 }
 
 // implementations are those that this machine can run, best first; generic is

@@ -37,6 +37,9 @@ type Workers struct {
 	caller sleeper // the caller of Do, when it waits for the last pieces
 	failed atomic.Pointer[TaskPanic]
 
+	// workspace is memory that every kernel may use while it runs; see reserve.
+	workspace []float32
+
 	// scratch holds the tasks of this package, so that handing one to Do
 	// allocates nothing.
 	scratch struct {
@@ -90,6 +93,13 @@ func NewWorkers(n int) *Workers {
 
 // N returns the number of workers.
 func (w *Workers) N() int { return len(w.helpers) + 1 }
+
+// reserve makes workspace hold at least n values. What they are is left open.
+func (w *Workers) reserve(n int) {
+	if n > len(w.workspace) {
+		w.workspace = Alloc(n)
+	}
+}
 
 // Close ends the goroutines and waits for them. No Do may be under way or
 // follow.

@@ -1,0 +1,166 @@
+package kernel
+
+// filterGradient computes the gradients of the weights and of the bias by
+// Winograd's algorithm (winograd.go). A stretch of tiles of the batch is
+// transformed by all workers into a shared workspace; then the positions and
+// chunks of input channels are dealt out, and each is summed over the stretch's
+// tiles into the one dU. So the sums' order is the tiles', whoever computes
+// them, there is nothing to add up at the end, and sixteen workers find work.
+type filterGradient struct {
+	c         *Conv
+	grid      grid
+	in, out   int // channels, padded
+	stretch   int // tiles of a stretch
+	vRow      int
+	vPos      int
+	dRow      int
+	dPos      int
+	scratch   int
+	du        []float32 // [panels][positions][in+1][panel]
+	duPos     int
+	duPanel   int
+	sums      []float32 // of the bias's gradient, one a block of tiles
+	transform transformTask
+	multiply  multiplyTask
+	finish    finishTask
+}
+
+const (
+	// stretchBytes is the part of the third-level cache that V and dY may take.
+	stretchBytes = 10 << 20
+	// transformTiles are transformed in one piece of work.
+	transformTiles = 8
+	// depthTiles are the products that a register sums before it is added to dU.
+	depthTiles = 128
+	// chunkChannels are the input channels of one piece of the matrix products.
+	chunkChannels = 64
+)
+
+func newFilterGradient(c *Conv) *filterGradient {
+	panel := c.kernels.panel
+	f := &filterGradient{c: c, grid: newGrid(c.in)}
+	f.in = roundUp(c.in.C, lane)
+	f.out = roundUp(c.out.C, max(lane, panel))
+	f.vRow, f.dRow = f.in+lane, f.out+lane
+	f.stretch = stretchBytes / 4 / (positions * (f.vRow + f.dRow)) / depthTiles * depthTiles
+	f.stretch = min(max(f.stretch, depthTiles), roundUp(f.grid.tiles(c.spec.Images), transformTiles))
+	f.vPos, f.dPos = f.stretch*f.vRow+lane, f.stretch*f.dRow+lane
+	f.duPos = (f.in + 1) * panel
+	f.duPanel = positions * f.duPos
+	f.du = Alloc(f.out / panel * f.duPanel)
+	f.sums = Alloc((f.grid.tiles(c.spec.Images) + transformTiles - 1) / transformTiles * f.out)
+	f.scratch = positions*f.in + tileSize*tileSize*f.out
+	c.w.reserve(positions*(f.vPos+f.dPos) + c.w.N()*f.scratch)
+	f.transform.filterGradient, f.multiply.filterGradient, f.finish.filterGradient = f, f, f
+	return f
+}
+
+func (f *filterGradient) run(dw, db, x, dy []float32, arg []uint8, rows int) {
+	k := f.c.kernels
+	total := f.grid.tiles(rows)
+	f.transform.x = source{f.c.in, x, nil, k}
+	f.transform.dy = source{f.c.out, dy, arg, k}
+	for first := 0; first < total; first += f.stretch {
+		n := min(f.stretch, total-first)
+		f.transform.first, f.transform.n = first, n
+		f.c.w.Do((n+transformTiles-1)/transformTiles, &f.transform)
+		f.multiply.n, f.multiply.add = n, first > 0
+		f.c.w.Do(positions*((f.in+chunkChannels-1)/chunkChannels), &f.multiply)
+	}
+	f.finish.dw = dw
+	f.c.w.Do(f.in/lane, &f.finish)
+
+	blocks := (total + transformTiles - 1) / transformTiles
+	for o := range db[:f.c.spec.Out] {
+		s := 0.0
+		for b := range blocks {
+			s += float64(f.sums[b*f.out+o])
+		}
+		db[o] = float32(s)
+	}
+}
+
+// workspace returns V, dY and one worker's scratch.
+func (f *filterGradient) workspace(worker int) (v, d, scratch []float32) {
+	ws := f.c.w.workspace
+	v, ws = ws[:positions*f.vPos], ws[positions*f.vPos:]
+	d, ws = ws[:positions*f.dPos], ws[positions*f.dPos:]
+	return v, d, ws[worker*f.scratch:][:f.scratch]
+}
+
+// transformTask transforms transformTiles tiles of x and dy.
+type transformTask struct {
+	*filterGradient
+	x, dy    source
+	first, n int // tiles of the stretch
+}
+
+func (t *transformTask) Run(worker, i int) {
+	f, k := t.filterGradient, t.c.kernels
+	v, d, scratch := f.workspace(worker)
+	sum := f.sums[(t.first/transformTiles+i)*f.out:][:f.out]
+	clear(sum)
+	for tile := i * transformTiles; tile < min((i+1)*transformTiles, t.n); tile++ {
+		n, y, x := f.grid.at(t.first + tile)
+		src, row, col := t.x.tile(scratch, n, y-1, x-1, tileInput)
+		k.inputTile(v[tile*f.vRow:], f.vPos, src, row, col, f.in)
+		src, row, col = t.dy.tile(scratch, n, y, x, tileSize)
+		k.gradientTile(d[tile*f.dRow:], f.dPos, src, row, col, roundUp(f.c.out.C, lane), sum)
+	}
+}
+
+// multiplyTask sums the products of one position and one chunk of input
+// channels over the tiles of a stretch.
+type multiplyTask struct {
+	*filterGradient
+	n   int
+	add bool
+}
+
+func (t *multiplyTask) Run(_, i int) {
+	f, k := t.filterGradient, t.c.kernels
+	chunks := (f.in + chunkChannels - 1) / chunkChannels
+	pos, first := i/chunks, i%chunks*chunkChannels
+	rows := min(chunkChannels, f.in-first)
+	v, d, _ := f.workspace(0)
+	for tile := 0; tile < t.n; tile += depthTiles {
+		depth := min(depthTiles, t.n-tile)
+		a := v[pos*f.vPos+tile*f.vRow+first:]
+		for panel := range f.out / k.panel {
+			b := d[pos*f.dPos+tile*f.dRow+panel*k.panel:]
+			c := f.du[panel*f.duPanel+pos*f.duPos+first*k.panel:]
+			k.gemmT(c, k.panel, a, f.vRow, b, f.dRow, rows, depth, t.add || tile > 0)
+		}
+	}
+}
+
+// finishTask transforms lane rows of dU back.
+type finishTask struct {
+	*filterGradient
+	dw []float32
+}
+
+func (t *finishTask) Run(_, i int) {
+	f, k := t.filterGradient, t.c.kernels
+	in, out := f.c.spec.In, f.c.spec.Out
+	for r := i * lane; r < min((i+1)*lane, in); r++ {
+		for panel := range f.out / k.panel {
+			col := panel * k.panel
+			n := min(k.panel, out-col)
+			if n <= 0 {
+				break
+			}
+			du := f.du[panel*f.duPanel+r*k.panel:]
+			dw := t.dw[r*out+col:]
+			if n%lane == 0 {
+				k.filterGradientTile(dw, in*out, du, f.duPos, n)
+				continue
+			}
+			var w [9 * maxPanel]float32
+			k.filterGradientTile(w[:], maxPanel, du, f.duPos, roundUp(n, lane))
+			for tap := range 9 {
+				copy(dw[tap*in*out:][:n], w[tap*maxPanel:])
+			}
+		}
+	}
+}

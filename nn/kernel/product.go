@@ -1,0 +1,254 @@
+package kernel
+
+// product is a convolution of in.C to out.C channels by Winograd's algorithm
+// (winograd.go): the forward pass, and the gradient of the data, which is the
+// same with turned filters.
+//
+// A piece of work is a block of tiles, small enough that its V and a group of
+// columns of its M stay in the second-level cache while the weights stream past:
+//
+//	V = inputTile of each tile
+//	for each group of panels of output channels:
+//		for each of the 36 positions, for each panel: M = V U
+//		outputTile of each tile
+type product struct {
+	c       *Conv
+	in, out Image
+	grid    grid
+	k, n    int // channels of in and out, padded to lane and to panels
+
+	// u holds the transformed weights: for each panel, for each position, k rows
+	// of panel values, and one row more so that no two positions are a power of
+	// two apart.
+	u      []float32
+	uPos   int // distance between positions
+	uPanel int // distance between panels
+
+	tiles int // of a block
+	group int // panels of a group
+
+	// Distances in V and M, padded against powers of two.
+	vRow, vPos int
+	mRow, mPos int
+	scratch    int // of tiles copied, and of positions of maxima
+
+	parts   int // pieces that the groups of one block are dealt to
+	task    productTask
+	weights weightsTask
+}
+
+// blockBytes is the part of the second-level cache that V and M may take.
+const blockBytes = 640 << 10
+
+func newProduct(c *Conv, in, out Image) *product {
+	panel := c.kernels.panel
+	p := &product{c: c, in: in, out: out, grid: newGrid(in)}
+	p.k = roundUp(in.C, lane)
+	p.n = roundUp(out.C, max(lane, panel))
+	p.uPos = (p.k + 1) * panel
+	p.uPanel = positions * p.uPos
+	p.u = Alloc(p.n / panel * p.uPanel)
+
+	p.group = max(1, min(maxGroup, p.n)/panel)
+	p.vRow = p.k + lane
+	p.mRow = p.group * panel
+	p.tiles = blockBytes / 4 / (positions * (p.vRow + p.mRow)) / 8 * 8
+	p.tiles = min(max(p.tiles, 8), 48, roundUp(p.grid.tiles(in.N), 4))
+	p.vPos = p.tiles*p.vRow + lane
+	p.mPos = p.tiles*p.mRow + lane
+	p.scratch = roundUp(max(positions*p.k, (tileSize*tileSize+4)*p.mRow), lane)
+	p.task.product = p
+	p.weights.product = p
+	c.w.reserve(c.w.N() * p.workspace())
+	return p
+}
+
+// workspace returns the values that one worker needs.
+func (p *product) workspace() int { return positions*(p.vPos+p.mPos) + p.scratch }
+
+// groups returns the number of groups of panels.
+func (p *product) groups() int {
+	panels := p.n / p.c.kernels.panel
+	return (panels + p.group - 1) / p.group
+}
+
+// productTask is one pass: dst from src. In the forward pass arg receives the
+// positions of maxima; in the gradient of the data srcArg gives them, and mask
+// is the layer's input.
+type productTask struct {
+	*product
+	dst, src, mask []float32
+	arg, srcArg    []uint8
+	total          int // tiles
+	source         source
+}
+
+func (p *product) run(t productTask, rows int) {
+	t.product = p
+	t.total = p.grid.tiles(rows)
+	t.source = source{p.in, t.src, t.srcArg, p.c.kernels}
+	p.task = t
+	// With few blocks, as for a single image, a block's panels are dealt out too.
+	blocks := (t.total + p.tiles - 1) / p.tiles
+	p.parts = 1
+	for p.parts < p.groups() && blocks*p.parts < 2*p.c.w.N() {
+		p.parts *= 2
+	}
+	p.parts = min(p.parts, p.groups())
+	p.c.w.Do(blocks*p.parts, &p.task)
+}
+
+func (t *productTask) Run(worker, i int) {
+	p, k := t.product, t.c.kernels
+	block, part := i/t.parts, i%t.parts
+	first := block * t.tiles
+	last := min(first+t.tiles, t.total)
+	ws := t.c.w.workspace[worker*p.workspace():][:p.workspace()]
+	v, m, scratch := ws[:positions*p.vPos], ws[positions*p.vPos:][:positions*p.mPos], ws[positions*(p.vPos+p.mPos):]
+
+	for tile := first; tile < last; tile++ {
+		n, y, x := p.grid.at(tile)
+		src, row, col := t.source.tile(scratch, n, y-1, x-1, tileInput)
+		k.inputTile(v[(tile-first)*p.vRow:], p.vPos, src, row, col, p.k)
+	}
+	// The rows past the last tile hold what was there before; nobody reads them.
+	rows := roundUp(last-first, 4)
+	for g := part; g < p.groups(); g += t.parts {
+		col := g * p.mRow
+		panels := min(p.mRow, p.n-col) / k.panel
+		for pos := range positions {
+			for q := range panels {
+				u := p.u[(g*p.group+q)*p.uPanel+pos*p.uPos:]
+				k.gemm(m[pos*p.mPos+q*k.panel:], p.mRow, v[pos*p.vPos:], p.vRow, u, rows, p.k)
+			}
+		}
+		n := min(panels*k.panel, p.out.C-col) // channels of the group that exist
+		for tile := first; tile < last; tile++ {
+			t.output(tile, m[(tile-first)*p.mRow:], scratch, col, n)
+		}
+	}
+}
+
+// output writes channels first to first+n of a tile.
+func (t *productTask) output(tile int, m, scratch []float32, first, n int) {
+	p, k := t.product, t.c.kernels
+	image, y, x := p.grid.at(tile)
+	whole := n%lane == 0 && y+tileSize <= p.out.H && x+tileSize <= p.out.W
+	padded := roundUp(n, lane)
+	bias := t.c.bias
+	row := p.out.rowLen()
+	switch {
+	case p == t.c.data && whole:
+		at := p.out.At(image, y, x) + first
+		var mask []float32
+		if t.mask != nil {
+			mask = t.mask[at:]
+		}
+		k.outputMask(t.dst[at:], row, p.out.C, m, p.mPos, mask, n)
+	case p == t.c.data:
+		k.outputMask(scratch, tileSize*padded, padded, m, p.mPos, nil, padded)
+		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
+		if t.mask != nil {
+			maskTile(p.out, t.dst, t.mask, image, y, x, first, n)
+		}
+	case t.c.spec.Pool:
+		t.outputPool(m, scratch, image, y/2, x/2, first, n, whole)
+	case whole:
+		k.outputReLU(t.dst[p.out.At(image, y, x)+first:], row, p.out.C, m, p.mPos, bias[first:], n)
+	default:
+		k.outputReLU(scratch, tileSize*padded, padded, m, p.mPos, bias[first:], padded)
+		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
+	}
+}
+
+// outputPool writes the 2x2 pooled pixels of a tile, the first of them (y, x).
+func (t *productTask) outputPool(m, scratch []float32, image, y, x, first, n int, whole bool) {
+	p, k, out := t.product, t.c.kernels, t.c.pooled
+	bias := t.c.bias[first:]
+	argAt := func(i, j int) int { return ((image*out.H+y+i)*out.W+x+j)*out.C + first }
+	if whole {
+		var arg []uint8
+		if t.arg != nil {
+			arg = t.arg[argAt(0, 0):]
+		}
+		k.outputPool(t.dst[out.At(image, y, x)+first:], out.rowLen(), out.C, arg, out.W*out.C, out.C, m, p.mPos, bias, n)
+		return
+	}
+	padded := roundUp(n, lane)
+	var arg [4 * maxGroup]uint8
+	k.outputPool(scratch, 2*padded, padded, arg[:], 2*padded, padded, m, p.mPos, bias, padded)
+	scatter(out, t.dst, scratch, image, y, x, 2, padded, first, n)
+	if t.arg == nil {
+		return
+	}
+	for i := range min(2, out.H-y) {
+		for j := range min(2, out.W-x) {
+			copy(t.arg[argAt(i, j):][:n], arg[(2*i+j)*padded:])
+		}
+	}
+}
+
+// maskTile clears the channels first to first+n of a tile of dst where mask is 0.
+func maskTile(img Image, dst, mask []float32, image, y, x, first, n int) {
+	for i := range min(tileSize, img.H-y) {
+		for j := range min(tileSize, img.W-x) {
+			at := img.At(image, y+i, x+j) + first
+			for c, v := range mask[at:][:n] {
+				if v == 0 {
+					dst[at+c] = 0
+				}
+			}
+		}
+	}
+}
+
+// weightsTask transforms the weights, lane rows of U a piece.
+type weightsTask struct {
+	*product
+	w      []float32
+	turned bool // filters turned by 180 degrees, channels swapped
+}
+
+func (p *product) setWeights(w []float32, turned bool) {
+	p.weights.w, p.weights.turned = w, turned
+	p.c.w.Do(p.k/lane, &p.weights)
+}
+
+func (t *weightsTask) Run(_, i int) {
+	p, k := t.product, t.c.kernels
+	in, out := p.in.C, p.out.C
+	rows := min(lane, in-i*lane)
+	for panel := range p.n / k.panel {
+		col := panel * k.panel
+		n := min(k.panel, out-col)
+		if n <= 0 {
+			break
+		}
+		if !t.turned && n%lane == 0 {
+			for r := i * lane; r < i*lane+rows; r++ {
+				k.filterTile(p.u[panel*p.uPanel+r*k.panel:], p.uPos, t.w[r*out+col:], in*out, n)
+			}
+			continue
+		}
+		// Filters of lane rows and one panel of columns.
+		var w [9 * lane * maxPanel]float32
+		for tap := range 9 {
+			w := w[tap*lane*maxPanel:]
+			if !t.turned {
+				for r := range rows {
+					copy(w[r*maxPanel:][:n], t.w[(tap*in+i*lane+r)*out+col:])
+				}
+				continue
+			}
+			// The row of t.w is this product's column.
+			for c := range n {
+				for r, v := range t.w[((8-tap)*out+col+c)*in+i*lane:][:rows] {
+					w[r*maxPanel+c] = v
+				}
+			}
+		}
+		for r := range rows {
+			k.filterTile(p.u[panel*p.uPanel+(i*lane+r)*k.panel:], p.uPos, w[r*maxPanel:], lane*maxPanel, roundUp(n, lane))
+		}
+	}
+}

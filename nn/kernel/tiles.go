@@ -1,0 +1,91 @@
+package kernel
+
+// Transforms read and write whole tiles of whole lanes of channels. Where an
+// image has them, they work on the image itself; at a border that cuts a tile,
+// and for channels that are no multiple of lane, they work on a copy. A pooled
+// gradient is spread to full resolution in a copy too, a tile at a time, so that
+// it never takes the way through memory.
+
+// source is an image that tiles are read from. With arg it is the gradient at a
+// max pool's output, which is read as if MaxPoolBackward had spread it.
+type source struct {
+	img  Image // at full resolution
+	data []float32
+	arg  []uint8
+	k    *convKernels
+}
+
+// tile returns a square of side pixels whose first is (y, x) of image n, and
+// the distances between rows and between columns. scratch holds
+// side*side*roundUp(img.C, lane) values.
+func (s *source) tile(scratch []float32, n, y, x, side int) (p []float32, row, col int) {
+	c := s.img.C
+	if s.arg == nil && c%lane == 0 && y+side <= s.img.H+1 && x+side <= s.img.W+1 {
+		return s.data[s.img.At(n, y, x):], s.img.rowLen(), c
+	}
+	col = roundUp(c, lane)
+	row = side * col
+	if s.arg != nil {
+		s.spread(scratch, n, y, x, side, row, col)
+		return scratch, row, col
+	}
+	for i := range side {
+		for j := range side {
+			dst := scratch[i*row+j*col:][:col]
+			if y+i > s.img.H || x+j > s.img.W {
+				clear(dst)
+				continue
+			}
+			k := copy(dst[:c], s.data[s.img.At(n, y+i, x+j):])
+			clear(dst[k:])
+		}
+	}
+	return scratch, row, col
+}
+
+// spread writes the pixels of a tile from the pooled gradient.
+func (s *source) spread(dst []float32, n, y, x, side, row, col int) {
+	c := s.img.C
+	small := Image{s.img.N, s.img.H / 2, s.img.W / 2, c}
+	for i := range side {
+		for j := range side {
+			d := dst[i*row+j*col:][:col]
+			h, w := y+i, x+j
+			if h < 0 || w < 0 || h/2 >= small.H || w/2 >= small.W {
+				clear(d)
+				continue
+			}
+			at := ((n*small.H+h/2)*small.W + w/2) * c
+			k := spreadGeneric(d[:c], s.data[small.At(n, h/2, w/2):], s.arg[at:], uint8(h%2*2+w%2))
+			clear(d[k:])
+		}
+	}
+}
+
+// spreadGeneric copies the gradients whose maximum was at position pos, and 0
+// for the others. It returns their number.
+func spreadGeneric(dst, grad []float32, arg []uint8, pos uint8) int {
+	arg, grad = arg[:len(dst)], grad[:len(dst)]
+	for c := range dst {
+		if arg[c] == pos {
+			dst[c] = grad[c]
+		} else {
+			dst[c] = 0
+		}
+	}
+	return len(dst)
+}
+
+// scatter copies the part of a tile that lies inside an image of h by w pixels
+// from a scratch tile of side pixels and col values a pixel; channels first to
+// first+n of the image are written.
+func scatter(img Image, dst, scratch []float32, image, y, x, side, col, first, n int) {
+	for i := range min(side, img.H-y) {
+		for j := range min(side, img.W-x) {
+			copy(dst[img.At(image, y+i, x+j)+first:][:n], scratch[(i*side+j)*col:])
+		}
+	}
+}
+
+// rowLen returns the distance between two rows of an image.
+func (m Image) rowLen() int { return (m.W + 2) * m.C }
