@@ -1,0 +1,287 @@
+package plot
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"cifartui/train"
+)
+
+// Sizes of what is drawn.
+const (
+	margin    = 10 * vg.Length(1)
+	titleSize = 12 * vg.Length(1)
+	nameSize  = 10.5 * vg.Length(1)
+	tickSize  = 9 * vg.Length(1)
+	lineWidth = 1.6 * vg.Length(1)
+	rawWidth  = 0.8 * vg.Length(1)
+	hairWidth = 0.6 * vg.Length(1)
+	dotRadius = 2.6 * vg.Length(1)
+)
+
+// The colours have a relative luminance (WCAG 2) from 0.12 to 0.30, which is
+// 3:1 or more both on white and on #0d1117. A test holds this.
+var (
+	ink        = color.NRGBA{0x76, 0x7c, 0x83, 0xff}
+	grid       = color.NRGBA{0x76, 0x7c, 0x83, 0x44}
+	trainColor = color.NRGBA{0x1f, 0x77, 0xb4, 0xff}
+	valColor   = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
+	runColors  = []color.NRGBA{
+		trainColor,
+		valColor,
+		{0x1b, 0x9e, 0x77, 0xff}, // green
+		{0x94, 0x67, 0xbd, 0xff}, // purple
+		{0xc7, 0x56, 0x9a, 0xff}, // pink
+		{0x8c, 0x6d, 0x31, 0xff}, // brown
+		{0x0e, 0x8f, 0xa8, 0xff}, // cyan
+		{0xd6, 0x27, 0x28, 0xff}, // red
+	}
+	dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {8, 3, 2, 3}}
+)
+
+// faint is the alpha of the raw values below a smoothed line.
+const faint = 0x66
+
+func textStyle(size vg.Length) text.Style {
+	return text.Style{
+		Color:   ink,
+		Font:    font.Font{Typeface: "Liberation", Variant: "Sans", Size: size},
+		Handler: plot.DefaultTextHandler,
+	}
+}
+
+// newChart makes a chart in the package's look.
+func newChart(name string, x Axis, percent bool) *plot.Plot {
+	p := plot.New()
+	p.BackgroundColor = color.Transparent
+	p.Title.Text = name
+	p.Title.TextStyle = textStyle(nameSize)
+	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
+	p.Title.Padding = margin / 2
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Color, axis.Width = ink, hairWidth
+		axis.Tick.Color, axis.Tick.Width = ink, hairWidth
+		axis.Tick.Label.Color, axis.Tick.Label.Font = ink, textStyle(tickSize).Font
+		axis.Label.TextStyle.Color, axis.Label.TextStyle.Font = ink, textStyle(tickSize).Font
+		axis.Padding = 0
+	}
+	p.X.Label.Text = x.label()
+	p.X.Label.Padding = margin / 3
+	p.Y.Tick.Marker = ticks{percent: percent}
+	p.X.Tick.Marker = ticks{whole: x == ByEpoch || x == ""}
+	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font = ink, textStyle(tickSize).Font
+	p.Legend.ThumbnailWidth = 22
+	p.Legend.Padding = 4
+	p.Legend.Top = !percent // where the curves leave room
+	p.Legend.XOffs, p.Legend.YOffs = -margin/2, margin/2
+	if p.Legend.Top {
+		p.Legend.YOffs = -margin / 2
+	}
+	g := plotter.NewGrid()
+	g.Horizontal.Color, g.Horizontal.Width, g.Horizontal.Dashes = grid, hairWidth, nil
+	g.Vertical.Color = nil
+	p.Add(g)
+	return p
+}
+
+// ticks are at multiples of 1, 2 or 5 times a power of ten, about five to an
+// axis. percent shows a share as such; whole keeps to whole numbers.
+type ticks struct{ percent, whole bool }
+
+// Ticks implements [plot.Ticker].
+func (t ticks) Ticks(low, high float64) []plot.Tick {
+	scale := 1.0
+	if t.percent {
+		scale = 100
+	}
+	low, high = low*scale, high*scale
+	if !(high > low) || math.IsInf(high-low, 0) {
+		return nil
+	}
+	const about = 5
+	power := math.Pow(10, math.Floor(math.Log10((high-low)/about)))
+	step := 10 * power
+	for _, m := range []float64{5, 2, 1} {
+		if (high-low)/(m*power) <= 1.5*about {
+			step = m * power
+		}
+	}
+	if t.whole {
+		step = max(step, 1)
+	}
+	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	var out []plot.Tick
+	// A label at the very top would push the chart's name up.
+	for i := math.Ceil(low / step); i*step < high-(high-low)/100; i++ {
+		label := strconv.FormatFloat(i*step, 'f', decimals, 64)
+		if t.percent {
+			label += "%"
+		}
+		out = append(out, plot.Tick{Value: i * step / scale, Label: label})
+	}
+	return out
+}
+
+// A curve is one line of a chart: ys at xs.
+type curve struct {
+	xs, ys []float64
+	style  draw.LineStyle
+}
+
+// add draws a curve. Values that are not finite are gaps, and a value between
+// two gaps is a dot. It returns what stands for the curve in a legend.
+func (c curve) add(p *plot.Plot) plot.Thumbnailer {
+	var part plotter.XYs
+	end := func() {
+		switch {
+		case len(part) == 1:
+			p.Add(dot(part[0], c.style.Color))
+		case len(part) > 1:
+			p.Add(&plotter.Line{XYs: part, LineStyle: c.style})
+		}
+		part = nil
+	}
+	for i, y := range c.ys {
+		if math.IsNaN(y) || math.IsInf(y, 0) {
+			end()
+			continue
+		}
+		part = append(part, plotter.XY{X: c.xs[i], Y: y})
+	}
+	end()
+	return &plotter.Line{LineStyle: c.style}
+}
+
+func dot(at plotter.XY, c color.Color) *plotter.Scatter {
+	return &plotter.Scatter{
+		XYs:        plotter.XYs{at},
+		GlyphStyle: draw.GlyphStyle{Color: c, Radius: dotRadius, Shape: draw.CircleGlyph{}},
+	}
+}
+
+// fit gives a chart its ranges: from the first epoch to the last, and all finite
+// values with a little room above and below.
+func fit(p *plot.Plot) {
+	if p.X.Min >= p.X.Max {
+		p.X.Min, p.X.Max = p.X.Min-0.5, p.X.Max+0.5
+	}
+	if math.IsInf(p.Y.Min, 0) || math.IsInf(p.Y.Max, 0) { // nothing finite to draw
+		p.Y.Min, p.Y.Max = 0, 1
+	}
+	room := 0.04 * (p.Y.Max - p.Y.Min)
+	if room == 0 {
+		room = 0.05 * max(math.Abs(p.Y.Max), 0.1)
+	}
+	p.Y.Min, p.Y.Max = max(0, p.Y.Min-room), p.Y.Max+room
+}
+
+// A measure is one value of an epoch.
+type measure func(*train.EpochDone) float64
+
+func acc(e *train.EpochDone) float64     { return float64(e.Acc) }
+func loss(e *train.EpochDone) float64    { return float64(e.Loss) }
+func valAcc(e *train.EpochDone) float64  { return float64(e.ValAcc) }
+func valLoss(e *train.EpochDone) float64 { return float64(e.ValLoss) }
+
+func newCurve(r Run, x Axis, m measure, style draw.LineStyle) curve {
+	c := curve{style: style}
+	for _, e := range r.History.Epochs {
+		c.xs = append(c.xs, x.x(r.History.Started, e))
+		c.ys = append(c.ys, m(e))
+	}
+	return c
+}
+
+// raw is the faint line below a smoothed one.
+func raw(c curve) curve {
+	col := c.style.Color.(color.NRGBA)
+	col.A = faint
+	c.style = draw.LineStyle{Color: col, Width: rawWidth}
+	return c
+}
+
+// addSmoothed draws a curve: as it is with weight 0, else faint and a smoothed
+// line over it.
+func addSmoothed(p *plot.Plot, c curve, weight float64) plot.Thumbnailer {
+	if weight > 0 {
+		raw(c).add(p)
+		c.ys = smooth(c.ys, weight)
+	}
+	return c.add(p)
+}
+
+// runCharts draws one run: accuracy and loss.
+func runCharts(r Run, o Options) [][]*plot.Plot {
+	weight := 0.0
+	if o.Smooth != nil {
+		weight = *o.Smooth
+	}
+	chart := func(name string, percent bool, training, validation measure, best *train.EpochDone, format string) *plot.Plot {
+		p := newChart(name, o.X, percent)
+		t := addSmoothed(p, newCurve(r, o.X, training, draw.LineStyle{Color: trainColor, Width: lineWidth}), weight)
+		v := addSmoothed(p, newCurve(r, o.X, validation, draw.LineStyle{Color: valColor, Width: lineWidth, Dashes: []vg.Length{4, 2}}), weight)
+		p.Legend.Add("training", t)
+		p.Legend.Add("validation", v)
+		if best != nil {
+			d := dot(plotter.XY{X: o.X.x(r.History.Started, best), Y: validation(best)}, valColor)
+			p.Add(d)
+			value := validation(best)
+			if percent {
+				value *= 100
+			}
+			p.Legend.Add(fmt.Sprintf(format, value, best.Epoch), d)
+		}
+		fit(p)
+		return p
+	}
+	return [][]*plot.Plot{{
+		chart("accuracy", true, acc, valAcc, extreme(r, valAcc, 1), "best %.2f%%, epoch %d"),
+		chart("loss", false, loss, valLoss, extreme(r, valLoss, -1), "lowest %.4f, epoch %d"),
+	}}
+}
+
+// extreme is the first epoch with the greatest finite value times sign.
+func extreme(r Run, m measure, sign float64) *train.EpochDone {
+	var best *train.EpochDone
+	for _, e := range r.History.Epochs {
+		v := m(e)
+		if !math.IsNaN(v) && !math.IsInf(v, 0) && (best == nil || sign*v > sign*m(best)) {
+			best = e
+		}
+	}
+	return best
+}
+
+// compareCharts draws several runs: validation above, training below.
+func compareCharts(runs []Run, o Options) [][]*plot.Plot {
+	weight := DefaultSmooth
+	if o.Smooth != nil {
+		weight = *o.Smooth
+	}
+	chart := func(name string, percent bool, m measure) *plot.Plot {
+		p := newChart(name, o.X, percent)
+		for i, r := range runs {
+			style := draw.LineStyle{
+				Color:  runColors[i%len(runColors)],
+				Width:  lineWidth,
+				Dashes: dashes[i%len(dashes)],
+			}
+			p.Legend.Add(r.Label, addSmoothed(p, newCurve(r, o.X, m, style), weight))
+		}
+		fit(p)
+		return p
+	}
+	return [][]*plot.Plot{
+		{chart("validation accuracy", true, valAcc), chart("validation loss", false, valLoss)},
+		{chart("training accuracy", true, acc), chart("training loss", false, loss)},
+	}
+}

@@ -1,0 +1,247 @@
+// Package plot draws the curves of runs as a picture: PNG, SVG or PDF.
+//
+// One run gives the article's two charts, accuracy and loss, training and
+// validation on one axis, with the best epochs marked. Several runs give its
+// comparison: validation above, training below, the values faint and a smoothed
+// line over them.
+//
+// The background is transparent and everything on it of middling lightness, at
+// least 3:1 against white paper and against a dark page: one file serves both.
+// Lines differ by their dashes as well as by colour.
+package plot
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"image/color"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgpdf"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"cifartui/train"
+)
+
+// Axis says what runs along the x axis.
+type Axis string
+
+// The x axes.
+const (
+	ByEpoch  Axis = "epoch"
+	ByImages Axis = "images" // training images seen
+	ByTime   Axis = "time"   // each run's own training time, pauses left out
+)
+
+// Axes lists the x axes, the default first.
+func Axes() []Axis { return []Axis{ByEpoch, ByImages, ByTime} }
+
+// Formats lists the formats, which are also the file extensions.
+func Formats() []string { return []string{"png", "svg", "pdf"} }
+
+// Options are the choices in a picture. The zero value is the usual picture.
+type Options struct {
+	// X is the x axis; "" is ByEpoch.
+	X Axis
+	// Smooth is the weight of the past in the smoothed lines, from 0 to under 1;
+	// nil is none for one run and [DefaultSmooth] for several.
+	Smooth *float64
+	// Width and Height are the size in inches; 0 is what suits the picture.
+	Width, Height float64
+}
+
+// DefaultSmooth is TensorBoard's default.
+const DefaultSmooth = 0.6
+
+// pixelsAnInch is the resolution of a PNG: sharp on a dense screen.
+const pixelsAnInch = 192
+
+// A Run is one run's line and its name in the legend.
+type Run struct {
+	Label   string
+	History *train.RunHistory
+}
+
+// Save draws runs into a file, in the format that its extension names. The file
+// is replaced whole or not at all.
+func Save(path string, runs []Run, o Options) error {
+	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
+	if !slices.Contains(Formats(), format) {
+		return fmt.Errorf("plot: %s: want a name that ends in .%s", path, strings.Join(Formats(), ", ."))
+	}
+	var b bytes.Buffer
+	if err := Write(&b, format, runs, o); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".plot-*")
+	if err != nil {
+		return fmt.Errorf("plot: %w", err)
+	}
+	_, err = f.Write(b.Bytes())
+	err = cmp.Or(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		f.Close()
+		os.Remove(f.Name())
+		return fmt.Errorf("plot: %w", err)
+	}
+	return nil
+}
+
+// Write draws runs in one of the [Formats].
+func Write(w io.Writer, format string, runs []Run, o Options) error {
+	if o.X != "" && !slices.Contains(Axes(), o.X) {
+		return fmt.Errorf("plot: x axis %q: want epoch, images or time", o.X)
+	}
+	if o.Smooth != nil && (*o.Smooth < 0 || *o.Smooth >= 1) {
+		return fmt.Errorf("plot: smoothing %g: want from 0 to under 1", *o.Smooth)
+	}
+	var drawn []Run
+	for _, r := range runs {
+		if len(r.History.Epochs) > 0 {
+			drawn = append(drawn, r)
+		}
+	}
+	if len(drawn) == 0 {
+		return fmt.Errorf("plot: no run here has finished an epoch yet")
+	}
+	charts, title := compareCharts(drawn, o), comparisonTitle(drawn)
+	size := vg.Point{X: 10 * vg.Inch, Y: 7.4 * vg.Inch}
+	if len(drawn) == 1 {
+		charts, title = runCharts(drawn[0], o), runTitle(drawn[0])
+		size.Y = 4.2 * vg.Inch
+	}
+	if o.Width > 0 {
+		size.X = vg.Length(o.Width) * vg.Inch
+	}
+	if o.Height > 0 {
+		size.Y = vg.Length(o.Height) * vg.Inch
+	}
+	canvas, err := newCanvas(format, size)
+	if err != nil {
+		return err
+	}
+	layOut(draw.New(canvas), charts, title)
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return fmt.Errorf("plot: %w", err)
+	}
+	out := b.Bytes()
+	if format == "svg" {
+		// The same widths, for machines without the first font.
+		out = bytes.ReplaceAll(out, []byte("font-family:Liberation Sans;"),
+			[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	}
+	if _, err := w.Write(out); err != nil {
+		return fmt.Errorf("plot: %w", err)
+	}
+	return nil
+}
+
+func newCanvas(format string, size vg.Point) (vg.CanvasWriterTo, error) {
+	switch format {
+	case "png":
+		return vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(size.X, size.Y),
+			vgimg.UseDPI(pixelsAnInch), vgimg.UseBackgroundColor(color.Transparent))}, nil
+	case "svg":
+		return vgsvg.New(size.X, size.Y), nil
+	case "pdf":
+		return vgpdf.New(size.X, size.Y), nil
+	}
+	return nil, fmt.Errorf("plot: format %q: want one of %s", format, strings.Join(Formats(), ", "))
+}
+
+// layOut draws the title and the charts below it, with axes that line up.
+func layOut(dc draw.Canvas, charts [][]*plot.Plot, title string) {
+	style := textStyle(titleSize)
+	style.XAlign, style.YAlign = draw.XCenter, draw.YTop
+	dc = draw.Crop(dc, margin, -margin, margin, -margin)
+	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, title)
+	dc = draw.Crop(dc, 0, 0, 0, -2*titleSize)
+	tiles := draw.Tiles{Rows: len(charts), Cols: len(charts[0]), PadX: 2 * margin, PadY: 2 * margin}
+	for i, row := range plot.Align(charts, tiles, dc) {
+		for j, c := range row {
+			charts[i][j].Draw(c)
+		}
+	}
+}
+
+func runTitle(r Run) string {
+	title := r.Label
+	if s := r.History.Started; s != nil {
+		title += fmt.Sprintf(" · %s, batch %d, %s", dataName(s), s.Config.Batch, s.Config.Optimizer)
+	}
+	return title
+}
+
+// comparisonTitle names the data, which a picture of accuracies must.
+func comparisonTitle(runs []Run) string {
+	var names []string
+	for _, r := range runs {
+		if s := r.History.Started; s != nil && !slices.Contains(names, dataName(s)) {
+			names = append(names, dataName(s))
+		}
+	}
+	return fmt.Sprintf("%d runs · %s", len(runs), strings.Join(names, ", "))
+}
+
+func dataName(s *train.RunStarted) string {
+	if s.Demo {
+		return "demo set"
+	}
+	return s.Dataset
+}
+
+// x returns an epoch's place on the axis.
+func (a Axis) x(s *train.RunStarted, e *train.EpochDone) float64 {
+	switch a {
+	case ByImages:
+		images := float64(e.Total) * float64(e.Batch)
+		if s != nil && s.TrainImages > 0 {
+			images = float64(e.Epoch) * float64(s.TrainImages)
+		}
+		return images / 1e6
+	case ByTime:
+		return e.Elapsed / 60
+	}
+	return float64(e.Epoch)
+}
+
+func (a Axis) label() string {
+	switch a {
+	case ByImages:
+		return "training images seen, millions"
+	case ByTime:
+		return "training time, minutes"
+	}
+	return "epoch"
+}
+
+// smooth is TensorBoard's smoothing: an exponential moving average that weighs
+// the past by weight, divided by the sum of its weights so that it does not
+// start from 0. Values that are not finite are left out of it and stay.
+func smooth(values []float64, weight float64) []float64 {
+	out := make([]float64, len(values))
+	var mean, sum float64
+	for i, v := range values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			out[i] = v
+			continue
+		}
+		mean = weight*mean + (1-weight)*v
+		sum = weight*sum + (1 - weight)
+		out[i] = mean / sum
+	}
+	return out
+}

@@ -1,0 +1,197 @@
+package plot
+
+import (
+	"bytes"
+	"encoding/xml"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cifartui/train"
+)
+
+// luminance is the relative luminance of WCAG 2.
+func luminance(c color.NRGBA) float64 {
+	lin := func(v uint8) float64 {
+		x := float64(v) / 255
+		if x <= 0.04045 {
+			return x / 12.92
+		}
+		return math.Pow((x+0.055)/1.055, 2.4)
+	}
+	return 0.2126*lin(c.R) + 0.7152*lin(c.G) + 0.0722*lin(c.B)
+}
+
+func contrast(a, b color.NRGBA) float64 {
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func TestColoursReadOnPaperAndOnADarkPage(t *testing.T) {
+	for _, c := range append([]color.NRGBA{ink}, runColors...) {
+		for _, page := range []color.NRGBA{{0xff, 0xff, 0xff, 0xff}, {0x0d, 0x11, 0x17, 0xff}} {
+			if got := contrast(c, page); got < 3 {
+				t.Errorf("#%02x%02x%02x on #%02x%02x%02x: contrast %.2f, want 3", c.R, c.G, c.B, page.R, page.G, page.B, got)
+			}
+		}
+	}
+}
+
+// likeTheArticle makes a run that overfits after epoch 40.
+func likeTheArticle(label string, batch, epochs int) Run {
+	h := &train.RunHistory{Name: label, Started: &train.RunStarted{
+		Dataset: "CIFAR-10", TrainImages: 50000, Config: train.Config{Batch: batch, Optimizer: "adadelta"}}}
+	speed := 64 / float64(batch)
+	for i := 1; i <= epochs; i++ {
+		x := float64(i) * (0.4 + 0.6*speed)
+		wobble := 0.012 * math.Sin(float64(i*i)+float64(batch))
+		h.Epochs = append(h.Epochs, &train.EpochDone{
+			Epoch: i, Batch: batch, Total: int64(i * 50000 / batch), Elapsed: 16 * float64(i),
+			Acc: train.Float(0.98 - 0.55*math.Exp(-x/12)), Loss: train.Float(0.06 + 1.5*math.Exp(-x/12)),
+			ValAcc:  train.Float(0.9 - 0.4*math.Exp(-x/9) + wobble),
+			ValLoss: train.Float(0.4 + 1.2*math.Exp(-x/9) + 0.003*max(0, x-40) + 3*wobble),
+		})
+	}
+	return Run{Label: label, History: h}
+}
+
+func four() []Run {
+	return []Run{likeTheArticle("batch 64", 64, 106), likeTheArticle("batch 128", 128, 90),
+		likeTheArticle("batch 256", 256, 120), likeTheArticle("batch 512", 512, 130)}
+}
+
+// With CIFARTUI_PLOTS set to a folder the pictures are left there to be looked
+// at.
+func TestPicturesAreWhole(t *testing.T) {
+	folder := os.Getenv("CIFARTUI_PLOTS")
+	if folder == "" {
+		folder = t.TempDir()
+	}
+	for name, runs := range map[string][]Run{"run": {likeTheArticle("model_20261123_1405", 64, 106)}, "compare": four()} {
+		for _, format := range Formats() {
+			path := filepath.Join(folder, name+"."+format)
+			if err := Save(path, runs, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch format {
+			case "png":
+				img, err := png.Decode(bytes.NewReader(b))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if w := img.Bounds().Dx(); w != 10*pixelsAnInch {
+					t.Errorf("%s is %d pixels wide", path, w)
+				}
+				if _, _, _, a := img.At(1, 1).RGBA(); a != 0 {
+					t.Errorf("%s has no transparent background", path)
+				}
+			case "svg":
+				d := xml.NewDecoder(bytes.NewReader(b))
+				for {
+					if _, err := d.Token(); err == io.EOF {
+						break
+					} else if err != nil {
+						t.Fatalf("%s: %v", path, err)
+					}
+				}
+				for _, r := range runs {
+					if !strings.Contains(string(b), r.Label) {
+						t.Errorf("%s does not name %s", path, r.Label)
+					}
+				}
+			case "pdf":
+				if !bytes.HasPrefix(b, []byte("%PDF-")) || !bytes.Contains(b, []byte("%%EOF")) {
+					t.Errorf("%s is no PDF", path)
+				}
+			}
+		}
+	}
+}
+
+func svg(t *testing.T, runs []Run, o Options) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, "svg", runs, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestBestAndDemoAreNamed(t *testing.T) {
+	r := likeTheArticle("r", 64, 3)
+	r.History.Epochs[1].ValAcc = 0.9
+	r.History.Epochs[0].ValLoss = 0.25
+	r.History.Started.Demo = true
+	got := svg(t, []Run{r}, Options{})
+	for _, want := range []string{"best 90.00%, epoch 2", "lowest 0.2500, epoch 1", "demo set"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the picture does not say %q", want)
+		}
+	}
+}
+
+func TestOddRunsAreDrawn(t *testing.T) {
+	short := likeTheArticle("one epoch", 64, 1)
+	flat := likeTheArticle("flat", 64, 5)
+	broken := likeTheArticle("diverged", 64, 5)
+	for _, e := range flat.History.Epochs {
+		e.Acc, e.ValAcc, e.Loss, e.ValLoss = 0.1, 0.1, 0, 0
+	}
+	nan, inf := train.Float(math.NaN()), train.Float(math.Inf(1))
+	broken.History.Epochs[1].ValLoss = nan
+	broken.History.Epochs[3].ValLoss = inf
+	allNaN := likeTheArticle("nothing finite", 64, 2)
+	for _, e := range allNaN.History.Epochs {
+		e.Acc, e.ValAcc, e.Loss, e.ValLoss = nan, nan, nan, nan
+	}
+	noStart := likeTheArticle("no first line", 64, 3)
+	noStart.History.Started = nil
+	for _, x := range Axes() {
+		for _, r := range []Run{short, flat, broken, allNaN, noStart} {
+			if got := svg(t, []Run{r}, Options{X: x}); strings.Contains(got, "NaN") || strings.Contains(got, "Inf") {
+				t.Errorf("%s by %s: a value that is not finite was drawn", r.Label, x)
+			}
+		}
+		svg(t, []Run{short, flat, broken, allNaN, noStart}, Options{X: x})
+	}
+}
+
+func TestBadRequestsAreErrors(t *testing.T) {
+	runs := four()
+	one := 1.0
+	empty := Run{Label: "empty", History: &train.RunHistory{}}
+	for name, err := range map[string]error{
+		"format":    Write(io.Discard, "gif", runs, Options{}),
+		"axis":      Write(io.Discard, "svg", runs, Options{X: "step"}),
+		"smoothing": Write(io.Discard, "svg", runs, Options{Smooth: &one}),
+		"no epoch":  Write(io.Discard, "svg", []Run{empty}, Options{}),
+		"extension": Save(filepath.Join(t.TempDir(), "curves"), runs, Options{}),
+		"folder":    Save(filepath.Join(t.TempDir(), "none", "curves.png"), runs, Options{}),
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TensorBoard's values for this series at 0.6, worked out by its formula
+// (debiased exponential moving average) in exact decimals.
+func TestSmoothIsTensorBoards(t *testing.T) {
+	got := smooth([]float64{1, 2, math.NaN(), 4}, 0.6)
+	want := []float64{1, 1.625, math.NaN(), 2.836734693877551}
+	for i := range want {
+		if math.IsNaN(want[i]) != math.IsNaN(got[i]) || math.Abs(got[i]-want[i]) > 1e-12 {
+			t.Errorf("smoothed %v, want %v", got, want)
+			break
+		}
+	}
+}
