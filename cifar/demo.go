@@ -3,24 +3,193 @@ package cifar
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
-// Demo draws the demo set. The same seed gives the same bytes on every machine.
+// The demo set is for machines without CIFAR-10. It is drawn, not stored:
+// little scenes with an airplane, a cat or a truck in them, no two alike. They
+// are made to be looked at, and to be learned about as slowly as photographs
+// that are thirteen times fewer: a class has several views, cat and dog, deer
+// and horse, car and truck, bird and airplane share a build, colours and
+// surroundings, and whatever is drawn is turned, cut off, covered, blurred and
+// badly lit.
+//
+//	demo.go           a picture, from a seed to its bytes
+//	demo_canvas.go    filled shapes, in whole numbers
+//	demo_backdrop.go  what is behind the figure, before it, and the camera
+//	demo_animals.go   bird, cat, deer, dog, frog, horse
+//	demo_vehicles.go  airplane, automobile, ship, truck
+const (
+	demoTrain = 4000
+	demoTest  = 1000
+)
+
+// Demo draws the demo set: 4,000 training and 1,000 test images, as many of
+// each class. The same seed gives the same bytes on every machine.
 func Demo(seed uint64) *Dataset {
 	ds, _ := drawDemo(context.Background(), seed, newMeter(nil)) // it fails only with its context
 	return ds
 }
 
+// drawDemo draws on all processors. Each image has its own random stream, so
+// that it doesn't matter who draws it.
 func drawDemo(ctx context.Context, seed uint64, m *meter) (*Dataset, error) {
-	ds := &Dataset{Name: "demo", Demo: true, Source: fmt.Sprintf("drawn from seed %d", seed), Train: newSet(4000), Test: newSet(1000), Classes: ClassNames()}
-	for k, s := range []*Set{ds.Train, ds.Test} {
-		for i := range s.Len() {
-			s.Labels[i] = byte(i % Classes)
-			r := newRNG(seed, forDemo, uint64(k), uint64(i))
-			for j := range s.Image(i) {
-				s.Image(i)[j] = byte(int(s.Labels[i])*20 + r.below(60))
+	ds := &Dataset{
+		Name:    "demo",
+		Demo:    true,
+		Source:  fmt.Sprintf("drawn from seed %d", seed),
+		Train:   newSet(demoTrain),
+		Test:    newSet(demoTest),
+		Classes: ClassNames(),
+	}
+	const all = demoTrain + demoTest
+	m.start(StageDraw, 0, all)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			p := new(canvas)
+			for ctx.Err() == nil {
+				n := int(next.Add(1)) - 1
+				if n >= all {
+					return
+				}
+				set, i := ds.Train, n
+				if n >= demoTrain {
+					set, i = ds.Test, n-demoTrain
+				}
+				label := i % Classes
+				set.Labels[i] = byte(label)
+				p.picture(newRNG(seed, forDemo, uint64(n)), label)
+				p.develop(set.Image(i))
 			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("cifar: draw the demo set: %w", err)
+	}
+	m.add(all)
+	m.flush()
+	return ds, nil
+}
+
+// A subject is what is drawn for one class.
+type subject struct {
+	views  []func(*canvas) // equally likely
+	places []place         // where it is seen, with their weights
+	turn   int             // degrees that it may be turned either way
+}
+
+// A place is a backdrop and how often it is taken.
+type place struct {
+	weight int
+	draw   func(*canvas)
+}
+
+// subjects has an entry for each label.
+var subjects = [Classes]subject{
+	{ // airplane
+		views:  []func(*canvas){(*canvas).jetSide, (*canvas).jetSide, (*canvas).jetAbove, (*canvas).propeller},
+		places: []place{{60, (*canvas).sky}, {14, (*canvas).field}, {14, (*canvas).road}, {12, (*canvas).studio}},
+		turn:   24,
+	},
+	{ // automobile
+		views:  []func(*canvas){(*canvas).carSide, (*canvas).carSide, (*canvas).carFront},
+		places: []place{{55, (*canvas).road}, {25, (*canvas).field}, {20, (*canvas).studio}},
+		turn:   7,
+	},
+	{ // bird
+		views:  []func(*canvas){(*canvas).birdPerched, (*canvas).birdPerched, (*canvas).birdFlying, (*canvas).birdWading},
+		places: []place{{30, (*canvas).sky}, {25, (*canvas).forest}, {20, (*canvas).field}, {15, (*canvas).thicket}, {10, (*canvas).sea}},
+		turn:   16,
+	},
+	{ // cat
+		views:  []func(*canvas){(*canvas).catFace, (*canvas).catSitting, (*canvas).catStanding},
+		places: []place{{50, (*canvas).room}, {20, (*canvas).field}, {10, (*canvas).thicket}, {20, (*canvas).studio}},
+		turn:   12,
+	},
+	{ // deer
+		views:  []func(*canvas){(*canvas).deerStanding, (*canvas).deerStanding, (*canvas).deerHead},
+		places: []place{{45, (*canvas).field}, {45, (*canvas).forest}, {10, (*canvas).thicket}},
+		turn:   8,
+	},
+	{ // dog
+		views:  []func(*canvas){(*canvas).dogFace, (*canvas).dogSitting, (*canvas).dogStanding},
+		places: []place{{35, (*canvas).room}, {40, (*canvas).field}, {5, (*canvas).road}, {20, (*canvas).studio}},
+		turn:   12,
+	},
+	{ // frog
+		views:  []func(*canvas){(*canvas).frogSide, (*canvas).frogFront, (*canvas).frogAbove},
+		places: []place{{60, (*canvas).thicket}, {10, (*canvas).sea}, {15, (*canvas).forest}, {15, (*canvas).studio}},
+		turn:   20,
+	},
+	{ // horse
+		views:  []func(*canvas){(*canvas).horseStanding, (*canvas).horseStanding, (*canvas).horseHead},
+		places: []place{{60, (*canvas).field}, {15, (*canvas).forest}, {10, (*canvas).road}, {15, (*canvas).studio}},
+		turn:   8,
+	},
+	{ // ship
+		views:  []func(*canvas){(*canvas).freighter, (*canvas).liner, (*canvas).sailboat},
+		places: []place{{85, (*canvas).sea}, {8, (*canvas).sky}, {7, (*canvas).studio}},
+		turn:   7,
+	},
+	{ // truck
+		views:  []func(*canvas){(*canvas).truckSide, (*canvas).pickup, (*canvas).truckFront},
+		places: []place{{58, (*canvas).road}, {25, (*canvas).field}, {17, (*canvas).studio}},
+		turn:   7,
+	},
+}
+
+// fullSize maps a figure's 100 units to 15 pixels: a figure is about 200 wide.
+const fullSize = 15 * px * 65536 / (16 * 100)
+
+// picture draws one image of a class.
+func (p *canvas) picture(r rng, label int) {
+	p.rng = r
+	p.clip = nil
+	p.at = affine{}
+	toLight := p.between(-150, -30) // upwards
+	p.light = point{cosine(toLight) / 256, sine(toLight) / 256}
+	p.relief = p.between(12, 45)
+
+	s := &subjects[label]
+	p.backdrop(s.places)
+	p.at = affine{a: fullSize, d: fullSize, dx: Size / 2 * px, dy: Size / 2 * px}
+	sx := 65536 * p.between(58, 118) / 100
+	sy := sx * p.between(84, 116) / 100
+	if p.chance(50) {
+		sx = -sx
+	}
+	p.at = p.at.place(p.between(-26, 26), p.between(-20, 20), p.between(-s.turn, s.turn), sx, sy)
+	p.at.b += p.at.a * p.between(-18, 18) / 100 // seen a little from one side
+	s.views[p.below(len(s.views))](p)
+	p.foreground()
+	p.camera()
+}
+
+// backdrop draws one of the places.
+func (p *canvas) backdrop(places []place) {
+	sum := 0
+	for _, q := range places {
+		sum += q.weight
+	}
+	n := p.below(sum)
+	for _, q := range places {
+		if n -= q.weight; n < 0 {
+			q.draw(p)
+			return
 		}
 	}
-	return ds, ctx.Err()
+}
+
+// develop writes the picture as bytes in planes.
+func (p *canvas) develop(image []byte) {
+	for i, c := range p.pixels {
+		for k, v := range c {
+			image[k*plane+i] = byte(min(255, max(0, v)))
+		}
+	}
 }
