@@ -43,6 +43,7 @@
 package kernel
 
 //go:generate go -C _asm run . -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg kernel vector
+//go:generate go -C _asm run . -out ../vector_arm64.s -stubs ../vector_stubs_arm64.go -pkg kernel neon_vector
 
 import "fmt"
 

@@ -4,6 +4,11 @@
 
 #include "textflag.h"
 
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0
+	PAUSE
+	RET
+
 // func padPixelsAVX2(dst []float32, src []float32)
 // Requires: AVX
 TEXT ·padPixelsAVX2(SB), NOSPLIT, $0-48

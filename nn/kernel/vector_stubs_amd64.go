@@ -4,6 +4,9 @@
 
 package kernel
 
+// pause tells the processor that this is a waiting loop.
+func pause()
+
 // padPixelsAVX2 does as padPixelsGeneric.
 //
 //go:noescape

@@ -1,8 +1,8 @@
-// Command _asm writes the assembly of package kernel for amd64, one subject a
-// run:
+// Command _asm writes the assembly of package kernel, one subject a run:
 //
 //	go run . -out ../SUBJECT_amd64.s -stubs ../SUBJECT_stubs_amd64.go -pkg kernel SUBJECT
 //
+// The subjects that begin with neon_ are for arm64, _arm64.s.
 // "go generate ./nn/kernel" runs it for all of them. It is a module of its own,
 // so that the program does not depend on avo. Kernels for AVX2 and AVX-512 come
 // out of the same functions, by width.
@@ -19,7 +19,8 @@ import (
 
 // subjects are the files that can be written, each by one function.
 var subjects = map[string]func(){
-	"vector": vector,
+	"vector":      amd64(vector),
+	"neon_vector": arm64((*neon).vectorKernels),
 }
 
 func main() {
@@ -30,7 +31,25 @@ func main() {
 			slices.Sorted(maps.Keys(subjects)))
 		os.Exit(2)
 	}
-	build.ConstraintExpr("!purego")
 	write()
-	build.Generate()
+}
+
+// amd64 makes a subject of a function that writes with avo.
+func amd64(write func()) func() {
+	return func() {
+		build.ConstraintExpr("!purego")
+		write()
+		build.Generate()
+	}
+}
+
+func arm64(write func(n *neon)) func() {
+	return func() {
+		var n neon
+		write(&n)
+		if err := n.save(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 // vector writes the kernels of optim.go, elementwise.go, dense.go and peak.go.
 func vector() {
+	pause()
 	padPixels()
 	for _, w := range []width{avx2, avx512} {
 		adadelta(w)
@@ -20,6 +21,13 @@ func vector() {
 		combine(w)
 		multiplyAdd(w)
 	}
+}
+
+func pause() {
+	TEXT("pause", NOSPLIT, "func()")
+	Doc("pause tells the processor that this is a waiting loop.")
+	PAUSE()
+	RET()
 }
 
 // length loads the length of a slice parameter.
