@@ -1,0 +1,218 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// A tick is a labelled place on an axis.
+type tick struct {
+	at    float64
+	label string
+}
+
+// niceStep returns the smallest of 1, 2, 2.5 and 5 times a power of ten that
+// is at least least.
+func niceStep(least float64) float64 {
+	if least <= 0 || !finite(least) {
+		return 1
+	}
+	mag := math.Pow(10, math.Floor(math.Log10(least)))
+	for _, f := range []float64{1, 2, 2.5, 5} {
+		if f*mag >= least*(1-1e-9) {
+			return f * mag
+		}
+	}
+	return 10 * mag
+}
+
+// bounds widens [lo,hi] to whole steps of a nice size, so that the axis stays
+// still while values creep.
+func bounds(lo, hi float64, rows int) (float64, float64) {
+	if !finite(lo) || !finite(hi) || lo > hi {
+		return 0, 1
+	}
+	if hi-lo < 1e-9*math.Max(1, math.Abs(hi)) {
+		pad := math.Max(math.Abs(hi)*0.05, 1e-3)
+		lo, hi = lo-pad, hi+pad
+	}
+	step := niceStep((hi - lo) / float64(max(rows, 2)))
+	return math.Floor(lo/step+1e-9) * step, math.Ceil(hi/step-1e-9) * step
+}
+
+// yLabelWidth is how wide the labels of a y axis are, whatever they say.
+const yLabelWidth = 6
+
+// yTicks returns round values between lo and hi, about one every two or three
+// of an axis' rows.
+func yTicks(lo, hi float64, rows int, log bool) []tick {
+	if log {
+		return logTicks(lo, hi, rows)
+	}
+	every := 2.0
+	if rows > 16 {
+		every = 3
+	}
+	step := niceStep((hi - lo) / math.Max(float64(rows-1)/every, 1))
+	digits := max(2, int(math.Ceil(-math.Log10(step)-1e-9)))
+	if step < 1 && math.Abs(math.Remainder(step, math.Pow(10, -float64(digits)))) > step/100 {
+		digits++ // 0.025
+	}
+	var ticks []tick
+	for v := math.Ceil(lo/step-1e-9) * step; v <= hi+step*1e-9; v += step {
+		if math.Abs(v) < step*1e-9 {
+			v = 0
+		}
+		ticks = append(ticks, tick{v, yLabel(v, digits)})
+	}
+	return ticks
+}
+
+// logTicks returns powers of ten, and their doubles and fives where there are
+// few.
+func logTicks(lo, hi float64, rows int) []tick {
+	decades := math.Log10(hi / lo)
+	factors := []float64{1, 2, 5}
+	switch perDecade := float64(rows) / math.Max(decades, 1e-9); {
+	case perDecade < 4:
+		factors = factors[:1]
+	case perDecade > 16:
+		factors = []float64{1, 1.5, 2, 3, 4, 5, 6, 8}
+	}
+	var ticks []tick
+	for e := math.Floor(math.Log10(lo)); e <= math.Log10(hi); e++ {
+		for _, f := range factors {
+			if v := f * math.Pow(10, e); v >= lo*(1-1e-9) && v <= hi*(1+1e-9) {
+				ticks = append(ticks, tick{v, yLabel(v, max(2, int(1-e)))})
+			}
+		}
+	}
+	if len(ticks) == 0 {
+		ticks = []tick{{lo, yLabel(lo, 3)}, {hi, yLabel(hi, 3)}}
+	}
+	return ticks
+}
+
+// yLabel shows v with so many digits after the point, in yLabelWidth columns.
+func yLabel(v float64, digits int) string {
+	s := fmt.Sprintf("%*.*f", yLabelWidth, digits, v)
+	if len(s) > yLabelWidth {
+		s = fmt.Sprintf("%*.3g", yLabelWidth, v)
+	}
+	if len(s) > yLabelWidth {
+		s = fmt.Sprintf("%*.0e", yLabelWidth, v)
+	}
+	return s
+}
+
+// xTicks returns ticks between lo and hi for an axis w columns wide.
+func xTicks(a axis, lo, hi float64, w int) []tick {
+	if hi <= lo || w < 8 {
+		return nil
+	}
+	least := (hi - lo) * 10 / float64(w) // ten columns a label
+	var step float64
+	switch {
+	case a == byTime:
+		step = niceTime(least)
+	case a == byStep && least < 1:
+		step = 1
+	default:
+		step = niceStep(least)
+	}
+	var ticks []tick
+	for v := math.Ceil(lo/step-1e-9) * step; v <= hi+step*1e-9; v += step {
+		if math.Abs(v) < step*1e-9 {
+			v = 0
+		}
+		ticks = append(ticks, tick{v, xLabel(a, v)})
+	}
+	return ticks
+}
+
+// niceTime returns the smallest time people count in that is at least least.
+func niceTime(least float64) float64 {
+	for _, s := range []float64{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 12 * 3600} {
+		if s >= least {
+			return s
+		}
+	}
+	return 86400 * niceStep(least/86400)
+}
+
+// xLabel shows a place on an x axis in few columns.
+func xLabel(a axis, v float64) string {
+	if a == byTime {
+		return duration(v)
+	}
+	switch {
+	case math.Abs(v) >= 1e6:
+		return strconv.FormatFloat(math.Round(v/1e4)/100, 'f', -1, 64) + "M"
+	case math.Abs(v) >= 1e4:
+		return strconv.FormatFloat(math.Round(v/10)/100, 'f', -1, 64) + "k"
+	}
+	return strconv.FormatFloat(math.Round(v*1e4)/1e4, 'f', -1, 64)
+}
+
+// A window is the part of the x axis that charts show: all of it, or from lo
+// to hi. One that follows moves with the newest data.
+type window struct {
+	zoomed bool
+	lo, hi float64
+	follow bool
+}
+
+// minZoom is how far one can zoom in, as a share of the whole.
+const minZoom = 1.0 / (1 << 16)
+
+// span returns what to show of data that goes from first to last.
+func (w window) span(first, last float64) (lo, hi float64) {
+	if !w.zoomed {
+		if last <= first {
+			last = first + 1
+		}
+		return first, last
+	}
+	if w.follow {
+		return last - (w.hi - w.lo), last
+	}
+	return w.lo, w.hi
+}
+
+// zoom scales the window about at by factor (below 1 shows less).
+func (w window) zoom(first, last, at, factor float64) window {
+	lo, hi := w.span(first, last)
+	nlo, nhi := at-(at-lo)*factor, at+(hi-at)*factor
+	if factor >= 1 && nhi-nlo >= last-first || nhi <= nlo {
+		return window{}
+	}
+	if nhi-nlo < (last-first)*minZoom {
+		return w
+	}
+	return window{zoomed: true, lo: nlo, hi: nhi}.kept(first, last)
+}
+
+// pan moves a zoomed window by a share of its width.
+func (w window) pan(first, last, share float64) window {
+	if !w.zoomed {
+		return w
+	}
+	lo, hi := w.span(first, last)
+	d := (hi - lo) * share
+	return window{zoomed: true, lo: lo + d, hi: hi + d}.kept(first, last)
+}
+
+// kept moves the window back to where data is; at the newest end it follows.
+func (w window) kept(first, last float64) window {
+	d := 0.0
+	switch {
+	case w.hi >= last:
+		d = last - w.hi
+		w.follow = true
+	case w.lo < first:
+		d = first - w.lo
+	}
+	w.lo, w.hi = w.lo+d, w.hi+d
+	return w
+}

@@ -1,0 +1,161 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Numbers on the screen keep their width as they change, so that nothing
+// beside them moves.
+
+// percent shows an accuracy in [0,1] in 6 columns.
+func percent(v float64) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "   nan"
+	}
+	return fmt.Sprintf("%5.2f%%", 100*v)
+}
+
+// fixed4 shows a loss or an accuracy in 6 columns.
+func fixed4(v float64) string {
+	switch {
+	case math.IsNaN(v):
+		return "   nan"
+	case math.IsInf(v, 0):
+		return "   inf"
+	case math.Abs(v) < 10:
+		return fmt.Sprintf("%6.4f", v)
+	case math.Abs(v) < 1000:
+		return fmt.Sprintf("%6.2f", v)
+	}
+	return fmt.Sprintf("%6.0e", v)
+}
+
+// rate shows a learning rate, with no more digits than it has.
+func rate(v float64) string {
+	if v != 0 && (v < 1e-4 || v >= 1e5) {
+		return strconv.FormatFloat(v, 'e', -1, 64)
+	}
+	s := strconv.FormatFloat(v, 'g', 4, 64)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
+}
+
+// speed shows images a second in 5 columns.
+func speed(v float64) string {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
+		return "    -"
+	case v < 10:
+		return fmt.Sprintf("%5.1f", v)
+	case v < 1e5:
+		return fmt.Sprintf("%5.0f", v)
+	}
+	return fmt.Sprintf("%4.0fk", min(v/1000, 9999))
+}
+
+// span6 shows a duration in 6 columns, with its two largest units.
+func span6(seconds float64) string { return fmt.Sprintf("%6s", duration(seconds)) }
+
+// duration shows a duration with its two largest units.
+func duration(seconds float64) string {
+	if math.IsNaN(seconds) || seconds < 0 || seconds > 1e9 {
+		return "-"
+	}
+	d := time.Duration(seconds * float64(time.Second)).Truncate(time.Second)
+	switch h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60; {
+	case h >= 100:
+		return fmt.Sprintf("%dd%02dh", h/24, h%24)
+	case h > 0:
+		return fmt.Sprintf("%dh%02dm", h, m)
+	case m > 0:
+		return fmt.Sprintf("%dm%02ds", m, s)
+	default:
+		return fmt.Sprintf("%ds", s)
+	}
+}
+
+// ago shows how long ago something was, with one unit.
+func ago(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "-"
+	case d < time.Minute:
+		return "now"
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// size shows a number of bytes in 8 columns.
+func size(n int64) string {
+	v, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
+	i := 0
+	for v >= 999.95 && i < len(units)-1 {
+		v, i = v/1000, i+1
+	}
+	if i == 0 {
+		return fmt.Sprintf("%5d B ", n)
+	}
+	return fmt.Sprintf("%5.1f %s", v, units[i])
+}
+
+// count shows a whole number with commas between thousands.
+func count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// of shows "n/total" with n padded to total's width.
+func of(n, total int) string {
+	t := strconv.Itoa(total)
+	return fmt.Sprintf("%*d/%s", len(t), n, t)
+}
+
+// plural is "1 epoch" or "3 epochs".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// bar draws a progress bar w columns wide, ends included.
+func (a area) bar(x, y, w int, share float64, g *glyphs) {
+	for _, s := range barSpans(w, share, g) {
+		x = a.text(x, y, s.s, s.t)
+	}
+}
+
+func barSpans(w int, share float64, g *glyphs) []span {
+	inner := max(w-2, 0)
+	if math.IsNaN(share) {
+		share = 0
+	}
+	eighths := int(math.Round(min(max(share, 0), 1) * float64(inner) * 8))
+	if g.barParts == nil {
+		eighths = eighths / 8 * 8
+	}
+	full, rest := eighths/8, eighths%8
+	fill := strings.Repeat(string(g.barFull), full)
+	if rest > 0 {
+		fill += string(g.barParts[rest-1])
+		full++
+	}
+	return []span{
+		{barRest, g.barOpen},
+		{barFill, fill},
+		{barRest, strings.Repeat(string(g.barEmpty), inner-full) + g.barClose},
+	}
+}

@@ -1,0 +1,62 @@
+package tui
+
+import (
+	"time"
+
+	"cifartui/train"
+)
+
+// eventsMsg brings what the source had, and why no more will come.
+type eventsMsg struct {
+	events []train.Event
+	err    error // io.EOF at the end
+	at     time.Time
+	more   bool // a full batch: the reader is still catching up
+}
+
+// tickMsg comes once a second while something is at work, for the clocks.
+type tickMsg struct{ at time.Time }
+
+// backgroundMsg tells that the terminal's background is dark or light.
+type backgroundMsg struct{ dark bool }
+
+// sentMsg tells that a command was handed to the run, or why not.
+type sentMsg struct {
+	command train.Command
+	err     error
+}
+
+// loadMsg tells how far making the data ready has come.
+type loadMsg struct{ progress Progress }
+
+// loadedMsg tells that the data is ready, or why not.
+type loadedMsg struct{ err error }
+
+// filesMsg brings a run's checkpoint files.
+type filesMsg struct {
+	run   string
+	files []Checkpoint
+	err   error
+	at    time.Time
+}
+
+// verifiedMsg tells whether a checkpoint file is whole.
+type verifiedMsg struct {
+	run, file string
+	err       error
+}
+
+// deletedMsg tells that a checkpoint file is gone, or why not.
+type deletedMsg struct {
+	run, file string
+	err       error
+}
+
+// copiedMsg tells that a path was handed to the terminal's clipboard.
+type copiedMsg struct{ path string }
+
+// gaugesMsg brings what the process and the GPU use.
+type gaugesMsg struct{ gauges gauges }
+
+// crashMsg tells of a panic in a command, which ends the screen.
+type crashMsg struct{ crash *Crash }

@@ -1,0 +1,359 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"cifartui/train"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+const (
+	// eventBatch is how many events are taken from the source at a time.
+	eventBatch = 4096
+	// eventPause is how long the reader rests after it has caught up, so that
+	// numbers change at a pace one can read and the terminal is sent little.
+	eventPause = 200 * time.Millisecond
+	// chartPause is how often running charts take up new points.
+	chartPause = time.Second
+	// catchUpPause is how often the screen is drawn while history is read.
+	catchUpPause = 100 * time.Millisecond
+
+	// The smallest window that has room for the views.
+	leastWidth, leastHeight = 40, 12
+)
+
+// Model is the state of the screen. It changes only in Update.
+type Model struct {
+	ctx context.Context
+	o   Options
+
+	glyphs   *glyphs
+	palette  *palette
+	bindings []binding
+	w, h     int // of the window; 0 until it is known
+
+	runs     []*run // in the order they began
+	selected int    // the run that keys act on
+	view     view
+	charts   chartState
+	compare  compareState
+	files    fileState
+	samples  samplesState
+	system   systemState
+
+	help       bool
+	helpTop    int // first line of the help shown
+	dialog     *dialog
+	loading    *loadState // data is being made ready; nil: it is
+	notice     span       // what was last worth saying
+	quitting   bool       // stop and save was chosen: wait for the end, then leave
+	sourceDone bool       // no more events will come
+	catchingUp bool       // the source had more than one batch
+
+	now     time.Time // of the last message that told it
+	flushed time.Time // when the charts last took up points
+	drawn   time.Time // when the frame was made
+	ticking bool      // a tickMsg is under way
+	frame   string    // what View returns
+
+	askTerminal func() // writes the question for the background colour
+	result      Result
+	crash       *Crash
+}
+
+func newModel(ctx context.Context, o Options) (*Model, error) {
+	bs, err := bind(o.Keys)
+	if err != nil {
+		return nil, err
+	}
+	g, profile := o.terminal()
+	dark := o.Theme != "light"
+	if d, ok := darkByEnv(o.Env); ok && o.autoTheme() {
+		dark = d
+	}
+	m := &Model{
+		ctx: ctx, o: o, glyphs: g, palette: newPalette(profile, dark), bindings: bs,
+		charts: newChartState(), now: o.now(),
+	}
+	if o.Load != nil {
+		m.loading = &loadState{}
+	}
+	return m, nil
+}
+
+func (o Options) autoTheme() bool { return o.Theme == "" || o.Theme == "auto" }
+
+// Init implements [tea.Model].
+func (m *Model) Init() tea.Cmd {
+	return tea.Batch(m.wait(0), m.load(""), m.askBackground())
+}
+
+// askBackground asks the terminal once, where the answer is of use and the
+// terminal is known to take the question. The answer comes as a backgroundMsg.
+func (m *Model) askBackground() tea.Cmd {
+	_, known := darkByEnv(m.o.Env)
+	t := m.o.Env("TERM")
+	if m.askTerminal == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
+		return nil
+	}
+	return m.do(func() tea.Msg { m.askTerminal(); return nil })
+}
+
+// do makes a command of f. A panic in it ends the screen like one in Update.
+func (m *Model) do(f func() tea.Msg) tea.Cmd {
+	return func() (msg tea.Msg) {
+		defer func() {
+			if r := recover(); r != nil {
+				msg = crashMsg{&Crash{r, debug.Stack()}}
+			}
+		}()
+		return f()
+	}
+}
+
+// wait takes the next events from the source after a pause. Update calls it
+// again after each batch.
+func (m *Model) wait(pause time.Duration) tea.Cmd {
+	if m.o.Source == nil {
+		return nil
+	}
+	return m.do(func() tea.Msg {
+		if pause > 0 {
+			t := time.NewTimer(pause)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-m.ctx.Done():
+			}
+		}
+		events, err := m.o.Source.Next(m.ctx, eventBatch)
+		return eventsMsg{events, err, m.o.now(), len(events) == eventBatch}
+	})
+}
+
+// tick asks for a tickMsg in a second, while a run is at work here and now.
+func (m *Model) tick() tea.Cmd {
+	if m.ticking || m.o.Mode == Replay || m.sourceDone || !m.atWork() {
+		return nil
+	}
+	m.ticking = true
+	return tea.Tick(time.Second, func(t time.Time) tea.Msg { return tickMsg{t} })
+}
+
+// atWork reports whether some run is training.
+func (m *Model) atWork() bool {
+	for _, r := range m.runs {
+		if r.live() && (r.state == train.StateRunning || r.state == train.StateStopping) {
+			return true
+		}
+	}
+	return false
+}
+
+// Update implements [tea.Model]. It is the only place where the screen's state
+// changes, and it draws what changed.
+func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.crash = &Crash{r, debug.Stack()}
+			cmd = tea.Quit
+		}
+	}()
+	cmd = m.update(msg)
+	if m.w > 0 && (!m.catchingUp || m.now.Sub(m.drawn) >= catchUpPause) {
+		m.drawn = m.now
+		m.frame = m.draw()
+	}
+	return m, cmd
+}
+
+// View implements [tea.Model].
+func (m *Model) View() string { return m.frame }
+
+func (m *Model) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = max(msg.Width, 0), max(msg.Height, 0)
+		m.drawn = time.Time{}
+	case tea.KeyMsg:
+		m.drawn = time.Time{}
+		return m.key(msg)
+	case eventsMsg:
+		return m.take(msg)
+	case tickMsg:
+		m.ticking, m.now = false, msg.at
+		m.takeUp(false)
+		return tea.Batch(m.tick(), m.sample())
+	case backgroundMsg:
+		if m.o.autoTheme() && msg.dark != m.palette.dark {
+			m.palette = newPalette(m.palette.profile, msg.dark)
+		}
+	case sentMsg:
+		if msg.err != nil {
+			m.quitting = false
+			for _, r := range m.runs {
+				r.asked = ""
+			}
+			m.say(trouble, sentence(msg.err.Error()))
+		}
+	case loadMsg:
+		if m.loading != nil {
+			m.loading.progress = msg.progress
+			return m.nextProgress()
+		}
+	case loadedMsg:
+		return m.loaded(msg.err)
+	case filesMsg:
+		m.files.take(msg)
+		m.now = msg.at
+	case verifiedMsg:
+		m.verified(msg)
+	case deletedMsg:
+		return m.deleted(msg)
+	case copiedMsg:
+		m.say(plain, "Copied "+msg.path)
+	case gaugesMsg:
+		m.system.take(msg.gauges)
+	case crashMsg:
+		m.crash = msg.crash
+		return tea.Quit
+	}
+	return nil
+}
+
+// take learns from a batch of events and asks for the next.
+func (m *Model) take(msg eventsMsg) tea.Cmd {
+	m.now, m.catchingUp = msg.at, msg.more
+	var cmds []tea.Cmd
+	listed := false
+	for _, e := range msg.events {
+		r := m.run(e.Head().Run)
+		notice := r.take(e, msg.at)
+		if notice != "" && !m.catchingUp && r == m.current() {
+			m.say(noticeStyle(e), notice)
+		}
+		_, saved := e.(*train.CheckpointSaved)
+		listed = listed || saved
+	}
+	m.takeUp(m.catchingUp || msg.err != nil)
+	if listed && m.view == viewCheckpoints {
+		cmds = append(cmds, m.listFiles())
+	}
+	switch {
+	case msg.err == nil && msg.more:
+		cmds = append(cmds, m.wait(0))
+	case msg.err == nil:
+		cmds = append(cmds, m.wait(eventPause))
+	case m.ctx.Err() != nil:
+	default:
+		m.sourceDone, m.catchingUp = true, false
+		if !errors.Is(msg.err, io.EOF) {
+			m.say(trouble, sentence(msg.err.Error()))
+		}
+	}
+	if m.quitting && (m.sourceDone || m.allEnded()) {
+		return tea.Quit
+	}
+	return tea.Batch(append(cmds, m.tick())...)
+}
+
+// takeUp moves new points into the charts once a second, or now.
+func (m *Model) takeUp(atOnce bool) {
+	if !atOnce && m.now.Sub(m.flushed) < chartPause && m.now.After(m.flushed) {
+		return
+	}
+	m.flushed = m.now
+	for _, r := range m.runs {
+		r.flush()
+	}
+}
+
+func noticeStyle(e train.Event) style {
+	switch e := e.(type) {
+	case *train.Warning:
+		return amber
+	case *train.RunEnded:
+		if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
+			return trouble
+		}
+	}
+	return plain
+}
+
+// run returns the run of that name, a new one when it is not known yet.
+func (m *Model) run(name string) *run {
+	for _, r := range m.runs {
+		if r.name == name {
+			return r
+		}
+	}
+	r := newRun(name)
+	m.runs = append(m.runs, r)
+	return r
+}
+
+// current returns the run that the views show and keys act on, nil before the
+// first event.
+func (m *Model) current() *run {
+	if m.selected < len(m.runs) {
+		return m.runs[m.selected]
+	}
+	return nil
+}
+
+func (m *Model) allEnded() bool {
+	for _, r := range m.runs {
+		if r.ended == nil {
+			return false
+		}
+	}
+	return len(m.runs) > 0
+}
+
+// say puts a sentence into the message line, until the next key.
+func (m *Model) say(s style, text string) { m.notice = span{s, text} }
+
+// key dispatches a key: to what lies on top, else by the table of bindings.
+func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
+	if msg.Paste && (m.dialog == nil || m.dialog.input == nil) {
+		return nil // a paste is no series of commands
+	}
+	k := msg.String()
+	m.notice = span{}
+	switch {
+	case m.dialog != nil:
+		return m.dialogKey(msg)
+	case m.loading != nil:
+		return m.loadingKey(msg)
+	case m.quitting:
+		if b := m.find(k); b != nil && b.action == "quit" {
+			m.result = Result{Action: Aborted}
+			return tea.Quit
+		}
+		return nil
+	case m.help:
+		return m.helpKey(k)
+	}
+	b := m.find(k)
+	switch {
+	case b == nil:
+		return nil
+	case b.when != nil && !b.when(m):
+		m.say(dim, m.whyNot(b))
+		return nil
+	}
+	return b.do(m)
+}
+
+// sentence makes an error's text one that stands alone.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return upperFirst(s) + "."
+}

@@ -1,0 +1,395 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"cifartui/train"
+)
+
+// How much is kept of a run, whatever its length.
+const (
+	stepRows    = 1 << 15 // about 3 MB
+	epochRows   = 1 << 14
+	logLines    = 2000
+	pendingMost = 1 << 12
+)
+
+// Values of a step's row.
+const (
+	stepLoss = iota
+	stepAcc
+	stepSpeed
+	stepValues
+)
+
+// Values of an epoch's row.
+const (
+	epochLoss = iota
+	epochAcc
+	epochValLoss
+	epochValAcc
+	epochSeconds
+	epochSpeed
+	epochValues
+)
+
+// A best is the best value of a run and the epoch it came at; epoch 0: none.
+type best struct {
+	value float64
+	epoch int
+}
+
+// A rateMark is a learning rate set by a person.
+type rateMark struct {
+	total int64
+	to    float64
+}
+
+// A run is all that the screen knows of a run, made of its events alone.
+type run struct {
+	name    string
+	started train.RunStarted
+	state   train.State
+	asked   string  // what a person asked for and has not happened yet
+	wanted  float64 // the learning rate asked for; 0: none under way
+	step    *train.StepDone
+	stepAt  time.Time // when step came here
+	epoch   *train.EpochDone
+	ended   *train.RunEnded
+
+	steps, epochs *series
+	// pending are steps and epochs not yet in the series: the charts take them
+	// up once a second, so that they are not sent to the terminal ten times.
+	pending []train.Event
+
+	bestAcc, bestLoss best // of validation
+	bestTrain         best
+	reached           []reached
+	rates             []rateMark
+	turn              turn
+	turned            bool
+
+	eval   *train.Evaluated // the newest
+	pixels map[int][]byte   // images by index; at most the validation set
+	saved  []*train.CheckpointSaved
+	log    []logLine
+	hidden bool // in the comparison
+}
+
+// reached is the first time that a validation accuracy was reached.
+type reached struct {
+	acc     float64
+	epoch   int
+	seconds float64
+}
+
+// A logLine is one line of a run's log.
+type logLine struct {
+	at    time.Time
+	style style
+	text  string
+}
+
+func newRun(name string) *run {
+	return &run{
+		name: name, state: train.StateStarting,
+		steps:  newSeries(stepRows, stepValues),
+		epochs: newSeries(epochRows, epochValues),
+		pixels: map[int][]byte{},
+	}
+}
+
+// take learns from an event. It returns a few words for the message line when
+// a person would want to be told.
+func (r *run) take(e train.Event, at time.Time) (notice string) {
+	switch e := e.(type) {
+	case *train.RunStarted:
+		r.start(e)
+	case *train.StepDone:
+		r.step, r.stepAt = e, at
+		r.pend(e)
+	case *train.EpochDone:
+		r.epoch = e
+		r.pend(e)
+		r.judge(e)
+		return ""
+	case *train.Evaluated:
+		r.evaluated(e)
+	case *train.CheckpointSaved:
+		return r.checkpoint(e)
+	case *train.StateChanged:
+		return r.changed(e)
+	case *train.LearnRateChanged:
+		r.asked, r.wanted = "", 0
+		r.rates = append(r.rates, rateMark{e.Total, e.To})
+		r.note(e, plain, fmt.Sprintf("learning rate %s → %s at epoch %d, step %d", rate(e.From), rate(e.To), e.Epoch, e.Step))
+		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", rate(e.To), e.Epoch, e.Step)
+	case *train.Warning:
+		r.note(e, amber, e.Message)
+		return e.Message
+	case *train.RunEnded:
+		return r.end(e)
+	}
+	return ""
+}
+
+func (r *run) start(e *train.RunStarted) {
+	r.started, r.ended, r.asked = *e, nil, ""
+	r.state = train.StateRunning
+	if !e.Resumed {
+		r.note(e, plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %d threads, %s kernels",
+			e.Dataset, count(int64(e.TrainImages)), count(int64(e.ValImages)), e.Config.Batch, e.Threads, e.Kernels))
+		return
+	}
+	r.flush()
+	r.rewind(e.ResumedTotal)
+	r.note(e, plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
+}
+
+// rewind drops what was done after step total and never saved.
+func (r *run) rewind(total int64) {
+	r.steps.rewind(total)
+	r.epochs.rewind(total)
+	if r.step != nil && r.step.Total > total {
+		r.step = nil
+	}
+	if r.epoch != nil && r.epoch.Total > total {
+		r.epoch = nil
+	}
+	for len(r.rates) > 0 && r.rates[len(r.rates)-1].total > total {
+		r.rates = r.rates[:len(r.rates)-1]
+	}
+	r.bestAcc, r.bestLoss, r.bestTrain, r.reached = best{}, best{}, best{}, nil
+	for i := range r.epochs.len() {
+		v := func(c int) float64 { return float64(r.epochs.values[c].mean[i]) }
+		r.better(int(math.Round(r.epochs.at[byEpoch][i])), v(epochAcc), v(epochValAcc), v(epochValLoss), r.epochs.at[byTime][i])
+	}
+	r.turn, r.turned = findTurn(r.epochs, epochLoss, epochValLoss)
+}
+
+func (r *run) pend(e train.Event) {
+	r.pending = append(r.pending, e)
+	if len(r.pending) >= pendingMost {
+		r.flush()
+	}
+}
+
+// flush moves pending events into the series that the charts draw.
+func (r *run) flush() {
+	epochs := false
+	for _, e := range r.pending {
+		switch e := e.(type) {
+		case *train.StepDone:
+			at := x{byEpoch: float64(e.Epoch - 1), byStep: float64(e.Total), byTime: e.Elapsed}
+			if e.Steps > 0 {
+				at[byEpoch] += float64(e.Step) / float64(e.Steps)
+			}
+			r.steps.add(int64(e.Count), at,
+				sample{float64(e.Loss), float64(e.MinLoss), float64(e.MaxLoss)},
+				one(float64(e.Acc)), one(e.ImagesPerSecond))
+		case *train.EpochDone:
+			r.epochs.add(1, x{float64(e.Epoch), float64(e.Total), e.Elapsed},
+				one(float64(e.Loss)), one(float64(e.Acc)), one(float64(e.ValLoss)), one(float64(e.ValAcc)),
+				one(e.Seconds), one(e.ImagesPerSecond))
+			epochs = true
+		}
+	}
+	r.pending = r.pending[:0]
+	if epochs {
+		r.turn, r.turned = findTurn(r.epochs, epochLoss, epochValLoss)
+	}
+}
+
+// judge keeps the best values.
+func (r *run) judge(e *train.EpochDone) {
+	r.better(e.Epoch, float64(e.Acc), float64(e.ValAcc), float64(e.ValLoss), e.Elapsed)
+	r.note(e, plain, fmt.Sprintf("epoch %d: loss %s acc %s, val_loss %s val_acc %s, %s",
+		e.Epoch, fixed4(float64(e.Loss)), fixed4(float64(e.Acc)), fixed4(float64(e.ValLoss)), fixed4(float64(e.ValAcc)), duration(e.Seconds)))
+}
+
+func (r *run) better(epoch int, acc, valAcc, valLoss, elapsed float64) {
+	if finite(acc) && (r.bestTrain.epoch == 0 || acc > r.bestTrain.value) {
+		r.bestTrain = best{acc, epoch}
+	}
+	if finite(valAcc) && (r.bestAcc.epoch == 0 || valAcc > r.bestAcc.value) {
+		r.bestAcc = best{valAcc, epoch}
+		r.reached = append(r.reached, reached{valAcc, epoch, elapsed})
+	}
+	if finite(valLoss) && (r.bestLoss.epoch == 0 || valLoss < r.bestLoss.value) {
+		r.bestLoss = best{valLoss, epoch}
+	}
+}
+
+// timeTo returns when validation accuracy acc was first reached.
+func (r *run) timeTo(acc float64) (reached, bool) {
+	for _, t := range r.reached {
+		if t.acc >= acc {
+			return t, true
+		}
+	}
+	return reached{}, false
+}
+
+func (r *run) evaluated(e *train.Evaluated) {
+	r.eval = e
+	for _, s := range e.Samples {
+		if len(s.Pixels) > 0 {
+			r.pixels[s.Index] = s.Pixels
+		}
+	}
+}
+
+func (r *run) checkpoint(e *train.CheckpointSaved) string {
+	kept := r.saved[:0]
+	for _, c := range r.saved {
+		if c.File != e.File && !slices.Contains(e.Removed, c.File) {
+			kept = append(kept, c)
+		}
+	}
+	r.saved = append(kept, e)
+	if e.Reason == "last" {
+		return "" // one an epoch: not worth a word
+	}
+	r.note(e, plain, fmt.Sprintf("saved %s (%s)", e.File, e.Reason))
+	if e.Reason == "manual" {
+		r.asked = ""
+		return "Saved " + e.File + "."
+	}
+	return ""
+}
+
+func (r *run) changed(e *train.StateChanged) string {
+	before := r.state
+	r.state = e.State
+	if e.State != train.StateSaving {
+		r.asked = ""
+	}
+	words := string(e.State)
+	if e.Reason != "" {
+		words += " (" + e.Reason + ")"
+	}
+	if e.State == train.StateWaiting || before == train.StateWaiting && e.State == train.StateRunning {
+		return "" // turns of a comparison
+	}
+	r.note(e, plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
+	switch e.State {
+	case train.StatePaused:
+		return fmt.Sprintf("Paused after step %d of epoch %d.", e.Step, e.Epoch)
+	case train.StateStopping:
+		return "Stopping."
+	case train.StateRunning:
+		if before == train.StatePaused {
+			return "Training goes on."
+		}
+	}
+	return ""
+}
+
+func (r *run) end(e *train.RunEnded) string {
+	r.ended, r.asked = e, ""
+	r.flush()
+	r.state = train.StateFinished
+	st := plain
+	if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
+		r.state, st = train.StateFailed, trouble
+	}
+	words := r.outcome()
+	r.note(e, st, words)
+	return words
+}
+
+// outcome says in a sentence how the run ended.
+func (r *run) outcome() string {
+	e := r.ended
+	took := duration(e.Seconds)
+	bestWords := ""
+	if e.BestValAccEpoch > 0 {
+		bestWords = fmt.Sprintf(" Best val_acc %s at epoch %d.", percent(float64(e.BestValAcc)), e.BestValAccEpoch)
+	}
+	if e.TestAcc != nil {
+		bestWords += fmt.Sprintf(" Test accuracy %s.", percent(float64(*e.TestAcc)))
+	}
+	switch e.Outcome {
+	case train.OutcomeFinished:
+		return fmt.Sprintf("Finished %s in %s.", plural(e.Epoch, "epoch"), took) + bestWords
+	case train.OutcomeEarlyStopped:
+		return fmt.Sprintf("Stopped early after %s in %s: no better value came.", plural(e.Epoch, "epoch"), took) + bestWords
+	case train.OutcomeStopped:
+		return fmt.Sprintf("Stopped and saved after %s; it can be resumed.", plural(e.Epoch, "epoch")) + bestWords
+	case train.OutcomeDetached:
+		return "The run goes on in another process."
+	case train.OutcomeDiverged:
+		return "The loss is no longer finite: " + e.Error
+	default:
+		return "The run failed: " + e.Error
+	}
+}
+
+// note appends a line to the log.
+func (r *run) note(e train.Event, s style, text string) {
+	if len(r.log) >= logLines {
+		r.log = append(r.log[:0], r.log[logLines/4:]...)
+	}
+	r.log = append(r.log, logLine{e.Head().Time, s, text})
+}
+
+// live reports whether the run is at work or paused.
+func (r *run) live() bool { return r.ended == nil && r.started.StepsPerEpoch > 0 }
+
+// progress returns the epoch at work (from 1), and the steps done of steps in
+// it.
+func (r *run) progress() (epoch, step, steps int) {
+	steps = r.started.StepsPerEpoch
+	switch {
+	case r.step != nil && (r.epoch == nil || r.step.Epoch > r.epoch.Epoch):
+		return r.step.Epoch, r.step.Step, r.step.Steps
+	case r.epoch != nil && r.ended != nil:
+		return r.epoch.Epoch, steps, steps
+	case r.epoch != nil:
+		return r.epoch.Epoch + 1, 0, steps
+	}
+	return 1, 0, steps
+}
+
+// elapsed is the run's training time in seconds. Between events it goes on
+// with the clock while the run works.
+func (r *run) elapsed(now time.Time) float64 {
+	e := r.started.Elapsed
+	if r.epoch != nil {
+		e = math.Max(e, r.epoch.Elapsed)
+	}
+	if r.ended != nil {
+		return math.Max(e, r.ended.Seconds)
+	}
+	if r.step == nil || r.step.Elapsed < e {
+		return e
+	}
+	e = r.step.Elapsed
+	if r.state == train.StateRunning && now.After(r.stepAt) {
+		e += now.Sub(r.stepAt).Seconds()
+	}
+	return e
+}
+
+// left estimates the seconds to the end of the epoch and of the whole run, -1
+// where there is nothing to judge by. Early stopping may end it sooner.
+func (r *run) left() (epoch, whole float64) {
+	n, step, steps := r.progress()
+	perStep := 0.0
+	if r.step != nil && r.step.ImagesPerSecond > 0 {
+		perStep = float64(r.started.Config.Batch) / r.step.ImagesPerSecond
+	}
+	if perStep == 0 {
+		return -1, -1
+	}
+	epoch = float64(steps-step) * perStep
+	full := float64(steps) * perStep
+	if r.epoch != nil && r.epoch.Seconds > full {
+		epoch += r.epoch.Seconds - full // validation
+		full = r.epoch.Seconds
+	}
+	return epoch, epoch + float64(max(r.started.Config.Epochs-n, 0))*full
+}

@@ -1,0 +1,190 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/muesli/termenv"
+)
+
+// A style is a role that text plays; a palette says how it looks.
+type style uint8
+
+const (
+	plain    style = iota
+	dim            // labels and units
+	frame          // borders and axes
+	heading        // names that stand out
+	tabOn          // the view on screen
+	tabOff         // the other views
+	training       // training curves and numbers
+	trainRaw       // the same, unsmoothed
+	valid          // validation curves and numbers
+	validRaw
+	running // a run at work
+	amber   // paused
+	demo    // the demo set's label
+	trouble // errors and non-finite values; nothing else is red
+	badTag  // the failed state's label
+	keyName // a key in the footer and help
+	chosen  // the selected row or option
+	cursorLine
+	mark // what is marked on a chart
+	barFill
+	barRest
+	diagonal // right answers in the confusion matrix
+	wrong1   // wrong ones, from few to many
+	wrong2
+	wrong3
+	run1 // curves of several runs
+	run2
+	run3
+	run4
+	run5
+	run6
+	run1Raw
+	run2Raw
+	run3Raw
+	run4Raw
+	run5Raw
+	run6Raw
+	styles // how many there are
+)
+
+// runStyles is how many runs have a colour and a line of their own.
+const runStyles = 6
+
+// runStyle and runRawStyle are the styles of run i of a comparison.
+func runStyle(i int) style    { return run1 + style(i%runStyles) }
+func runRawStyle(i int) style { return run1Raw + style(i%runStyles) }
+
+// look is how a style looks: colours on dark and on light backgrounds as hex
+// for terminals of 256 and more colours, the nearest of the 16 basic ones, and
+// attributes, which alone must do where there is no colour.
+type look struct {
+	dark, light     string
+	basic           string // 0 to 15
+	bgDark, bgLight string
+	bgBasic         string
+	attr            string // SGR attributes: 1 bold, 2 faint, 4 underlined, 7 reverse
+	plainAttr       string // in their place where there is no colour
+}
+
+// The colours of curves are told apart by people with any of the usual colour
+// blindnesses (blue and lime; for runs those of Okabe and Ito, "Color Universal
+// Design"), and never carry a meaning alone: lines differ in their strokes too.
+var looks = [styles]look{
+	plain:      {},
+	dim:        {dark: "#8a919c", light: "#666c75", basic: "8", plainAttr: "2"},
+	frame:      {dark: "#4b525d", light: "#b4bac2", basic: "8", plainAttr: "2"},
+	heading:    {dark: "#eef1f5", light: "#15181d", attr: "1"},
+	tabOn:      {dark: "#eef1f5", light: "#15181d", attr: "1;4"},
+	tabOff:     {dark: "#8a919c", light: "#666c75", basic: "8", plainAttr: "2"},
+	training:   {dark: "#5cb0ff", light: "#0a5fb4", basic: "12"},
+	trainRaw:   {dark: "#2b5a86", light: "#a3c6e8", basic: "4", plainAttr: "2"},
+	valid:      {dark: "#b8db5e", light: "#557a0c", basic: "10"},
+	validRaw:   {dark: "#59702b", light: "#c8dba2", basic: "2", plainAttr: "2"},
+	running:    {dark: "#5fd7a7", light: "#08795a", basic: "10"},
+	amber:      {dark: "#ffb627", light: "#9a6200", basic: "11", attr: "1"},
+	demo:       {dark: "#1c1400", light: "#1c1400", basic: "0", bgDark: "#ffb627", bgLight: "#ffc14d", bgBasic: "11", attr: "1", plainAttr: "1;7"},
+	trouble:    {dark: "#ff6b5e", light: "#c0261c", basic: "9", attr: "1"},
+	badTag:     {dark: "#ffffff", light: "#ffffff", basic: "15", bgDark: "#c0362c", bgLight: "#c0261c", bgBasic: "1", attr: "1", plainAttr: "1;7"},
+	keyName:    {dark: "#d5dae1", light: "#2b3038", attr: "1"},
+	chosen:     {dark: "#ffffff", light: "#0d1117", basic: "15", bgDark: "#2a4a6b", bgLight: "#cfe3f7", bgBasic: "4", attr: "1", plainAttr: "7"},
+	cursorLine: {dark: "#c9ced6", light: "#4a5058", basic: "7"},
+	mark:       {dark: "#eef1f5", light: "#15181d", basic: "15", attr: "1"},
+	barFill:    {dark: "#5cb0ff", light: "#0a5fb4", basic: "12"},
+	barRest:    {dark: "#4b525d", light: "#b4bac2", basic: "8", plainAttr: "2"},
+	diagonal:   {dark: "#b8db5e", light: "#446308", basic: "10", attr: "1"},
+	wrong1:     {dark: "#b0895f", light: "#8a6a3c", basic: "7"},
+	wrong2:     {dark: "#e0a050", light: "#a2640c", basic: "3"},
+	wrong3:     {dark: "#ffb627", light: "#9a4a00", basic: "11", attr: "1"},
+	run1:       {dark: "#56b4e9", light: "#0072b2", basic: "12"},
+	run2:       {dark: "#e69f00", light: "#a36a00", basic: "3"},
+	run3:       {dark: "#2fc79a", light: "#00795a", basic: "10"},
+	run4:       {dark: "#e08abf", light: "#a8447f", basic: "13"},
+	run5:       {dark: "#f0e442", light: "#7d7400", basic: "11"},
+	run6:       {dark: "#e8743b", light: "#b34700", basic: "1"},
+	run1Raw:    {dark: "#2c5a74", light: "#a9cde2", basic: "8", plainAttr: "2"},
+	run2Raw:    {dark: "#6e4f0a", light: "#e2caa0", basic: "8", plainAttr: "2"},
+	run3Raw:    {dark: "#1d604c", light: "#a3d3c5", basic: "8", plainAttr: "2"},
+	run4Raw:    {dark: "#6b455c", light: "#e0bdd2", basic: "8", plainAttr: "2"},
+	run5Raw:    {dark: "#6f6a24", light: "#d6d3a0", basic: "8", plainAttr: "2"},
+	run6Raw:    {dark: "#6d3b22", light: "#e5bfa8", basic: "8", plainAttr: "2"},
+}
+
+// A palette turns styles into terminal codes for one terminal and background.
+type palette struct {
+	profile termenv.Profile
+	dark    bool
+	codes   [styles]string
+	filled  [styles]bool // whether a blank of the style is seen
+}
+
+func newPalette(profile termenv.Profile, dark bool) *palette {
+	p := &palette{profile: profile, dark: dark}
+	for s, l := range looks {
+		var codes []string
+		fg, bg := l.light, l.bgLight
+		if dark {
+			fg, bg = l.dark, l.bgDark
+		}
+		if profile == termenv.ANSI {
+			fg, bg = l.basic, l.bgBasic
+		}
+		attr := l.attr
+		if profile == termenv.Ascii && l.plainAttr != "" {
+			attr = l.plainAttr
+		}
+		if attr != "" {
+			codes = append(codes, attr)
+		}
+		if profile != termenv.Ascii {
+			for i, c := range []string{fg, bg} {
+				if c != "" {
+					codes = append(codes, profile.Color(c).Sequence(i == 1))
+				}
+			}
+		}
+		p.codes[s] = strings.Join(codes, ";")
+		p.filled[s] = strings.Contains(attr, "7") || strings.Contains(attr, "4") || profile != termenv.Ascii && bg != ""
+	}
+	return p
+}
+
+// paintsBlank reports whether a blank of style s can be seen.
+func (p *palette) paintsBlank(s style) bool { return p.filled[s] }
+
+// pictures reports whether the terminal has the colours for images.
+func (p *palette) pictures() bool {
+	return p.profile == termenv.TrueColor || p.profile == termenv.ANSI256
+}
+
+// switchTo writes the code that makes the terminal draw as c asks.
+func (p *palette) switchTo(b *strings.Builder, c cell) {
+	b.WriteString("\x1b[")
+	sep := ""
+	if s := p.codes[c.style]; s != "" {
+		b.WriteString("0;" + s)
+		sep = ";"
+	} else if c.fg == noColour || c.bg == noColour {
+		b.WriteString("0")
+		sep = ";"
+	}
+	p.imageColour(b, &sep, 38, c.fg)
+	p.imageColour(b, &sep, 48, c.bg)
+	b.WriteByte('m')
+}
+
+func (p *palette) imageColour(b *strings.Builder, sep *string, code int, c colour) {
+	if c == noColour || !p.pictures() {
+		return
+	}
+	b.WriteString(*sep)
+	*sep = ";"
+	if p.profile == termenv.ANSI256 {
+		b.WriteString(p.profile.Color(fmt.Sprintf("#%06x", uint32(c)&0xffffff)).Sequence(code == 48))
+		return
+	}
+	fmt.Fprintf(b, "%d;2;%d;%d;%d", code, c>>16&0xff, c>>8&0xff, c&0xff)
+}

@@ -1,0 +1,243 @@
+// Package tui is the screen: a Bubble Tea program that shows runs as they
+// train and lets a person steer them.
+//
+// It knows a run by its events alone, so that a live run, one attached to from
+// another terminal and one finished long ago look the same. Events come from a
+// [train.Source] in batches that a command waits for; what a person asks goes
+// to a [train.Controller]. The trainer never waits for the screen, nor the
+// screen for the terminal (see terminal.go).
+//
+// The state of the screen is the [Model] and changes only in Update, which
+// also draws: onto a canvas of cells (canvas.go), from styles named by what
+// they mean (styles.go). All keys stand in one table (keys.go), all messages
+// in messages.go. What is known of a run is a run (run.go) with its histories
+// (series.go); each view has a file of its own.
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"cifartui/train"
+	_ "cifartui/tui/internal/noprobe" // keeps Bubble Tea from asking the terminal at start
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/muesli/termenv"
+)
+
+// A Mode says how the screen stands to the run.
+type Mode int
+
+const (
+	// Live: the run trains in this process.
+	Live Mode = iota
+	// Attached: it trains in another one, which goes on when the screen closes.
+	Attached
+	// Replay: it ended some time ago; nothing can be steered.
+	Replay
+)
+
+// Progress tells how far making the data ready has come.
+type Progress struct {
+	What  string // what is being done, such as "Fetching CIFAR-10"
+	Done  int64  // bytes
+	Total int64  // bytes, 0 when unknown
+}
+
+// A Checkpoint is one file of a run's checkpoints folder.
+type Checkpoint struct {
+	File   string // base name
+	Path   string // on the machine that trains
+	Reason string // best, every, last or manual
+	Epoch  int
+	Step   int
+	ValAcc float64 // NaN: unknown
+	// ValLoss is NaN when unknown.
+	ValLoss float64
+	Size    int64 // bytes
+	Time    time.Time
+	// Resumable is set when training can go on from this file.
+	Resumable bool
+}
+
+// Checkpoints gives access to checkpoint files. Its methods may take their
+// time; they are never called from the drawing goroutine.
+type Checkpoints interface {
+	// List returns the run's files, newest first.
+	List(run string) ([]Checkpoint, error)
+	// Verify reads a file whole and checks it.
+	Verify(run, file string) error
+	// Delete removes a file.
+	Delete(run, file string) error
+}
+
+// Options says what the screen shows and what it may do.
+type Options struct {
+	Source  train.Source     // the events of one or several runs
+	Control train.Controller // nil: read only
+	Mode    Mode
+	// Name is shown until the first event tells the run's name.
+	Name string
+	// CanDetach tells that the run can be handed to a process of its own.
+	CanDetach bool
+	// Remote is set when the run trains on another machine, so that this one's
+	// CPU and GPU are not shown as if they were the run's.
+	Remote bool
+	// ReadOnlyWhy says in a sentence why nothing can be steered, when Control
+	// is nil.
+	ReadOnlyWhy string
+	// Checkpoints gives access to the files; nil where they can't be reached.
+	Checkpoints Checkpoints
+
+	// Load, when set, makes the data ready and starts the training, whose events
+	// then come from Source. Data is "" for what the settings say, "demo" or a
+	// folder. It reports progress as often as it likes. When it fails the screen
+	// shows why and offers to try again, the demo set or a folder.
+	Load func(ctx context.Context, data string, report func(Progress)) error
+
+	Theme string              // auto, dark, light or none; "" is auto
+	Keys  map[string][]string // keys of actions, in place of the default ones
+
+	In  io.Reader           // nil: the terminal
+	Out io.Writer           // nil: standard output
+	Env func(string) string // nil: os.Getenv
+
+	// Version is the program's version, shown in the System view.
+	Version string
+
+	now func() time.Time // for tests; nil: time.Now
+	// size of the window where the output is no terminal, for tests.
+	width, height int
+}
+
+// An Action is what the person chose as they left the screen.
+type Action int
+
+const (
+	// Closed: the screen was closed; there is nothing more to do. In Live mode
+	// the run has ended, in Attached mode it goes on.
+	Closed Action = iota
+	// LeaveRunning: go on training in this process, without the screen.
+	LeaveRunning
+	// Detach: hand the run to a process of its own.
+	Detach
+	// ResumeFrom: stop this run and train on from Result.File.
+	ResumeFrom
+	// Aborted: asked to stop and save, the person did not want to wait for it.
+	Aborted
+	// Cancelled: the context ended.
+	Cancelled
+)
+
+// A Result is how the screen was left.
+type Result struct {
+	Action Action
+	// Run and File are the run and the checkpoint's path, with ResumeFrom.
+	Run, File string
+}
+
+// ErrTerminal is the error of a terminal that is gone.
+var ErrTerminal = errors.New("the terminal is gone")
+
+// A Crash is the error of a panic in the screen.
+type Crash struct {
+	Value any
+	Stack []byte
+}
+
+// Error says what the panic said; the stack is not part of it.
+func (c *Crash) Error() string { return fmt.Sprintf("the screen crashed: %v", c.Value) }
+
+// Run shows the screen until the person leaves it or ctx ends, and restores
+// the terminal. It does not end the run. The error is a [*Crash] after a panic,
+// [ErrTerminal] when the terminal is gone, or why the screen could not open;
+// training can go on without it in any case.
+func Run(ctx context.Context, o Options) (Result, error) {
+	o = o.filled()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m, err := newModel(ctx, o)
+	if err != nil {
+		return Result{}, err
+	}
+	out := newScreenWriter(o.Out)
+	defer out.close()
+
+	opts := []tea.ProgramOption{
+		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond),
+		tea.WithoutSignalHandler(), tea.WithOutput(out),
+	}
+	in := newKeyReader(o.In)
+	if in != nil {
+		opts = append(opts, tea.WithInput(in))
+	} else if o.In != nil {
+		opts = append(opts, tea.WithInput(o.In))
+	} else {
+		opts = append(opts, tea.WithInputTTY())
+	}
+	p := tea.NewProgram(m, opts...)
+	out.repaint = func() { p.Send(tea.ClearScreen()) }
+	out.lost = p.Kill
+	if in != nil {
+		in.background = func(dark bool) { p.Send(backgroundMsg{dark}) }
+		in.lost = func() { out.fail(ErrTerminal) }
+		m.askTerminal = func() { _, _ = io.WriteString(out, askBackground) }
+	}
+	if o.width > 0 {
+		go p.Send(tea.WindowSizeMsg{Width: o.width, Height: o.height})
+	}
+	_, err = p.Run()
+	switch {
+	case m.crash != nil:
+		return Result{}, m.crash
+	case out.err() != nil:
+		return Result{}, out.err()
+	case err != nil && ctx.Err() != nil:
+		return Result{Action: Cancelled}, nil
+	case err != nil:
+		return Result{}, fmt.Errorf("screen: %w", err)
+	}
+	return m.result, nil
+}
+
+// framesPerSecond is how often the terminal is written to, at most.
+const framesPerSecond = 10
+
+// filled returns o with its defaults.
+func (o Options) filled() Options {
+	if o.Out == nil {
+		o.Out = os.Stdout
+	}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	return o
+}
+
+// terminal returns what the environment tells of the terminal.
+func (o Options) terminal() (*glyphs, termenv.Profile) {
+	g := glyphsFor(o.Env, runtime.GOOS == "windows")
+	if o.Theme == "none" || o.Env("NO_COLOR") != "" {
+		return g, termenv.Ascii
+	}
+	term, colour := o.Env("TERM"), o.Env("COLORTERM")
+	switch {
+	case term == "dumb":
+		return g, termenv.Ascii
+	case colour == "truecolor" || colour == "24bit" || runtime.GOOS == "windows" || o.Env("WT_SESSION") != "":
+		return g, termenv.TrueColor
+	case trueColourTerm(term):
+		return g, termenv.TrueColor
+	case has(term, "256color") || has(term, "tmux") || has(term, "screen"):
+		return g, termenv.ANSI256
+	}
+	return g, termenv.ANSI
+}
