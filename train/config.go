@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"cifartui/cifar"
+	"cifartui/nn"
 )
 
 // Config is every setting of a run. Its JSON form is the run folder's
@@ -68,13 +71,8 @@ func Default() Config {
 	}
 }
 
-// What the settings with a fixed choice allow.
-var (
-	preprocesses = []string{"unit", "signed", "mean", "standard"}
-	optimizers   = []string{"adadelta", "sgd", "adam", "adamw"}
-	schedules    = []string{"constant", "step", "cosine", "onecycle"}
-	monitors     = []string{"val_acc", "val_loss"}
-)
+// monitors are the values that early stopping and the best checkpoint go by.
+var monitors = []string{"val_acc", "val_loss"}
 
 // Limits that keep a slip of the finger from asking for more memory or time
 // than any machine has.
@@ -102,20 +100,21 @@ func (c Config) Validate() error {
 	check(c.Runs != "", "runs", `""`, "a folder")
 	check(c.Data != "", "data", `""`, "auto, demo, or a folder with CIFAR-10")
 	check(c.ValSplit >= 0, "val_split", c.ValSplit, "0 (validate on the test set) or a number of training images")
-	oneOf("preprocess", c.Preprocess, preprocesses)
+	oneOf("preprocess", c.Preprocess, cifar.Preprocessings())
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
 	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
 	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
 	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
 	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
-	oneOf("optimizer", c.Optimizer, optimizers)
+	oneOf("optimizer", c.Optimizer, nn.SolverNames())
 	number("lr", c.LR, c.LR >= 0, "0 (the optimizer's default) or more")
 	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, "0 up to but not including 1")
-	if c.Momentum > 0 && slices.Contains(optimizers, c.Optimizer) {
-		check(c.Optimizer == "sgd", "momentum", c.Momentum, "0 with "+c.Optimizer+": only sgd has momentum")
-	}
 	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0, "0 or more")
-	oneOf("schedule", c.Schedule, schedules)
+	if slices.Contains(nn.SolverNames(), c.Optimizer) {
+		check(c.Momentum == 0 || c.Optimizer == "sgd", "momentum", c.Momentum, "0 with "+c.Optimizer+": only sgd has momentum")
+		check(c.WeightDecay == 0 || c.Optimizer != "adadelta", "weight_decay", c.WeightDecay, "0 with adadelta: sgd, adam and adamw have weight decay")
+	}
+	oneOf("schedule", c.Schedule, nn.ScheduleNames())
 	oneOf("monitor", c.Monitor, monitors)
 	check(c.Patience >= 0, "patience", c.Patience, "0 (never stop early) or more epochs")
 	number("min_delta", c.MinDelta, c.MinDelta >= 0, "0 or more")

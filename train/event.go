@@ -330,3 +330,28 @@ func Decode(line []byte) (Event, error) {
 	}
 	return e, nil
 }
+
+// eventKind is the kind that goes with an event's type.
+func eventKind(e Event) Kind {
+	switch e.(type) {
+	case *RunStarted:
+		return KindRunStarted
+	case *StepDone:
+		return KindStep
+	case *EpochDone:
+		return KindEpoch
+	case *Evaluated:
+		return KindEvaluated
+	case *CheckpointSaved:
+		return KindCheckpointSaved
+	case *StateChanged:
+		return KindStateChanged
+	case *LearnRateChanged:
+		return KindLearnRate
+	case *Warning:
+		return KindWarning
+	case *RunEnded:
+		return KindRunEnded
+	}
+	return ""
+}

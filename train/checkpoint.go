@@ -1,0 +1,265 @@
+package train
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+)
+
+// Checkpoint is last.ckpt: all that a run needs to go on with the same bits as
+// if it had never ended. There is no random state in it beyond Config.Seed and
+// the position, since order, augmentation and dropout are drawn from these.
+//
+// The file is
+//
+//	8 bytes   "cifarckp"
+//	4 bytes   version, little-endian, as all numbers
+//	8 bytes   length of the JSON
+//	          JSON: this struct and the tensors' names and shapes
+//	          the tensors, float32, in the order of the JSON
+//	32 bytes  SHA-256 of everything before
+type Checkpoint struct {
+	Config  Config    `json:"config"`
+	Run     string    `json:"run"`
+	Version string    `json:"version"` // of the program that wrote it
+	Saved   time.Time `json:"saved"`
+	Network nn.Spec   `json:"network"`
+	Data    DataSum   `json:"data"`
+
+	Position
+
+	// Weights are the parameters, Solver the optimiser's state.
+	Weights []nn.Tensor `json:"-"`
+	Solver  []nn.Tensor `json:"-"`
+	// Best are the best weights so far, when they are still needed and may be
+	// in no other file.
+	Best []nn.Tensor `json:"-"`
+}
+
+// Position is where a run stands.
+type Position struct {
+	// Step batches of epoch Epoch (from 1) are done, Total in all. Epoch is over
+	// Config.Epochs when all are done.
+	Epoch int   `json:"epoch"`
+	Step  int   `json:"step"`
+	Total int64 `json:"total"`
+	// Sums are over the batches of the epoch so far.
+	Sums epochSums `json:"sums"`
+	// Elapsed is the training time in seconds; EpochStart what it was when the
+	// epoch began.
+	Elapsed    float64 `json:"elapsed"`
+	EpochStart float64 `json:"epoch_start"`
+	// Rate is the learning rate that the schedule's factor is applied to.
+	Rate float64 `json:"rate"`
+	// Monitor is the best value so far and the patience used up.
+	Monitor monitor `json:"monitor"`
+	// BestFile is the file with the best weights; "" if none is written. With
+	// OldBestKept it stays when a better one comes. BestKept says the same of
+	// the best weights, whose file may not be written yet.
+	BestFile    string `json:"best_file"`
+	OldBestKept bool   `json:"old_best_kept"`
+	BestKept    bool   `json:"best_kept"`
+	// Obsolete are files that can be deleted now that this checkpoint is written.
+	Obsolete []string `json:"obsolete,omitempty"`
+	// History are the epochs done.
+	History []*EpochDone `json:"history"`
+	// Seq is the number of the last event.
+	Seq uint64 `json:"seq"`
+	// Test is the result on the test set, once it has been used.
+	Test *testResult `json:"test,omitempty"`
+}
+
+type epochSums struct {
+	Loss    Float  `json:"loss"` // sum over the images
+	Correct int    `json:"correct"`
+	Rows    int    `json:"rows"` // images
+	Phases  Phases `json:"phases"`
+	// Trained is Elapsed after the last batch, validation not included.
+	Trained float64 `json:"trained"`
+}
+
+// notKnown stands for a number that there is none of.
+var notKnown = Float(math.NaN())
+
+type testResult struct {
+	Acc  Float `json:"acc"`
+	Loss Float `json:"loss"`
+}
+
+// DataSum identifies the data that a run was trained on.
+type DataSum struct {
+	Name  string `json:"name"`
+	Train int    `json:"train"` // images
+	Test  int    `json:"test"`
+	CRC   uint32 `json:"crc"` // CRC-32C of all pixels and labels
+}
+
+func sumOf(d *cifar.Dataset) DataSum {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	var crc uint32
+	for _, s := range []*cifar.Set{d.Train, d.Test} {
+		crc = crc32.Update(crc, table, s.Pixels)
+		crc = crc32.Update(crc, table, s.Labels)
+	}
+	return DataSum{Name: d.Name, Train: d.Train.Len(), Test: d.Test.Len(), CRC: crc}
+}
+
+const (
+	checkpointMagic   = "cifarckp"
+	checkpointVersion = 1
+	checkpointPrefix  = len(checkpointMagic) + 4 + 8
+	// maxCheckpoint bounds what is read into memory: weights, two numbers of
+	// optimiser state each, and the best weights are 20 MB.
+	maxCheckpoint = 1 << 30
+)
+
+// checkpointHeader is the JSON in the file.
+type checkpointHeader struct {
+	*Checkpoint
+	Tensors [3][]tensorHeader `json:"tensors"` // weights, solver, best
+}
+
+type tensorHeader struct {
+	Name  string `json:"name"`
+	Shape []int  `json:"shape"`
+	Len   int    `json:"len"` // numbers, as a state need not have a shape
+}
+
+// groups are the checkpoint's tensors in the file's order.
+func (c *Checkpoint) groups() [3]*[]nn.Tensor {
+	return [3]*[]nn.Tensor{&c.Weights, &c.Solver, &c.Best}
+}
+
+// encode returns the file's bytes.
+func (c *Checkpoint) encode() ([]byte, error) {
+	h := checkpointHeader{Checkpoint: c}
+	size := 0
+	for i, group := range c.groups() {
+		for _, t := range *group {
+			h.Tensors[i] = append(h.Tensors[i], tensorHeader{t.Name, t.Shape, len(t.Data)})
+			size += 4 * len(t.Data)
+		}
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	b := make([]byte, 0, checkpointPrefix+len(text)+size+sha256.Size)
+	b = append(b, checkpointMagic...)
+	b = binary.LittleEndian.AppendUint32(b, checkpointVersion)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(text)))
+	b = append(b, text...)
+	for _, group := range c.groups() {
+		for _, t := range *group {
+			b = appendFloats(b, t.Data)
+		}
+	}
+	sum := sha256.Sum256(b)
+	return append(b, sum[:]...), nil
+}
+
+// errNotCheckpoint is for a file of another kind or a newer version, as against
+// a damaged one.
+var errNotCheckpoint = errors.New("no checkpoint of this program")
+
+// decodeCheckpoint reads a file's bytes, after checking its sum.
+func decodeCheckpoint(b []byte) (*Checkpoint, error) {
+	text, rest, err := checkpointParts(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) < sha256.Size {
+		return nil, fmt.Errorf("%d bytes: it ends too early", len(b))
+	}
+	sum := sha256.Sum256(b[:len(b)-sha256.Size])
+	if !bytes.Equal(sum[:], b[len(b)-sha256.Size:]) {
+		return nil, errors.New("its SHA-256 does not match its content")
+	}
+	data := rest[:len(rest)-sha256.Size]
+	c := new(Checkpoint)
+	h := checkpointHeader{Checkpoint: c}
+	if err := json.Unmarshal(text, &h); err != nil {
+		return nil, fmt.Errorf("its description cannot be read: %w", err)
+	}
+	for i, group := range c.groups() {
+		for _, t := range h.Tensors[i] {
+			if t.Len < 0 || t.Len > len(data)/4 {
+				return nil, fmt.Errorf("tensor %q: %d numbers are more than the file holds", t.Name, t.Len)
+			}
+			*group = append(*group, nn.Tensor{Name: t.Name, Shape: t.Shape, Data: floats(data[:4*t.Len])})
+			data = data[4*t.Len:]
+		}
+	}
+	if len(data) > 0 {
+		return nil, fmt.Errorf("%d bytes more than its tensors need", len(data))
+	}
+	return c, nil
+}
+
+// checkpointParts splits a file (or its beginning) into its JSON and what comes
+// after it.
+func checkpointParts(b []byte) (text, rest []byte, err error) {
+	if len(b) < checkpointPrefix {
+		return nil, nil, fmt.Errorf("%d bytes: it ends too early", len(b))
+	}
+	if string(b[:len(checkpointMagic)]) != checkpointMagic {
+		return nil, nil, errNotCheckpoint
+	}
+	if v := binary.LittleEndian.Uint32(b[len(checkpointMagic):]); v != checkpointVersion {
+		return nil, nil, fmt.Errorf("%w: it has version %d of the format, this program reads version %d", errNotCheckpoint, v, checkpointVersion)
+	}
+	n := binary.LittleEndian.Uint64(b[checkpointPrefix-8:])
+	b = b[checkpointPrefix:]
+	if n > uint64(len(b)) {
+		return nil, nil, errors.New("it ends too early")
+	}
+	return b[:n], b[n:], nil
+}
+
+// ReadCheckpoint reads and verifies a last.ckpt.
+func ReadCheckpoint(path string) (*Checkpoint, error) {
+	b, err := readLimited(path, maxCheckpoint)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	c, err := decodeCheckpoint(b)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// readCheckpointHeader reads a checkpoint's description without its tensors and
+// without verifying its sum, for lists.
+func readCheckpointHeader(f io.Reader) (*Checkpoint, error) {
+	prefix := make([]byte, checkpointPrefix)
+	if _, err := io.ReadFull(f, prefix); err != nil {
+		return nil, errors.New("it ends too early")
+	}
+	// A history of a million epochs stays under this.
+	const maxText = 1 << 29
+	n := binary.LittleEndian.Uint64(prefix[checkpointPrefix-8:])
+	text, err := io.ReadAll(io.LimitReader(f, int64(min(n, maxText))))
+	if err != nil {
+		return nil, err
+	}
+	text, _, err = checkpointParts(append(prefix, text...))
+	if err != nil {
+		return nil, err
+	}
+	c := new(Checkpoint)
+	if err := json.Unmarshal(text, &checkpointHeader{Checkpoint: c}); err != nil {
+		return nil, fmt.Errorf("its description cannot be read: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,537 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+)
+
+// run is one call of Trainer.Run. It belongs to the training goroutine.
+type run struct {
+	*Trainer
+	ctx   context.Context
+	tell  func(Event)
+	clock clock
+	state State
+
+	// What trains.
+	loader   *cifar.Loader
+	val      *cifar.Set
+	prep     *cifar.Preprocess
+	net      *nn.Network
+	solver   nn.Solver
+	step     *nn.Step
+	eval     *nn.Eval
+	schedule nn.Schedule
+	steps    int // batches in an epoch
+
+	pos Position
+	// best are the best weights: always with a validation split, whose end
+	// needs them, else until they are written.
+	best     []nn.Tensor
+	pending  []weightsFile // could not be written yet
+	unsaved  bool          // something has changed since the last last.ckpt
+	lastSave float64       // the clock at the last try to write one
+	logBad   bool          // the event log could not be written at the last look
+
+	// What commands have asked for.
+	paused, afterEpoch bool
+	stop               Outcome
+	reason             string // of the newest
+	failure            error  // of a save that was asked for
+	turn               bool   // this run has the turn
+}
+
+// evalBatch is how many images are validated at a time. It is fixed, so that
+// the sums do not depend on the batch size, and small enough to cost less
+// memory than training does.
+const evalBatch = 100
+
+// Run trains until all epochs are done, the patience has run out, a command
+// asks it to stop, ctx ends (which is a stop after the batch), or something
+// fails. It is called once. emit is called on this goroutine and must not
+// block: [Bus.Publish] is made for it. The error is nil unless the run failed;
+// it wraps ErrDiverged when the loss is not finite.
+func (t *Trainer) Run(ctx context.Context, emit func(Event)) error {
+	r := &run{Trainer: t, ctx: ctx, tell: emit}
+	r.clock.now = t.Now
+	defer func() {
+		// The lock is released when all else is done. Closing a lock file that
+		// nothing was written to cannot lose anything.
+		_ = t.Close()
+	}()
+	defer r.free()
+	r.position()
+	r.started()
+	for _, n := range t.notes {
+		r.warn(n)
+	}
+	outcome, err := r.all()
+	if err != nil {
+		outcome = OutcomeFailed
+		if errors.Is(err, ErrDiverged) {
+			outcome = OutcomeDiverged
+		}
+	}
+	if serr := r.finish(outcome); serr != nil && err == nil {
+		outcome, err = OutcomeFailed, serr
+	}
+	r.clock.stop()
+	r.giveTurn()
+	r.ended(outcome, err)
+	return err
+}
+
+// position sets where the run starts.
+func (r *run) position() {
+	r.pos = Position{Epoch: 1}
+	if r.from != nil {
+		r.pos = r.from.Position
+		r.best = r.from.Best
+	}
+	r.pos.Seq = r.seq
+	r.clock.total = time.Duration(r.pos.Elapsed * float64(time.Second))
+}
+
+// started emits RunStarted.
+func (r *run) started() {
+	e := &RunStarted{
+		Config:      r.Config,
+		Folder:      r.folder,
+		Dataset:     r.Dataset.Name,
+		Demo:        r.Dataset.Demo,
+		Classes:     r.Dataset.Classes,
+		TrainImages: r.Dataset.Train.Len() - r.Config.ValSplit,
+		ValImages:   r.Config.ValSplit,
+		ValIsTest:   r.Config.ValSplit == 0,
+		Kernels:     r.Backend.Name(),
+		Threads:     r.Backend.Threads(),
+		PID:         os.Getpid(),
+		Version:     r.Version,
+		Resumed:     r.resumed,
+		Elapsed:     r.pos.Elapsed,
+	}
+	if e.ValIsTest {
+		e.ValImages = r.Dataset.Test.Len()
+	}
+	e.StepsPerEpoch = (e.TrainImages + r.Config.Batch - 1) / r.Config.Batch
+	if r.resumed {
+		e.ResumedEpoch, e.ResumedStep, e.ResumedTotal = r.pos.Epoch, r.pos.Step, r.pos.Total
+	}
+	r.emit(e)
+	r.setState(StateStarting, "")
+}
+
+// build makes the data and the network ready.
+func (r *run) build() error {
+	trainSet := r.Dataset.Train
+	r.val = r.Dataset.Test
+	var err error
+	if n := r.Config.ValSplit; n > 0 {
+		if trainSet, r.val, err = trainSet.Split(n, r.Config.Seed); err != nil {
+			return err
+		}
+	}
+	if r.prep, err = cifar.NewPreprocess(r.Config.Preprocess, trainSet); err != nil {
+		return err
+	}
+	r.loader = cifar.NewLoader(trainSet, cifar.LoaderConfig{
+		Batch: r.Config.Batch, Shuffle: r.Config.Shuffle, Augment: r.Config.Augment,
+		Preprocess: r.prep, Seed: r.Config.Seed,
+	})
+	r.steps = r.loader.Steps()
+	if r.net, err = nn.New(r.Backend, r.spec, r.Config.Seed); err != nil {
+		return err
+	}
+	r.solver, err = nn.NewSolver(r.Backend, r.Config.Optimizer, nn.SolverOptions{
+		LR: r.Config.LR, Momentum: r.Config.Momentum, WeightDecay: r.Config.WeightDecay,
+	})
+	if err != nil {
+		return err
+	}
+	if r.schedule, err = nn.NewSchedule(r.Config.Schedule); err != nil {
+		return err
+	}
+	if err := r.load(); err != nil {
+		return err
+	}
+	if r.step, err = r.net.NewStep(min(r.Config.Batch, trainSet.Len()), r.solver); err != nil {
+		return err
+	}
+	r.eval, err = r.net.NewEval(evalBatch)
+	return err
+}
+
+// load sets the weights and the optimiser's state that the run starts from.
+func (r *run) load() error {
+	switch {
+	case r.from != nil:
+		if err := r.net.SetWeights(r.from.Weights); err != nil {
+			return fmt.Errorf("resume %s: %w", r.folder, err)
+		}
+		if err := r.solver.SetState(r.from.Solver); err != nil {
+			return fmt.Errorf("resume %s: %w", r.folder, err)
+		}
+		r.from.Weights, r.from.Solver = nil, nil
+		if lr := r.Config.LR; lr != r.from.Config.LR && lr > 0 {
+			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
+		}
+		return nil
+	case r.Config.Init != "":
+		w, err := ReadWeights(r.Config.Init)
+		if err != nil {
+			return err
+		}
+		if err := r.net.SetWeights(w.Tensors); err != nil {
+			return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
+		}
+	}
+	r.pos.Rate = r.solver.LearnRate()
+	return nil
+}
+
+// free gives the network's memory back.
+func (r *run) free() {
+	if r.step != nil {
+		r.step.Close()
+	}
+	if r.eval != nil {
+		r.eval.Close()
+	}
+}
+
+// all trains all epochs.
+func (r *run) all() (Outcome, error) {
+	if outcome := r.await(); outcome != "" {
+		return outcome, r.failure
+	}
+	if err := r.build(); err != nil {
+		return "", err
+	}
+	r.store.remove(r.pos.Obsolete)
+	r.pos.Obsolete = nil
+	r.restorePending()
+	r.lastSave = r.clock.seconds()
+	if r.allDone() && r.resumed {
+		r.warn(r.nothingLeft())
+	}
+	for !r.allDone() {
+		if outcome, err := r.epoch(); outcome != "" || err != nil {
+			return outcome, err
+		}
+	}
+	if err := r.test(); err != nil {
+		return "", err
+	}
+	if r.pos.Monitor.over(r.Config) {
+		return OutcomeEarlyStopped, nil
+	}
+	return OutcomeFinished, nil
+}
+
+func (r *run) allDone() bool {
+	// The patience is looked at between epochs only: within one it cannot have
+	// run out, unless a resume has made it shorter.
+	return r.pos.Epoch > r.Config.Epochs || r.pos.Step == 0 && r.pos.Monitor.over(r.Config)
+}
+
+func (r *run) nothingLeft() string {
+	if r.pos.Epoch > r.Config.Epochs {
+		return fmt.Sprintf("all %d epochs are done: to train on, resume with more --epochs", r.Config.Epochs)
+	}
+	return fmt.Sprintf("the run stopped early, after %d epochs without a better %s: to train on, resume with more --patience, or 0", r.pos.Monitor.Wait, r.Config.Monitor)
+}
+
+// epoch trains what is left of an epoch, and validates.
+func (r *run) epoch() (Outcome, error) {
+	if r.pos.Step == 0 {
+		r.pos.EpochStart = r.clock.seconds()
+	}
+	if outcome, err := r.batches(); outcome != "" || err != nil {
+		return outcome, err
+	}
+	v, outcome, err := r.validate(r.val, true)
+	if outcome != "" || err != nil {
+		return outcome, err
+	}
+	if err := r.endEpoch(v); err != nil {
+		return "", err
+	}
+	r.giveTurn()
+	if r.afterEpoch && !r.allDone() {
+		return OutcomeStopped, nil
+	}
+	return "", nil
+}
+
+// batches trains the batches that are left of the epoch.
+func (r *run) batches() (Outcome, error) {
+	batches := r.loader.Epoch(r.ctx, r.pos.Epoch, r.pos.Step)
+	defer batches.Close()
+	for r.pos.Step < r.steps {
+		if outcome := r.await(); outcome != "" {
+			return outcome, r.failure
+		}
+		if r.Config.MaxSteps > 0 && r.pos.Total >= r.Config.MaxSteps {
+			return OutcomeFinished, r.saveNow("last")
+		}
+		from := r.Now()
+		b, err := batches.Next()
+		if r.ctx.Err() != nil {
+			continue // await sees it too, and stops
+		}
+		if err != nil {
+			return "", fmt.Errorf("epoch %d, step %d: %w", r.pos.Epoch, r.pos.Step+1, err)
+		}
+		err = r.batch(b, from)
+		b.Release()
+		if err != nil {
+			return "", err
+		}
+		if s := r.Config.SaveSeconds; s > 0 && r.clock.seconds()-r.lastSave >= s {
+			if err := r.saveLast(); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", nil
+}
+
+// batch trains one batch, which has been waited for since from.
+func (r *run) batch(b *cifar.Batch, from time.Time) error {
+	ready := r.Now()
+	rate := r.rate()
+	r.solver.SetLearnRate(rate)
+	res, err := r.step.Run(b.X, b.Labels, dropoutKey(r.Config.Seed, r.pos.Total))
+	if err != nil {
+		return fmt.Errorf("epoch %d, step %d: %w", r.pos.Epoch, r.pos.Step+1, err)
+	}
+	if !Float(res.Loss).Finite() {
+		return r.diverged(fmt.Sprintf("the loss is %v at epoch %d, step %d (batch %d of the run)", res.Loss, r.pos.Epoch, r.pos.Step+1, r.pos.Total+1))
+	}
+	forward, backward, optimizer := r.step.Phases()
+	phases := Phases{ready.Sub(from).Seconds(), forward.Seconds(), backward.Seconds(), optimizer.Seconds()}
+	r.pos.Step++
+	r.pos.Total++
+	r.unsaved = true
+	s := &r.pos.Sums
+	s.Loss += Float(res.Loss * float64(res.Rows))
+	s.Correct += res.Correct
+	s.Rows += res.Rows
+	s.Phases.add(phases)
+	elapsed := r.clock.seconds()
+	s.Trained = elapsed
+	e := &StepDone{
+		Epoch: r.pos.Epoch, Step: r.pos.Step, Steps: r.steps, Total: r.pos.Total,
+		Count: 1, Loss: Float(res.Loss), MinLoss: Float(res.Loss), MaxLoss: Float(res.Loss),
+		Acc: Float(float64(res.Correct) / float64(res.Rows)), LR: rate, Elapsed: elapsed, Phases: phases,
+	}
+	if d := r.Now().Sub(from).Seconds(); d > 0 {
+		e.ImagesPerSecond = float64(res.Rows) / d
+	}
+	r.emit(e)
+	return nil
+}
+
+// dropoutKey is drawn from the seed and the number of the batch in the run, by
+// the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+func dropoutKey(seed uint64, batch int64) uint64 {
+	mix := func(z uint64) uint64 {
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return z ^ z>>31
+	}
+	return mix(mix(seed+0x9e3779b97f4a7c15) + uint64(batch)*0x9e3779b97f4a7c15)
+}
+
+// rate is the learning rate of the next batch.
+func (r *run) rate() float64 { return r.pos.Rate * r.factor() }
+
+func (r *run) factor() float64 {
+	total := int64(r.Config.Epochs) * int64(r.steps)
+	if m := r.Config.MaxSteps; m > 0 {
+		total = min(total, m)
+	}
+	return r.schedule.Rate(r.pos.Total, total)
+}
+
+// diverged is the error for a loss, weights or validation that is not finite.
+func (r *run) diverged(what string) error {
+	last := "there is no checkpoint from before"
+	if c, _, err := r.store.load(""); err == nil && c != nil {
+		last = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d", LastFile, c.Epoch, c.Step)
+	}
+	return fmt.Errorf("%w: %s; %s: go on from there with a smaller --lr", ErrDiverged, what, last)
+}
+
+// endEpoch tells of the epoch, and saves.
+func (r *run) endEpoch(v validation) error {
+	loss, acc := v.loss(), v.acc()
+	if !Float(loss).Finite() {
+		return r.diverged(fmt.Sprintf("the validation loss is %v after epoch %d", loss, r.pos.Epoch))
+	}
+	value := acc
+	if r.Config.Monitor == "val_loss" {
+		value = loss
+	}
+	best := r.pos.Monitor.observe(r.Config, r.pos.Epoch, value)
+	s := &r.pos.Sums
+	elapsed := r.clock.seconds()
+	e := &EpochDone{
+		Epoch: r.pos.Epoch, Epochs: r.Config.Epochs, Batch: r.Config.Batch, Total: r.pos.Total,
+		Loss: s.Loss / Float(s.Rows), Acc: Float(s.Correct) / Float(s.Rows),
+		ValLoss: Float(loss), ValAcc: Float(acc), LR: r.solver.LearnRate(),
+		Seconds: elapsed - r.pos.EpochStart, Elapsed: elapsed, Phases: s.Phases,
+		Best: best, PatienceLeft: r.pos.Monitor.left(r.Config),
+	}
+	if d := s.Trained - r.pos.EpochStart; d > 0 {
+		e.ImagesPerSecond = float64(s.Rows) / d
+	}
+	r.emit(e)
+	r.emit(&Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.val)})
+	r.pos.History = append(r.pos.History, e)
+	if err := r.keepWeights(e); err != nil {
+		return err
+	}
+	r.pos.Epoch++
+	r.pos.Step = 0
+	r.pos.Sums = epochSums{}
+	return r.saveLast()
+}
+
+// test evaluates the best weights on the test set, when that was not used to
+// choose them. It happens once in a run.
+func (r *run) test() error {
+	if r.Config.ValSplit == 0 || r.pos.Test != nil || r.best == nil {
+		return nil
+	}
+	last := r.net.Weights()
+	if err := r.net.SetWeights(r.best); err != nil {
+		return err
+	}
+	v, outcome, err := r.validate(r.Dataset.Test, false)
+	if err != nil || outcome != "" {
+		return err
+	}
+	if err := r.net.SetWeights(last); err != nil {
+		return err
+	}
+	r.pos.Test = &testResult{Acc: Float(v.acc()), Loss: Float(v.loss())}
+	r.unsaved = true
+	return nil
+}
+
+// finish saves what is not saved yet, so that a resume goes on from here. It
+// tries several times, since this is the last chance.
+func (r *run) finish(outcome Outcome) error {
+	if outcome == OutcomeFailed || outcome == OutcomeDiverged || r.net == nil {
+		return nil
+	}
+	const tries = 3
+	for i := 1; r.unsaved || len(r.pending) > 0; i++ {
+		if err := r.saveLast(); err != nil {
+			return err
+		}
+		if !r.unsaved {
+			break
+		}
+		if i == tries {
+			return fmt.Errorf("the last %s could not be written: what was trained since the one before it is lost", LastFile)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return nil
+}
+
+// ended emits the last events.
+func (r *run) ended(outcome Outcome, err error) {
+	e := &RunEnded{Outcome: outcome, Epoch: len(r.pos.History), Seconds: r.clock.seconds()}
+	state := StateFinished
+	if err != nil {
+		e.Error, state = err.Error(), StateFailed
+	}
+	h := RunHistory{Epochs: r.pos.History}
+	if b := h.BestAcc(); b != nil {
+		e.BestAcc, e.BestAccEpoch = b.Acc, b.Epoch
+	}
+	if b := h.BestValAcc(); b != nil {
+		e.BestValAcc, e.BestValAccEpoch = b.ValAcc, b.Epoch
+	}
+	if t := r.pos.Test; t != nil {
+		e.TestAcc, e.TestLoss = &t.Acc, &t.Loss
+	}
+	r.setState(state, r.reason)
+	r.emit(e)
+}
+
+// emit numbers an event, and gives it to the log and the readers.
+func (r *run) emit(e Event) {
+	r.pos.Seq++
+	h := e.Head()
+	h.Event, h.Seq, h.Run = eventKind(e), r.pos.Seq, r.name
+	h.Time = r.Now().UTC().Truncate(time.Millisecond)
+	r.log.put(e)
+	r.tell(e)
+}
+
+// warn emits a Warning.
+func (r *run) warn(message string) { r.emit(&Warning{Message: message}) }
+
+// setState emits a new state.
+func (r *run) setState(s State, reason string) {
+	if s == r.state {
+		return
+	}
+	r.state = s
+	r.emit(&StateChanged{State: s, Reason: reason, Epoch: r.pos.Epoch, Step: r.pos.Step})
+}
+
+// validation is what the network says of a set of images.
+type validation struct {
+	sum       float64 // of the losses
+	confusion [][]int
+	mistakes  []Sample
+	images    int
+	correct   int
+}
+
+func (v *validation) loss() float64 { return v.sum / float64(max(1, v.images)) }
+func (v *validation) acc() float64  { return float64(v.correct) / float64(max(1, v.images)) }
+
+// validate runs the network over a set. Commands are taken between its batches
+// too when it is interruptible; a stop then gives an outcome, and the resume
+// validates from the start.
+func (r *run) validate(set *cifar.Set, interruptible bool) (v validation, _ Outcome, _ error) {
+	v.confusion = make([][]int, r.spec.Classes)
+	for i := range v.confusion {
+		v.confusion[i] = make([]int, r.spec.Classes)
+	}
+	r.eval.Refresh()
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: evalBatch, Preprocess: r.prep})
+	batches := loader.Epoch(context.WithoutCancel(r.ctx), 1, 0)
+	defer batches.Close()
+	for {
+		if interruptible {
+			if outcome := r.await(); outcome != "" {
+				return v, outcome, r.failure
+			}
+		}
+		b, err := batches.Next()
+		if errors.Is(err, io.EOF) {
+			return v, "", nil
+		}
+		if err == nil {
+			err = r.judge(&v, b)
+			b.Release()
+		}
+		if err != nil {
+			return v, "", fmt.Errorf("validation: %w", err)
+		}
+	}
+}

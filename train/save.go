@@ -1,0 +1,219 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"cifartui/nn"
+)
+
+// weightsFile is a weights file to be written.
+type weightsFile struct {
+	name   string
+	reason string // see CheckpointSaved
+	// step batches of the epoch were done; whole is set after its last, and
+	// then acc and loss are its validation's.
+	epoch, step int
+	total       int64
+	whole       bool
+	acc, loss   Float
+	tensors     []nn.Tensor
+}
+
+// afterEpochFile describes the weights after an epoch.
+func (r *run) afterEpochFile(e *EpochDone, reason string, w []nn.Tensor) weightsFile {
+	return weightsFile{
+		name: weightsName(r.Dataset.Demo, e.Epoch, float64(e.ValAcc)), reason: reason,
+		epoch: e.Epoch, step: r.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
+		tensors: w,
+	}
+}
+
+// weights copies the network's parameters. When they are not finite it is an
+// error: a checkpoint must never replace a good one by such numbers.
+func (r *run) weights() ([]nn.Tensor, error) {
+	w := r.net.Weights()
+	if w == nil {
+		return nil, errors.New("read the weights back: the backend has failed")
+	}
+	if !finite(w) {
+		return nil, r.diverged(fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", r.pos.Epoch, r.pos.Step))
+	}
+	return w, nil
+}
+
+// keepWeights writes the weights of the epoch just done if it is the best, or
+// due to be kept.
+func (r *run) keepWeights(e *EpochDone) error {
+	every := r.Config.CheckpointEvery > 0 && e.Epoch%r.Config.CheckpointEvery == 0
+	if !e.Best && !every {
+		return nil
+	}
+	w, err := r.weights()
+	if err != nil {
+		return err
+	}
+	reason := "every"
+	if e.Best {
+		reason = "best"
+		r.best, r.pos.BestKept = w, every
+	}
+	r.write(r.afterEpochFile(e, reason, w))
+	return nil
+}
+
+// saveNow writes the weights and last.ckpt, whatever the moment.
+func (r *run) saveNow(reason string) error {
+	w, err := r.weights()
+	if err != nil {
+		return err
+	}
+	var f weightsFile
+	if n := len(r.pos.History); r.pos.Step == 0 && n > 0 {
+		f = r.afterEpochFile(r.pos.History[n-1], reason, w)
+		r.pos.BestKept = r.pos.BestKept || f.name == r.pos.BestFile
+	} else {
+		f = weightsFile{
+			name: stepName(r.Dataset.Demo, r.pos.Epoch, r.pos.Step), reason: reason,
+			epoch: r.pos.Epoch, step: r.pos.Step, total: r.pos.Total,
+			acc: notKnown, loss: notKnown, tensors: w,
+		}
+	}
+	r.write(f)
+	return r.saveLast()
+}
+
+// write writes a weights file. One that cannot be written is tried again at the
+// next save, unless a newer one for the same reason has taken its place.
+func (r *run) write(f weightsFile) {
+	r.pending = slices.DeleteFunc(r.pending, func(o weightsFile) bool { return o.reason == f.reason })
+	r.pending = append(r.pending, f)
+	r.writePending()
+}
+
+// writePending tries to write what waits to be written.
+func (r *run) writePending() {
+	var left []weightsFile
+	for _, f := range r.pending {
+		size, err := r.store.saveWeights(f.name, Weights{Tensors: f.tensors, Meta: r.meta(f)})
+		if err != nil {
+			left = append(left, f)
+			r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
+			continue
+		}
+		e := &CheckpointSaved{
+			File: f.name, Reason: f.reason, Epoch: f.epoch, Step: f.step, Total: f.total,
+			ValAcc: f.acc, ValLoss: f.loss, Size: size,
+		}
+		if f.reason == "best" {
+			e.Removed = r.replaceBest(f.name)
+		}
+		r.emit(e)
+	}
+	r.pending = left
+	r.unsaved = r.unsaved || len(left) > 0
+}
+
+// replaceBest makes a file that is now written the best one, and returns those
+// that it replaces. They are deleted after the next last.ckpt is written: until
+// then a kill would go back to where they were the best.
+func (r *run) replaceBest(name string) (removed []string) {
+	old := r.pos.BestFile
+	if old != "" && old != name && !r.pos.OldBestKept {
+		removed = []string{old}
+		r.pos.Obsolete = append(r.pos.Obsolete, old)
+	}
+	r.pos.BestFile, r.pos.OldBestKept = name, r.pos.BestKept
+	if r.Config.ValSplit == 0 {
+		r.best = nil
+	}
+	return removed
+}
+
+// meta is the metadata of a weights file.
+func (r *run) meta(f weightsFile) map[string]string {
+	m := map[string]string{
+		MetaFormat:  "pt",
+		MetaEpoch:   strconv.Itoa(f.epoch),
+		MetaDataset: r.Dataset.Name,
+		MetaRun:     r.name,
+	}
+	if f.whole {
+		m[MetaValAcc] = strconv.FormatFloat(float64(f.acc), 'g', -1, 64)
+		m[MetaValLoss] = strconv.FormatFloat(float64(f.loss), 'g', -1, 64)
+	} else {
+		m[MetaStep] = strconv.Itoa(f.step)
+	}
+	for key, v := range map[string]any{MetaPreprocess: r.prep, MetaClasses: r.Dataset.Classes, MetaNetwork: r.spec} {
+		if text, err := jsonText(v); err == nil {
+			m[key] = text
+		}
+	}
+	return m
+}
+
+// saveLast writes last.ckpt. A disk that does not take it is a warning, and the
+// run goes on; the error is for weights that must not be saved.
+func (r *run) saveLast() error {
+	r.lastSave = r.clock.seconds()
+	r.unsaved = true
+	if len(r.pending) > 0 {
+		r.writePending()
+	}
+	w, err := r.weights()
+	if err != nil {
+		return err
+	}
+	r.log.flush(logFlushTime)
+	r.checkLog()
+	r.pos.Elapsed = r.clock.seconds()
+	c := &Checkpoint{
+		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: r.spec, Data: r.data,
+		Position: r.pos, Weights: w, Solver: r.solver.State(), Best: r.best,
+	}
+	size, err := r.store.saveLast(c)
+	if err != nil {
+		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
+		return nil
+	}
+	r.unsaved = len(r.pending) > 0
+	r.store.remove(r.pos.Obsolete)
+	r.pos.Obsolete = nil
+	e := &CheckpointSaved{
+		File: LastFile, Reason: "last", Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total,
+		ValAcc: notKnown, ValLoss: notKnown, Size: size,
+	}
+	if n := len(r.pos.History); n > 0 && r.pos.Step == 0 {
+		e.ValAcc, e.ValLoss = r.pos.History[n-1].ValAcc, r.pos.History[n-1].ValLoss
+	}
+	r.emit(e)
+	return nil
+}
+
+// checkLog tells once when the event log cannot be written, and once when it
+// can again.
+func (r *run) checkLog() {
+	err := r.log.err()
+	switch {
+	case err != nil && !r.logBad:
+		r.warn(fmt.Sprintf("%s cannot be written: %v: training goes on, the events are kept in memory and tried again", EventsFile, err))
+	case err == nil && r.logBad:
+		r.warn(fmt.Sprintf("%s is written again", EventsFile))
+	}
+	r.logBad = err != nil
+}
+
+// restorePending finds, after a resume, that the best weights were never
+// written.
+func (r *run) restorePending() {
+	e := r.pos.Monitor.BestEpoch
+	if r.best == nil || e < 1 || e > len(r.pos.History) {
+		return
+	}
+	f := r.afterEpochFile(r.pos.History[e-1], "best", r.best)
+	if f.name != r.pos.BestFile {
+		r.pending = append(r.pending, f)
+	}
+}

@@ -1,0 +1,378 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+)
+
+// tinySet draws n images whose class is a matter of colour, with noise.
+func tinySet(n int, seed uint64) *cifar.Set {
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := &cifar.Set{Pixels: make([]byte, n*cifar.Pixels), Labels: make([]byte, n)}
+	for i := range n {
+		class := i % cifar.Classes
+		s.Labels[i] = byte(class)
+		for j := range cifar.Pixels {
+			plane := j / (cifar.Size * cifar.Size)
+			s.Pixels[i*cifar.Pixels+j] = byte(20*((class>>plane)&3) + 60*(class%3) + r.IntN(60))
+		}
+	}
+	return s
+}
+
+func tinyData() *cifar.Dataset {
+	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: tinySet(70, 1), Test: tinySet(30, 2), Classes: cifar.ClassNames()}
+}
+
+// tinyOptions trains a network of a few filters on a few images: 5 batches an
+// epoch.
+func tinyOptions(t testing.TB, change ...func(*Config)) Options {
+	c := Default()
+	c.Runs = filepath.Join(t.TempDir(), "runs")
+	c.Batch, c.Epochs, c.Patience, c.SaveSeconds = 16, 3, 0, 0
+	for _, f := range change {
+		f(&c)
+	}
+	spec := nn.Spec{Size: 32, Filters: []int{4, 8, 8}, Classes: 10, Dropout: c.Dropout}
+	b := nn.NewCPU(1)
+	t.Cleanup(b.Close)
+	return Options{Config: c, Dataset: tinyData(), Backend: b, Network: &spec, Version: "test"}
+}
+
+// recorder collects a run's events, and does something at some of them.
+type recorder struct {
+	mu     sync.Mutex
+	events []Event
+	at     func(Event) // may be nil
+}
+
+func (r *recorder) emit(e Event) {
+	r.mu.Lock()
+	r.events = append(r.events, e)
+	r.mu.Unlock()
+	if r.at != nil {
+		r.at(e)
+	}
+}
+
+func of[E Event](events []Event) []E {
+	var list []E
+	for _, e := range events {
+		if e, ok := e.(E); ok {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+func newTrainer(t testing.TB, o Options) *Trainer {
+	t.Helper()
+	tr, err := NewTrainer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+// train runs o to its end.
+func train(t testing.TB, o Options, at func(*Trainer, Event)) (string, *recorder, error) {
+	t.Helper()
+	tr := newTrainer(t, o)
+	rec := &recorder{}
+	if at != nil {
+		rec.at = func(e Event) { at(tr, e) }
+	}
+	err := tr.Run(context.Background(), rec.emit)
+	return tr.Folder(), rec, err
+}
+
+func mustTrain(t testing.TB, o Options, at func(*Trainer, Event)) (string, *recorder) {
+	t.Helper()
+	folder, rec, err := train(t, o, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder, rec
+}
+
+func resume(o Options, folder string) Options {
+	o.Resume = folder
+	return o
+}
+
+// last reads a run's last.ckpt.
+func last(t testing.TB, folder string) *Checkpoint {
+	t.Helper()
+	c, err := ReadCheckpoint(filepath.Join(folder, CheckpointsDir, LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// sameBits compares all that two runs have trained: weights, optimiser, best
+// values, history.
+func sameBits(t testing.TB, want, got *Checkpoint) {
+	t.Helper()
+	compare := func(what string, a, b []nn.Tensor) {
+		if len(a) != len(b) {
+			t.Fatalf("%s: %d tensors, want %d", what, len(b), len(a))
+		}
+		for i := range a {
+			if a[i].Name != b[i].Name {
+				t.Fatalf("%s: %s, want %s", what, b[i].Name, a[i].Name)
+			}
+			for j := range a[i].Data {
+				if math.Float32bits(a[i].Data[j]) != math.Float32bits(b[i].Data[j]) {
+					t.Fatalf("%s: %s[%d] is %v, want %v", what, a[i].Name, j, b[i].Data[j], a[i].Data[j])
+				}
+			}
+		}
+	}
+	compare("weights", want.Weights, got.Weights)
+	compare("optimiser", want.Solver, got.Solver)
+	compare("best weights", want.Best, got.Best)
+	if want.Epoch != got.Epoch || want.Step != got.Step || want.Total != got.Total {
+		t.Errorf("at epoch %d step %d total %d, want %d %d %d", got.Epoch, got.Step, got.Total, want.Epoch, want.Step, want.Total)
+	}
+	if want.Monitor != got.Monitor || want.BestFile != got.BestFile {
+		t.Errorf("best %+v %s, want %+v %s", got.Monitor, got.BestFile, want.Monitor, want.BestFile)
+	}
+	if len(want.History) != len(got.History) {
+		t.Fatalf("%d epochs in the history, want %d", len(got.History), len(want.History))
+	}
+	for i, w := range want.History {
+		g := got.History[i]
+		if w.Loss != g.Loss || w.Acc != g.Acc || w.ValLoss != g.ValLoss || w.ValAcc != g.ValAcc || w.Best != g.Best || w.PatienceLeft != g.PatienceLeft {
+			t.Errorf("epoch %d: %+v, want %+v", i+1, g, w)
+		}
+	}
+}
+
+// weightFiles lists the weights in a run's checkpoints folder.
+func weightFiles(t testing.TB, folder string) []string {
+	t.Helper()
+	list, err := ListCheckpoints(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range list {
+		if c.Problem != "" {
+			t.Errorf("%s: %s", c.File, c.Problem)
+		}
+		if err := VerifyCheckpoint(c.Path); err != nil {
+			t.Error(err)
+		}
+		if !c.Resumable {
+			names = append(names, c.File)
+		}
+	}
+	return names
+}
+
+func TestRunLeavesAWholeFolder(t *testing.T) {
+	folder, rec := mustTrain(t, tinyOptions(t), nil)
+	if n := len(of[*StepDone](rec.events)); n != 15 {
+		t.Errorf("%d step events, want 15", n)
+	}
+	epochs := of[*EpochDone](rec.events)
+	if len(epochs) != 3 || len(of[*Evaluated](rec.events)) != 3 {
+		t.Fatalf("%d epochs, want 3", len(epochs))
+	}
+	for i, e := range rec.events {
+		if h := e.Head(); h.Seq != uint64(i+1) || h.Run != filepath.Base(folder) || h.Event != eventKind(e) || h.Time.IsZero() {
+			t.Errorf("event %d has header %+v", i, h)
+		}
+	}
+	v := of[*Evaluated](rec.events)[2]
+	seen, right := 0, 0
+	for label, row := range v.Confusion {
+		for predicted, n := range row {
+			seen += n
+			if label == predicted {
+				right += n
+			}
+		}
+	}
+	if seen != 30 || Float(float64(right)/30) != epochs[2].ValAcc {
+		t.Errorf("the confusion matrix has %d images, %d right; val_acc is %v", seen, right, epochs[2].ValAcc)
+	}
+	for i, s := range v.Samples {
+		if s.Label == s.Predicted || len(s.Pixels) != cifar.Pixels || i > 0 && s.Confidence > v.Samples[i-1].Confidence {
+			t.Errorf("sample %d: %d predicted as %d with %v", i, s.Label, s.Predicted, s.Confidence)
+		}
+	}
+	end, ok := rec.events[len(rec.events)-1].(*RunEnded)
+	if !ok || end.Outcome != OutcomeFinished || end.Epoch != 3 {
+		t.Errorf("the last event is %+v", rec.events[len(rec.events)-1])
+	}
+	if files := weightFiles(t, folder); len(files) != 1 || !strings.HasPrefix(files[0], "CIFAR10-EP") {
+		t.Errorf("weights %v, want the best only", files)
+	}
+	c, about, err := ReadConfig(folder)
+	if err != nil || c.Batch != 16 || about.Version != "test" || !strings.Contains(about.Validation, "test set") {
+		t.Errorf("config %+v, about %+v, %v", c, about, err)
+	}
+	if c := last(t, folder); c.Epoch != 4 || c.Step != 0 || c.Total != 15 {
+		t.Errorf("last.ckpt is at epoch %d step %d total %d", c.Epoch, c.Step, c.Total)
+	}
+	if _, live := Live(folder); live {
+		t.Error("the folder is still locked after the run")
+	}
+}
+
+func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"article": func(*Config) {},
+		"held out, every epoch kept, adamw, cosine": func(c *Config) {
+			c.ValSplit, c.CheckpointEvery, c.Optimizer, c.Schedule, c.Monitor = 10, 2, "adamw", "cosine", "val_loss"
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := tinyOptions(t, change)
+			// A copy of the folder at an instant is what a SIGKILL leaves.
+			copies := t.TempDir()
+			var folders []string
+			dice := rand.New(rand.NewPCG(7, 7))
+			o.Config.SaveSeconds = 1e-9 // save after each batch
+			folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
+				if dice.IntN(9) == 0 || e.Head().Event == KindCheckpointSaved && dice.IntN(6) == 0 {
+					c := filepath.Join(copies, fmt.Sprint(len(folders)), filepath.Base(tr.Folder()))
+					if err := os.CopyFS(c, os.DirFS(tr.Folder())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+						t.Error(err)
+					}
+					folders = append(folders, c)
+				}
+			})
+			want := last(t, folder)
+			if len(folders) < 5 {
+				t.Fatalf("only %d instants", len(folders))
+			}
+			for _, f := range folders {
+				_, again := mustTrain(t, resume(o, f), nil)
+				sameBits(t, want, last(t, f))
+				if got, want := weightFiles(t, f), weightFiles(t, folder); !slices.Equal(got, want) {
+					t.Errorf("weights %v, want %v", got, want)
+				}
+				end, first := again.events[len(again.events)-1].(*RunEnded), rec.events[len(rec.events)-1].(*RunEnded)
+				if end.BestValAcc != first.BestValAcc || end.BestValAccEpoch != first.BestValAccEpoch || end.BestAcc != first.BestAcc {
+					t.Errorf("ended %+v, want %+v", end, first)
+				}
+				if (end.TestAcc == nil) != (first.TestAcc == nil) || end.TestAcc != nil && *end.TestAcc != *first.TestAcc {
+					t.Errorf("test accuracy %v, want %v", end.TestAcc, first.TestAcc)
+				}
+				checkRecord(t, f, 3)
+			}
+		})
+	}
+}
+
+// checkRecord reads a folder's events.jsonl: numbers that rise, and epochs 1 to
+// n after dropping what a resume did anew.
+func checkRecord(t *testing.T, folder string, n int) *History {
+	t.Helper()
+	r, err := ReadEvents(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	h, seq := new(History), uint64(0)
+	for {
+		events, err := r.Next(context.Background(), 10)
+		if err != nil {
+			break
+		}
+		for _, e := range events {
+			if e.Head().Seq <= seq {
+				t.Errorf("%s: event %d after %d", folder, e.Head().Seq, seq)
+			}
+			seq = e.Head().Seq
+			h.Apply(e)
+		}
+	}
+	if r.Skipped() > 0 {
+		t.Errorf("%s: %d damaged lines", folder, r.Skipped())
+	}
+	if len(h.Runs) != 1 || len(h.Runs[0].Epochs) != n {
+		t.Fatalf("%s: runs %+v", folder, h.Runs)
+	}
+	for i, e := range h.Runs[0].Epochs {
+		if e.Epoch != i+1 {
+			t.Errorf("%s: epoch %d in place %d", folder, e.Epoch, i+1)
+		}
+	}
+	return h
+}
+
+func TestStopAndResumeEndWithTheSameBits(t *testing.T) {
+	o := tinyOptions(t)
+	straight, _ := mustTrain(t, o, nil)
+	want := last(t, straight)
+	o.Config.Runs = filepath.Join(t.TempDir(), "runs")
+	dice := rand.New(rand.NewPCG(3, 3))
+	folder := ""
+	for try := 0; ; try++ {
+		if try > 40 {
+			t.Fatal("the run does not get to its end")
+		}
+		p := o
+		p.Resume = folder
+		left := 1 + dice.IntN(4)
+		f, rec := mustTrain(t, p, func(tr *Trainer, e Event) {
+			if _, ok := e.(*StepDone); ok {
+				if left--; left == 0 {
+					if err := tr.Send([]Command{Stop{After: AfterBatch}, Detach{}}[dice.IntN(2)]); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+		folder = f
+		end := rec.events[len(rec.events)-1].(*RunEnded)
+		if end.Outcome == OutcomeFinished {
+			break
+		}
+	}
+	sameBits(t, want, last(t, folder))
+	checkRecord(t, folder, 3)
+}
+
+func TestSameSeedSameBitsWhateverTheThreads(t *testing.T) {
+	o := tinyOptions(t)
+	one, _ := mustTrain(t, o, nil)
+	b := nn.NewCPU(2)
+	defer b.Close()
+	o.Backend = b
+	two, _ := mustTrain(t, o, nil)
+	if one == two {
+		t.Fatalf("both runs are in %s", one)
+	}
+	sameBits(t, last(t, one), last(t, two))
+}
+
+// waitFor gives the test a moment to see something happen on another goroutine.
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 2000 {
+		if ok() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("waited 10 s for %s", what)
+}

@@ -1,0 +1,325 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+)
+
+// Options is what a [Trainer] is made from.
+type Options struct {
+	// Config are the settings. With Resume they may differ from those that the
+	// run was trained with only where the bits trained so far do not depend on
+	// them (epochs, patience, learning rate, threads, ...); the zero Config
+	// means the run's own.
+	Config Config
+	// Dataset is the data, already read.
+	Dataset *cifar.Dataset
+	// Backend computes. It stays the caller's, to close after Run.
+	Backend nn.Backend
+	// Network is the network to train; nil means nn.VGG(Config.Dropout).
+	Network *nn.Spec
+	// Resume is the run folder to go on in; "" starts a new run.
+	Resume string
+	// Checkpoint is the file in Resume's checkpoints folder to go on from; ""
+	// means LastFile.
+	Checkpoint string
+	// Version is the program's version.
+	Version string
+	// Turns lets the runs of a comparison take turns; nil: this run is alone.
+	Turns Turns
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+
+	disk disk // nil: the real one
+}
+
+// Turns makes several runs take turns, an epoch each.
+type Turns interface {
+	// Take waits for the caller's turn. It returns ctx's error when that ends
+	// first.
+	Take(ctx context.Context) error
+	// Give passes the turn on. Only who has it calls Give.
+	Give()
+}
+
+// ErrDiverged is what Run returns when the loss is no longer finite.
+var ErrDiverged = errors.New("training diverged")
+
+// Trainer trains one run. It owns the run's folder, and holds its lock from
+// NewTrainer until Run returns or Close is called.
+type Trainer struct {
+	Options
+	folder string
+	name   string
+	spec   nn.Spec
+	data   DataSum
+	lock   *lock
+	store  *store
+	log    *eventLog
+	seq    uint64 // of the last event in the folder
+	// from is what a resume goes on from; nil at the start of a run.
+	from     *Checkpoint
+	resumed  bool     // also when there was no checkpoint yet
+	notes    []string // to be told as warnings once Run has started
+	commands mailbox
+	closing  sync.Once
+}
+
+// NewTrainer makes the folder of a new run, or opens that of an old one, and
+// takes its lock. Everything that a person can have got wrong is found here,
+// before training starts.
+func NewTrainer(o Options) (*Trainer, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.disk == nil {
+		o.disk = osDisk{}
+	}
+	if o.Dataset == nil || o.Backend == nil {
+		return nil, errors.New("train: options: data set and backend are needed")
+	}
+	t := &Trainer{Options: o, folder: o.Resume, resumed: o.Resume != ""}
+	t.commands.wake = make(chan struct{}, 1)
+	var about About
+	if t.resumed {
+		saved, a, err := ReadConfig(o.Resume)
+		if err != nil {
+			return nil, err
+		}
+		if o.Config == (Config{}) {
+			t.Config = saved
+		}
+		about = a
+	}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	if !t.resumed {
+		folder, err := makeFolder(t.Config.Runs, t.Config.Name, t.Now())
+		if err != nil {
+			return nil, err
+		}
+		t.folder = folder
+	}
+	t.name = filepath.Base(filepath.Clean(t.folder))
+	if err := t.open(about); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// check validates the settings, by themselves and with the data.
+func (t *Trainer) check() error {
+	if err := t.Config.Validate(); err != nil {
+		return fmt.Errorf("settings:\n%w", err)
+	}
+	if n := t.Dataset.Train.Len(); t.Config.ValSplit >= n {
+		return fmt.Errorf("settings:\nval_split: %d is not allowed: the data has %d training images", t.Config.ValSplit, n)
+	}
+	t.spec = nn.VGG(t.Config.Dropout)
+	if t.Network != nil {
+		t.spec = *t.Network
+	}
+	t.data = sumOf(t.Dataset)
+	return nil
+}
+
+// open takes the folder's lock, reads what is in it and makes it ready.
+func (t *Trainer) open(about About) error {
+	l, err := lockFolder(t.folder)
+	t.lock = l
+	if errors.Is(err, errNoLocks) && l != nil {
+		t.notes = append(t.notes, fmt.Sprintf("%s: %v: nothing keeps a second process from writing this run", t.folder, err))
+	} else if err != nil {
+		return err
+	}
+	checkpoints := filepath.Join(t.folder, CheckpointsDir)
+	removeTemps(t.disk, t.folder)
+	removeTemps(t.disk, checkpoints)
+	t.store = &store{disk: t.disk, folder: checkpoints}
+	if t.resumed {
+		if err := t.loadCheckpoint(); err != nil {
+			return err
+		}
+	}
+	if err := t.writeConfig(about); err != nil {
+		if !t.resumed {
+			return err
+		}
+		t.notes = append(t.notes, err.Error())
+	}
+	t.log, t.seq, err = openLog(t.disk, t.folder)
+	if err != nil {
+		return err
+	}
+	if t.from != nil {
+		t.seq = max(t.seq, t.from.Seq)
+	}
+	return nil
+}
+
+// loadCheckpoint reads what the run goes on from, and checks that it is of
+// these settings and this data.
+func (t *Trainer) loadCheckpoint() error {
+	c, note, err := t.store.load(t.Checkpoint)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		t.notes = append(t.notes, note)
+	}
+	if c == nil {
+		t.notes = append(t.notes, "the run has no checkpoint yet: it starts from the beginning")
+		return nil
+	}
+	if err := t.Config.checkResume(c.Config); err != nil {
+		return fmt.Errorf("resume %s:\n%w", t.folder, err)
+	}
+	if c.Data != t.data {
+		return fmt.Errorf("resume %s: it was trained on other data: %s, %d and %d images, sum %08x; this is %s, %d and %d, sum %08x: give the same --data",
+			t.folder, c.Data.Name, c.Data.Train, c.Data.Test, c.Data.CRC, t.data.Name, t.data.Train, t.data.Test, t.data.CRC)
+	}
+	if !sameSpec(c.Network, t.spec) {
+		return fmt.Errorf("resume %s: it trained another network: %+v, not %+v", t.folder, c.Network, t.spec)
+	}
+	t.from = c
+	return nil
+}
+
+func sameSpec(a, b nn.Spec) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
+
+// writeConfig writes config.json, in a resume only when a setting has changed.
+func (t *Trainer) writeConfig(about About) error {
+	if t.resumed {
+		saved, _, err := ReadConfig(t.folder)
+		if err == nil && saved == t.Config {
+			return nil
+		}
+	} else {
+		about = machine(t.Version, t.Now())
+		about.Kernels = t.Backend.Name()
+		about.Dataset, about.Source = t.Dataset.Name, t.Dataset.Source
+		about.Validation = fmt.Sprintf("on the test set (%d images), as in the article: the best epoch is chosen on the images it is reported on", t.Dataset.Test.Len())
+		if n := t.Config.ValSplit; n > 0 {
+			about.Validation = fmt.Sprintf("on %d images held out of the training set; the test set is used once, at the end", n)
+		}
+	}
+	return writeConfig(t.disk, t.folder, t.Config, about)
+}
+
+// Folder is the run folder.
+func (t *Trainer) Folder() string { return t.folder }
+
+// Name is the run's name, which its events carry: the folder's base name.
+func (t *Trainer) Name() string { return t.name }
+
+// Send implements [Controller]. The command takes effect between two batches.
+func (t *Trainer) Send(c Command) error {
+	if run := c.Target(); run != "" && run != t.name {
+		return fmt.Errorf("command for run %q: this is %q", run, t.name)
+	}
+	return t.commands.put(c)
+}
+
+// Close gives the run folder back. Run does it too; Close is for a Trainer that
+// is not run.
+func (t *Trainer) Close() error {
+	var err error
+	t.closing.Do(func() {
+		t.commands.end()
+		if t.log != nil {
+			t.log.close(logCloseTime)
+		}
+		if t.lock != nil {
+			err = t.lock.release()
+		}
+	})
+	return err
+}
+
+const (
+	// logFlushTime is how long a checkpoint waits for the events before it to
+	// be on disk. Without the wait a kill could lose an event for ever: the
+	// resume goes on behind it.
+	logFlushTime = 2 * time.Second
+	// logCloseTime is how long the end of a run waits for its last events.
+	logCloseTime = 5 * time.Second
+)
+
+// errEnded is what Send returns after the run's end.
+var errEnded = errors.New("the run has ended")
+
+// mailbox holds commands until the training goroutine looks.
+type mailbox struct {
+	wake chan struct{} // holds one token when there is a command; never closed
+
+	mu    sync.Mutex
+	list  []Command
+	ended bool
+}
+
+func (m *mailbox) put(c Command) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return errEnded
+	}
+	m.list = append(m.list, c)
+	signal(m.wake)
+	return nil
+}
+
+func (m *mailbox) take() []Command {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.list
+	m.list = nil
+	return list
+}
+
+func (m *mailbox) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended, m.list = true, nil
+}
+
+// clock measures training time: it stands still while the run is paused or
+// waits for its turn.
+type clock struct {
+	now     func() time.Time
+	total   time.Duration
+	since   time.Time
+	running bool
+}
+
+func (c *clock) start() {
+	if !c.running {
+		c.since, c.running = c.now(), true
+	}
+}
+
+func (c *clock) stop() {
+	if c.running {
+		c.total += c.now().Sub(c.since)
+		c.running = false
+	}
+}
+
+func (c *clock) seconds() float64 {
+	total := c.total
+	if c.running {
+		total += c.now().Sub(c.since)
+	}
+	return total.Seconds()
+}
+
+// reasonOf says who asked for a command.
+func reasonOf(to To, otherwise string) string { return cmp.Or(to.Why, otherwise) }
