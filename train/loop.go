@@ -17,7 +17,7 @@ type run struct {
 	*Trainer
 	ctx   context.Context
 	tell  func(Event)
-	clock clock
+	clock stopwatch
 	state State
 
 	// What trains.

@@ -291,29 +291,29 @@ func (m *mailbox) end() {
 	m.ended, m.list = true, nil
 }
 
-// clock measures training time: it stands still while the run is paused or
+// stopwatch measures training time: it stands still while the run is paused or
 // waits for its turn.
-type clock struct {
+type stopwatch struct {
 	now     func() time.Time
 	total   time.Duration
 	since   time.Time
 	running bool
 }
 
-func (c *clock) start() {
+func (c *stopwatch) start() {
 	if !c.running {
 		c.since, c.running = c.now(), true
 	}
 }
 
-func (c *clock) stop() {
+func (c *stopwatch) stop() {
 	if c.running {
 		c.total += c.now().Sub(c.since)
 		c.running = false
 	}
 }
 
-func (c *clock) seconds() float64 {
+func (c *stopwatch) seconds() float64 {
 	total := c.total
 	if c.running {
 		total += c.now().Sub(c.since)
