@@ -22,11 +22,11 @@ func machineImplementations() []*impl {
 var implAVX2 = impl{
 	name:          "avx2",
 	vectorKernels: vectorAVX2,
-	convKernels:   genericConv,
+	convKernels:   convAVX2,
 }
 
 var implAVX512 = impl{
 	name:          "avx512",
 	vectorKernels: vectorAVX512,
-	convKernels:   genericConv,
+	convKernels:   convAVX512,
 }

@@ -1,5 +1,7 @@
 package kernel
 
+//go:generate go -C _asm run . -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel gemm
+
 // convKernels are the primitives of the convolution. Each is named after the
 // Go function that it must agree with.
 type convKernels struct {

@@ -1,5 +1,7 @@
 package kernel
 
+//go:generate go -C _asm run . -out ../winograd_amd64.s -stubs ../winograd_stubs_amd64.go -pkg kernel winograd
+
 // # Winograd's minimal filtering
 //
 // A 3x3 convolution over a tile of 4x4 outputs, F(4x4, 3x3) of Lavin and Gray

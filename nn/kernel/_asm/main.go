@@ -19,7 +19,9 @@ import (
 
 // subjects are the files that can be written, each by one function.
 var subjects = map[string]func(){
+	"gemm":        amd64(gemmKernels),
 	"vector":      amd64(vector),
+	"winograd":    amd64(winograd),
 	"neon_vector": arm64((*neon).vectorKernels),
 }
 
