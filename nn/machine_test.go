@@ -115,6 +115,10 @@ func TestMachineAgreesWithTapeMachineBitForBit(t *testing.T) {
 	}
 }
 
+// networkAgreement is how far from the references the gradients of the whole
+// network may be, errors of its layers having added up.
+const networkAgreement = 1e-5
+
 func TestNetworkGradients(t *testing.T) {
 	for _, dropout := range []float64{0, 0.5} {
 		p := newProblem(t, dropout, 4)
@@ -128,12 +132,12 @@ func TestNetworkGradients(t *testing.T) {
 		reference := func() float64 {
 			return refNetwork(p.spec, weights, append([]float64(nil), pixels...), p.labels, p.mask)
 		}
-		near(t, "loss, reference", []float64{loss}, []float64{reference()}, agreement)
+		near(t, "loss, reference", []float64{loss}, []float64{reference()}, networkAgreement)
 		stockLoss, stock := stockNetwork(t, p.spec, ws, pixels, p.labels, p.mask)
-		near(t, "loss, stock", []float64{loss}, []float64{stockLoss}, agreement)
+		near(t, "loss, stock", []float64{loss}, []float64{stockLoss}, networkAgreement)
 		for i, g := range grads {
-			near(t, g.Name+", numeric", to64(g.Data), numeric(reference, weights[i]), agreement)
-			near(t, g.Name+", stock", to64(g.Data), stock[i], agreement)
+			near(t, g.Name+", numeric", to64(g.Data), numeric(reference, weights[i]), networkAgreement)
+			near(t, g.Name+", stock", to64(g.Data), stock[i], networkAgreement)
 		}
 	}
 }

@@ -62,10 +62,12 @@ func cosineRate(step float64, total int64) float64 {
 
 func oneCycleRate(step float64, total int64) float64 {
 	const start, end = 1.0 / 25, 1.0 / 25 / 1e4
-	last := float64(total - 1)
-	peak := 0.3*float64(total) - 1
-	if step <= peak {
+	peak, last := max(0, 0.3*float64(total)-1), float64(total-1)
+	switch {
+	case step < peak:
 		return anneal(start, 1, step/peak)
+	case last <= peak: // too few steps for a way down
+		return 1
 	}
 	return anneal(1, end, (step-peak)/(last-peak))
 }

@@ -49,9 +49,12 @@ func SolverNames() []string { return []string{"adadelta", "sgd", "adam", "adamw"
 //   - sgd: rate 0.01, Nesterov momentum, as PyTorch's SGD(nesterov=True)
 //   - adam, adamw: rate 0.001, betas 0.9 and 0.999, epsilon 1e-8, as PyTorch's
 func NewSolver(b Backend, name string, o SolverOptions) (Solver, error) {
-	for what, v := range map[string]float64{"learning rate": o.LR, "momentum": o.Momentum, "weight decay": o.WeightDecay} {
-		if !(v >= 0) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("nn: %s: a %s of %v, want a number not below 0", name, what, v)
+	for _, v := range []struct {
+		what  string
+		value float64
+	}{{"learning rate", o.LR}, {"momentum", o.Momentum}, {"weight decay", o.WeightDecay}} {
+		if !(v.value >= 0) || math.IsInf(v.value, 0) {
+			return nil, fmt.Errorf("nn: %s: a %s of %v, want a number not below 0", name, v.what, v.value)
 		}
 	}
 	if o.Momentum != 0 && name != "sgd" {

@@ -1,8 +1,11 @@
 package nn
 
 import (
+	"maps"
+	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // small is a network that is quick to run, with all kinds of layers.
@@ -66,4 +69,149 @@ func TestNetworkFits64Images(t *testing.T) {
 		}
 	}
 	t.Error("64 images are not learnt by heart in 2,000 steps")
+}
+
+func TestResultsDoNotDependOnThreads(t *testing.T) {
+	x, labels := someBatch(small, 13, 1)
+	train := func(threads int, solver string) ([]Tensor, []Tensor, float64) {
+		s := small
+		s.Dropout = 0.5
+		n, sv, st := newTraining(t, newCPU(t, threads), s, 13, solver)
+		var loss float64
+		for i := range 4 {
+			r, err := st.Run(x, labels, uint64(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss = r.Loss
+		}
+		return n.Weights(), sv.State(), loss
+	}
+	for _, solver := range SolverNames() {
+		weights, state, loss := train(1, solver)
+		for _, threads := range []int{2, 5} {
+			w, s, l := train(threads, solver)
+			sameTensors(t, solver+": weights", w, weights)
+			sameTensors(t, solver+": state", s, state)
+			if l != loss {
+				t.Errorf("%s: loss %v on %d threads, %v on one", solver, l, threads, loss)
+			}
+		}
+	}
+}
+
+func TestNothingIsAllocatedInAStep(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
+	s := small
+	s.Dropout = 0.5
+	for _, solver := range SolverNames() {
+		n, sv, st := newTraining(t, newCPU(t, 2), s, 8, solver)
+		x, labels := someBatch(s, 8, 1)
+		run := func(what string, f func() error) {
+			if err := f(); err != nil { // the first one may
+				t.Fatal(err)
+			}
+			if a := testing.AllocsPerRun(20, func() {
+				if err := f(); err != nil {
+					t.Fatal(err)
+				}
+			}); a != 0 {
+				t.Errorf("%s, %s: %v allocations", solver, what, a)
+			}
+		}
+		run("Step.Run", func() error { _, err := st.Run(x, labels, 1); return err })
+		run("Machine.RunAll", st.machine.RunAll)
+		run("Solver.Step", func() error { return sv.Step(st.model) })
+		st.SetProfile(true)
+		run("Step.Run with profile", func() error { _, err := st.Run(x, labels, 1); return err })
+		e, err := n.NewEval(8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		run("Eval.Run", func() error { _, _, err := e.Run(x, labels); return err })
+	}
+}
+
+func TestNonFiniteLossLeavesWeightsAndOptimiserAlone(t *testing.T) {
+	n, sv, st := newTraining(t, newCPU(t, 2), small, 4, "adam")
+	x, labels := someBatch(small, 4, 1)
+	if _, err := st.Run(x, labels, 1); err != nil {
+		t.Fatal(err)
+	}
+	weights, state := n.Weights(), sv.State()
+	bad := append([]float32(nil), x...)
+	bad[17] = float32(math.NaN())
+	r, err := st.Run(bad, labels, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !math.IsNaN(r.Loss) {
+		t.Errorf("loss %v of a batch with a NaN", r.Loss)
+	}
+	sameTensors(t, "weights", n.Weights(), weights)
+	sameTensors(t, "state", sv.State(), state)
+	// and the next good batch finds nothing left behind
+	if r, err = st.Run(x, labels, 2); err != nil || math.IsNaN(r.Loss) {
+		t.Errorf("loss %v, error %v of a good batch after a bad one", r.Loss, err)
+	}
+	for _, w := range n.Weights() {
+		for _, v := range w.Data {
+			if math.IsNaN(float64(v)) {
+				t.Fatalf("%s holds a NaN", w.Name)
+			}
+		}
+	}
+}
+
+func TestWrongBatchesAreRefused(t *testing.T) {
+	n, _, st := newTraining(t, newCPU(t, 1), small, 4, "sgd")
+	x, labels := someBatch(small, 5, 1)
+	weights := n.Weights()
+	for _, c := range []struct {
+		name   string
+		x      []float32
+		labels []uint8
+		says   []string
+	}{
+		{"no rows", nil, nil, []string{"0 rows", "1 to 4"}},
+		{"too many rows", x, labels, []string{"5 rows", "1 to 4"}},
+		{"too few pixels", x[:100], labels[:1], []string{"100 numbers", "want 192"}},
+		{"a label too large", x[:192], []uint8{5}, []string{"label 5", "0 to 4"}},
+	} {
+		_, err := st.Run(c.x, c.labels, 0)
+		mention(t, err, c.says...)
+	}
+	sameTensors(t, "weights", n.Weights(), weights)
+	_, err := n.NewStep(0, st.solver)
+	mention(t, err, "batch of 0")
+	_, err = n.NewEval(-1)
+	mention(t, err, "batch of -1")
+}
+
+func TestProfileNamesEveryPartOfAStep(t *testing.T) {
+	_, _, st := newTraining(t, newCPU(t, 2), small, 4, "adadelta")
+	x, labels := someBatch(small, 4, 1)
+	st.SetProfile(true)
+	if _, err := st.Run(x, labels, 1); err != nil {
+		t.Fatal(err)
+	}
+	parts := map[Pass]int{}
+	var sum time.Duration
+	for _, p := range st.Profile() {
+		parts[p.Pass]++
+		sum += p.Duration
+	}
+	if want := map[Pass]int{Input: 1, Weights: 6, Forward: 9, Backward: 25, Optimizer: 1}; !maps.Equal(parts, want) {
+		t.Errorf("parts %v, want %v", parts, want)
+	}
+	f, b, o := st.Phases()
+	if f <= 0 || b <= 0 || o <= 0 {
+		t.Errorf("phases %v, %v, %v", f, b, o)
+	}
+	if sum > f+b+o {
+		t.Errorf("the parts take %v, more than the whole, %v", sum, f+b+o)
+	}
 }

@@ -1,0 +1,126 @@
+package nn
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+func TestWeightsAreInPyTorchsOrder(t *testing.T) {
+	on := newCPU(t, 1)
+	n, err := New(on, VGG(0.5), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws := n.Weights()
+	shapes := map[string][]int{
+		"conv1.weight": {64, 3, 3, 3}, "conv1.bias": {64},
+		"conv2.weight": {64, 64, 3, 3}, "conv2.bias": {64},
+		"conv3.weight": {128, 64, 3, 3}, "conv3.bias": {128},
+		"conv4.weight": {128, 128, 3, 3}, "conv4.bias": {128},
+		"conv5.weight": {256, 128, 3, 3}, "conv5.bias": {256},
+		"conv6.weight": {256, 256, 3, 3}, "conv6.bias": {256},
+		"dense.weight": {10, 4096}, "dense.bias": {10},
+	}
+	total := 0
+	for _, w := range ws {
+		if !slices.Equal(w.Shape, shapes[w.Name]) {
+			t.Errorf("%s has shape %v, want %v", w.Name, w.Shape, shapes[w.Name])
+		}
+		total += len(w.Data)
+	}
+	if len(ws) != len(shapes) || total != 1_186_378 {
+		t.Errorf("%d tensors of %d numbers, want %d of 1,186,378", len(ws), total, len(shapes))
+	}
+	// The kernels have filters as [3][3][in][out] and a dense layer's features
+	// in the order row, column, channel.
+	at := func(i int, o *order, inside int) float32 {
+		var v float32
+		o.each(func(out, in int) {
+			if in == inside {
+				v = ws[i].Data[out]
+			}
+		})
+		return v
+	}
+	conv, dense := n.params[2].Buffer, n.params[12].Buffer
+	const out, in, row, col = 5, 7, 2, 1
+	if got := at(2, conv.order, ((row*3+col)*64+in)*64+out); got != ws[2].Data[((out*64+in)*3+row)*3+col] || got != conv.Floats[((row*3+col)*64+in)*64+out] {
+		t.Error("conv2.weight is not [out, in, row, column]")
+	}
+	if got := at(12, dense.order, out*4096+(row*4+col)*256+in); got != ws[12].Data[out*4096+in*16+row*4+col] || got != dense.Floats[out*4096+(row*4+col)*256+in] {
+		t.Error("dense.weight's features are not in the order channel, row, column")
+	}
+}
+
+func TestWeightsRoundTripBitForBit(t *testing.T) {
+	on := newCPU(t, 1)
+	n, err := New(on, small, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws := n.Weights()
+	odd := []uint32{0x80000000, 0x00000001, 0x7f800000, 0x7fc12345, 0xff7fffff} // -0, denormal, Inf, a NaN, -max
+	for i := range ws {
+		for j := range ws[i].Data {
+			ws[i].Data[j] = math.Float32frombits(odd[j%len(odd)] + uint32(j/len(odd)%3))
+		}
+	}
+	slices.Reverse(ws) // the order of the tensors doesn't matter
+	if err := n.SetWeights(ws); err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(ws)
+	sameTensors(t, "weights", n.Weights(), ws)
+}
+
+func TestWrongWeightsAreRefused(t *testing.T) {
+	on := newCPU(t, 1)
+	n, err := New(on, small, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := n.Weights()
+	for _, c := range []struct {
+		name   string
+		change func(ts []Tensor) []Tensor
+		says   []string
+	}{
+		{"one missing", func(ts []Tensor) []Tensor { return ts[:len(ts)-1] }, []string{"dense.bias", "another network"}},
+		{"one too many", func(ts []Tensor) []Tensor { return append(ts, Tensor{Name: "conv7.weight"}) }, []string{"conv7.weight"}},
+		{"twice", func(ts []Tensor) []Tensor { return append(ts, ts[3]) }, []string{"two", "conv2.bias"}},
+		{"a shape", func(ts []Tensor) []Tensor { ts[2].Shape = []int{4, 4, 9}; return ts }, []string{"conv2.weight", "[4 4 9]", "[4 4 3 3]"}},
+		{"too short", func(ts []Tensor) []Tensor { ts[2].Data = ts[2].Data[:10]; return ts }, []string{"conv2.weight", "10 elements", "damaged"}},
+		{"none", func([]Tensor) []Tensor { return nil }, []string{"conv1.weight"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ts := slices.Clone(good)
+			for i := range ts {
+				ts[i].Data = make([]float32, len(ts[i].Data))
+			}
+			mention(t, n.SetWeights(c.change(ts)), c.says...)
+			sameTensors(t, "weights after refused ones", n.Weights(), good)
+		})
+	}
+}
+
+func TestWrongSpecsAreRefused(t *testing.T) {
+	on := newCPU(t, 1)
+	for _, c := range []struct {
+		spec Spec
+		says string
+	}{
+		{Spec{Size: 8, Classes: 5}, "at least one block"},
+		{Spec{Size: 8, Filters: []int{4, 0}, Classes: 5}, "block 2 has 0 filters"},
+		{Spec{Size: 12, Filters: []int{4, 4, 4}, Classes: 5}, "multiple of 8"},
+		{Spec{Size: 0, Filters: []int{4}, Classes: 5}, "multiple of 2"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 1}, "1 classes"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 257}, "257 classes"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 5, Dropout: 1}, "dropout of 1"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 5, Dropout: math.NaN()}, "dropout of NaN"},
+	} {
+		_, err := New(on, c.spec, 1)
+		mention(t, err, c.says)
+		mention(t, c.spec.Summary(nil, 1), c.says)
+	}
+}
