@@ -1,0 +1,286 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"cifartui/train"
+)
+
+// reader reads the events of a live run: the past from the files, then what
+// comes, by the socket or, without one, from the files as they grow. What is
+// told twice on the way is left out.
+type reader struct {
+	folder string
+	files  bool
+	pid    int // of the process that trains
+	stage  stage
+	err    error // the end, once reached
+
+	logs  []*openLog
+	conn  *conn
+	runs  map[string]*readRun
+	since time.Time // when the run was found to be without a process
+}
+
+// stage is what a reader reads at present.
+type stage int
+
+const (
+	readPast stage = iota // the files up to their end
+	readLive              // the socket
+	readRest              // the files once more, as the process is gone
+)
+
+type openLog struct {
+	path string
+	*train.EventReader
+}
+
+// readRun is what a reader knows of one run.
+type readRun struct {
+	seq    uint64
+	total  int64
+	ended  train.Outcome  // "" while it goes on
+	pixels map[int][]byte // of the images shown, as the record tells them once
+}
+
+func newReader(folder string, pid int, files bool) reader {
+	return reader{folder: folder, pid: pid, files: files, runs: make(map[string]*readRun)}
+}
+
+func (r *reader) close() {
+	for _, l := range r.logs {
+		l.Close()
+	}
+	r.logs = nil
+	if r.conn != nil {
+		r.conn.Close()
+		r.conn = nil
+	}
+}
+
+func (r *reader) next(ctx context.Context, max int) ([]train.Event, error) {
+	for r.err == nil {
+		var events []train.Event
+		var err error
+		if r.stage == readLive {
+			events, err = r.fromSocket(ctx, max)
+		} else {
+			events, err = r.fromFiles(ctx, max)
+		}
+		if events = slices.DeleteFunc(events, r.known); len(events) > 0 {
+			return events, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err == nil {
+			continue
+		}
+		if err = r.goOn(ctx, err); ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			r.close()
+			r.err = err
+		}
+	}
+	return nil, r.err
+}
+
+// fromFiles reads on in the files; io.EOF says that there is no more at present.
+func (r *reader) fromFiles(ctx context.Context, max int) ([]train.Event, error) {
+	for _, path := range eventLogs(r.folder) {
+		if slices.ContainsFunc(r.logs, func(l *openLog) bool { return l.path == path }) {
+			continue
+		}
+		er, err := train.ReadEvents(path)
+		if err != nil {
+			return nil, err
+		}
+		r.logs = append(r.logs, &openLog{path, er})
+	}
+	for _, l := range r.logs {
+		events, err := l.Next(ctx, max)
+		if len(events) > 0 {
+			return events, nil
+		}
+		if !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+	}
+	return nil, io.EOF
+}
+
+// fromSocket waits for lines and decodes those that have come.
+func (r *reader) fromSocket(ctx context.Context, max int) ([]train.Event, error) {
+	line, err := r.conn.line(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var events []train.Event
+	for ok := true; ok; line, ok = r.conn.buffered(0) {
+		if !isEvent(line) {
+			if err := badReply(line); err != nil {
+				return events, err
+			}
+		} else if e, err := train.Decode(line); err == nil { // else of a later version
+			events = append(events, e)
+		}
+		if len(events) >= max {
+			break
+		}
+	}
+	return events, nil
+}
+
+// goOn finds where to read from when the present place has no more.
+func (r *reader) goOn(ctx context.Context, why error) error {
+	var refused *ReplyError
+	if errors.As(why, &refused) || (r.stage != readLive && !errors.Is(why, io.EOF)) {
+		return why
+	}
+	if r.files {
+		return r.goOnInFiles(ctx)
+	}
+	if r.conn != nil {
+		r.conn.Close()
+		r.conn = nil
+	}
+	for start := time.Now(); ; {
+		if r.finished() {
+			return io.EOF
+		}
+		pid, live := train.Live(r.folder)
+		handedOver := r.handedOver()
+		c, err := connect(ctx, r.folder)
+		switch {
+		case err == nil && c.hello.PID != r.pid && !handedOver:
+			// Killed, and resumed by someone: its numbers may begin below ours.
+			c.Close()
+			return &GoneError{r.folder}
+		case err == nil:
+			r.pid = c.hello.PID
+			return r.follow(c)
+		case !live && r.stage != readRest:
+			// Between its last line that we read and its end it may have written more.
+			r.closeLogs()
+			r.stage = readRest
+			return nil
+		case !live && !handedOver:
+			return &GoneError{r.folder}
+		case live && pid != 0 && pid != r.pid && !handedOver:
+			return &GoneError{r.folder}
+		}
+		if errors.As(err, &refused) {
+			return err
+		}
+		if time.Since(start) > handOverLimit {
+			return fmt.Errorf("the run's process cannot be reached any more: attach again: %w", err)
+		}
+		if err := sleep(ctx, tryPause); err != nil {
+			return err
+		}
+	}
+}
+
+// follow asks for the events after those that are known.
+func (r *reader) follow(c *conn) error {
+	since := make(map[string]uint64)
+	for run, known := range r.runs {
+		since[run] = known.seq
+	}
+	if err := c.send(Request{ID: 1, Cmd: VerbEvents, Since: since}); err != nil {
+		c.Close()
+		return nil // tried again
+	}
+	r.closeLogs()
+	r.conn, r.stage = c, readLive
+	return nil
+}
+
+func (r *reader) closeLogs() {
+	for _, l := range r.logs {
+		l.Close()
+	}
+	r.logs = nil
+}
+
+// goOnInFiles waits for the files to grow.
+func (r *reader) goOnInFiles(ctx context.Context) error {
+	_, live := train.Live(r.folder)
+	switch {
+	case r.finished():
+		return io.EOF
+	case live:
+		r.since = time.Time{}
+	case r.since.IsZero():
+		r.since = time.Now()
+		return nil // one more look: it may have written more before its end
+	case r.handedOver() && time.Since(r.since) < handOverLimit:
+	default:
+		return &GoneError{r.folder}
+	}
+	return sleep(ctx, feedPoll)
+}
+
+// finished reports whether every run known has ended for good.
+func (r *reader) finished() bool {
+	for _, run := range r.runs {
+		if run.ended == "" || run.ended == train.OutcomeDetached {
+			return false
+		}
+	}
+	return len(r.runs) > 0
+}
+
+// handedOver reports whether the process ended to let another one go on.
+func (r *reader) handedOver() bool {
+	for _, run := range r.runs {
+		if run.ended == train.OutcomeDetached {
+			return true
+		}
+	}
+	return false
+}
+
+// known takes in an event, and reports whether it was told before. A step that
+// was told in part is cut down to the batches that were not.
+func (r *reader) known(e train.Event) bool {
+	h := e.Head()
+	run, ok := r.runs[h.Run]
+	if !ok {
+		run = &readRun{pixels: make(map[int][]byte)}
+		r.runs[h.Run] = run
+	}
+	if h.Seq <= run.seq {
+		return true
+	}
+	run.seq = h.Seq
+	switch e := e.(type) {
+	case *train.RunStarted:
+		run.total, run.ended = e.ResumedTotal, ""
+	case *train.StepDone:
+		if fresh := e.Total - run.total; fresh > 0 && int64(e.Count) > fresh {
+			e.Count = int(fresh)
+		}
+		run.total = e.Total
+	case *train.Evaluated:
+		for i := range e.Samples {
+			s := &e.Samples[i]
+			if len(s.Pixels) > 0 {
+				run.pixels[s.Index] = s.Pixels
+			} else {
+				s.Pixels = run.pixels[s.Index]
+			}
+		}
+	case *train.RunEnded:
+		run.ended = e.Outcome
+	}
+	return false
+}

@@ -1,0 +1,283 @@
+//go:build unix
+
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"cifartui/train"
+
+	"golang.org/x/sys/unix"
+)
+
+// rig stands in for a process that trains: a run folder with its lock, a bus, a
+// log that merges steps, and a controller that answers by events.
+type rig struct {
+	t      testing.TB
+	folder string
+	bus    *train.Bus
+	server *Server
+	lock   *os.File
+
+	mu    sync.Mutex
+	seq   uint64
+	total int64
+	state train.State
+	// sent are the commands taken.
+	sent []train.Command
+	// mute commands are taken and nothing is done.
+	mute bool
+
+	logged  sync.WaitGroup
+	logLag  time.Duration
+	stopped bool
+}
+
+const rigSteps = 50 // batches in an epoch
+
+func newRig(t testing.TB, folder string) *rig {
+	t.Helper()
+	r := &rig{t: t, folder: folder, logLag: 5 * time.Millisecond}
+	r.takeLock()
+	r.open()
+	t.Cleanup(func() { r.close(true) })
+	return r
+}
+
+func (r *rig) takeLock() {
+	r.t.Helper()
+	f, err := os.OpenFile(filepath.Join(r.folder, "run.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		r.t.Fatalf("the run folder's lock: %v", err)
+	}
+	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
+		r.t.Fatal(err)
+	}
+	r.lock = f
+}
+
+// open starts the log and the server, as a new process does.
+func (r *rig) open() {
+	r.t.Helper()
+	r.bus, r.stopped = train.NewBus(), false
+	sub := r.bus.Subscribe()
+	r.logged.Go(func() { r.log(sub) })
+	live := r.bus.SubscribeSteps(1)
+	s, err := Serve(Options{Folder: r.folder, Name: "r", Events: live, Control: r})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.server = s
+}
+
+// log writes what it finds every logLag, the steps merged meanwhile.
+func (r *rig) log(sub *train.Subscription) {
+	f, err := os.OpenFile(filepath.Join(r.folder, train.EventsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	defer f.Close()
+	for {
+		events, err := sub.Next(context.Background(), 1<<20)
+		for _, e := range events {
+			b, err := json.Marshal(e)
+			if err != nil {
+				r.t.Error(err)
+			}
+			if _, err := f.Write(append(b, '\n')); err != nil {
+				r.t.Error(err)
+			}
+		}
+		if err != nil {
+			return
+		}
+		time.Sleep(r.logLag)
+	}
+}
+
+// close ends the process: in order, or as a kill does, the socket left behind.
+func (r *rig) close(inOrder bool) {
+	if r.stopped {
+		return
+	}
+	r.stopped = true
+	r.bus.Close()
+	r.logged.Wait()
+	if inOrder {
+		if err := r.server.Close(); err != nil {
+			r.t.Error(err)
+		}
+	} else {
+		path := r.server.path
+		if err := os.Rename(path, path+"~"); err != nil {
+			r.t.Error(err)
+		}
+		_ = r.server.Close() // complains that the socket is gone
+		if err := os.Rename(path+"~", path); err != nil {
+			r.t.Error(err)
+		}
+	}
+	r.lock.Close()
+}
+
+func (r *rig) emit(e train.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emitLocked(e)
+}
+
+func (r *rig) emitLocked(e train.Event) {
+	h := e.Head()
+	r.seq++
+	h.Seq, h.Time, h.Run = r.seq, time.Now().UTC(), "r"
+	switch e := e.(type) {
+	case *train.RunStarted:
+		h.Event, r.state = train.KindRunStarted, train.StateStarting
+	case *train.StepDone:
+		h.Event = train.KindStep
+		r.total++
+		e.Total, e.Count = r.total, 1
+		e.Epoch, e.Step, e.Steps = int((r.total-1)/rigSteps)+1, int((r.total-1)%rigSteps)+1, rigSteps
+		e.Loss, e.MinLoss, e.MaxLoss = train.Float(r.total), train.Float(r.total), train.Float(r.total)
+	case *train.EpochDone:
+		h.Event = train.KindEpoch
+	case *train.Evaluated:
+		h.Event = train.KindEvaluated
+	case *train.CheckpointSaved:
+		h.Event = train.KindCheckpointSaved
+	case *train.StateChanged:
+		h.Event, r.state = train.KindStateChanged, e.State
+	case *train.LearnRateChanged:
+		h.Event = train.KindLearnRate
+	case *train.Warning:
+		h.Event = train.KindWarning
+	case *train.RunEnded:
+		h.Event = train.KindRunEnded
+	}
+	r.bus.Publish(e)
+}
+
+// train emits n batches and the ends of their epochs.
+func (r *rig) train(n int, pause func()) {
+	for range n {
+		r.mu.Lock()
+		r.emitLocked(new(train.StepDone))
+		if r.total%rigSteps == 0 {
+			r.emitLocked(&train.EpochDone{Epoch: int(r.total / rigSteps), Epochs: 1000, Total: r.total})
+		}
+		r.mu.Unlock()
+		pause()
+	}
+}
+
+// Send implements [train.Controller].
+func (r *rig) Send(c train.Command) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return errors.New("the run has ended")
+	}
+	r.sent = append(r.sent, c)
+	if r.mute {
+		return nil
+	}
+	switch c := c.(type) {
+	case train.Pause:
+		r.emitLocked(&train.StateChanged{State: train.StatePaused, Reason: c.Why})
+	case train.Resume:
+		r.emitLocked(&train.StateChanged{State: train.StateRunning, Reason: c.Why})
+	case train.Save:
+		r.emitLocked(&train.CheckpointSaved{File: "last.ckpt", Reason: "manual"})
+	case train.Stop:
+		r.emitLocked(&train.StateChanged{State: train.StateStopping, Reason: c.Why})
+		r.emitLocked(&train.RunEnded{Outcome: train.OutcomeStopped})
+	case train.SetLearnRate:
+		r.emitLocked(&train.LearnRateChanged{To: c.Rate})
+	}
+	return nil
+}
+
+func (r *rig) commands() []train.Command {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]train.Command(nil), r.sent...)
+}
+
+// dial attaches to the rig.
+func (r *rig) dial() *Client {
+	r.t.Helper()
+	c, err := Dial(r.t.Context(), r.folder)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// witness checks that a stream of events has neither a gap nor a double: numbers
+// grow, every batch is told once, and every event that is no step is there.
+type witness struct {
+	seq    uint64
+	total  int64
+	others []string
+	ended  *train.RunEnded
+}
+
+func (w *witness) see(e train.Event) error {
+	h := e.Head()
+	if h.Seq <= w.seq {
+		return fmt.Errorf("event %d after event %d", h.Seq, w.seq)
+	}
+	step, ok := e.(*train.StepDone)
+	if !ok {
+		if h.Seq != w.seq+1 {
+			return fmt.Errorf("%s %d after event %d", h.Event, h.Seq, w.seq)
+		}
+		w.others = append(w.others, fmt.Sprintf("%s %d", h.Event, h.Seq))
+		w.ended, _ = e.(*train.RunEnded)
+	} else if h.Seq-uint64(step.Count) != w.seq {
+		return fmt.Errorf("step %d of %d batches after event %d", h.Seq, step.Count, w.seq)
+	} else if step.Total-int64(step.Count) != w.total {
+		return fmt.Errorf("step %d tells of batches %d to %d after batch %d", h.Seq, step.Total-int64(step.Count)+1, step.Total, w.total)
+	} else {
+		w.total = step.Total
+	}
+	w.seq = h.Seq
+	return nil
+}
+
+// follow reads a source to its end.
+func (w *witness) follow(ctx context.Context, s train.Source) error {
+	for {
+		events, err := s.Next(ctx, 100)
+		for _, e := range events {
+			if err := w.see(e); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func asReply(err error, r **ReplyError) bool     { return errors.As(err, r) }
+func asNotLive(err error, n **NotLiveError) bool { return errors.As(err, n) }
+func asGone(err error, g **GoneError) bool       { return errors.As(err, g) }

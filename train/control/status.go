@@ -1,0 +1,250 @@
+package control
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"time"
+
+	"cifartui/train"
+)
+
+// Status is how one run stands. It is folded from the run's events, the same
+// way for a live run and for one that is only a folder.
+type Status struct {
+	Run     string      `json:"run"`
+	State   train.State `json:"state"`
+	Reason  string      `json:"reason,omitempty"` // of the state
+	Folder  string      `json:"folder,omitempty"` // on the machine that trains
+	PID     int         `json:"pid,omitempty"`
+	Version string      `json:"version,omitempty"` // of the program
+	Dataset string      `json:"dataset,omitempty"`
+	Demo    bool        `json:"demo,omitempty"`
+	Batch   int         `json:"batch,omitempty"`
+	// Epoch is the epoch under way, from 1, and Step the batches done in it.
+	Epoch  int   `json:"epoch"`
+	Epochs int   `json:"epochs"`
+	Step   int   `json:"step"`
+	Steps  int   `json:"steps"` // batches in an epoch
+	Total  int64 `json:"total"` // batches done since the run's start
+	// Loss and Acc are of the latest step, ValLoss and ValAcc of the latest
+	// epoch; null before there is one.
+	Loss    *train.Float `json:"loss"`
+	Acc     *train.Float `json:"acc"`
+	ValLoss *train.Float `json:"val_loss"`
+	ValAcc  *train.Float `json:"val_acc"`
+	LR      float64      `json:"lr"`
+	// BestValAcc came at epoch BestValAccEpoch; 0: no epoch is done yet.
+	BestValAcc      *train.Float `json:"best_val_acc"`
+	BestValAccEpoch int          `json:"best_val_acc_epoch"`
+	// PatienceLeft is -1 when early stopping is off.
+	PatienceLeft    int     `json:"patience_left"`
+	ImagesPerSecond float64 `json:"images_per_second"`
+	// Elapsed is the training time so far, in seconds; Remaining what the epochs
+	// left would take at the present speed, 0 where that is not known.
+	Elapsed   float64 `json:"elapsed"`
+	Remaining float64 `json:"remaining,omitempty"`
+	// Outcome and Error are of a run that has ended.
+	Outcome train.Outcome `json:"outcome,omitempty"`
+	Error   string        `json:"error,omitempty"`
+	// Checkpoint is the latest file written into checkpoints/.
+	Checkpoint string `json:"checkpoint,omitempty"`
+	// Seq and Time are of the latest event.
+	Seq  uint64    `json:"seq"`
+	Time time.Time `json:"time"`
+}
+
+// Ended reports whether the run is over, for whichever reason.
+func (s *Status) Ended() bool {
+	return s.State == train.StateFinished || s.State == train.StateFailed
+}
+
+// board folds the events of all runs of a process. It is used by one goroutine.
+type board struct {
+	runs  map[string]*row
+	order []string
+}
+
+type row struct {
+	Status
+	trainImages int
+	// epochs holds each epoch's validation accuracy, so that the best can be
+	// found again when a resume takes some of them back.
+	epochs []train.Float
+}
+
+func newBoard() *board { return &board{runs: make(map[string]*row)} }
+
+func (b *board) row(run string) *row {
+	r, ok := b.runs[run]
+	if !ok {
+		r = &row{Status: Status{Run: run, State: train.StateStarting, PatienceLeft: -1}}
+		b.runs[run] = r
+		b.order = append(b.order, run)
+	}
+	return r
+}
+
+// apply takes in one event. Events numbered no higher than the latest of the
+// run are already known.
+func (b *board) apply(e train.Event) {
+	h := e.Head()
+	r := b.row(h.Run)
+	if h.Seq <= r.Seq {
+		return
+	}
+	r.Seq, r.Time = h.Seq, h.Time
+	switch e := e.(type) {
+	case *train.RunStarted:
+		r.start(e)
+	case *train.StepDone:
+		r.Epoch, r.Step, r.Steps, r.Total = e.Epoch, e.Step, e.Steps, e.Total
+		r.Loss, r.Acc, r.LR = &e.Loss, &e.Acc, e.LR
+		r.ImagesPerSecond, r.Elapsed = e.ImagesPerSecond, e.Elapsed
+		if r.State == train.StateStarting {
+			r.State = train.StateRunning
+		}
+	case *train.EpochDone:
+		r.Epoch, r.Epochs, r.Total = e.Epoch, e.Epochs, e.Total
+		r.ValLoss, r.ValAcc, r.LR = &e.ValLoss, &e.ValAcc, e.LR
+		r.Elapsed, r.PatienceLeft = e.Elapsed, e.PatienceLeft
+		if e.Epoch > 0 && e.Epoch <= 1<<24 {
+			for len(r.epochs) < e.Epoch {
+				r.epochs = append(r.epochs, -1)
+			}
+			r.epochs[e.Epoch-1] = e.ValAcc
+		}
+		r.findBest()
+	case *train.CheckpointSaved:
+		r.Checkpoint = e.File
+	case *train.StateChanged:
+		r.State, r.Reason = e.State, e.Reason
+	case *train.LearnRateChanged:
+		r.LR = e.To
+	case *train.RunEnded:
+		r.Outcome, r.Error = e.Outcome, e.Error
+		r.State, r.Reason = train.StateFinished, ""
+		if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
+			r.State = train.StateFailed
+		}
+		if e.BestValAccEpoch > 0 {
+			r.BestValAcc, r.BestValAccEpoch = &e.BestValAcc, e.BestValAccEpoch
+		}
+	}
+	r.estimate()
+}
+
+// start takes in the beginning of a run or of its resumption, which forgets the
+// epochs that were done after the checkpoint.
+func (r *row) start(e *train.RunStarted) {
+	known := r.epochs[:min(len(r.epochs), max(0, e.ResumedEpoch))]
+	if len(known) > 0 && e.ResumedStep < e.StepsPerEpoch {
+		known = known[:min(len(known), e.ResumedEpoch-1)]
+	}
+	r.Status = Status{
+		Run: r.Run, State: train.StateStarting, Seq: r.Seq, Time: r.Time,
+		Folder: e.Folder, PID: e.PID, Version: e.Version,
+		Dataset: e.Dataset, Demo: e.Demo, Batch: e.Config.Batch,
+		Epoch: e.ResumedEpoch, Epochs: e.Config.Epochs,
+		Step: e.ResumedStep, Steps: e.StepsPerEpoch, Total: e.ResumedTotal,
+		LR: r.LR, PatienceLeft: -1, Elapsed: e.Elapsed, Checkpoint: r.Checkpoint,
+	}
+	if e.Config.Patience > 0 {
+		r.PatienceLeft = e.Config.Patience
+	}
+	r.trainImages, r.epochs = e.TrainImages, known
+	r.findBest()
+}
+
+func (r *row) findBest() {
+	r.BestValAcc, r.BestValAccEpoch = nil, 0
+	for i, acc := range r.epochs {
+		if acc >= 0 && (r.BestValAcc == nil || acc > *r.BestValAcc) {
+			best := acc
+			r.BestValAcc, r.BestValAccEpoch = &best, i+1
+		}
+	}
+}
+
+func (r *row) estimate() {
+	r.Remaining = 0
+	if r.Ended() || r.ImagesPerSecond <= 0 || r.Steps <= 0 {
+		return
+	}
+	if left := int64(r.Epochs)*int64(r.Steps) - r.Total; left > 0 {
+		r.Remaining = float64(left) * float64(r.trainImages) / float64(r.Steps) / r.ImagesPerSecond
+	}
+}
+
+// snapshot copies the status of every run, in the order they first appeared.
+// The copies share nothing that apply changes.
+func (b *board) snapshot() []Status {
+	all := make([]Status, 0, len(b.order))
+	for _, run := range b.order {
+		all = append(all, b.runs[run].Status)
+	}
+	return all
+}
+
+// seqs returns the latest sequence number of each run.
+func (b *board) seqs() map[string]uint64 {
+	m := make(map[string]uint64, len(b.runs))
+	for run, r := range b.runs {
+		m[run] = r.Seq
+	}
+	return m
+}
+
+// names returns the targets of a command: the run of that name, or every run
+// that has not ended.
+func (b *board) names(run string) []string {
+	if run != "" {
+		return []string{run}
+	}
+	return slices.DeleteFunc(slices.Clone(b.order), func(name string) bool { return b.runs[name].Ended() })
+}
+
+// read folds an event log.
+func (b *board) read(path string) error {
+	t := &tail{path: path}
+	defer t.close()
+	return b.readFrom(t)
+}
+
+// readFrom folds what there is of an event log. Of the steps between two other
+// events only the last one counts, so that a million of them cost little more
+// than reading the file.
+func (b *board) readFrom(t *tail) error {
+	var step []byte
+	flush := func() {
+		if len(step) > 0 {
+			if e, err := train.Decode(step); err == nil {
+				b.apply(e)
+			}
+			step = step[:0]
+		}
+	}
+	defer flush()
+	stepLine := []byte(`{"event":"` + string(train.KindStep) + `"`)
+	for {
+		line, err := t.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if bytes.HasPrefix(line, stepLine) {
+			if _, ok := parseHead(line, false); ok {
+				step = append(step[:0], line...)
+			}
+			continue
+		}
+		e, err := train.Decode(line)
+		if err != nil {
+			continue // damaged, or of a later version
+		}
+		flush()
+		b.apply(e)
+	}
+}

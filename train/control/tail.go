@@ -1,0 +1,190 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"cifartui/train"
+)
+
+// head is what a line of events.jsonl is sorted by.
+type head struct {
+	Event train.Kind `json:"event"`
+	Seq   uint64     `json:"seq"`
+	Run   string     `json:"run"`
+}
+
+// parseHead reads the head of a line. Lines of this program begin with event
+// and seq and are read without a look at the rest; any other order is JSON too.
+// ok is false where the line is no whole object or has no number: such a line
+// (torn by a kill, damaged on disk) is passed over.
+func parseHead(line []byte, run bool) (h head, ok bool) {
+	if len(line) < 2 || line[len(line)-1] != '}' {
+		return h, false
+	}
+	if !run {
+		if rest, found := bytes.CutPrefix(line, []byte(`{"event":"`)); found {
+			kind, rest, found := bytes.Cut(rest, []byte(`","seq":`))
+			if found && !bytes.ContainsAny(kind, `"\`) {
+				seq, digits := uint64(0), 0
+				for digits < len(rest) && digits < 18 && '0' <= rest[digits] && rest[digits] <= '9' {
+					seq = seq*10 + uint64(rest[digits]-'0')
+					digits++
+				}
+				if digits > 0 && rest[digits] == ',' && seq > 0 {
+					return head{Event: train.Kind(kind), Seq: seq}, true
+				}
+			}
+		}
+	}
+	if json.Unmarshal(line, &h) != nil || h.Seq == 0 {
+		return head{}, false
+	}
+	return h, true
+}
+
+// readAhead is how much of a file is read at once.
+const readAhead = 64 << 10
+
+// tail reads the whole lines of a file that another process appends to. It is
+// used by one goroutine.
+type tail struct {
+	path string
+	file *os.File // nil until the file exists
+	// offset is where the next line starts; buf holds what is read from there,
+	// somewhere in memory.
+	offset int64
+	buf    []byte
+	memory []byte
+	// dry is set when the last line in buf was half a line.
+	dry bool
+}
+
+// next returns the next line, its newline left out, valid until the next call.
+// io.EOF says that there is no whole line now; a later call may find one.
+func (t *tail) next() ([]byte, error) {
+	if t.file == nil {
+		f, err := os.Open(t.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, io.EOF
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.file = f
+	}
+	// Half a line is read again from its start: a process that was killed in the
+	// middle of it may have been followed by one that cut it off.
+	if t.dry {
+		t.dry, t.buf = false, t.buf[:0]
+	}
+	searched := 0
+	for {
+		if i := bytes.IndexByte(t.buf[searched:], '\n'); i >= 0 {
+			line := t.buf[:searched+i]
+			t.buf = t.buf[searched+i+1:]
+			t.offset += int64(len(line)) + 1
+			return line, nil
+		}
+		searched = len(t.buf)
+		if searched > MaxMessage {
+			return nil, fmt.Errorf("%s: a line of more than %d bytes at byte %d", t.path, MaxMessage, t.offset)
+		}
+		if cap(t.buf)-len(t.buf) < readAhead/2 {
+			if len(t.memory) < len(t.buf)+readAhead {
+				memory := make([]byte, 2*(len(t.buf)+readAhead))
+				copy(memory, t.buf)
+				t.memory = memory
+			} else {
+				copy(t.memory, t.buf)
+			}
+			t.buf = t.memory[:len(t.buf)]
+		}
+		n, err := t.file.ReadAt(t.buf[len(t.buf):cap(t.buf)], t.offset+int64(len(t.buf)))
+		t.buf = t.buf[:len(t.buf)+n]
+		if n == 0 {
+			t.dry = true
+			if err == nil {
+				err = io.EOF
+			}
+			return nil, err
+		}
+	}
+}
+
+// seek moves to the first line numbered above seq, or to one before it. Numbers
+// grow over the file, so that few lines are read to find it.
+func (t *tail) seek(seq uint64) error {
+	t.offset, t.buf, t.dry = 0, t.buf[:0], false
+	if seq == 0 {
+		return nil
+	}
+	if t.file == nil {
+		f, err := os.Open(t.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		t.file = f
+	}
+	info, err := t.file.Stat()
+	if err != nil {
+		return err
+	}
+	// Every line that starts before low is numbered seq or lower; some line that
+	// starts at high or before it is numbered above seq, or high is the end.
+	low, high := int64(0), info.Size()
+	for high-low > readAhead {
+		middle := low + (high-low)/2
+		start, line, err := t.lineAfter(middle, high)
+		if err != nil {
+			return err
+		}
+		if line.Seq == 0 || line.Seq > seq {
+			high = middle
+		} else {
+			low = start
+		}
+	}
+	t.offset, t.buf, t.dry = low, t.buf[:0], false
+	return nil
+}
+
+// lineAfter returns the first good line that starts after byte from and before
+// byte to, and where it starts; a zero head if there is none.
+func (t *tail) lineAfter(from, to int64) (int64, head, error) {
+	t.offset, t.buf, t.dry = from, t.buf[:0], false
+	for first := true; ; first = false {
+		start := t.offset
+		if start >= to {
+			return 0, head{}, nil
+		}
+		line, err := t.next()
+		if err == io.EOF {
+			return 0, head{}, nil
+		}
+		if err != nil {
+			return 0, head{}, err
+		}
+		if first {
+			continue // the rest of a line that starts before
+		}
+		if h, ok := parseHead(line, false); ok {
+			return start, h, nil
+		}
+	}
+}
+
+func (t *tail) close() {
+	if t.file != nil {
+		t.file.Close()
+		t.file = nil
+	}
+}
