@@ -145,7 +145,10 @@ func (l layout) readBatches(ctx context.Context, dir string, m *meter) (*Dataset
 		}
 	}
 	m.flush()
-	return ds, ds.readMetaFile(filepath.Join(dir, metaName))
+	if err := ds.readMetaFile(filepath.Join(dir, metaName)); err != nil {
+		return nil, err
+	}
+	return ds, nil
 }
 
 // checkBatches reads the six batch files of dir and keeps nothing of them.

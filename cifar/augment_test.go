@@ -1,0 +1,240 @@
+package cifar
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Published outputs of SplitMix64 for the seed 1234567 (rosettacode.org,
+// Pseudo-random numbers/Splitmix64).
+func TestRNGIsSplitMix64(t *testing.T) {
+	r := rng{1234567}
+	for i, want := range []uint64{6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821} {
+		if got := r.next(); got != want {
+			t.Errorf("number %d is %d, want %d", i, got, want)
+		}
+	}
+}
+
+func TestStreamsDependOnEveryKeyAndTheirOrder(t *testing.T) {
+	seen := map[uint64][]uint64{}
+	for _, keys := range [][]uint64{{}, {0}, {0, 0}, {1}, {1, 2}, {2, 1}, {0, 1}, {1, 0}, {1, 2, 0}, {0, 1, 2}, {3, 3}, {4, 4}} {
+		r := newRNG(keys...)
+		v := r.next()
+		if other, ok := seen[v]; ok {
+			t.Errorf("keys %v and %v give one stream", keys, other)
+		}
+		seen[v] = keys
+	}
+}
+
+// The law of Keras 2.0: a uniform shift in [-4,4) rounded to a whole pixel.
+func TestAugmentationHasKerasLaw(t *testing.T) {
+	const n = 160_000
+	var dx, dy [2*maxShift + 1]int
+	flips, together := 0, 0
+	for i := range n {
+		a := draw(7, 1+i%3, i)
+		dx[a.dx+maxShift]++
+		dy[a.dy+maxShift]++
+		if a.flip {
+			flips++
+		}
+		if a.dx > 0 && a.dy > 0 {
+			together++
+		}
+	}
+	near := func(what string, got int, p float64) {
+		t.Helper()
+		if d := math.Abs(float64(got) - p*n); d > 5*math.Sqrt(n*p*(1-p)) {
+			t.Errorf("%s: %d of %d, want a share of %g", what, got, n, p)
+		}
+	}
+	for i := range dx {
+		p := 1.0 / 8
+		if i == 0 || i == 2*maxShift {
+			p = 1.0 / 16
+		}
+		near("dx", dx[i], p)
+		near("dy", dy[i], p)
+	}
+	near("flip", flips, 0.5)
+	near("dx and dy positive", together, 49.0/256) // (3/8 + 1/16)^2: they are independent
+}
+
+func TestAugmentationDependsOnSeedEpochAndImage(t *testing.T) {
+	const n = 64
+	all := func(seed uint64, epoch int) (out [n]augmentation) {
+		for i := range out {
+			out[i] = draw(seed, epoch, i)
+		}
+		return out
+	}
+	if all(1, 1) != all(1, 1) {
+		t.Error("the same keys give two results")
+	}
+	if all(1, 1) == all(2, 1) || all(1, 1) == all(1, 2) {
+		t.Error("another seed or epoch changes nothing")
+	}
+}
+
+// naive shifts by padding with the edge and cutting out, then mirrors: what
+// numpy.pad(mode="edge"), a slice and [:, ::-1] do.
+func naive(image []byte, a augmentation) []float32 {
+	const side = Size + 2*maxShift
+	var padded [Channels][side][side]byte
+	for c := range Channels {
+		for y := range side {
+			for x := range side {
+				sy, sx := y-maxShift, x-maxShift
+				for sy < 0 {
+					sy++
+				}
+				for sx < 0 {
+					sx++
+				}
+				for sy > Size-1 {
+					sy--
+				}
+				for sx > Size-1 {
+					sx--
+				}
+				padded[c][y][x] = image[c*plane+sy*Size+sx]
+			}
+		}
+	}
+	var out []float32
+	for y := range Size {
+		for x := range Size {
+			if a.flip {
+				x = Size - 1 - x
+			}
+			for c := range Channels {
+				out = append(out, float32(padded[c][y+maxShift-a.dy][x+maxShift-a.dx])/255)
+			}
+		}
+	}
+	return out
+}
+
+func TestShiftAndFlipAgainstPaddingAndCutting(t *testing.T) {
+	image := testSet(1).Image(0)
+	p, err := NewPreprocess(Unit, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded := make([]float32, Pixels+2)
+	for dy := -maxShift; dy <= maxShift; dy++ {
+		for dx := -maxShift; dx <= maxShift; dx++ {
+			for _, flip := range []bool{false, true} {
+				a := augmentation{dx, dy, flip}
+				guarded[0], guarded[Pixels+1] = 77, 77
+				p.write(guarded[1:Pixels+1], image, a)
+				if !slices.Equal(guarded[1:Pixels+1], naive(image, a)) {
+					t.Fatalf("%+v differs", a)
+				}
+				if guarded[0] != 77 || guarded[Pixels+1] != 77 {
+					t.Fatalf("%+v writes outside", a)
+				}
+			}
+		}
+	}
+}
+
+func TestPreprocessings(t *testing.T) {
+	set := testSet(30)
+	for i := range set.Pixels { // channels that differ
+		if i%Pixels < plane {
+			set.Pixels[i] /= 2
+		}
+	}
+	mean, std := set.Moments()
+	for _, name := range Preprocessings() {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPreprocess(name, set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := make([]float32, len(set.Pixels))
+			if err := p.Apply(out, set.Pixels); err != nil {
+				t.Fatal(err)
+			}
+			var sum, squares [Channels]float64
+			lo, hi := float32(math.Inf(1)), float32(math.Inf(-1))
+			for i, v := range out {
+				sum[i%Channels] += float64(v)
+				squares[i%Channels] += float64(v) * float64(v)
+				lo, hi = min(lo, v), max(hi, v)
+			}
+			for c := range Channels {
+				n := float64(len(out) / Channels)
+				m := sum[c] / n
+				s := math.Sqrt(squares[c]/n - m*m)
+				wantMean, wantStd := mean[c], std[c]
+				switch name {
+				case Signed:
+					wantMean, wantStd = 2*mean[c]-1, 2*std[c]
+				case Mean:
+					wantMean = 0
+				case Standard:
+					wantMean, wantStd = 0, 1
+				}
+				if math.Abs(m-wantMean) > 1e-5 || math.Abs(s-wantStd) > 1e-5 {
+					t.Errorf("channel %d has mean %g and deviation %g, want %g and %g", c, m, s, wantMean, wantStd)
+				}
+			}
+			if name == Unit && (lo != 0 || hi != 1) {
+				t.Errorf("values from %g to %g, want 0 to 1", lo, hi)
+			}
+			if name == Signed && (lo != -1 || hi != 1) {
+				t.Errorf("values from %g to %g, want -1 to 1", lo, hi)
+			}
+
+			b, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var q Preprocess
+			if err := json.Unmarshal(b, &q); err != nil {
+				t.Fatal(err)
+			}
+			if q != *p {
+				t.Errorf("%s comes back as another one", b)
+			}
+		})
+	}
+}
+
+func TestBadPreprocessing(t *testing.T) {
+	if _, err := NewPreprocess("whiten", nil); err == nil || !strings.Contains(err.Error(), "unit, signed, mean or standard") {
+		t.Errorf("an unknown name: %v", err)
+	}
+	if _, err := NewPreprocess(Mean, nil); err == nil {
+		t.Error("the mean of no images is no error")
+	}
+	if _, err := NewPreprocess(Standard, newSet(3)); err == nil || !strings.Contains(err.Error(), "--preprocess unit") {
+		t.Errorf("images of one colour: %v", err)
+	}
+	for _, s := range []string{`{}`, `[]`, `{"name":"x","mean":[0,0,0],"std":[0,1,1]}`, `{"name":"x","mean":[1e300,0,0],"std":[1,1,1]}`} {
+		var p Preprocess
+		if err := json.Unmarshal([]byte(s), &p); err == nil {
+			t.Errorf("%s is no error", s)
+		}
+	}
+	p, _ := NewPreprocess(Unit, nil)
+	if err := p.Apply(make([]float32, Pixels), make([]byte, Pixels-1)); err == nil {
+		t.Error("a part of an image is no error")
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	set := testSet(1024)
+	p, _ := NewPreprocess(Unit, nil)
+	dst := make([]float32, Pixels)
+	for i := range b.N {
+		p.write(dst, set.Image(i%1024), draw(1, 1, i))
+	}
+}
