@@ -28,6 +28,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // The shape of an image and of its record in a file.
@@ -152,21 +153,20 @@ var ErrNoData = errors.New("no CIFAR-10 data")
 // went wrong while fetching.
 type NoDataError struct {
 	CacheDir string // the folder that was looked in; "" if there is none
-	URL      string // what was fetched
-	Err      error  // why that failed
+	Err      error  // why fetching failed, with what from where
 }
 
 // Error names what was tried, one line each, and the ways out.
 func (e *NoDataError) Error() string {
 	cache := "looked in the cache " + e.CacheDir + ": nothing there"
 	if e.CacheDir == "" {
-		cache = "found no cache folder"
+		cache = "found no cache folder to look in"
 	}
 	return fmt.Sprintf(`cifar: no CIFAR-10 data
   %s
-  tried to fetch %s: %v
+  tried to %s
 use --data demo to train on the built-in demo set, or --data DIR with a folder
-that holds %s or %s`, cache, e.URL, e.Err, batchesDir, archiveName)
+that holds %s or %s`, cache, strings.TrimPrefix(e.Err.Error(), "cifar: "), batchesDir, archiveName)
 }
 
 // Unwrap lets errors.Is and errors.As see ErrNoData and the cause.
@@ -209,7 +209,7 @@ func (f FetchOptions) open(ctx context.Context) (*Dataset, error) {
 	case f.CacheDir != "" && exists(archive): // the folder can't be written, or the archive is bad
 		return read(archive)
 	}
-	return nil, &NoDataError{CacheDir: f.CacheDir, URL: f.URL, Err: err}
+	return nil, &NoDataError{CacheDir: f.CacheDir, Err: err}
 }
 
 // exists is true also for what can't be looked at, so that reading it tells why.

@@ -158,13 +158,13 @@ func (p *canvas) picture(r rng, label int) {
 	s := &subjects[label]
 	p.backdrop(s.places)
 	p.at = affine{a: fullSize, d: fullSize, dx: Size / 2 * px, dy: Size / 2 * px}
-	sx := 65536 * p.between(58, 118) / 100
-	sy := sx * p.between(84, 116) / 100
+	sx := 65536 * p.between(74, 114) / 100
+	sy := sx * p.between(88, 112) / 100
 	if p.chance(50) {
 		sx = -sx
 	}
-	p.at = p.at.place(p.between(-26, 26), p.between(-20, 20), p.between(-s.turn, s.turn), sx, sy)
-	p.at.b += p.at.a * p.between(-18, 18) / 100 // seen a little from one side
+	p.at = p.at.place(p.between(-18, 18), p.between(-14, 14), p.between(-s.turn, s.turn), sx, sy)
+	p.at.b += p.at.a * p.between(-14, 14) / 100 // seen a little from one side
 	s.views[p.below(len(s.views))](p)
 	p.foreground()
 	p.camera()

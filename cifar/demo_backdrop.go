@@ -201,7 +201,7 @@ func (p *canvas) shadow(x, y, rx, ry int) {
 // fence, something out of focus at the edge.
 func (p *canvas) foreground() {
 	p.at = affine{a: px * 4096, d: px * 4096}
-	switch p.below(10) {
+	switch p.below(16) {
 	case 0: // grass
 		c := p.ground()
 		for range p.between(6, 22) {
@@ -236,16 +236,16 @@ func (p *canvas) foreground() {
 // camera is what happens to the light on its way: exposure, contrast, a tint,
 // focus, and a sensor's noise.
 func (p *canvas) camera() {
-	for range p.pickInt(0, 0, 0, 1, 1, 2) {
+	for range p.pickInt(0, 0, 0, 0, 0, 1, 1, 2) {
 		p.soften()
 	}
-	contrast, exposure := p.between(60, 120), p.between(-32, 28)
+	contrast, exposure := p.between(75, 118), p.between(-22, 20)
 	var tint colour
 	for k := range tint {
 		tint[k] = 100 + p.between(-9, 9)
 	}
-	grey := p.pickInt(0, 0, 0, 0, p.between(0, 60), 100) * p.below(2) // percent
-	noise := p.between(2, 13)
+	grey := max(0, p.between(-100, 40)) // percent
+	noise := p.between(1, 7)
 	for i := range p.pixels {
 		c := &p.pixels[i]
 		mean := (c[0]*30 + c[1]*59 + c[2]*11) / 100

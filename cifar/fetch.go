@@ -77,7 +77,7 @@ func (o FetchOptions) withDefaults() FetchOptions {
 func Fetch(ctx context.Context, o FetchOptions) (dir string, err error) {
 	o = o.withDefaults()
 	if o.CacheDir == "" {
-		return "", errors.New("cifar: no folder to keep CIFAR-10 in: set XDG_CACHE_HOME, or HOME")
+		return "", errors.New("cifar: find a folder to keep CIFAR-10 in: set XDG_CACHE_HOME, or HOME")
 	}
 	dir = filepath.Join(o.CacheDir, batchesDir)
 	m := newMeter(o.Progress)
@@ -101,6 +101,9 @@ func Fetch(ctx context.Context, o FetchOptions) (dir string, err error) {
 	}
 	part := filepath.Join(o.CacheDir, partName)
 	if err := o.fetchArchive(ctx, part, m); err != nil {
+		if info, e := os.Stat(part); e == nil && info.Size() == 0 {
+			removePart(part)
+		}
 		return "", err
 	}
 	if err := o.install(ctx, part, dir, m); err != nil {
@@ -133,7 +136,7 @@ func (o FetchOptions) fetchArchive(ctx context.Context, part string, m *meter) e
 		}
 		removePart(part)
 		if !resumed {
-			return fmt.Errorf("cifar: %s: SHA-256 is %s, want %s: the file there is not CIFAR-10's archive, or it was damaged on the way; it was deleted: try again, or name another place with --data-url", o.URL, sum, o.layout.archiveSum)
+			return fmt.Errorf("cifar: fetch %s: SHA-256 is %s, want %s: the file there is not CIFAR-10's archive, or it was damaged on the way; it was deleted: try again, or name another place with --data-url", o.URL, sum, o.layout.archiveSum)
 		}
 		m.note(StageRetry, 0, o.layout.archiveSize, "the parts of the archive do not fit together: fetching it anew")
 	}

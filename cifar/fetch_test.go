@@ -1,0 +1,535 @@
+package cifar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A site serves an archive, and may serve it badly.
+type site struct {
+	*httptest.Server
+	archive  []byte
+	requests atomic.Int32
+	sent     atomic.Int64 // bytes of bodies
+	mu       sync.Mutex
+	ranges   []string // the Range header of each request
+}
+
+// serve starts a site. misbehave, if not nil, may answer the n-th request
+// (from 1) itself, and then returns true.
+func serve(t *testing.T, archive []byte, misbehave func(n int, w http.ResponseWriter, r *http.Request) bool) *site {
+	s := &site{archive: archive}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(s.requests.Add(1))
+		s.mu.Lock()
+		s.ranges = append(s.ranges, r.Header.Get("Range"))
+		s.mu.Unlock()
+		w = &countingWriter{w, &s.sent}
+		if misbehave != nil && misbehave(n, w, r) {
+			return
+		}
+		w.Header().Set("ETag", `"v1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(archive)))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+type countingWriter struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	w.n.Add(int64(len(p)))
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// drop sends a part of the archive, with the whole length promised, and cuts
+// the connection.
+func drop(w http.ResponseWriter, archive []byte, from, to int) {
+	w.Header().Set("ETag", `"v1"`)
+	w.Header().Set("Content-Length", strconv.Itoa(len(archive)-from))
+	if from > 0 {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(archive)-1, len(archive)))
+		w.WriteHeader(http.StatusPartialContent)
+	}
+	w.Write(archive[from:to])
+	http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// options returns quick ones for a site's archive and a new cache.
+func (s *site) options(t *testing.T) FetchOptions {
+	return FetchOptions{
+		URL: s.URL + "/cifar-10-binary.tar.gz", CacheDir: filepath.Join(t.TempDir(), "cache"),
+		Backoff: time.Millisecond, Stall: 20 * time.Second, layout: small(s.archive),
+	}
+}
+
+// checkCache looks whether the cache holds the good files and nothing else.
+func checkCache(t *testing.T, o FetchOptions, files map[string][]byte) {
+	t.Helper()
+	ds, err := o.layout.openPath(context.Background(), filepath.Join(o.CacheDir, batchesDir), newMeter(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSmall(t, ds, files)
+	if names := left(t, o.CacheDir); !slices.Equal(names, []string{lockName, batchesDir}) {
+		t.Errorf("the cache holds %q", names)
+	}
+}
+
+func TestFetchOverBadConnections(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	size := len(archive)
+	other := slices.Clone(archive)
+	other[size/4]++
+	for name, c := range map[string]struct {
+		misbehave func(n int, w http.ResponseWriter, r *http.Request) bool
+		ranges    []string
+	}{
+		"good": {nil, []string{""}},
+		"drops the connection twice": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				switch n {
+				case 1:
+					drop(w, archive, 0, size/3)
+				case 2:
+					drop(w, archive, size/3, size/2)
+				}
+				return false
+			},
+			[]string{"", fmt.Sprintf("bytes=%d-", size/3), fmt.Sprintf("bytes=%d-", size/2)},
+		},
+		"drops it and then ignores ranges": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n == 1 {
+					drop(w, archive, 0, size/3)
+				}
+				w.Write(archive)
+				return true
+			},
+			[]string{"", fmt.Sprintf("bytes=%d-", size/3)},
+		},
+		"drops it many times, a little further each": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n <= 8 {
+					drop(w, archive, size*(n-1)/10, size*n/10)
+				}
+				return false
+			},
+			nil,
+		},
+		"sends another range than asked for": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				switch n {
+				case 1:
+					drop(w, archive, 0, size/3)
+				case 2:
+					drop(w, archive, size/4, size/2)
+				}
+				return false
+			},
+			[]string{"", fmt.Sprintf("bytes=%d-", size/3), ""},
+		},
+		"changes the file meanwhile": { // the ETag then differs, and all comes anew
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n == 1 {
+					w.Header().Set("ETag", `"v0"`)
+					w.Header().Set("Content-Length", strconv.Itoa(size))
+					w.Write(other[:size/2])
+					http.NewResponseController(w).Flush()
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			},
+			[]string{"", fmt.Sprintf("bytes=%d-", size/2)},
+		},
+		"changes the file and doesn't say so": { // the sum tells, and all comes anew
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n == 1 {
+					drop(w, other, 0, size/2)
+				}
+				return false
+			},
+			[]string{"", fmt.Sprintf("bytes=%d-", size/2), ""},
+		},
+		"knows no length and closes early": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n == 1 {
+					w.Write(archive[:size/2])
+					http.NewResponseController(w).Flush() // so that it is sent in chunks
+				}
+				return n == 1
+			},
+			nil,
+		},
+		"is busy at first": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n <= 3 {
+					w.WriteHeader([]int{503, 429, 500}[n-1])
+				}
+				return n <= 3
+			},
+			[]string{"", "", "", ""},
+		},
+		"calls the archive an encoding": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				w.Header().Set("Content-Encoding", "gzip")
+				return false
+			},
+			[]string{""},
+		},
+		"moves it": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				if n == 1 {
+					http.Redirect(w, r, "/elsewhere.tar.gz", http.StatusFound)
+				}
+				return n == 1
+			},
+			[]string{"", ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, archive, c.misbehave)
+			o := s.options(t)
+			dir, err := Fetch(context.Background(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := filepath.Join(o.CacheDir, batchesDir); dir != want {
+				t.Errorf("the folder is %q, want %q", dir, want)
+			}
+			checkCache(t, o, files)
+			if c.ranges != nil && !slices.Equal(s.ranges, c.ranges) {
+				t.Errorf("asked for ranges %q, want %q", s.ranges, c.ranges)
+			}
+			asked := s.requests.Load()
+			if _, err := Fetch(context.Background(), o); err != nil || s.requests.Load() != asked {
+				t.Errorf("a second fetch: %v, %d more requests", err, s.requests.Load()-asked)
+			}
+		})
+	}
+}
+
+func TestFetchThatCannotSucceedSaysWhyAndLeavesNothing(t *testing.T) {
+	archive := pack(t, entries(randomBatches(smallRecords)))
+	wrong := slices.Clone(archive)
+	wrong[len(wrong)/2]++
+	for name, c := range map[string]struct {
+		misbehave func(n int, w http.ResponseWriter, r *http.Request) bool
+		want      []string
+		requests  int32
+	}{
+		"404": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true },
+			[]string{"404 Not Found", "--data-url"}, 1,
+		},
+		"wrong bytes": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool { w.Write(wrong); return true },
+			[]string{"SHA-256", small(archive).archiveSum, small(wrong).archiveSum, "--data-url"}, 1,
+		},
+		"too short": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool { w.Write(archive[:1000]); return true },
+			[]string{"1,000 bytes, want", "--data-url"}, 1,
+		},
+		"too long": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				w.Header().Set("Content-Length", strconv.Itoa(len(archive)+1))
+				w.Write(append(slices.Clone(archive), 0))
+				return true
+			},
+			[]string{commas(int64(len(archive)+1)) + " bytes, want " + commas(int64(len(archive)))}, 1,
+		},
+		"too long and of unknown length": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				http.NewResponseController(w).Flush()
+				w.Write(append(slices.Clone(archive), 0))
+				return true
+			},
+			[]string{"more than the archive's"}, 1,
+		},
+		"always busy": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool { w.WriteHeader(503); return true },
+			[]string{"gave up after 4 tries", "503"}, 4,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, archive, c.misbehave)
+			o := s.options(t)
+			_, err := Fetch(context.Background(), o)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range append(c.want, s.URL) {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q\ndoes not say %q", err, want)
+				}
+			}
+			if n := s.requests.Load(); n != c.requests {
+				t.Errorf("%d requests, want %d", n, c.requests)
+			}
+			if names := left(t, o.CacheDir); !slices.Equal(names, []string{lockName}) {
+				t.Errorf("left behind: %q", names)
+			}
+		})
+	}
+}
+
+func TestStalledTransferIsBrokenOffAndResumed(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	s := serve(t, archive, func(n int, w http.ResponseWriter, r *http.Request) bool {
+		switch n {
+		case 1: // in the middle
+			w.Header().Set("ETag", `"v1"`)
+			w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
+			w.Write(archive[:len(archive)/2])
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		case 2: // before the first byte
+			<-r.Context().Done()
+		}
+		return n <= 2
+	})
+	o := s.options(t)
+	o.Stall = 150 * time.Millisecond
+	o.Tries = 20 // a busy machine may stall by itself
+	var notes []string
+	o.Progress = func(p Progress) {
+		if p.Stage == StageRetry {
+			notes = append(notes, p.Note)
+		}
+	}
+	if _, err := Fetch(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkCache(t, o, files)
+	if len(notes) < 2 || !strings.Contains(notes[0], "no byte came for 150ms") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+func TestCancelKeepsWhatCameForTheNextTime(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	half := len(archive) / 2
+	ctx, cancel := context.WithCancel(context.Background())
+	s := serve(t, archive, func(n int, w http.ResponseWriter, r *http.Request) bool {
+		if n > 1 {
+			return false
+		}
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
+		w.Write(archive[:half])
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		return true
+	})
+	o := s.options(t)
+	part := filepath.Join(o.CacheDir, partName)
+	go func() { // cancel when half has been written
+		for {
+			if info, err := os.Stat(part); err == nil && info.Size() == int64(half) {
+				cancel()
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if _, err := Fetch(ctx, o); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := Fetch(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkCache(t, o, files)
+	if want := []string{"", fmt.Sprintf("bytes=%d-", half)}; !slices.Equal(s.ranges, want) {
+		t.Errorf("asked for ranges %q, want %q", s.ranges, want)
+	}
+}
+
+func TestPartOfAnotherAddressIsNotContinued(t *testing.T) {
+	files := randomBatches(smallRecords)
+	s := serve(t, pack(t, entries(files)), nil)
+	o := s.options(t)
+	writeFiles(t, o.CacheDir, map[string][]byte{
+		partName:   []byte("something else"),
+		originName: []byte(`{"url":"http://example.org/other","validator":"\"v1\""}`),
+	})
+	if _, err := Fetch(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkCache(t, o, files)
+	if !slices.Equal(s.ranges, []string{""}) {
+		t.Errorf("asked for ranges %q", s.ranges)
+	}
+}
+
+func TestTwoFetchesAtOnceDownloadOnce(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	s := serve(t, archive, func(n int, w http.ResponseWriter, r *http.Request) bool {
+		time.Sleep(50 * time.Millisecond)
+		return false
+	})
+	o := s.options(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, err := Fetch(context.Background(), o); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	checkCache(t, o, files)
+	if n := s.requests.Load(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+}
+
+func TestWaitingForTheLockEndsWithItsContext(t *testing.T) {
+	name := filepath.Join(t.TempDir(), lockName)
+	unlock, err := waitLock(context.Background(), name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	waited := false
+	if _, err := waitLock(ctx, name, func() { waited = true; cancel() }); !errors.Is(err, context.Canceled) || !waited {
+		t.Errorf("got %v, waited %v", err, waited)
+	}
+	unlock()
+	again, err := waitLock(context.Background(), name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
+}
+
+func TestFetchRepairsDamagedCache(t *testing.T) {
+	files := randomBatches(smallRecords)
+	s := serve(t, pack(t, entries(files)), nil)
+	o := s.options(t)
+	bad := randomBatches(smallRecords)
+	bad["data_batch_1.bin"][0] = 10
+	writeFiles(t, filepath.Join(o.CacheDir, batchesDir), bad)
+	writeFiles(t, filepath.Join(o.CacheDir, unpackPrefix+"of a killed process"), bad)
+
+	// Opening names the file and how to repair it, and does not download.
+	if _, err := o.withDefaults().open(context.Background()); err == nil || !strings.Contains(err.Error(), "data_batch_1.bin: byte 0: label 10") || !strings.Contains(err.Error(), "cifartui data fetch") {
+		t.Errorf("opening it: %v", err)
+	}
+	if s.requests.Load() != 0 {
+		t.Error("opening it downloads")
+	}
+	if _, err := Fetch(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkCache(t, o, files)
+}
+
+func TestAutoFetchesOnceAndTellsItsStages(t *testing.T) {
+	files := randomBatches(smallRecords)
+	s := serve(t, pack(t, entries(files)), nil)
+	o := s.options(t)
+	var stages []Stage
+	o.Progress = func(p Progress) {
+		if len(stages) == 0 || stages[len(stages)-1] != p.Stage {
+			stages = append(stages, p.Stage)
+		}
+	}
+	for range 2 {
+		ds, err := o.withDefaults().open(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkSmall(t, ds, files)
+	}
+	if want := []Stage{StageDownload, StageVerify, StageUnpack, StageRead}; !slices.Equal(stages, want) {
+		t.Errorf("stages %q, want %q", stages, want)
+	}
+	if s.requests.Load() != 1 {
+		t.Errorf("%d requests, want 1", s.requests.Load())
+	}
+}
+
+func TestAutoTakesAnArchiveFromTheCache(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	o := FetchOptions{URL: "http://127.0.0.1:1/", CacheDir: t.TempDir(), layout: small(archive)}
+	writeFiles(t, o.CacheDir, map[string][]byte{archiveName: archive})
+	ds, err := o.withDefaults().open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSmall(t, ds, files)
+	if names := left(t, o.CacheDir); !slices.Equal(names, []string{lockName, batchesDir, archiveName}) {
+		t.Errorf("the cache holds %q", names)
+	}
+}
+
+func TestNoDataNamesWhatWasTriedAndTheWaysOut(t *testing.T) {
+	s := serve(t, nil, func(n int, w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true })
+	cache := t.TempDir()
+	ds, err := Open(context.Background(), Options{URL: s.URL, CacheDir: cache})
+	if ds != nil || !errors.Is(err, ErrNoData) {
+		t.Fatalf("got %v, %v", ds, err)
+	}
+	for _, want := range []string{cache, s.URL, "404", "--data demo", "--data DIR", archiveName} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q\ndoes not say %q", err, want)
+		}
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	s := serve(t, []byte("never sent"), nil)
+	s.Close()
+	o := s.options(t)
+	if _, err := Fetch(context.Background(), o); err == nil || !strings.Contains(err.Error(), "gave up after 4 tries") {
+		t.Errorf("got %v", err)
+	}
+	o.URL = "ftp://example.org/x"
+	if _, err := Fetch(context.Background(), o); err == nil || !strings.Contains(err.Error(), "https://") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCacheDir(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", dir)
+	if got, want := CacheDir(), filepath.Join(dir, "cifartui"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestContentRange(t *testing.T) {
+	for s, want := range map[string][2]int64{"bytes 5-9/10": {5, 10}, "bytes 0-0/*": {0, -1}, "bytes 170052170-170052170/170052171": {170052170, 170052171}} {
+		if begin, total, err := parseContentRange(s); err != nil || begin != want[0] || total != want[1] {
+			t.Errorf("%q: %d, %d, %v", s, begin, total, err)
+		}
+	}
+	for _, s := range []string{"", "bytes */10", "bytes 5-9", "bytes 5-9/x", "pages 1-2/3"} {
+		if _, _, err := parseContentRange(s); err == nil {
+			t.Errorf("%q is no error", s)
+		}
+	}
+}
