@@ -40,7 +40,7 @@ func NewConv(w *Workers, s ConvSpec) *Conv {
 	c := &Conv{spec: s, w: w, kernels: &active.convKernels}
 	c.in = Image{s.Images, s.H, s.W, s.In}
 	c.out = Image{s.Images, s.H, s.W, s.Out}
-	c.pooled = Image{s.Images, s.H / 2, s.W / 2, s.Out}
+	c.pooled = c.out.pooled()
 	c.bias = Alloc(roundUp(s.Out, max(lane, c.kernels.panel)))
 	if s.In == 3 {
 		c.in.C = firstChannels

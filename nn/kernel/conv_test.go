@@ -279,6 +279,9 @@ func testLayer(t *testing.T, w *Workers, s ConvSpec, rows int) {
 	if s.Inference {
 		return
 	}
+	if s.Pool {
+		l.checkPooledGradients(t, c, w)
+	}
 
 	if s.In != 3 {
 		ref = l.refBackwardData()
@@ -358,6 +361,38 @@ func (l *layer) checkPooled(t *testing.T, c *Conv, w *Workers) {
 	}
 }
 
+// checkPooledGradients compares the passes that take a pooled gradient, bit for
+// bit, with MaxPoolBackward and those that take a full one.
+func (l *layer) checkPooledGradients(t *testing.T, c *Conv, w *Workers) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(3, 4))
+	dp, checkDP := guarded(t, "dp", l.small.Len())
+	l.small.each(l.rows, func(i, _ int) { dp[i] = float32(rng.NormFloat64()) })
+	dy := Alloc(l.out.Len())
+	MaxPoolBackward(w, dy, l.out, dp, l.arg, l.rows)
+	same := func(what string, got, want []float32) {
+		t.Helper()
+		l.check(t)
+		for i, v := range want {
+			if math.Float32bits(got[i]) != math.Float32bits(v) {
+				t.Fatalf("%s: index %d is %v, want %v", what, i, got[i], v)
+			}
+		}
+	}
+	if l.spec.In != 3 {
+		dx := Alloc(len(l.dx))
+		c.BackwardData(dx, dy, l.x, l.rows)
+		c.BackwardDataPooled(l.dx, dp, l.arg, l.x, l.rows)
+		same("BackwardDataPooled", l.dx, dx)
+	}
+	dw, db := Alloc(len(l.dw)), Alloc(len(l.db))
+	c.BackwardFilter(dw, db, l.x, dy, l.rows)
+	c.BackwardFilterPooled(l.dw, l.db, l.x, dp, l.arg, l.rows)
+	same("dw of BackwardFilterPooled", l.dw, dw)
+	same("db of BackwardFilterPooled", l.db, db)
+	checkDP()
+}
+
 func TestConvMatchesReference(t *testing.T) {
 	w := NewWorkers(2)
 	defer w.Close()
@@ -389,6 +424,7 @@ func TestConvOddShapes(t *testing.T) {
 			{Images: 2, H: 7, W: 9, In: 17, Out: 33, Pool: true},
 			{Images: 3, H: 12, W: 8, In: 20, Out: 48, Pool: true},
 			{Images: 1, H: 6, W: 10, In: 48, Out: 80},
+			{Images: 2, H: 10, W: 13, In: 16, Out: 80, Pool: true},
 			{Images: 2, H: 5, W: 7, In: 3, Out: 5},
 			{Images: 2, H: 6, W: 6, In: 3, Out: 40, Pool: true},
 			{Images: 1, H: 9, W: 33, In: 3, Out: 16},

@@ -96,16 +96,14 @@ type transformTask struct {
 }
 
 func (t *transformTask) Run(worker, i int) {
-	f, k := t.filterGradient, t.c.kernels
+	f := t.filterGradient
 	v, d, scratch := f.workspace(worker)
 	sum := f.sums[(t.first/transformTiles+i)*f.out:][:f.out]
 	clear(sum)
 	for tile := i * transformTiles; tile < min((i+1)*transformTiles, t.n); tile++ {
 		n, y, x := f.grid.at(t.first + tile)
-		src, row, col := t.x.tile(scratch, n, y-1, x-1, tileInput)
-		k.inputTile(v[tile*f.vRow:], f.vPos, src, row, col, f.in)
-		src, row, col = t.dy.tile(scratch, n, y, x, tileSize)
-		k.gradientTile(d[tile*f.dRow:], f.dPos, src, row, col, roundUp(f.c.out.C, lane), sum)
+		t.x.input(v[tile*f.vRow:], f.vPos, scratch, n, y-1, x-1)
+		t.dy.gradient(d[tile*f.dRow:], f.dPos, scratch, n, y, x, sum)
 	}
 }
 

@@ -108,8 +108,7 @@ func (t *productTask) Run(worker, i int) {
 
 	for tile := first; tile < last; tile++ {
 		n, y, x := p.grid.at(tile)
-		src, row, col := t.source.tile(scratch, n, y-1, x-1, tileInput)
-		k.inputTile(v[(tile-first)*p.vRow:], p.vPos, src, row, col, p.k)
+		t.source.input(v[(tile-first)*p.vRow:], p.vPos, scratch, n, y-1, x-1)
 	}
 	// The rows past the last tile hold what was there before; nobody reads them.
 	rows := roundUp(last-first, 4)

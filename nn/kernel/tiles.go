@@ -15,6 +15,52 @@ type source struct {
 	k    *convKernels
 }
 
+// input transforms the 6x6 pixels from (y, x) of image n on. scratch holds
+// positions*roundUp(img.C, lane) values.
+func (s *source) input(v []float32, vPos int, scratch []float32, n, y, x int) {
+	c := s.img.C
+	small := s.img.pooled()
+	if s.arg == nil || c%lane > 0 || (y+1)/2+2 > small.H || (x+1)/2+2 > small.W {
+		p, row, col := s.tile(scratch, n, y, x, tileInput)
+		s.k.inputTile(v, vPos, p, row, col, roundUp(c, lane))
+		return
+	}
+	y, x = (y-1)/2, (x-1)/2 // the first of 4x4 windows, which may be in the border
+	dp := s.data[small.At(n, y, x):]
+	first := ((n*small.H+y)*small.W + x) * c
+	if first >= 0 && first+(3*small.W+4)*c <= len(s.arg) {
+		s.k.inputTilePooled(v, vPos, dp, small.rowLen(), c, s.arg[first:], small.W*c, c, c)
+		return
+	}
+	// There is no arg behind the border of the first and the last image.
+	const some = 4 * lane
+	var arg [4 * 4 * some]uint8
+	for i := 0; i < c; i += some {
+		k := min(some, c-i)
+		for w := range 4 * 4 {
+			if at := first + (w/4*small.W+w%4)*c; at >= 0 && at < len(s.arg) {
+				copy(arg[w*some:][:k], s.arg[at+i:])
+			}
+		}
+		s.k.inputTilePooled(v[i:], vPos, dp[i:], small.rowLen(), c, arg[:], 4*some, some, k)
+	}
+}
+
+// gradient transforms the 4x4 pixels from (y, x) of image n on as the filter's
+// gradient wants them.
+func (s *source) gradient(d []float32, dPos int, scratch []float32, n, y, x int, sum []float32) {
+	c := s.img.C
+	small := s.img.pooled()
+	if s.arg == nil || c%lane > 0 || y/2+2 > small.H || x/2+2 > small.W {
+		p, row, col := s.tile(scratch, n, y, x, tileSize)
+		s.k.gradientTile(d, dPos, p, row, col, roundUp(c, lane), sum)
+		return
+	}
+	y, x = y/2, x/2
+	arg := s.arg[((n*small.H+y)*small.W+x)*c:]
+	s.k.gradientTilePooled(d, dPos, s.data[small.At(n, y, x):], small.rowLen(), c, arg, small.W*c, c, c, sum)
+}
+
 // tile returns a square of side pixels whose first is (y, x) of image n, and
 // the distances between rows and between columns. scratch holds
 // side*side*roundUp(img.C, lane) values.
@@ -46,7 +92,7 @@ func (s *source) tile(scratch []float32, n, y, x, side int) (p []float32, row, c
 // spread writes the pixels of a tile from the pooled gradient.
 func (s *source) spread(dst []float32, n, y, x, side, row, col int) {
 	c := s.img.C
-	small := Image{s.img.N, s.img.H / 2, s.img.W / 2, c}
+	small := s.img.pooled()
 	for i := range side {
 		for j := range side {
 			d := dst[i*row+j*col:][:col]
@@ -89,3 +135,6 @@ func scatter(img Image, dst, scratch []float32, image, y, x, side, col, first, n
 
 // rowLen returns the distance between two rows of an image.
 func (m Image) rowLen() int { return (m.W + 2) * m.C }
+
+// pooled is the geometry behind a 2x2 max pool.
+func (m Image) pooled() Image { return Image{m.N, m.H / 2, m.W / 2, m.C} }

@@ -71,17 +71,46 @@ func (g grid) at(t int) (n, y, x int) {
 // at x[i*xRow+j*xCol], position p at v[p*vPos].
 func inputTileGeneric(v []float32, vPos int, x []float32, xRow, xCol, n int) {
 	for c := range n {
-		var t [positions]float32
-		for j := range tileInput {
-			d := x[j*xCol+c:]
-			t[j], t[6+j], t[12+j], t[18+j], t[24+j], t[30+j] = inputPoints(
-				d[0], d[xRow], d[2*xRow], d[3*xRow], d[4*xRow], d[5*xRow])
+		var d [positions]float32
+		for i := range tileInput {
+			x := x[i*xRow+c:]
+			for j := range tileInput {
+				d[6*i+j] = x[j*xCol]
+			}
 		}
-		for i := 0; i < positions; i += tileInput {
-			r := t[i : i+6 : i+6]
-			v := v[i*vPos+c:]
-			v[0], v[vPos], v[2*vPos], v[3*vPos], v[4*vPos], v[5*vPos] = inputPoints(r[0], r[1], r[2], r[3], r[4], r[5])
+		inputTransform(v[c:], vPos, &d)
+	}
+}
+
+// inputTilePooledGeneric is inputTileGeneric for a gradient that a max pool's
+// windows are spread to: the tile's upper left pixel is the lower right one of
+// the first of 4x4 windows.
+func inputTilePooledGeneric(v []float32, vPos int, dp []float32, dpRow, dpCol int, arg []uint8, argRow, argCol int, n int) {
+	for c := range n {
+		var d [positions]float32
+		for k := range d {
+			d[k] = pooledGradient(k/tileInput+1, k%tileInput+1, dp[c:], dpRow, dpCol, arg[c:], argRow, argCol)
 		}
+		inputTransform(v[c:], vPos, &d)
+	}
+}
+
+// pooledGradient is the gradient of pixel (i, j), counted from the first window.
+func pooledGradient(i, j int, dp []float32, dpRow, dpCol int, arg []uint8, argRow, argCol int) float32 {
+	if int(arg[i/2*argRow+j/2*argCol]) == i%2*2+j%2 {
+		return dp[i/2*dpRow+j/2*dpCol]
+	}
+	return 0
+}
+
+func inputTransform(v []float32, vPos int, d *[positions]float32) {
+	for j := range tileInput {
+		d[j], d[6+j], d[12+j], d[18+j], d[24+j], d[30+j] = inputPoints(d[j], d[6+j], d[12+j], d[18+j], d[24+j], d[30+j])
+	}
+	for i := 0; i < positions; i += tileInput {
+		r := d[i : i+6 : i+6]
+		v := v[i*vPos:]
+		v[0], v[vPos], v[2*vPos], v[3*vPos], v[4*vPos], v[5*vPos] = inputPoints(r[0], r[1], r[2], r[3], r[4], r[5])
 	}
 }
 
@@ -189,20 +218,39 @@ func outputMaskGeneric(dx []float32, row, col int, m []float32, mPos int, mask [
 func gradientTileGeneric(d []float32, dPos int, dy []float32, row, col, n int, sum []float32) {
 	for c := range n {
 		var t [tileInput * tileSize]float32
-		s := sum[c]
-		for j := range tileSize {
-			y := dy[j*col+c:]
-			d0, d1, d2, d3 := y[0], y[row], y[2*row], y[3*row]
-			s += d0 + d1 + d2 + d3
-			t[j], t[4+j], t[8+j], t[12+j], t[16+j], t[20+j] = gradientPoints(d0, d1, d2, d3)
+		for k := range tileSize * tileSize {
+			t[k] = dy[k/tileSize*row+k%tileSize*col+c]
 		}
-		sum[c] = s
-		for i := range tileInput {
-			r := t[4*i : 4*i+4 : 4*i+4]
-			d := d[6*i*dPos+c:]
-			d[0], d[dPos], d[2*dPos], d[3*dPos], d[4*dPos], d[5*dPos] = gradientPoints(r[0], r[1], r[2], r[3])
-		}
+		sum[c] += gradientTransform(d[c:], dPos, &t)
 	}
+}
+
+// gradientTilePooledGeneric is gradientTileGeneric for a gradient that the 2x2
+// windows of a max pool are spread to.
+func gradientTilePooledGeneric(d []float32, dPos int, dp []float32, dpRow, dpCol int, arg []uint8, argRow, argCol int, n int, sum []float32) {
+	for c := range n {
+		var t [tileInput * tileSize]float32
+		for k := range tileSize * tileSize {
+			t[k] = pooledGradient(k/tileSize, k%tileSize, dp[c:], dpRow, dpCol, arg[c:], argRow, argCol)
+		}
+		sum[c] += gradientTransform(d[c:], dPos, &t)
+	}
+}
+
+// gradientTransform takes the 4x4 pixels in the first places of t and returns
+// their sum.
+func gradientTransform(d []float32, dPos int, t *[tileInput * tileSize]float32) (sum float32) {
+	for j := range tileSize {
+		d0, d1, d2, d3 := t[j], t[4+j], t[8+j], t[12+j]
+		sum += d0 + d1 + d2 + d3
+		t[j], t[4+j], t[8+j], t[12+j], t[16+j], t[20+j] = gradientPoints(d0, d1, d2, d3)
+	}
+	for i := range tileInput {
+		r := t[4*i : 4*i+4 : 4*i+4]
+		d := d[6*i*dPos:]
+		d[0], d[dPos], d[2*dPos], d[3*dPos], d[4*dPos], d[5*dPos] = gradientPoints(r[0], r[1], r[2], r[3])
+	}
+	return sum
 }
 
 // gradientPoints multiplies by A.

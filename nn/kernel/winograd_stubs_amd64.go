@@ -9,6 +9,11 @@ package kernel
 //go:noescape
 func inputTileAVX2(v []float32, vPos int, x []float32, xRow int, xCol int, n int)
 
+// inputTilePooledAVX2 does as inputTilePooledGeneric.
+//
+//go:noescape
+func inputTilePooledAVX2(v []float32, vPos int, dp []float32, dpRow int, dpCol int, arg []uint8, argRow int, argCol int, n int)
+
 // outputReLUAVX2 does as outputReLUGeneric.
 //
 //go:noescape
@@ -29,6 +34,11 @@ func outputMaskAVX2(dx []float32, row int, col int, m []float32, mPos int, mask 
 //go:noescape
 func gradientTileAVX2(d []float32, dPos int, dy []float32, row int, col int, n int, sum []float32)
 
+// gradientTilePooledAVX2 does as gradientTilePooledGeneric.
+//
+//go:noescape
+func gradientTilePooledAVX2(d []float32, dPos int, dp []float32, dpRow int, dpCol int, arg []uint8, argRow int, argCol int, n int, sum []float32)
+
 // filterTileAVX2 does as filterTileGeneric.
 //
 //go:noescape
@@ -43,6 +53,11 @@ func filterGradientTileAVX2(dw []float32, tap int, du []float32, uPos int, n int
 //
 //go:noescape
 func inputTileAVX512(v []float32, vPos int, x []float32, xRow int, xCol int, n int)
+
+// inputTilePooledAVX512 does as inputTilePooledGeneric.
+//
+//go:noescape
+func inputTilePooledAVX512(v []float32, vPos int, dp []float32, dpRow int, dpCol int, arg []uint8, argRow int, argCol int, n int)
 
 // outputReLUAVX512 does as outputReLUGeneric.
 //
@@ -63,6 +78,11 @@ func outputMaskAVX512(dx []float32, row int, col int, m []float32, mPos int, mas
 //
 //go:noescape
 func gradientTileAVX512(d []float32, dPos int, dy []float32, row int, col int, n int, sum []float32)
+
+// gradientTilePooledAVX512 does as gradientTilePooledGeneric.
+//
+//go:noescape
+func gradientTilePooledAVX512(d []float32, dPos int, dp []float32, dpRow int, dpCol int, arg []uint8, argRow int, argCol int, n int, sum []float32)
 
 // filterTileAVX512 does as filterTileGeneric.
 //

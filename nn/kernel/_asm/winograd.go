@@ -15,10 +15,12 @@ import (
 func winograd() {
 	for _, w := range []width{avx2, avx512} {
 		inputTile(w)
+		inputTilePooled(w)
 		outputReLU(w)
 		outputPool(w)
 		outputMask(w)
 		gradientTile(w)
+		gradientTilePooled(w)
 		filterTile(w)
 		filterGradientTile(w)
 	}
@@ -161,7 +163,15 @@ type pass struct {
 	line     line
 	src      Register // the tile's first value of this register of channels
 	row, col Register // distances between its rows and columns
-	stack    Register // AVX2: in*out registers
+	stack    Register // in*out registers, where the registers do not suffice
+	pool     *pool    // nil: src is at full resolution
+}
+
+// pool makes src the gradient at a max pool's output, of which the tile is
+// spread while it is read. A column of src's windows is col apart.
+type pool struct {
+	arg, argRow, argCol Register // positions of the maxima; the strides are in bytes
+	shift               int      // of the tile in its first window, in pixels both ways
 }
 
 // columns transforms the columns, and returns a function that loads row i of
@@ -172,31 +182,22 @@ func (p *pass) columns(seen func(d []VecVirtual)) func(i int) []VecVirtual {
 	for i := range kept {
 		kept[i] = make([]VecVirtual, p.in)
 	}
-	at := GP64()
-	MOVQ(p.src, at)
+	column := p.columnReader()
 	for j := range p.in {
-		place := places(at, p.row, p.in)
-		d := make([]VecVirtual, p.in)
-		for i := range d {
-			d[i] = w.reg()
-			VMOVUPS(place(i), d[i])
-		}
+		d := column(j)
 		if seen != nil {
 			seen(d)
 		}
 		p.line(d, func(i int, v VecVirtual) {
-			if w.wide() {
+			if p.stack == nil {
 				kept[i][j] = v
 			} else {
 				VMOVAPS(v, p.kept(i, j))
 			}
 		})
-		if j < p.in-1 {
-			ADDQ(p.col, at)
-		}
 	}
 	return func(i int) []VecVirtual {
-		if !w.wide() {
+		if p.stack != nil {
 			for j := range p.in {
 				kept[i][j] = w.reg()
 				VMOVAPS(p.kept(i, j), kept[i][j])
@@ -206,12 +207,65 @@ func (p *pass) columns(seen func(d []VecVirtual)) func(i int) []VecVirtual {
 	}
 }
 
+// columnReader returns a function that loads the columns one after the other.
+func (p *pass) columnReader() func(j int) []VecVirtual {
+	w, at := p.w, GP64()
+	MOVQ(p.src, at)
+	if p.pool == nil {
+		return func(j int) []VecVirtual {
+			if j > 0 {
+				ADDQ(p.col, at)
+			}
+			place := places(at, p.row, p.in)
+			d := make([]VecVirtual, p.in)
+			for i := range d {
+				d[i] = w.reg()
+				VMOVUPS(place(i), d[i])
+			}
+			return d
+		}
+	}
+	arg, shift := GP64(), p.pool.shift
+	MOVQ(p.pool.arg, arg)
+	windows := p.in/2 + shift
+	var grads, args address
+	return func(j int) []VecVirtual {
+		if j == 0 || (j+shift)%2 == 0 {
+			if j > 0 {
+				ADDQ(p.col, at)
+				ADDQ(p.pool.argCol, arg)
+			}
+			grads, args = places(at, p.row, windows), places(arg, p.pool.argRow, windows)
+		}
+		d := make([]VecVirtual, p.in)
+		var where VecVirtual
+		for i := range d {
+			window := (i + shift) / 2
+			if i == 0 || (i+shift)%2 == 0 {
+				where = w.reg()
+				VPMOVZXBD(args(window), where)
+			}
+			d[i] = w.reg()
+			position := uint32((i+shift)%2*2 + (j+shift)%2)
+			if w.wide() {
+				k := K()
+				VPCMPEQD_BCST(w.intConstant(position), where, k)
+				VMOVUPS_Z(grads(window), k, d[i])
+			} else {
+				VPCMPEQD(w.intConstant(position), where, d[i])
+				VANDPS(grads(window), d[i], d[i])
+			}
+		}
+		return d
+	}
+}
+
 func (p *pass) kept(i, j int) Mem { return Mem{Base: p.stack, Disp: (i*p.in + j) * p.w.bytes()} }
 
 // useStack makes room for what is between the passes where registers do not
 // suffice.
 func (p *pass) useStack() {
-	if p.w.wide() {
+	if p.w.wide() && !(p.pool != nil && p.in == 6) {
 		return
 	}
 	p.stack = GP64()
@@ -220,9 +274,10 @@ func (p *pass) useStack() {
 	ANDQ(I8(-p.w.bytes()), p.stack)
 }
 
-// function begins a transform. The frame of AVX2's is too large for NOSPLIT.
+// function begins a transform. A frame that holds registers is too large for
+// NOSPLIT.
 func (w width) transform(name, signature string) {
-	if w.wide() {
+	if w.wide() && name != "inputTilePooled" {
 		w.function(name, signature)
 		return
 	}
@@ -252,19 +307,28 @@ func (w width) eachRegister(label string, n Register, pointers []Register, body 
 	JG(LabelRef(label))
 }
 
-// inputTile for AVX-512 makes two rows of results at a time: the columns are
-// read again for each pair, and nothing is kept between but the pair.
-func inputTile(w width) {
-	w.transform("inputTile", "(v []float32, vPos int, x []float32, xRow, xCol, n int)")
-	v, vPos := base("v"), stride("vPos")
-	p := pass{w: w, in: 6, out: 6, src: base("x"), row: stride("xRow"), col: stride("xCol")}
-	p.useStack()
-	vRow := six(vPos)
-	n := Load(Param("n"), GP64())
+// newPool loads what a pooled source needs.
+func newPool(shift int) *pool {
+	return &pool{base("arg"), Load(Param("argRow"), GP64()), Load(Param("argCol"), GP64()), shift}
+}
+
+// inputLines multiplies by the transposed B: all of a line, or what makes the
+// two results of one pair of rows.
+type inputLines struct {
+	all   line
+	pairs []inputPair
+}
+
+type inputPair struct {
+	results [2]int
+	from    []int // the values that the results are made of
+	line    line
+}
+
+func newInputLines(w width) inputLines {
 	a, b := w.inRegister(pointA), w.inRegister(pointB)
 	aa, bb := w.inRegister(a2), w.inRegister(b2)
 	both, product := w.inRegister(a2+b2), w.inRegister(a2*b2)
-
 	ends := func(d []VecVirtual, emit func(int, VecVirtual)) {
 		both.subtract(d[2], d[4])
 		product.add(d[0], d[4])
@@ -286,38 +350,63 @@ func inputTile(w width) {
 			emit(i+1, t)
 		}
 	}
-	p.line = func(d []VecVirtual, emit func(int, VecVirtual)) {
-		middle(1, a, bb)(d, emit)
-		middle(3, b, aa)(d, emit)
-		ends(d, emit)
+	atA, atB := middle(1, a, bb), middle(3, b, aa)
+	return inputLines{
+		all: func(d []VecVirtual, emit func(int, VecVirtual)) {
+			atA(d, emit)
+			atB(d, emit)
+			ends(d, emit)
+		},
+		pairs: []inputPair{
+			{[2]int{0, 5}, []int{0, 1, 2, 3, 4, 5}, ends},
+			{[2]int{1, 2}, []int{1, 2, 3, 4}, atA},
+			{[2]int{3, 4}, []int{1, 2, 3, 4}, atB},
+		},
 	}
-	storeRow := func(i int, d []VecVirtual) {
-		at := GP64()
-		MOVQ(v, at)
-		for range i {
-			ADDQ(vRow, at)
-		}
-		place := places(at, vPos, 6)
-		p.line(d, func(j int, r VecVirtual) { VMOVUPS(r, place(j)) })
+}
+
+// tileStore writes rows of a tile of positions.
+type tileStore struct{ base, pos, row Register }
+
+func newTileStore(name string) tileStore {
+	t := tileStore{base: base(name), pos: stride(name + "Pos")}
+	t.row = six(t.pos)
+	return t
+}
+
+func (t tileStore) write(i int, d []VecVirtual, l line) {
+	at := GP64()
+	MOVQ(t.base, at)
+	for range i {
+		ADDQ(t.row, at)
 	}
-	w.eachRegister("channels", n, []Register{v, p.src}, func() {
+	place := places(at, t.pos, 6)
+	l(d, func(j int, v VecVirtual) { VMOVUPS(v, place(j)) })
+}
+
+// inputTile for AVX-512 makes two rows of results at a time: the columns are
+// read again for each pair, and nothing is kept between but the pair.
+func inputTile(w width) {
+	w.transform("inputTile", "(v []float32, vPos int, x []float32, xRow, xCol, n int)")
+	v := newTileStore("v")
+	p := pass{w: w, in: 6, out: 6, src: base("x"), row: stride("xRow"), col: stride("xCol")}
+	p.useStack()
+	n := Load(Param("n"), GP64())
+	lines := newInputLines(w)
+	p.line = lines.all
+	w.eachRegister("channels", n, []Register{v.base, p.src}, func() {
 		if !w.wide() {
 			row := p.columns(nil)
 			for i := range 6 {
-				storeRow(i, row(i))
+				v.write(i, row(i), p.line)
 			}
 			return
 		}
-		for _, pair := range []struct {
-			first, second int // rows of results
-			from          []int
-			line          line
-		}{
-			{0, 5, []int{0, 1, 2, 3, 4, 5}, ends},
-			{1, 2, []int{1, 2, 3, 4}, middle(1, a, bb)},
-			{3, 4, []int{1, 2, 3, 4}, middle(3, b, aa)},
-		} {
-			first, second := make([]VecVirtual, 6), make([]VecVirtual, 6)
+		for _, pair := range lines.pairs {
+			rows := map[int][]VecVirtual{}
+			for _, i := range pair.results {
+				rows[i] = make([]VecVirtual, 6)
+			}
 			at := GP64()
 			MOVQ(p.src, at)
 			for j := range 6 {
@@ -327,20 +416,32 @@ func inputTile(w width) {
 					d[i] = w.reg()
 					VMOVUPS(place(i), d[i])
 				}
-				pair.line(d, func(i int, r VecVirtual) {
-					if i == pair.first {
-						first[j] = r
-					} else {
-						second[j] = r
-					}
-				})
+				pair.line(d, func(i int, r VecVirtual) { rows[i][j] = r })
 				if j < 5 {
 					ADDQ(p.col, at)
 				}
 			}
-			storeRow(pair.first, first)
-			storeRow(pair.second, second)
+			for _, i := range pair.results {
+				v.write(i, rows[i], p.line)
+			}
 		}
+	})
+	finish()
+}
+
+func inputTilePooled(w width) {
+	w.transform("inputTilePooled", "(v []float32, vPos int, dp []float32, dpRow, dpCol int, arg []uint8, argRow, argCol int, n int)")
+	v := newTileStore("v")
+	p := pass{w: w, in: 6, out: 6, src: base("dp"), row: stride("dpRow"), col: stride("dpCol"), pool: newPool(1)}
+	p.useStack()
+	n := Load(Param("n"), GP64())
+	p.line = newInputLines(w).all
+	w.eachRegister("channels", n, []Register{v.base, p.src}, func() {
+		row := p.columns(nil)
+		for i := range 6 {
+			v.write(i, row(i), p.line)
+		}
+		ADDQ(Imm(uint64(w.lanes)), p.pool.arg)
 	})
 	finish()
 }
@@ -559,10 +660,20 @@ func (w width) intConstant(v uint32) Mem {
 
 func gradientTile(w width) {
 	w.transform("gradientTile", "(d []float32, dPos int, dy []float32, row, col, n int, sum []float32)")
-	d, dPos := base("d"), stride("dPos")
-	p := pass{w: w, in: 4, out: 6, src: base("dy"), row: stride("row"), col: stride("col")}
+	p := &pass{src: base("dy"), row: stride("row"), col: stride("col")}
+	gradient(w, p)
+}
+
+func gradientTilePooled(w width) {
+	w.transform("gradientTilePooled", "(d []float32, dPos int, dp []float32, dpRow, dpCol int, arg []uint8, argRow, argCol int, n int, sum []float32)")
+	p := &pass{src: base("dp"), row: stride("dpRow"), col: stride("dpCol"), pool: newPool(0)}
+	gradient(w, p)
+}
+
+func gradient(w width, p *pass) {
+	p.w, p.in, p.out = w, 4, 6
 	p.useStack()
-	dRow := six(dPos)
+	d := newTileStore("d")
 	n, sum := Load(Param("n"), GP64()), base("sum")
 	a, b := w.inRegister(pointA), w.inRegister(pointB)
 	aa, bb := w.inRegister(a2), w.inRegister(b2)
@@ -580,23 +691,20 @@ func gradientTile(w width) {
 		emit(0, d[0])
 		emit(5, d[3])
 	}
-	w.eachRegister("channels", n, []Register{d, p.src, sum}, func() {
+	w.eachRegister("channels", n, []Register{d.base, p.src, sum}, func() {
 		total := w.reg()
 		VMOVUPS(Mem{Base: sum}, total)
-		load := p.columns(func(d []VecVirtual) {
+		row := p.columns(func(d []VecVirtual) {
 			t, u := w.sum(d[0], d[1]), w.sum(d[2], d[3])
 			VADDPS(u, t, t)
 			VADDPS(t, total, total)
 		})
 		VMOVUPS(total, Mem{Base: sum})
-		at := GP64()
-		MOVQ(d, at)
 		for i := range 6 {
-			place := places(at, dPos, 6)
-			p.line(load(i), func(j int, v VecVirtual) { VMOVUPS(v, place(j)) })
-			if i < 5 {
-				ADDQ(dRow, at)
-			}
+			d.write(i, row(i), p.line)
+		}
+		if p.pool != nil {
+			ADDQ(Imm(uint64(w.lanes)), p.pool.arg)
 		}
 	})
 	finish()
@@ -614,13 +722,12 @@ func newFilterCoefficients(w width) filterCoefficients {
 
 func filterTile(w width) {
 	w.transform("filterTile", "(u []float32, uPos int, w []float32, tap, n int)")
-	u, uPos := base("u"), stride("uPos")
+	u := newTileStore("u")
 	p := pass{w: w, in: 3, out: 6, src: base("w"), col: stride("tap")}
 	p.useStack()
 	row := GP64()
 	LEAQ(Mem{Base: p.col, Index: p.col, Scale: 2}, row)
 	p.row = row
-	uRow := six(uPos)
 	n := Load(Param("n"), GP64())
 	c := newFilterCoefficients(w)
 	p.line = func(d []VecVirtual, emit func(int, VecVirtual)) {
@@ -639,16 +746,10 @@ func filterTile(w width) {
 		c.one.times(d[0], t)
 		emit(0, t)
 	}
-	w.eachRegister("filters", n, []Register{u, p.src}, func() {
-		load := p.columns(nil)
-		at := GP64()
-		MOVQ(u, at)
+	w.eachRegister("filters", n, []Register{u.base, p.src}, func() {
+		row := p.columns(nil)
 		for i := range 6 {
-			place := places(at, uPos, 6)
-			p.line(load(i), func(j int, v VecVirtual) { VMOVUPS(v, place(j)) })
-			if i < 5 {
-				ADDQ(uRow, at)
-			}
+			u.write(i, row(i), p.line)
 		}
 	})
 	finish()
