@@ -361,15 +361,6 @@ func (r *run) factor() float64 {
 	return r.schedule.Rate(r.pos.Total, total)
 }
 
-// diverged is the error for a loss, weights or validation that is not finite.
-func (r *run) diverged(what string) error {
-	last := "there is no checkpoint from before"
-	if c, _, err := r.store.load(""); err == nil && c != nil {
-		last = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d", LastFile, c.Epoch, c.Step)
-	}
-	return fmt.Errorf("%w: %s; %s: go on from there with a smaller --lr", ErrDiverged, what, last)
-}
-
 // endEpoch tells of the epoch, and saves.
 func (r *run) endEpoch(v validation) error {
 	loss, acc := v.loss(), v.acc()

@@ -205,6 +205,16 @@ func (r *run) checkLog() {
 	r.logBad = err != nil
 }
 
+// diverged is the error for a loss, weights or validation that is not finite.
+// It makes sure that last.ckpt is one that training was still good after.
+func (r *run) diverged(what string) error {
+	good := "there is no good checkpoint from before"
+	if c := r.store.dropBad(r.pos.Total); c != nil {
+		good = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d: go on from there with a smaller --lr", LastFile, c.Epoch, c.Step)
+	}
+	return fmt.Errorf("%w: %s; %s", ErrDiverged, what, good)
+}
+
 // restorePending finds, after a resume, that the best weights were never
 // written.
 func (r *run) restorePending() {

@@ -82,6 +82,22 @@ func (s *store) keep(last, previous string) error {
 	return s.disk.Rename(link, previous)
 }
 
+// dropBad returns the newest checkpoint from before batch total, after which
+// the loss was not finite. A checkpoint of batch total itself holds the weights
+// that gave this loss, finite as they may look: the one before takes its place.
+// It returns nil when none is good.
+func (s *store) dropBad(total int64) *Checkpoint {
+	last, previous := filepath.Join(s.folder, LastFile), filepath.Join(s.folder, PreviousFile)
+	if c, err := ReadCheckpoint(last); err == nil && c.Total < total {
+		return c
+	}
+	c, err := ReadCheckpoint(previous)
+	if err != nil || c.Total >= total || s.disk.Rename(previous, last) != nil {
+		return nil
+	}
+	return c
+}
+
 // saveWeights writes a weights file.
 func (s *store) saveWeights(name string, w Weights) (int64, error) {
 	path := filepath.Join(s.folder, name)

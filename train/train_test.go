@@ -35,7 +35,7 @@ func tinySet(n int, seed uint64) *cifar.Set {
 }
 
 func tinyData() *cifar.Dataset {
-	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: tinySet(70, 1), Test: tinySet(30, 2), Classes: cifar.ClassNames()}
+	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: tinySet(38, 1), Test: tinySet(20, 2), Classes: cifar.ClassNames()}
 }
 
 // tinyOptions trains a network of a few filters on a few images: 5 batches an
@@ -43,7 +43,7 @@ func tinyData() *cifar.Dataset {
 func tinyOptions(t testing.TB, change ...func(*Config)) Options {
 	c := Default()
 	c.Runs = filepath.Join(t.TempDir(), "runs")
-	c.Batch, c.Epochs, c.Patience, c.SaveSeconds = 16, 3, 0, 0
+	c.Batch, c.Epochs, c.Patience, c.SaveSeconds = 8, 3, 0, 0
 	for _, f := range change {
 		f(&c)
 	}
@@ -209,7 +209,7 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 			}
 		}
 	}
-	if seen != 30 || Float(float64(right)/30) != epochs[2].ValAcc {
+	if seen != 20 || Float(float64(right)/20) != epochs[2].ValAcc {
 		t.Errorf("the confusion matrix has %d images, %d right; val_acc is %v", seen, right, epochs[2].ValAcc)
 	}
 	for i, s := range v.Samples {
@@ -225,7 +225,7 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 		t.Errorf("weights %v, want the best only", files)
 	}
 	c, about, err := ReadConfig(folder)
-	if err != nil || c.Batch != 16 || about.Version != "test" || !strings.Contains(about.Validation, "test set") {
+	if err != nil || c.Batch != 8 || about.Version != "test" || !strings.Contains(about.Validation, "test set") {
 		t.Errorf("config %+v, about %+v, %v", c, about, err)
 	}
 	if c := last(t, folder); c.Epoch != 4 || c.Step != 0 || c.Total != 15 {

@@ -1,0 +1,352 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakeClock is a clock that goes on by a second at each look.
+type fakeClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newFakeClock() *fakeClock {
+	return &fakeClock{now: time.Date(2026, 11, 23, 14, 5, 0, 0, time.Local)}
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Second)
+	return c.now
+}
+
+func (c *fakeClock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func TestPauseHaltsBetweenTwoBatchesAndIsNoTrainingTime(t *testing.T) {
+	o := tinyOptions(t)
+	clock := newFakeClock()
+	o.Now = clock.Now
+	straight, _ := mustTrain(t, o, nil)
+
+	paused := make(chan struct{}, 1)
+	tr := newTrainer(t, o)
+	rec := &recorder{at: func(e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 7 {
+			if err := tr.Send(Pause{To{Why: "space pressed"}}); err != nil {
+				t.Error(err)
+			}
+		}
+		if s, ok := e.(*StateChanged); ok && s.State == StatePaused {
+			if s.Epoch != 2 || s.Step != 2 || s.Reason != "space pressed" {
+				t.Errorf("paused: %+v", s)
+			}
+			paused <- struct{}{}
+		}
+	}}
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(context.Background(), rec.emit) }()
+	<-paused
+	clock.add(5 * time.Hour)
+	for _, c := range []Command{Save{To{Why: "s pressed"}}, SetLearnRate{Rate: 1}, Resume{To{Run: tr.Name()}}} {
+		if err := tr.Send(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	sameBits(t, last(t, straight), last(t, tr.Folder()))
+	end := rec.events[len(rec.events)-1].(*RunEnded)
+	if end.Seconds > 3600 {
+		t.Errorf("the run took %v s: the pause was counted", end.Seconds)
+	}
+	var states []State
+	for _, s := range of[*StateChanged](rec.events) {
+		states = append(states, s.State)
+	}
+	want := []State{StateStarting, StateRunning, StatePaused, StateSaving, StatePaused, StateRunning, StateFinished}
+	if !slices.Equal(states, want) {
+		t.Errorf("states %v, want %v", states, want)
+	}
+	i := slices.IndexFunc(rec.events, func(e Event) bool { c, ok := e.(*CheckpointSaved); return ok && c.Reason == "manual" })
+	if i < 0 || rec.events[i].(*CheckpointSaved).File != "CIFAR10-EP02-STEP00002.safetensors" {
+		t.Errorf("no manual checkpoint at epoch 2, step 2")
+	}
+	if c := of[*LearnRateChanged](rec.events); len(c) != 1 || c[0].From != 1 || c[0].To != 1 || c[0].Total != 7 {
+		t.Errorf("learning rate changes: %+v", c)
+	}
+	if err := tr.Send(Pause{}); err == nil {
+		t.Error("a command after the end was taken")
+	}
+	if err := newTrainer(t, o).Close(); err != nil {
+		t.Errorf("close a trainer that was not run: %v", err)
+	}
+}
+
+func TestCommandForAnotherRunIsRefused(t *testing.T) {
+	tr := newTrainer(t, tinyOptions(t))
+	defer tr.Close()
+	if err := tr.Send(Pause{To{Run: "other"}}); err == nil {
+		t.Error("taken")
+	}
+}
+
+func TestStopAfterEpochAndItsTakingBack(t *testing.T) {
+	_, rec := mustTrain(t, tinyOptions(t), func(tr *Trainer, e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 2 {
+			tr.Send(Stop{After: AfterEpoch})
+		}
+	})
+	end := rec.events[len(rec.events)-1].(*RunEnded)
+	if end.Outcome != OutcomeStopped || end.Epoch != 1 {
+		t.Errorf("ended %+v, want stopped after epoch 1", end)
+	}
+	_, rec = mustTrain(t, tinyOptions(t), func(tr *Trainer, e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 2 {
+			tr.Send(Stop{After: AfterEpoch})
+		} else if ok && s.Total == 3 {
+			tr.Send(Resume{})
+		}
+	})
+	if end := rec.events[len(rec.events)-1].(*RunEnded); end.Outcome != OutcomeFinished {
+		t.Errorf("ended %+v, want finished: the stop was taken back", end)
+	}
+}
+
+func TestEndedContextStopsWithACheckpoint(t *testing.T) {
+	o := tinyOptions(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	tr := newTrainer(t, o)
+	rec := &recorder{at: func(e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 4 {
+			cancel()
+		}
+	}}
+	if err := tr.Run(ctx, rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	if c := last(t, tr.Folder()); c.Total != 4 {
+		t.Errorf("saved at batch %d, want 4", c.Total)
+	}
+}
+
+func TestStopWhilePausedAndWhileValidating(t *testing.T) {
+	o := tinyOptions(t)
+	o.Dataset.Test = tinySet(210, 2) // three batches
+	straight, _ := mustTrain(t, o, nil)
+	folder, _ := mustTrain(t, o, func(tr *Trainer, e Event) {
+		switch e := e.(type) {
+		case *StepDone:
+			if e.Total == 5 { // the epoch's last: this is taken while validating
+				tr.Send(Pause{})
+			}
+		case *StateChanged:
+			if e.State == StatePaused {
+				tr.Send(Stop{After: AfterBatch})
+			}
+		}
+	})
+	if c := last(t, folder); c.Epoch != 1 || c.Step != 5 || len(c.History) != 0 {
+		t.Errorf("saved at epoch %d step %d with %d epochs done", c.Epoch, c.Step, len(c.History))
+	}
+	_, _ = mustTrain(t, resume(o, folder), nil)
+	sameBits(t, last(t, straight), last(t, folder))
+}
+
+func TestLearningRateAcrossScheduleAndResume(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.Optimizer, c.LR, c.Schedule = "sgd", 0.1, "cosine" })
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 5 {
+			tr.Send(SetLearnRate{Rate: 0.02})
+			tr.Send(SetLearnRate{Rate: math.NaN()})
+		}
+		if s, ok := e.(*StepDone); ok && s.Total == 8 {
+			tr.Send(Stop{After: AfterBatch})
+		}
+	})
+	steps := of[*StepDone](rec.events)
+	if got := steps[5].LR; math.Abs(got-0.02) > 1e-12 {
+		t.Errorf("the batch after the change had rate %v, want 0.02", got)
+	}
+	factor := func(step float64) float64 { return (1 + math.Cos(math.Pi*step/15)) / 2 }
+	if got, want := steps[7].LR, 0.02*factor(7)/factor(5); math.Abs(got-want) > 1e-12 {
+		t.Errorf("two batches later %v, want %v: the schedule goes on, scaled", got, want)
+	}
+	if w := of[*Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, "NaN") {
+		t.Errorf("warnings %v, want one about NaN", w)
+	}
+	_, rec = mustTrain(t, resume(o, folder), nil)
+	if got, want := of[*StepDone](rec.events)[0].LR, 0.02*factor(8)/factor(5); math.Abs(got-want) > 1e-12 {
+		t.Errorf("after the resume %v, want %v", got, want)
+	}
+}
+
+func TestMaxStepsEndsWithTheWeights(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.MaxSteps = 3 })
+	folder, rec := mustTrain(t, o, nil)
+	if n := len(of[*StepDone](rec.events)); n != 3 {
+		t.Errorf("%d steps, want 3", n)
+	}
+	if end := rec.events[len(rec.events)-1].(*RunEnded); end.Outcome != OutcomeFinished || end.Epoch != 0 {
+		t.Errorf("ended %+v", end)
+	}
+	if files := weightFiles(t, folder); !slices.Equal(files, []string{"CIFAR10-EP01-STEP00003.safetensors"}) {
+		t.Errorf("weights %v", files)
+	}
+}
+
+func TestDivergenceKeepsTheLastGoodCheckpointAndSaysWhere(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.Optimizer, c.LR, c.SaveSeconds = "sgd", 0.01, 1e-9 })
+	folder, rec, err := train(t, o, func(tr *Trainer, e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 6 {
+			tr.Send(SetLearnRate{Rate: 1e38})
+		}
+	})
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 2") || !strings.Contains(err.Error(), LastFile) {
+		t.Errorf("error %v, want one that says where and names %s", err, LastFile)
+	}
+	end := rec.events[len(rec.events)-1].(*RunEnded)
+	if end.Outcome != OutcomeDiverged || end.Error == "" {
+		t.Errorf("ended %+v", end)
+	}
+	c := last(t, folder)
+	if c.Total != 6 { // at 7 the weights were finite too, but gave this loss
+		t.Errorf("last.ckpt is of batch %d, want 6, the last good one", c.Total)
+	}
+	o.Config.LR = 0.02
+	_, rec = mustTrain(t, resume(o, folder), nil)
+	if c := of[*LearnRateChanged](rec.events); len(c) != 1 || c[0].To != 0.02 {
+		t.Errorf("learning rate after the resume: %+v", c)
+	}
+}
+
+func TestEarlyStoppingCountsFromTheBestEpoch(t *testing.T) {
+	// Rate 0: nothing ever gets better than the first epoch.
+	o := tinyOptions(t, func(c *Config) { c.Optimizer, c.Epochs, c.Patience = "sgd", 50, 3 })
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 1 {
+			tr.Send(SetLearnRate{Rate: 0})
+		}
+	})
+	epochs := of[*EpochDone](rec.events)
+	end := rec.events[len(rec.events)-1].(*RunEnded)
+	if end.Outcome != OutcomeEarlyStopped || len(epochs) != 4 {
+		t.Fatalf("%s after %d epochs, want early_stopped after 4", end.Outcome, len(epochs))
+	}
+	for i, e := range epochs {
+		if e.PatienceLeft != 3-i || e.Best != (i == 0) {
+			t.Errorf("epoch %d: best %v, patience left %d", e.Epoch, e.Best, e.PatienceLeft)
+		}
+	}
+	// Resumed as it is, it has nothing left to do; with more patience it goes on
+	// and does not take a later epoch for the best.
+	_, rec = mustTrain(t, resume(o, folder), nil)
+	if w := of[*Warning](rec.events); len(of[*StepDone](rec.events)) != 0 || len(w) != 1 || !strings.Contains(w[0].Message, "patience") {
+		t.Errorf("the resume of a run that is over: %d steps, warnings %v", len(of[*StepDone](rec.events)), w)
+	}
+	o.Config.Patience = 5
+	_, rec = mustTrain(t, resume(o, folder), nil)
+	epochs = of[*EpochDone](rec.events)
+	if len(epochs) != 2 || epochs[0].Best || epochs[1].Best {
+		t.Errorf("%d more epochs, want 2 and none of them the best", len(epochs))
+	}
+	if got, want := weightFiles(t, folder), []string{fmt.Sprintf("CIFAR10-EP01-ACC%.4f.safetensors", end.BestValAcc)}; !slices.Equal(got, want) {
+		t.Errorf("weights %v, want %v", got, want)
+	}
+}
+
+func TestMonitor(t *testing.T) {
+	c := Config{Monitor: "val_loss", Patience: 2, MinDelta: 0.1}
+	var m monitor
+	for i, step := range []struct {
+		value float64
+		best  bool
+		left  int
+	}{
+		{1, true, 2}, {0.95, true, 1}, {0.88, true, 2}, {math.NaN(), false, 1}, {0.88, false, 0},
+	} {
+		if best := m.observe(c, i+1, step.value); best != step.best || m.left(c) != step.left {
+			t.Errorf("epoch %d, %v: best %v, left %d; want %v, %d", i+1, step.value, best, m.left(c), step.best, step.left)
+		}
+	}
+	if !m.over(c) || m.BestEpoch != 3 {
+		t.Errorf("over %v, best epoch %d", m.over(c), m.BestEpoch)
+	}
+}
+
+// turns is a token for two runs.
+type turns chan struct{}
+
+func (t turns) Take(ctx context.Context) error {
+	select {
+	case <-t:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) Give() { t <- struct{}{} }
+
+func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
+	token := make(turns, 1)
+	token <- struct{}{}
+	bus := NewBus()
+	sub := bus.SubscribeSteps(1)
+	straight, _ := mustTrain(t, tinyOptions(t), nil)
+	var folders []string
+	var wg sync.WaitGroup
+	for i := range 2 {
+		o := tinyOptions(t)
+		o.Config.Name = fmt.Sprint("run", i)
+		o.Turns = token
+		tr := newTrainer(t, o)
+		folders = append(folders, tr.Folder())
+		wg.Go(func() {
+			if err := tr.Run(context.Background(), bus.Publish); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	bus.Close()
+	h := new(History)
+	var order []string
+	for {
+		events, err := sub.Next(context.Background(), 100)
+		if err != nil {
+			break
+		}
+		for _, e := range events {
+			h.Apply(e)
+			if s, ok := e.(*StepDone); ok {
+				if k := fmt.Sprint(s.Run, s.Epoch); len(order) == 0 || order[len(order)-1] != k {
+					order = append(order, k)
+				}
+			}
+		}
+	}
+	if len(order) != 6 {
+		t.Errorf("the epochs are torn apart: %v", order)
+	}
+	for _, f := range folders {
+		sameBits(t, last(t, straight), last(t, f))
+		if r := h.Run(filepath.Base(f)); r == nil || len(r.Epochs) != 3 || r.Ended == nil || r.State != StateFinished {
+			t.Errorf("history of %s: %+v", f, r)
+		}
+	}
+}

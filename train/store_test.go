@@ -1,0 +1,357 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"cifartui/nn"
+)
+
+func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
+	o := tinyOptions(t)
+	folder, _ := mustTrain(t, o, nil)
+	path := filepath.Join(folder, CheckpointsDir, LastFile)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dice := rand.New(rand.NewPCG(1, 1))
+	var damaged [][]byte
+	for _, at := range []int{8, 12, 20, 21, 100, len(good) / 2, len(good) - 33, len(good) - 1, dice.IntN(len(good))} {
+		b := bytes.Clone(good)
+		b[at] ^= 1 << dice.IntN(8)
+		damaged = append(damaged, b)
+	}
+	for _, n := range []int{0, 1, 19, 20, 50, len(good) / 2, len(good) - 1} {
+		damaged = append(damaged, good[:n])
+	}
+	damaged = append(damaged, append(bytes.Clone(good), 0))
+	for i, b := range damaged {
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if VerifyCheckpoint(path) == nil {
+			t.Errorf("damage %d passes VerifyCheckpoint", i)
+		}
+		_, err := NewTrainer(resume(o, folder))
+		if err == nil {
+			t.Fatalf("damage %d (%d bytes) is taken", i, len(b))
+		}
+		var d *DamagedError
+		if !errors.As(err, &d) {
+			if !errors.Is(err, errNotCheckpoint) {
+				t.Errorf("damage %d: %v", i, err)
+			}
+			continue
+		}
+		if filepath.Base(d.Previous) != PreviousFile || d.Epoch != 3 || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), PreviousFile) {
+			t.Errorf("damage %d: %v does not offer the one before", i, err)
+		}
+	}
+	if _, live := Live(folder); live {
+		t.Error("a refused resume keeps the lock")
+	}
+	// The one before leads to the same bits, and is not overwritten by the
+	// damaged one on the way.
+	o2 := resume(o, folder)
+	o2.Checkpoint = PreviousFile
+	tr := newTrainer(t, o2)
+	if err := tr.Run(context.Background(), func(e Event) {
+		if c, ok := e.(*CheckpointSaved); ok && c.File == LastFile {
+			if err := VerifyCheckpoint(filepath.Join(folder, CheckpointsDir, PreviousFile)); err != nil {
+				t.Error(err)
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want, err := decodeCheckpoint(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameBits(t, want, last(t, folder))
+}
+
+func TestMissingLastCheckpoint(t *testing.T) {
+	o := tinyOptions(t)
+	folder, _ := mustTrain(t, o, nil)
+	want := last(t, folder)
+	dir := filepath.Join(folder, CheckpointsDir)
+	if err := os.Remove(filepath.Join(dir, LastFile)); err != nil {
+		t.Fatal(err)
+	}
+	_, rec := mustTrain(t, resume(o, folder), nil)
+	if w := of[*Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, PreviousFile) {
+		t.Errorf("warnings %+v, want one that names %s", w, PreviousFile)
+	}
+	sameBits(t, want, last(t, folder))
+	for _, f := range []string{LastFile, PreviousFile} {
+		if err := os.Remove(filepath.Join(dir, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, rec = mustTrain(t, resume(o, folder), nil)
+	if s := rec.events[0].(*RunStarted); !s.Resumed || s.ResumedEpoch != 1 || s.ResumedTotal != 0 {
+		t.Errorf("started %+v, want from the beginning", s)
+	}
+	sameBits(t, want, last(t, folder))
+	checkRecord(t, folder, 3)
+}
+
+func TestFullDiskIsAWarningAndARetry(t *testing.T) {
+	straightOptions := tinyOptions(t, func(c *Config) { c.Epochs = 4 })
+	straight, _ := mustTrain(t, straightOptions, nil)
+	var full atomic.Bool
+	o := straightOptions
+	o.Config.Runs = filepath.Join(t.TempDir(), "runs")
+	o.disk = fullDisk{full: full.Load}
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
+		if s, ok := e.(*StepDone); ok {
+			full.Store(s.Total > 2 && s.Total <= 12) // over the ends of two epochs
+		}
+	})
+	warnings := of[*Warning](rec.events)
+	if len(warnings) == 0 || !strings.Contains(warnings[0].Message, "no space left") {
+		t.Errorf("warnings %+v", warnings)
+	}
+	sameBits(t, last(t, straight), last(t, folder))
+	if got, want := weightFiles(t, folder), weightFiles(t, straight); !slices.Equal(got, want) {
+		t.Errorf("weights %v, want %v", got, want)
+	}
+	checkRecord(t, folder, 4)
+	entries, err := os.ReadDir(filepath.Join(folder, CheckpointsDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.Contains(e.Name(), tempMark) {
+			t.Errorf("%s is left behind", e.Name())
+		}
+	}
+}
+
+func TestBestWeightsThatCouldNotBeWrittenSurviveTheResume(t *testing.T) {
+	// Rate 0 after the first batch: epoch 1 stays the best.
+	for _, split := range []int{0, 10} {
+		o := tinyOptions(t, func(c *Config) { c.Optimizer, c.Epochs, c.ValSplit = "sgd", 3, split })
+		zero := func(tr *Trainer, e Event) {
+			if s, ok := e.(*StepDone); ok && s.Total == 1 {
+				tr.Send(SetLearnRate{Rate: 0})
+			}
+		}
+		straight, _ := mustTrain(t, o, zero)
+		// No weights file can be written in the first part of the run.
+		o.disk = noWeights{}
+		o.Config.Runs = filepath.Join(t.TempDir(), "runs")
+		folder, _, err := train(t, o, func(tr *Trainer, e Event) {
+			zero(tr, e)
+			if s, ok := e.(*StepDone); ok && s.Epoch == 2 {
+				tr.Send(Stop{After: AfterEpoch})
+			}
+		})
+		if err == nil {
+			t.Error("the run ended without its best weights and without an error")
+		}
+		o.disk = nil
+		_, _ = mustTrain(t, resume(o, folder), nil)
+		sameBits(t, last(t, straight), last(t, folder))
+		if got, want := weightFiles(t, folder), weightFiles(t, straight); !slices.Equal(got, want) || len(got) != 1 {
+			t.Errorf("weights %v, want %v", got, want)
+		}
+	}
+}
+
+// noWeights is a disk that takes no weights files.
+type noWeights struct{ osDisk }
+
+func (noWeights) Create(path string) (diskFile, error) {
+	if strings.Contains(path, weightsExt) {
+		return nil, errFull
+	}
+	return osDisk{}.Create(path)
+}
+
+func TestStaleTemporaryFilesGo(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.Epochs = 1 })
+	folder, _ := mustTrain(t, o, nil)
+	stale := filepath.Join(folder, CheckpointsDir, "."+LastFile+tempMark+"1")
+	if err := os.WriteFile(stale, []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tr := newTrainer(t, resume(o, folder))
+	defer tr.Close()
+	if _, err := os.Stat(stale); err == nil {
+		t.Error("the stale file is still there")
+	}
+}
+
+func TestFolderInUseIsRefusedWithThePID(t *testing.T) {
+	o := tinyOptions(t)
+	tr := newTrainer(t, o)
+	defer tr.Close()
+	if pid, live := Live(tr.Folder()); !live || pid != os.Getpid() {
+		t.Errorf("live %v, pid %d", live, pid)
+	}
+	_, err := NewTrainer(resume(o, tr.Folder()))
+	var used *InUseError
+	if !errors.As(err, &used) || used.PID != os.Getpid() || !strings.Contains(err.Error(), fmt.Sprint("pid ", os.Getpid())) {
+		t.Errorf("error %v, want in use by this process", err)
+	}
+	if err := DeleteCheckpoint(filepath.Join(tr.Folder(), CheckpointsDir, LastFile)); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("deleting a live run's last checkpoint: %v", err)
+	}
+}
+
+func TestResumeRefusesOtherSettingsAndOtherData(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.Epochs = 1 })
+	folder, _ := mustTrain(t, o, nil)
+	other := resume(o, folder)
+	other.Config.Batch, other.Config.Seed, other.Config.Epochs = 4, 2, 5
+	_, err := NewTrainer(other)
+	if err == nil || !strings.Contains(err.Error(), "batch") || !strings.Contains(err.Error(), "seed") || strings.Contains(err.Error(), "epochs:") {
+		t.Errorf("error %v, want batch and seed named and epochs allowed", err)
+	}
+	other = resume(o, folder)
+	other.Dataset = tinyData()
+	other.Dataset.Train.Pixels[5] ^= 1
+	if _, err = NewTrainer(other); err == nil || !strings.Contains(err.Error(), "data") {
+		t.Errorf("error %v, want other data", err)
+	}
+	// The zero Config means the run's own; more epochs are written down.
+	more := resume(o, folder)
+	more.Config.Epochs = 2
+	_, rec := mustTrain(t, more, nil)
+	if n := len(of[*EpochDone](rec.events)); n != 1 {
+		t.Errorf("%d more epochs, want 1", n)
+	}
+	own := resume(o, folder)
+	own.Config = Config{}
+	tr := newTrainer(t, own)
+	defer tr.Close()
+	if tr.Config.Epochs != 2 || tr.Config.Batch != 8 {
+		t.Errorf("the run's own settings are %+v", tr.Config)
+	}
+}
+
+func TestFindRun(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.Epochs, c.Name = 1, "a" })
+	if _, err := FindRun(o.Config.Runs, "last"); err == nil {
+		t.Error("a last run where there is none")
+	}
+	first, _ := mustTrain(t, o, nil)
+	second, _ := mustTrain(t, o, nil)
+	if filepath.Base(second) != "a-2" {
+		t.Errorf("the second run of the name is %s, want a-2", second)
+	}
+	for which, want := range map[string]string{"last": second, "a": first, first: first} {
+		if got, err := FindRun(o.Config.Runs, which); err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", which, got, err, want)
+		}
+	}
+	if _, err := FindRun(o.Config.Runs, "b"); err == nil {
+		t.Error("found a run that is not there")
+	}
+}
+
+func TestWeightsGoIntoANewRun(t *testing.T) {
+	o := tinyOptions(t, func(c *Config) { c.Epochs = 1 })
+	folder, rec := mustTrain(t, o, nil)
+	file := filepath.Join(folder, CheckpointsDir, weightFiles(t, folder)[0])
+	w, err := ReadWeights(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch := of[*EpochDone](rec.events)[0]
+	if w.Meta[MetaEpoch] != "1" || metaFloat(w.Meta, MetaValAcc) != epoch.ValAcc || !strings.Contains(w.Meta[MetaPreprocess], "unit") || !strings.Contains(w.Meta[MetaClasses], "airplane") || w.Meta[MetaFormat] != "pt" {
+		t.Errorf("metadata %v", w.Meta)
+	}
+	o.Config.Init = file
+	o.Config.Optimizer, o.Config.LR = "sgd", 1e-35 // which changes no bit of a weight
+	again, _ := mustTrain(t, o, nil)
+	got := nnByName(last(t, again).Weights)
+	for _, tensor := range w.Tensors {
+		if !slices.Equal(got[tensor.Name].Data, tensor.Data) || !slices.Equal(got[tensor.Name].Shape, tensor.Shape) {
+			t.Errorf("%s is not as in the file", tensor.Name)
+		}
+	}
+	for name, content := range map[string][]byte{"empty": {}, "text": []byte("weights"), "other network": encodeWeights(t, Weights{Tensors: w.Tensors[:3]})} {
+		o.Config.Init = filepath.Join(t.TempDir(), "w.safetensors")
+		if err := os.WriteFile(o.Config.Init, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := train(t, o, nil); err == nil || !strings.Contains(err.Error(), o.Config.Init) {
+			t.Errorf("%s: error %v, want one that names the file", name, err)
+		}
+	}
+}
+
+func nnByName(tensors []nn.Tensor) map[string]nn.Tensor {
+	m := make(map[string]nn.Tensor)
+	for _, t := range tensors {
+		m[t.Name] = t
+	}
+	return m
+}
+
+func encodeWeights(t testing.TB, w Weights) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := w.encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func FuzzWeights(f *testing.F) {
+	w := Weights{Tensors: []nn.Tensor{{Name: "a", Shape: []int{2, 2}, Data: []float32{1, 2, 3, float32(math.Inf(1))}}, {Name: "b", Shape: []int{1}, Data: []float32{5}}}, Meta: map[string]string{"epoch": "1"}}
+	good := encodeWeights(f, w)
+	f.Add(good)
+	for _, change := range [][2]string{{"[0,16]", "[0,20]"}, {"[16,20]", "[12,16]"}, {"[2,2]", "[4,4]"}, {"F32", "F64"}, {"[2,2]", "[-1,]"}, {`"a"`, `"b"`}} {
+		f.Add(bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		w, err := decodeWeights(b)
+		if err != nil {
+			return
+		}
+		for _, tensor := range w.Tensors {
+			n := 1
+			for _, d := range tensor.Shape {
+				n *= d
+			}
+			if n != len(tensor.Data) {
+				t.Fatalf("%s: shape %v with %d numbers", tensor.Name, tensor.Shape, len(tensor.Data))
+			}
+		}
+		again, err := decodeWeights(encodeWeights(t, w))
+		if err != nil || len(again.Tensors) != len(w.Tensors) {
+			t.Fatalf("written and read again: %v", err)
+		}
+	})
+}
+
+func FuzzCheckpoint(f *testing.F) {
+	c := &Checkpoint{Config: Default(), Position: Position{Epoch: 1, History: []*EpochDone{{Epoch: 1}}}, Weights: []nn.Tensor{{Name: "a", Shape: []int{2}, Data: []float32{1, 2}}}}
+	b, err := c.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add(b[:30])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCheckpoint(b)
+		if h, herr := readCheckpointHeader(bytes.NewReader(b)); err == nil && (herr != nil || h.Epoch != c.Epoch) {
+			t.Fatalf("the description alone: %+v, %v", h, herr)
+		}
+	})
+}
