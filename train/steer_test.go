@@ -288,10 +288,10 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// turns is a token for two runs.
-type turns chan struct{}
+// relay is a token that runs hand on.
+type relay chan struct{}
 
-func (t turns) Take(ctx context.Context) error {
+func (t relay) Take(ctx context.Context) error {
 	select {
 	case <-t:
 		return nil
@@ -300,10 +300,10 @@ func (t turns) Take(ctx context.Context) error {
 	}
 }
 
-func (t turns) Give() { t <- struct{}{} }
+func (t relay) Give() { t <- struct{}{} }
 
 func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
-	token := make(turns, 1)
+	token := make(relay, 1)
 	token <- struct{}{}
 	bus := NewBus()
 	sub := bus.SubscribeSteps(1)
