@@ -9,5 +9,5 @@ func machineImplementations() []*impl { return []*impl{&implNEON} }
 var implNEON = impl{
 	name:          "neon",
 	vectorKernels: vectorNEON,
-	convKernels:   genericConv,
+	convKernels:   convNEON,
 }

@@ -22,6 +22,7 @@ var subjects = map[string]func(){
 	"gemm":        amd64(gemmKernels),
 	"vector":      amd64(vector),
 	"winograd":    amd64(winograd),
+	"neon_conv":   arm64((*neon).convKernels),
 	"neon_vector": arm64((*neon).vectorKernels),
 }
 

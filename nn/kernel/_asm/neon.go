@@ -14,16 +14,23 @@ type neon struct {
 	code, stubs strings.Builder
 	frame       map[string]string // "name+offset(FP)" of the current function
 	vector, gp  int               // registers handed out
+	stack       reg
 }
 
-// param is a parameter or result: one of 8 bytes or, for float32 and uint32, 4.
+// param is a parameter or result.
 type param struct{ name, kind string }
 
-func (p param) size() int {
-	if p.kind == "float32" || p.kind == "uint32" {
-		return 4
+// size returns its bytes, and those that it is aligned to.
+func (p param) size() (bytes, align int) {
+	switch {
+	case strings.HasPrefix(p.kind, "[]"):
+		return 24, 8
+	case p.kind == "float32" || p.kind == "uint32":
+		return 4, 4
+	case p.kind == "bool":
+		return 1, 1
 	}
-	return 8
+	return 8, 8
 }
 
 // params splits "x, g *float32, n int" into single parameters.
@@ -46,15 +53,27 @@ func params(list string) (ps []param) {
 	return ps
 }
 
-// function begins a function; results are named.
+// function begins a function; results are named. Of a slice only the address
+// can be loaded, under the slice's name.
 func (n *neon) function(doc, name, args, results string) {
+	n.functionWithStack(doc, name, args, results, 0)
+}
+
+// functionWithStack begins a function that has stack bytes of its own, to which
+// n.stack points.
+func (n *neon) functionWithStack(doc, name, args, results string, stack int) {
 	n.vector, n.gp = 0, 0
 	n.frame = map[string]string{}
 	at := 0
 	place := func(p param) {
-		at = (at + p.size() - 1) / p.size() * p.size()
-		n.frame[p.name] = fmt.Sprintf("%s+%d(FP)", p.name, at)
-		at += p.size()
+		bytes, align := p.size()
+		at = (at + align - 1) / align * align
+		label := p.name
+		if bytes == 24 {
+			label += "_base"
+		}
+		n.frame[p.name] = fmt.Sprintf("%s+%d(FP)", label, at)
+		at += bytes
 	}
 	for _, p := range params(args) {
 		place(p)
@@ -67,8 +86,12 @@ func (n *neon) function(doc, name, args, results string) {
 			place(p)
 		}
 	}
-	fmt.Fprintf(&n.code, "\n// func %s\nTEXT ·%s(SB), NOSPLIT, $0-%d\n", signature, name, at)
+	fmt.Fprintf(&n.code, "\n// func %s\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", signature, name, stack, at)
 	fmt.Fprintf(&n.stubs, "\n// %s\n//\n//go:noescape\nfunc %s\n", doc, signature)
+	if stack > 0 {
+		n.stack = n.r()
+		n.op("MOVD $local-%d(SP), %v", stack, n.stack)
+	}
 }
 
 // op writes one instruction of Go's assembler.
@@ -98,8 +121,8 @@ func (r reg) String() string { return fmt.Sprintf("R%d", int(r)) }
 // lanes is v as four float32 or 32-bit integers.
 func (v vec) lanes() string { return v.String() + ".S4" }
 
-// v hands out the next vector register, r the next general one. There is no
-// giving back before the next function.
+// v hands out the next vector register, r the next general one. Vector registers
+// are given back by scope, general ones by the next function.
 func (n *neon) v() vec {
 	if n.vector == 32 {
 		panic("out of vector registers")
@@ -109,11 +132,18 @@ func (n *neon) v() vec {
 }
 
 func (n *neon) r() reg {
-	if n.gp == 16 {
+	if n.gp == 16 { // R16 is for constants, and some of those above for Go
 		panic("out of general registers")
 	}
 	n.gp++
 	return reg(n.gp - 1)
+}
+
+// scope gives back the vector registers that body takes.
+func (n *neon) scope(body func()) {
+	was := n.vector
+	body()
+	n.vector = was
 }
 
 // load returns a parameter of 8 bytes in a register.
@@ -178,9 +208,34 @@ func (n *neon) fsqrt(d, a vec) {
 // fmla is d += a b, fused.
 func (n *neon) fmla(d, a, b vec) { n.op("VFMLA %v, %v, %v", b.lanes(), a.lanes(), d.lanes()) }
 
-// fmlaLane is d += a b[0], fused: b's lowest lane for all.
-func (n *neon) fmlaLane(d, a, b vec) {
-	n.word(0x4f801000|uint32(b)<<16|uint32(a)<<5|uint32(d), "fmla v%d.4s, v%d.4s, v%d.s[0]", int(d), int(a), int(b))
+// fmls is d -= a b, fused.
+func (n *neon) fmls(d, a, b vec) { n.op("VFMLS %v, %v, %v", b.lanes(), a.lanes(), d.lanes()) }
+
+// fmlaLane is d += a b[lane], fused: one lane of b for all.
+func (n *neon) fmlaLane(d, a, b vec, lane int) {
+	index := uint32(lane)&1<<21 | uint32(lane)>>1<<11
+	n.word(0x4f801000|index|uint32(b)<<16|uint32(a)<<5|uint32(d), "fmla v%d.4s, v%d.4s, v%d.s[%d]", int(d), int(a), int(b), lane)
+}
+
+// fmax is NaN where one of the two is.
+func (n *neon) fmax(d, a, b vec) { n.three(0x4e20f400, "fmax", d, a, b) }
+
+// equal is all ones where a == b; insert replaces d by a where mask is ones.
+func (n *neon) equal(d, a, b vec)     { n.three(0x4e20e400, "fcmeq", d, a, b) }
+func (n *neon) insert(d, a, mask vec) { n.op("VBIT %v.B16, %v.B16, %v.B16", mask, a, d) }
+
+func (n *neon) move(d, a vec)  { n.op("VMOV %v.B16, %v.B16", a, d) }
+func (n *neon) or(d, a, b vec) { n.op("VORR %v.B16, %v.B16, %v.B16", b, a, d) }
+
+// orNot is d = a or not b.
+func (n *neon) orNot(d, a, b vec) {
+	n.word(0x4ee01c00|uint32(b)<<16|uint32(a)<<5|uint32(d), "orn v%d.16b, v%d.16b, v%d.16b", int(d), int(a), int(b))
+}
+
+// bytes packs the four integers of a into the lowest four bytes of d.
+func (n *neon) bytes(d, a vec) {
+	n.word(0x0e612800|uint32(a)<<5|uint32(d), "xtn v%d.4h, v%d.4s", int(d), int(a))
+	n.word(0x0e212800|uint32(d)<<5|uint32(d), "xtn v%d.8b, v%d.8h", int(d), int(d))
 }
 
 // mul multiplies integers; hs compares them unsigned, all ones for a >= b.
@@ -213,9 +268,7 @@ func (n *neon) zero() vec {
 func (n *neon) times(name string, count reg, body func()) {
 	n.op("CBZ %v, %sDone", count, name)
 	n.label(name)
-	was := n.vector
-	body()
-	n.vector = was
+	n.scope(body)
 	n.op("SUBS $1, %v, %v", count, count)
 	n.op("BNE %s", name)
 	n.label(name + "Done")

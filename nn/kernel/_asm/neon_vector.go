@@ -242,7 +242,7 @@ func (n *neon) combine() {
 			n.op("FMOVS (%v), F%d", c, int(f))
 			n.op("VLD1 (%v), %s", row, fours(v))
 			for i := range sum {
-				n.fmlaLane(sum[i], v[i], f)
+				n.fmlaLane(sum[i], v[i], f, 0)
 			}
 			n.op("ADD %v, %v, %v", coefStride, c, c)
 			n.op("ADD %v, %v, %v", srcStride, row, row)
