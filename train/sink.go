@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // A Sink writes a run's events in some format: a reader of events like any
@@ -44,49 +45,159 @@ func Drain(ctx context.Context, src Source, warn func(error), sinks ...Sink) err
 	return err
 }
 
-// A FolderSink makes a sink for each run it hears of, as one process may train
-// several, and routes events to them by run. Open is called with the run's
-// RunStarted, which the new sink is then not written; a run that starts again
-// gets a new sink.
+// OpenSink makes the sink of one run for what follows its start or resume. The
+// sink is not written the RunStarted itself. What the folder holds of the run
+// beyond started.ResumedTotal no longer counts.
+type OpenSink func(started *RunStarted) (Sink, error)
+
+// A FolderSink makes sinks for each run that it hears of, as one process may
+// train several, and routes the events of a run to its own. A run that starts
+// again gets new ones.
 type FolderSink struct {
-	Open func(*RunStarted) (Sink, error)
-	runs map[string]Sink
+	open []OpenSink
+	runs map[string][]Sink
 }
 
-// Write implements [Sink]. Events of a run whose sink could not be opened are
-// dropped.
+// NewFolderSink makes a sink that opens one of each kind for each run.
+func NewFolderSink(open ...OpenSink) *FolderSink {
+	return &FolderSink{open: open, runs: make(map[string][]Sink)}
+}
+
+// Write implements [Sink]. A kind of sink that could not be opened for a run
+// is left out.
 func (f *FolderSink) Write(e Event) error {
 	run := e.Head().Run
-	s := f.runs[run]
+	var err error
 	started, ok := e.(*RunStarted)
 	if !ok {
-		if s == nil {
-			return nil
+		for _, s := range f.runs[run] {
+			err = errors.Join(err, s.Write(e))
 		}
-		return s.Write(e)
+		return err
 	}
-	if s != nil {
-		delete(f.runs, run)
-		if err := s.Close(); err != nil {
-			return err
+	for _, s := range f.runs[run] {
+		err = errors.Join(err, s.Close())
+	}
+	delete(f.runs, run)
+	for _, open := range f.open {
+		s, oerr := open(started)
+		if oerr != nil {
+			err = errors.Join(err, fmt.Errorf("run %s: %w", run, oerr))
+			continue
 		}
+		f.runs[run] = append(f.runs[run], s)
 	}
-	s, err := f.Open(started)
-	if err != nil {
-		return fmt.Errorf("run %s: %w", run, err)
-	}
-	if f.runs == nil {
-		f.runs = make(map[string]Sink)
-	}
-	f.runs[run] = s
-	return nil
+	return err
 }
 
 // Close closes the sinks of all runs.
 func (f *FolderSink) Close() error {
 	var err error
-	for _, s := range f.runs {
-		err = errors.Join(err, s.Close())
+	for _, sinks := range f.runs {
+		for _, s := range sinks {
+			err = errors.Join(err, s.Close())
+		}
 	}
 	return err
 }
+
+// Past calls do with every event in a run's record before its resume in
+// started, oldest first.
+func Past(started *RunStarted, do func(Event)) error {
+	r, err := ReadEvents(started.Folder)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		events, err := r.Next(context.Background(), 1024)
+		for _, e := range events {
+			if e.Head().Seq >= started.Seq {
+				return nil
+			}
+			do(e)
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// Kept returns the steps and epochs before a resume that still count, with a
+// total of batches above after. A record can hold batches that were trained
+// twice, since each resume takes back what lies beyond it.
+func Kept(started *RunStarted, after int64) ([]Event, error) {
+	var kept []Event
+	err := Past(started, func(e Event) {
+		switch e := e.(type) {
+		case *RunStarted:
+			kept = dropBeyond(kept, e.ResumedTotal)
+		case *StepDone, *EpochDone:
+			if totalOf(e) > after {
+				kept = append(kept, e)
+			}
+		}
+	})
+	return dropBeyond(kept, started.ResumedTotal), err
+}
+
+// dropBeyond cuts steps and epochs beyond a total of batches off the end.
+func dropBeyond(events []Event, total int64) []Event {
+	for len(events) > 0 && totalOf(events[len(events)-1]) > total {
+		events = events[:len(events)-1]
+	}
+	return events
+}
+
+// totalOf returns the count of batches at a step or at an epoch's end.
+func totalOf(e Event) int64 {
+	switch e := e.(type) {
+	case *StepDone:
+		return e.Total
+	case *EpochDone:
+		return e.Total
+	}
+	return 0
+}
+
+// maxPending bounds what an Appender keeps while it can't write, in bytes.
+const maxPending = 16 << 20
+
+// An Appender appends to a file. What a failed write tore, on a full disk say,
+// the next one writes again in the same place, so that the file never holds
+// more than a torn end.
+type Appender struct {
+	f       *os.File
+	written int64  // length up to the last whole write
+	pending []byte // what comes after it
+}
+
+// NewAppender appends to f, whose length is size, and owns it from now on.
+func NewAppender(f *os.File, size int64) *Appender { return &Appender{f: f, written: size} }
+
+// Add queues b for the next Flush. While nothing can be written it drops what
+// comes beyond 16 MB.
+func (a *Appender) Add(b []byte) {
+	if len(a.pending) < maxPending {
+		a.pending = append(a.pending, b...)
+	}
+}
+
+// Flush writes what is queued.
+func (a *Appender) Flush() error {
+	if len(a.pending) == 0 {
+		return nil
+	}
+	if _, err := a.f.WriteAt(a.pending, a.written); err != nil {
+		return err
+	}
+	a.written += int64(len(a.pending))
+	a.pending = a.pending[:0]
+	return nil
+}
+
+// Close flushes and closes the file.
+func (a *Appender) Close() error { return errors.Join(a.Flush(), a.f.Close()) }
