@@ -1,0 +1,376 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+)
+
+// ComparisonFile is in the folder of a comparison, beside its run folders, and
+// says what they are.
+const ComparisonFile = "comparison.json"
+
+// comparisonFile is comparison.json.
+type comparisonFile struct {
+	Order  Order   `json:"order"`
+	Sweeps []Sweep `json:"sweeps"`
+	// Runs are the names of the run folders, in order.
+	Runs []string `json:"runs"`
+	// Config is what the runs have in common.
+	Config Config `json:"config"`
+}
+
+// ComparisonOptions is what a [Comparison] is made from.
+type ComparisonOptions struct {
+	// Config is what the runs have in common; its Name is the comparison's.
+	Config Config
+	// Sweeps are what they differ in; see [Expand].
+	Sweeps []Sweep
+	// Order is how they share the machine; "" is Interleave, or in a resume what
+	// it was.
+	Order Order
+	// Dataset is shared by all runs.
+	Dataset *cifar.Dataset
+	// Backend computes for all runs, one at a time. It stays the caller's.
+	Backend nn.Backend
+	// Network is the network to train; nil means nn.VGG with the run's dropout.
+	Network *nn.Spec
+	// Resume is the comparison's folder to go on in; "" starts a new one.
+	Resume string
+	// Adjust changes the settings of each run in a resume, where that is
+	// allowed (more epochs, say); nil leaves them.
+	Adjust func(Config) Config
+	// Version is the program's version.
+	Version string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Comparison trains several runs in one process and one folder, each with a
+// [Trainer] and a run folder of its own. They take turns, so that one trains at
+// a time; the memory of all that have begun and not ended is held at once when
+// they are interleaved.
+type Comparison struct {
+	folder  string
+	lock    *lock
+	members []*member
+	turns   *turns
+	emitMu  sync.Mutex
+	closing sync.Once
+}
+
+// A member is one run of a comparison.
+type member struct {
+	name    string
+	trainer *Trainer // nil when the run had ended before this process
+	seat    *seat
+
+	mu sync.Mutex
+	// between is set while the run stands between two epochs.
+	between bool
+}
+
+// IsComparison reports whether a folder is a comparison's.
+func IsComparison(folder string) bool {
+	st, err := os.Stat(filepath.Join(folder, ComparisonFile))
+	return err == nil && st.Mode().IsRegular()
+}
+
+// NewComparison makes the folder of a new comparison and its run folders, or
+// opens those of an old one, and takes their locks. In a resume, runs that have
+// ended stay as they are, unless Adjust gives them more to do.
+func NewComparison(o ComparisonOptions) (*Comparison, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	c := &Comparison{folder: o.Resume}
+	if err := c.open(o); err != nil {
+		err = errors.Join(err, c.Close())
+		if o.Resume == "" && c.folder != "" {
+			err = errors.Join(err, os.RemoveAll(c.folder)) // made just now: nothing is trained in it
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Comparison) open(o ComparisonOptions) error {
+	var file comparisonFile
+	var err error
+	if o.Resume != "" {
+		if file, err = readComparison(o.Resume); err != nil {
+			return err
+		}
+	} else {
+		file = comparisonFile{Sweeps: o.Sweeps, Config: o.Config}
+	}
+	file.Order = cmp.Or(o.Order, file.Order, Interleave)
+	if !slices.Contains(Orders(), file.Order) {
+		return fmt.Errorf("order %q: want interleave or sequential", file.Order)
+	}
+	configs, err := Expand(file.Config, file.Sweeps)
+	if err != nil {
+		return err
+	}
+	if o.Resume == "" {
+		if c.folder, err = newComparisonFolder(o.Config.Runs, o.Config.Name, o.Now()); err != nil {
+			return err
+		}
+	}
+	if c.lock, err = lockFolder(c.folder); err != nil && !errors.Is(err, errNoLocks) {
+		return err
+	}
+	file.Runs = nil
+	for _, r := range configs {
+		file.Runs = append(file.Runs, r.Name)
+	}
+	// Written before the run folders: a kill in between leaves a comparison that
+	// can be resumed.
+	if err := file.write(c.folder); err != nil {
+		return err
+	}
+	c.turns = newTurns(file.Order, len(configs))
+	for i, r := range configs {
+		m, err := c.newMember(o, r)
+		if err != nil {
+			return fmt.Errorf("run %s: %w", r.Name, err)
+		}
+		m.seat = c.turns.seats[i]
+		if m.trainer != nil {
+			m.trainer.Turns = m.seat
+		} else {
+			m.seat.leave()
+		}
+		c.members = append(c.members, m)
+	}
+	return nil
+}
+
+// newMember opens one run, or begins it where that has not been done.
+func (c *Comparison) newMember(o ComparisonOptions, r Config) (*member, error) {
+	m := &member{name: r.Name, between: true}
+	folder := filepath.Join(c.folder, r.Name)
+	r.Runs = c.folder
+	options := Options{Config: r, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}
+	switch {
+	case isRun(folder):
+		saved, _, err := ReadConfig(folder)
+		if err != nil {
+			return nil, err
+		}
+		options.Resume, options.Config = folder, saved
+		if o.Adjust != nil {
+			options.Config = o.Adjust(saved)
+		}
+		info, err := Inspect(folder)
+		if err != nil {
+			return nil, err
+		}
+		if info.Outcome.over() && options.Config == saved {
+			return m, nil
+		}
+	case o.Resume != "":
+		// A kill may have left the folder without its settings: nothing was
+		// trained in it.
+		if err := os.RemoveAll(folder); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	m.trainer, err = NewTrainer(options)
+	return m, err
+}
+
+// over reports whether a run that ended so has nothing left to do.
+func (o Outcome) over() bool {
+	return o == OutcomeFinished || o == OutcomeEarlyStopped || o == OutcomeDiverged
+}
+
+// newComparisonFolder makes a folder name in runs, or name-2, name-3 and so on.
+func newComparisonFolder(runs, name string, now time.Time) (string, error) {
+	name = cmp.Or(name, "compare_"+now.Format("20060102_1504"))
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return "", fmt.Errorf("runs folder: %w", err)
+	}
+	for i := 1; ; i++ {
+		folder := filepath.Join(runs, name)
+		if i > 1 {
+			folder += "-" + strconv.Itoa(i)
+		}
+		err := os.Mkdir(folder, 0o755)
+		if err == nil {
+			return folder, nil
+		}
+		if !errors.Is(err, fs.ErrExist) || i == 9999 {
+			return "", fmt.Errorf("folder of the comparison: %w", err)
+		}
+	}
+}
+
+func readComparison(folder string) (comparisonFile, error) {
+	path := filepath.Join(folder, ComparisonFile)
+	var file comparisonFile
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &file)
+	}
+	if err != nil {
+		return file, fmt.Errorf("comparison: %s: %w", path, err)
+	}
+	for _, name := range file.Runs {
+		if !validName(name) || name == "" {
+			return file, fmt.Errorf("comparison: %s: %q is no run's name", path, name)
+		}
+	}
+	return file, nil
+}
+
+func (f comparisonFile) write(folder string) error {
+	b, err := json.MarshalIndent(f, "", "  ")
+	if err == nil {
+		_, err = writeAtomic(osDisk{}, filepath.Join(folder, ComparisonFile), func(w io.Writer) error {
+			_, err := w.Write(append(b, '\n'))
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("comparison: %w", err)
+	}
+	return nil
+}
+
+// Folder is the comparison's folder.
+func (c *Comparison) Folder() string { return c.folder }
+
+// Name is the comparison's name: the folder's base name.
+func (c *Comparison) Name() string { return filepath.Base(filepath.Clean(c.folder)) }
+
+// Runs are the names of the runs, in order.
+func (c *Comparison) Runs() []string {
+	names := make([]string, len(c.members))
+	for i, m := range c.members {
+		names[i] = m.name
+	}
+	return names
+}
+
+// Run trains all runs that have not ended, until they have, a command stops
+// them or ctx ends. It is called once. The events of all runs go to emit, one
+// at a time, each with its run's name; emit must not block. The error joins
+// those of the runs that failed: one that fails does not stop the others.
+func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
+	errs := make([]error, len(c.members))
+	var wg sync.WaitGroup
+	for i, m := range c.members {
+		if m.trainer == nil {
+			continue
+		}
+		wg.Go(func() {
+			defer m.seat.leave()
+			err := m.trainer.Run(ctx, func(e Event) {
+				m.see(e)
+				c.emitMu.Lock()
+				defer c.emitMu.Unlock()
+				emit(e)
+			})
+			if err != nil {
+				errs[i] = fmt.Errorf("run %s: %w", m.name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(append(errs, c.Close())...)
+}
+
+// see keeps up with where the run is.
+func (m *member) see(e Event) {
+	m.mu.Lock()
+	switch e := e.(type) {
+	case *RunStarted:
+		m.between = e.ResumedStep == 0
+	case *StepDone:
+		m.between = false
+	case *EpochDone:
+		m.between = true
+	}
+	m.mu.Unlock()
+	m.seat.see(e)
+}
+
+// Send implements [Controller]: the command goes to the run that it names, or to
+// all that have not ended. Stopping all after the epoch stops those that wait
+// between two epochs at once.
+func (c *Comparison) Send(cmd Command) error {
+	target := cmd.Target()
+	if target != "" && !slices.Contains(c.Runs(), target) {
+		return fmt.Errorf("there is no run %q in this comparison: its runs are %s", target, strings.Join(c.Runs(), ", "))
+	}
+	var errs []error
+	sent := false
+	for _, m := range c.members {
+		if target != "" && m.name != target {
+			continue
+		}
+		err := errEnded
+		if m.trainer != nil {
+			err = m.trainer.Send(m.soonest(cmd))
+		}
+		sent = sent || err == nil
+		if err != nil {
+			errs = append(errs, fmt.Errorf("run %s: %w", m.name, err))
+		}
+	}
+	if sent {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+// soonest makes a stop after the epoch a stop at once where an epoch has ended
+// and the next waits for its turn.
+func (m *member) soonest(cmd Command) Command {
+	s, ok := cmd.(Stop)
+	if !ok || s.After != AfterEpoch {
+		return cmd
+	}
+	m.mu.Lock()
+	between := m.between
+	m.mu.Unlock()
+	m.seat.turns.mu.Lock()
+	defer m.seat.turns.mu.Unlock()
+	if between && m.seat.state != training {
+		s.After = AfterBatch
+	}
+	return s
+}
+
+// Close gives the folders back. Run does it too; Close is for a Comparison that
+// is not run.
+func (c *Comparison) Close() error {
+	var err error
+	c.closing.Do(func() {
+		for _, m := range c.members {
+			if m.trainer != nil {
+				err = errors.Join(err, m.trainer.Close())
+			}
+		}
+		if c.lock != nil {
+			err = errors.Join(err, c.lock.release())
+		}
+	})
+	return err
+}

@@ -1,0 +1,336 @@
+package train
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// tinyComparison compares three batch sizes on tinyOptions' network: 5, 3 and 9
+// batches an epoch.
+func tinyComparison(t testing.TB, order Order) ComparisonOptions {
+	o := tinyOptions(t)
+	return ComparisonOptions{
+		Config: o.Config, Sweeps: []Sweep{{"batch", []string{"16", "32", "8"}}}, Order: order,
+		Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: "test",
+	}
+}
+
+func newComparison(t testing.TB, o ComparisonOptions) *Comparison {
+	t.Helper()
+	c, err := NewComparison(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// compare runs a comparison to its end.
+func compare(t testing.TB, o ComparisonOptions, at func(*Comparison, Event)) (*Comparison, *recorder) {
+	t.Helper()
+	c := newComparison(t, o)
+	rec := &recorder{}
+	if at != nil {
+		rec.at = func(e Event) { at(c, e) }
+	}
+	if err := c.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	return c, rec
+}
+
+// epochOrder is the runs of the epochs, in the order in which they ended.
+func epochOrder(events []Event) string {
+	var names []string
+	for _, e := range of[*EpochDone](events) {
+		names = append(names, strings.TrimPrefix(e.Run, "batch="))
+	}
+	return strings.Join(names, " ")
+}
+
+func TestRunsTakeTurns(t *testing.T) {
+	for order, want := range map[Order]string{
+		Interleave: "16 32 8 16 32 8 16 32 8",
+		Sequential: "16 16 16 32 32 32 8 8 8",
+	} {
+		c, rec := compare(t, tinyComparison(t, order), nil)
+		if got := epochOrder(rec.events); got != want {
+			t.Errorf("%s: epochs in the order %s, want %s", order, got, want)
+		}
+		// Within an epoch no other run trains.
+		current := ""
+		for _, e := range rec.events {
+			switch e := e.(type) {
+			case *StepDone:
+				if current != "" && current != e.Run {
+					t.Errorf("%s: %s trains within an epoch of %s", order, e.Run, current)
+				}
+				current = e.Run
+			case *EpochDone:
+				current = ""
+			}
+		}
+		if ends := of[*RunEnded](rec.events); len(ends) != 3 {
+			t.Errorf("%s: %d runs ended, want 3", order, len(ends))
+		}
+		if got := c.Runs(); !slices.Equal(got, []string{"batch=16", "batch=32", "batch=8"}) {
+			t.Errorf("runs %v", got)
+		}
+	}
+}
+
+func TestComparedRunHasTheBitsOfOneAlone(t *testing.T) {
+	c, _ := compare(t, tinyComparison(t, Interleave), nil)
+	alone, _ := mustTrain(t, tinyOptions(t, func(c *Config) { c.Batch = 32 }), nil)
+	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
+}
+
+// What a SIGKILL leaves at any event is the folder as it is then, without the
+// events that are not written yet.
+func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
+	whole, rec := compare(t, tinyComparison(t, Interleave), nil)
+	n := len(rec.events)
+	for _, order := range Orders() {
+		for _, at := range []int{1, n / 7, n / 3, n / 2, 4 * n / 5, n - 2} {
+			var mu sync.Mutex
+			seen, copied := 0, filepath.Join(t.TempDir(), "copy")
+			compare(t, tinyComparison(t, Interleave), func(c *Comparison, e Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				if seen++; seen == at {
+					// A file that is renamed or deleted meanwhile is what a copy may
+					// stumble over; the next try gets it whole.
+					for try := 0; ; try++ {
+						os.RemoveAll(copied)
+						err := os.CopyFS(copied, os.DirFS(c.Folder()))
+						if err == nil {
+							break
+						}
+						if try == 20 {
+							t.Error(err)
+							break
+						}
+					}
+				}
+			})
+			o := tinyComparison(t, "")
+			o.Resume, o.Order = copied, order
+			compare(t, o, nil)
+			for _, run := range whole.Runs() {
+				sameBits(t, last(t, filepath.Join(whole.Folder(), run)), last(t, filepath.Join(copied, run)))
+			}
+			if t.Failed() {
+				t.Fatalf("killed at event %d of %d, resumed in order %s", at, n, order)
+			}
+		}
+	}
+}
+
+func TestKillBeforeARunFolderIsMade(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	c := newComparison(t, o)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// One folder is missing, one has no settings yet.
+	if err := os.RemoveAll(filepath.Join(c.Folder(), "batch=8")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(c.Folder(), "batch=32", ConfigFile)); err != nil {
+		t.Fatal(err)
+	}
+	o.Resume = c.Folder()
+	_, rec := compare(t, o, nil)
+	if got := epochOrder(rec.events); got != "16 32 8 16 32 8 16 32 8" {
+		t.Errorf("epochs in the order %s", got)
+	}
+}
+
+func TestEndedRunsStayUnlessThereIsMoreToDo(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	c, _ := compare(t, o, nil)
+	o.Resume = c.Folder()
+	_, rec := compare(t, o, nil)
+	if len(rec.events) > 0 {
+		t.Errorf("%d events of runs that had ended", len(rec.events))
+	}
+	o.Adjust = func(c Config) Config {
+		if c.Batch == 32 {
+			c.Epochs++
+		}
+		return c
+	}
+	_, rec = compare(t, o, nil)
+	if got := epochOrder(rec.events); got != "32" {
+		t.Errorf("epochs in the order %q, want one more of 32", got)
+	}
+}
+
+// A paused run is left out; when it goes on it ends with the bits of one alone.
+func TestPausedRunLetsTheOthersGoOn(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	o.Config.Epochs = 2
+	ended := 0
+	c, rec := compare(t, o, func(c *Comparison, e Event) {
+		switch e := e.(type) {
+		case *StepDone:
+			if e.Run == "batch=32" && e.Total == 2 {
+				if err := c.Send(Pause{To{Run: "batch=32"}}); err != nil {
+					t.Error(err)
+				}
+			}
+		case *RunEnded:
+			if ended++; ended == 2 {
+				if err := c.Send(Resume{To{Run: "batch=32"}}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	if got := epochOrder(rec.events); got != "16 8 16 8 32 32" {
+		t.Errorf("epochs in the order %s", got)
+	}
+	alone, _ := mustTrain(t, tinyOptions(t, func(c *Config) { c.Batch, c.Epochs = 32, 2 }), nil)
+	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
+}
+
+func TestStopAfterTheEpochOfAll(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	c, rec := compare(t, o, func(c *Comparison, e Event) {
+		if e, ok := e.(*StepDone); ok && e.Run == "batch=32" && e.Total == 1 {
+			if err := c.Send(Stop{After: AfterEpoch}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	// 16 has done its first epoch, 32 ends the one it is in, 8 has not begun.
+	if got := epochOrder(rec.events); got != "16 32" {
+		t.Errorf("epochs in the order %s", got)
+	}
+	for _, e := range of[*RunEnded](rec.events) {
+		if e.Outcome != OutcomeStopped {
+			t.Errorf("%s ended as %s", e.Run, e.Outcome)
+		}
+	}
+	o.Resume = c.Folder()
+	_, rec = compare(t, o, nil)
+	if got := epochOrder(rec.events); got != "8 16 32 8 16 32 8" {
+		t.Errorf("after the resume: epochs in the order %s", got)
+	}
+}
+
+func TestCommandsReachTheRunTheyName(t *testing.T) {
+	c := newComparison(t, tinyComparison(t, Interleave))
+	if err := c.Send(Save{To{Run: "batch=64"}}); err == nil || !strings.Contains(err.Error(), "batch=16, batch=32, batch=8") {
+		t.Errorf("a run that is not there: %v", err)
+	}
+	if err := c.Send(Stop{To: To{Run: "batch=16"}, After: AfterBatch}); err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorder{}
+	if err := c.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range of[*RunEnded](rec.events) {
+		if (e.Outcome == OutcomeStopped) != (e.Run == "batch=16") {
+			t.Errorf("%s ended as %s", e.Run, e.Outcome)
+		}
+	}
+	if err := c.Send(Save{}); err == nil {
+		t.Error("a command after the end gave no error")
+	}
+}
+
+// One run that fails does not stop the others.
+func TestDivergedRunAmongOthers(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	o.Config.Optimizer = "sgd"
+	o.Sweeps = []Sweep{{"lr", []string{"1e30", "0.01"}}}
+	c := newComparison(t, o)
+	rec := &recorder{}
+	err := c.Run(context.Background(), rec.emit)
+	if err == nil || !strings.Contains(err.Error(), "lr=1e+30") || strings.Contains(err.Error(), "lr=0.01") {
+		t.Errorf("error %v", err)
+	}
+	outcomes := make(map[string]Outcome)
+	for _, e := range of[*RunEnded](rec.events) {
+		outcomes[e.Run] = e.Outcome
+	}
+	if outcomes["lr=1e+30"] != OutcomeDiverged || outcomes["lr=0.01"] != OutcomeFinished {
+		t.Errorf("outcomes %v", outcomes)
+	}
+}
+
+func TestComparisonIsLocked(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	c := newComparison(t, o)
+	defer c.Close()
+	o.Resume = c.Folder()
+	if _, err := NewComparison(o); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second process got the folder: %v", err)
+	}
+}
+
+func TestWrongComparisonLeavesNothing(t *testing.T) {
+	for name, change := range map[string]func(*ComparisonOptions){
+		"value":  func(o *ComparisonOptions) { o.Sweeps = []Sweep{{"lr", []string{"-1"}}} },
+		"order":  func(o *ComparisonOptions) { o.Order = "random" },
+		"split":  func(o *ComparisonOptions) { o.Config.ValSplit = 70 },
+		"double": func(o *ComparisonOptions) { o.Sweeps = []Sweep{{"batch", []string{"16", "16"}}} },
+	} {
+		o := tinyComparison(t, Interleave)
+		change(&o)
+		if _, err := NewComparison(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if entries, _ := os.ReadDir(o.Config.Runs); len(entries) > 0 {
+			t.Errorf("%s: left %v behind", name, entries)
+		}
+	}
+}
+
+func TestParseSweep(t *testing.T) {
+	s, err := ParseSweep("lr = 0.1, 1")
+	if err != nil || s.Key != "lr" || !slices.Equal(s.Values, []string{"0.1", "1"}) {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, bad := range []string{"", "lr", "lr=", "lr=1,,2", "epochs=1,2", "=1"} {
+		if _, err := ParseSweep(bad); err == nil {
+			t.Errorf("%q gave no error", bad)
+		}
+	}
+}
+
+func TestExpandIsTheProduct(t *testing.T) {
+	runs, err := Expand(Default(), []Sweep{{"batch", []string{"64", "128"}}, {"augment", []string{"true", "0"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range runs {
+		names = append(names, r.Name)
+	}
+	want := []string{"batch=64+augment=true", "batch=64+augment=false", "batch=128+augment=true", "batch=128+augment=false"}
+	if !slices.Equal(names, want) {
+		t.Errorf("runs %v, want %v", names, want)
+	}
+	if runs[3].Batch != 128 || runs[3].Augment || !runs[2].Augment {
+		t.Errorf("settings %+v", runs[3])
+	}
+	many := make([]string, 100)
+	for name, sweeps := range map[string][]Sweep{
+		"number": {{"batch", []string{"many"}}},
+		"range":  {{"dropout", []string{"0.5", "1.5"}}},
+		"same":   {{"lr", []string{"0.1", "0.10"}}},
+		"twice":  {{"lr", []string{"1"}}, {"lr", []string{"2"}}},
+		"many":   {{"seed", many}},
+	} {
+		if _, err := Expand(Default(), sweeps); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
