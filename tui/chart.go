@@ -55,6 +55,19 @@ func (ch chart) draw(a area, g *glyphs) {
 	}
 }
 
+// drawBare draws the chart without a frame: its title, and the plot below.
+func (ch chart) drawBare(a area, g *glyphs) {
+	if a.w < 12 || a.h < 4 {
+		return
+	}
+	right := []part{{0, ch.read}}
+	if len(ch.read) > 1 {
+		right = []part{{1, ch.read[1:]}}
+	}
+	a.line(0, 1, []part{{0, []span{{dim, ch.title}}}}, right)
+	ch.drawPlot(a.sub(0, 1, a.w, a.h-1), g)
+}
+
 // drawTitle writes the title and the legend into the upper border.
 func (ch chart) drawTitle(a area, g *glyphs) {
 	left := []part{{0, []span{{plain, " "}, {heading, ch.title}, {plain, " "}}}}

@@ -37,24 +37,69 @@ func newChartState() chartState { return chartState{weight: 1} }
 // epoch can take minutes, and two points are no curve.
 const fewEpochs = 3
 
-// extent returns where the run's data begin and end on the axis.
-func (r *run) extent(a axis) (first, last float64, bySteps bool) {
-	last = math.Max(r.steps.last(a), r.epochs.last(a))
+// unit is what a run's places on the x axis are multiplied by: comparing runs
+// of several batch sizes, images are counted instead of steps.
+func (m *Model) unit(r *run) float64 {
+	if m.view == viewCompare && m.charts.axis == byStep {
+		return float64(max(r.started.Config.Batch, 1))
+	}
+	return 1
+}
+
+// places returns where the rows of a series lie on the x axis.
+func (m *Model) places(r *run, s *series) []float64 {
+	xs := s.at[m.charts.axis]
+	if u := m.unit(r); u != 1 {
+		xs = append([]float64(nil), xs...)
+		for i := range xs {
+			xs[i] *= u
+		}
+	}
+	return xs
+}
+
+// extent returns where the data of a run begin and end on the x axis, and
+// whether its training curve is drawn by step. Runs that are compared share
+// one axis.
+func (m *Model) extent(r *run) (first, last float64, bySteps bool) {
+	first, last, bySteps = m.extentOf(r)
+	if m.view == viewCompare {
+		for _, o := range m.runs {
+			if !o.hidden {
+				f, l, _ := m.extentOf(o)
+				first, last = math.Min(first, f), math.Max(last, l)
+			}
+		}
+	}
+	return first, last, bySteps
+}
+
+func (m *Model) extentOf(r *run) (first, last float64, bySteps bool) {
+	a, u := m.charts.axis, m.unit(r)
 	if a != byEpoch || r.epochs.len() < fewEpochs {
-		return 0, last, true
+		return 0, u * math.Max(r.steps.last(a), r.epochs.last(a)), true
 	}
 	return r.epochs.at[a][0], r.epochs.last(a), false
 }
 
-// span returns the part of the axis that is shown of a run, and whether its
+// span returns the part of the x axis that is shown of a run, and whether its
 // training curve is drawn by step.
-func (c chartState) span(r *run) (lo, hi float64, bySteps bool) {
-	first, last, bySteps := r.extent(c.axis)
+func (m *Model) span(r *run) (lo, hi float64, bySteps bool) {
+	c := m.charts
+	first, last, bySteps := m.extent(r)
 	lo, hi = c.win.span(first, last)
-	if c.win.zoomed && hi-lo < fewEpochs-1 && c.axis == byEpoch {
-		bySteps = r.steps.len() > 0
+	if c.win.zoomed && c.axis == byEpoch && hi-lo < fewEpochs-1 {
+		bySteps = true
 	}
-	return lo, hi, bySteps || r.epochs.len() == 0
+	return lo, hi, bySteps && r.steps.len() > 0 || r.epochs.len() == 0
+}
+
+// axisName is the x axis in a word.
+func (m *Model) axisName() string {
+	if m.view == viewCompare && m.charts.axis == byStep {
+		return "images"
+	}
+	return axisNames[m.charts.axis]
 }
 
 var axisNames = [axes]string{"epoch", "step", "time"}
@@ -62,7 +107,7 @@ var axisNames = [axes]string{"epoch", "step", "time"}
 // charts returns the accuracy and the loss chart of a run.
 func (m *Model) chartsOf(r *run) (acc, loss chart) {
 	c := m.charts
-	lo, hi, bySteps := c.span(r)
+	lo, hi, bySteps := m.span(r)
 	weight := smoothings[c.weight]
 	note := fmt.Sprintf("smoothed %.2g", weight)
 	if weight == 0 {
@@ -70,14 +115,14 @@ func (m *Model) chartsOf(r *run) (acc, loss chart) {
 	}
 	line := func(s *series, col int, name string, st, raw style, stroke int) chartLine {
 		v := &s.values[col]
-		return chartLine{name, polyline{s.at[c.axis], v.smooth(weight), v}, st, raw, stroke}
+		return chartLine{name, polyline{m.places(r, s), v.smooth(weight), v}, st, raw, stroke}
 	}
 	train, trainAcc, trainLoss := r.epochs, epochAcc, epochLoss
 	if bySteps {
 		train, trainAcc, trainLoss = r.steps, stepAcc, stepLoss
 	}
 	base := chart{
-		note: note, axis: c.axis, x0: lo, x1: hi, raw: weight > 0 || bySteps, xName: axisNames[c.axis],
+		note: note, axis: c.axis, x0: lo, x1: hi, raw: weight > 0 || bySteps, xName: m.axisName(),
 		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: m.emptyWords(r),
 	}
 	if c.hasCursor {
@@ -117,13 +162,13 @@ func (m *Model) emptyWords(r *run) string {
 
 // marks returns what is marked on the accuracy and on the loss chart.
 func (m *Model) marks(r *run) (acc, loss []chartMark) {
-	g, a := m.glyphs, m.charts.axis
-	at := func(epoch int) float64 { return r.epochs.convert(float64(epoch), byEpoch, a) }
+	g, a, u := m.glyphs, m.charts.axis, m.unit(r)
+	at := func(epoch int) float64 { return u * r.epochs.convert(float64(epoch), byEpoch, a) }
 	if b := r.bestAcc; b.epoch > 0 {
 		acc = append(acc, chartMark{at(b.epoch), g.best, fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), valid})
 	}
 	if r.turned {
-		t := chartMark{r.epochs.at[a][r.turn.row], g.overfit, fmt.Sprintf("overfitting @ %.0f", r.turn.epoch), amber}
+		t := chartMark{u * r.epochs.at[a][r.turn.row], g.overfit, fmt.Sprintf("overfitting @ %.0f", r.turn.epoch), amber}
 		acc, loss = append(acc, t), append(loss, t)
 	}
 	if b := r.bestLoss; b.epoch > 0 {
@@ -134,7 +179,7 @@ func (m *Model) marks(r *run) (acc, loss []chartMark) {
 		if i == len(r.rates)-1 {
 			words = "lr " + rate(r.rates[i].to)
 		}
-		mark := chartMark{r.steps.convert(float64(r.rates[i].total), byStep, a), g.rate, words, mark}
+		mark := chartMark{u * r.steps.convert(float64(r.rates[i].total), byStep, a), g.rate, words, mark}
 		acc, loss = append(acc, mark), append(loss, mark)
 	}
 	return acc, loss
@@ -146,7 +191,7 @@ func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []sp
 	a := c.axis
 	place := math.Inf(1)
 	if c.hasCursor {
-		place = c.cursor
+		place = c.cursor / m.unit(r)
 	}
 	e, s := r.epochs.nearest(a, place), r.steps.nearest(a, place)
 	value := func(s *series, row, col int) string { return fixed4(float64(s.values[col].mean[row])) }
@@ -204,19 +249,16 @@ func (m *Model) drawPair(a area, acc, loss chart) {
 	}
 }
 
-// chartRun returns the run that the chart keys measure by.
-func (m *Model) chartRun() *run { return m.current() }
-
 // moveCursor moves the cursor by a row of the data, or by a column of the
 // screen where there are more rows than columns.
 func (m *Model) moveCursor(d int) tea.Cmd {
-	r := m.chartRun()
+	r := m.current()
 	if r == nil {
 		return nil
 	}
 	c := &m.charts
-	lo, hi, bySteps := c.span(r)
-	s := r.epochs
+	lo, hi, bySteps := m.span(r)
+	s, u := r.epochs, m.unit(r)
 	if bySteps {
 		s = r.steps
 	}
@@ -225,19 +267,20 @@ func (m *Model) moveCursor(d int) tea.Cmd {
 	}
 	if !c.hasCursor {
 		c.hasCursor = true
-		c.cursor = s.at[c.axis][s.nearest(c.axis, hi)]
+		edge := hi
 		if d > 0 {
-			c.cursor = s.at[c.axis][s.nearest(c.axis, lo)]
+			edge = lo
 		}
+		c.cursor = u * s.at[c.axis][s.nearest(c.axis, edge/u)]
 		return nil
 	}
 	column := (hi - lo) / float64(max(m.plotColumns(), 1))
-	i := s.nearest(c.axis, c.cursor)
-	next := s.nearest(c.axis, s.at[c.axis][i]+float64(d)*column)
+	i := s.nearest(c.axis, c.cursor/u)
+	next := s.nearest(c.axis, s.at[c.axis][i]+float64(d)*column/u)
 	if next == i {
 		next = min(max(i+d, 0), s.len()-1)
 	}
-	c.cursor = s.at[c.axis][next]
+	c.cursor = u * s.at[c.axis][next]
 	m.showCursor(r)
 	return nil
 }
@@ -254,7 +297,7 @@ func (m *Model) plotColumns() int {
 // showCursor pans so that the cursor is in the window.
 func (m *Model) showCursor(r *run) {
 	c := &m.charts
-	first, last, _ := r.extent(c.axis)
+	first, last, _ := m.extent(r)
 	lo, hi := c.win.span(first, last)
 	switch {
 	case !c.win.zoomed:
@@ -267,7 +310,7 @@ func (m *Model) showCursor(r *run) {
 
 // cursorTo moves the cursor to the window's first or last place.
 func (m *Model) cursorTo(last bool) tea.Cmd {
-	r := m.chartRun()
+	r := m.current()
 	if r == nil {
 		return nil
 	}
@@ -280,12 +323,17 @@ func (m *Model) cursorTo(last bool) tea.Cmd {
 
 // zoom shows more or less about the cursor, or the newest data without one.
 func (m *Model) zoom(factor float64) tea.Cmd {
-	r := m.chartRun()
-	if r == nil {
+	r := m.current()
+	switch {
+	case r == nil:
 		return nil
+	case m.view == viewCompare && m.compare.layout == layoutTable && factor < 1:
+		return m.selectRun(-1)
+	case m.view == viewCompare && m.compare.layout == layoutTable:
+		return m.selectRun(1)
 	}
 	c := &m.charts
-	first, last, _ := r.extent(c.axis)
+	first, last, _ := m.extent(r)
 	_, at := c.win.span(first, last)
 	if c.hasCursor {
 		at = c.cursor
@@ -295,8 +343,8 @@ func (m *Model) zoom(factor float64) tea.Cmd {
 }
 
 func (m *Model) pan(share float64) tea.Cmd {
-	if r := m.chartRun(); r != nil {
-		first, last, _ := r.extent(m.charts.axis)
+	if r := m.current(); r != nil {
+		first, last, _ := m.extent(r)
 		m.charts.win = m.charts.win.pan(first, last, share)
 	}
 	return nil
@@ -311,23 +359,27 @@ func (m *Model) fit() tea.Cmd {
 func (m *Model) nextAxis() tea.Cmd {
 	c := &m.charts
 	to := (c.axis + 1) % axes
-	if r := m.chartRun(); r != nil {
+	if r := m.current(); r != nil {
 		s := r.steps
 		if s.len() == 0 {
 			s = r.epochs
 		}
-		c.cursor = s.convert(c.cursor, c.axis, to)
+		first, last, _ := m.extent(r)
+		lo, hi := c.win.span(first, last)
+		from, before := c.axis, m.unit(r)
+		c.axis = to
+		after := m.unit(r)
+		moved := func(v float64) float64 { return after * s.convert(v/before, from, to) }
+		c.cursor = moved(c.cursor)
 		if c.win.zoomed {
-			first, last, _ := r.extent(c.axis)
-			lo, hi := c.win.span(first, last)
-			c.win.lo, c.win.hi = s.convert(lo, c.axis, to), s.convert(hi, c.axis, to)
+			c.win.lo, c.win.hi = moved(lo), moved(hi)
 			if c.win.hi <= c.win.lo {
 				c.win = window{}
 			}
 		}
 	}
 	c.axis = to
-	m.say(dim, "The x axis is "+map[axis]string{byEpoch: "epochs", byStep: "steps", byTime: "training time"}[to]+".")
+	m.say(dim, "The x axis is "+m.axisName()+".")
 	return nil
 }
 

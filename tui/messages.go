@@ -35,21 +35,21 @@ type loadedMsg struct{ err error }
 // filesMsg brings a run's checkpoint files.
 type filesMsg struct {
 	run   string
-	files []Checkpoint
+	files []train.CheckpointInfo
 	err   error
 	at    time.Time
 }
 
 // verifiedMsg tells whether a checkpoint file is whole.
 type verifiedMsg struct {
-	run, file string
-	err       error
+	path string
+	err  error
 }
 
 // deletedMsg tells that a checkpoint file is gone, or why not.
 type deletedMsg struct {
-	run, file string
-	err       error
+	path string
+	err  error
 }
 
 // copiedMsg tells that a path was handed to the terminal's clipboard.

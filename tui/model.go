@@ -61,9 +61,10 @@ type Model struct {
 	ticking bool      // a tickMsg is under way
 	frame   string    // what View returns
 
-	askTerminal func() // writes the question for the background colour
-	result      Result
-	crash       *Crash
+	tell   io.Writer // takes codes for the terminal; nil: there is none
+	asks   bool      // the terminal's answers would be understood
+	result Result
+	crash  *Crash
 }
 
 func newModel(ctx context.Context, o Options) (*Model, error) {
@@ -98,10 +99,13 @@ func (m *Model) Init() tea.Cmd {
 func (m *Model) askBackground() tea.Cmd {
 	_, known := darkByEnv(m.o.Env)
 	t := m.o.Env("TERM")
-	if m.askTerminal == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
+	if !m.asks || m.tell == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
 		return nil
 	}
-	return m.do(func() tea.Msg { m.askTerminal(); return nil })
+	return m.do(func() tea.Msg {
+		_, _ = io.WriteString(m.tell, askBackground)
+		return nil
+	})
 }
 
 // do makes a command of f. A panic in it ends the screen like one in Update.
@@ -165,6 +169,7 @@ func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 		}
 	}()
 	cmd = m.update(msg)
+	m.takeUpSamples()
 	if m.w > 0 && (!m.catchingUp || m.now.Sub(m.drawn) >= catchUpPause) {
 		m.drawn = m.now
 		m.frame = m.draw()

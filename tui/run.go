@@ -137,8 +137,10 @@ func (r *run) take(e train.Event, at time.Time) (notice string) {
 }
 
 func (r *run) start(e *train.RunStarted) {
-	r.started, r.ended, r.asked = *e, nil, ""
-	r.state = train.StateRunning
+	if !e.Resumed {
+		*r = *newRun(r.name)
+	}
+	r.started, r.ended, r.asked, r.state = *e, nil, "", train.StateStarting
 	if !e.Resumed {
 		r.note(e, plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %d threads, %s kernels",
 			e.Dataset, count(int64(e.TrainImages)), count(int64(e.ValImages)), e.Config.Batch, e.Threads, e.Kernels))

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -211,9 +212,15 @@ func (m *Model) stopAndQuit() tea.Cmd {
 	return m.send(train.Stop{To: train.To{Why: "key"}, After: train.AfterBatch})
 }
 
+// selectRun goes d runs on in the order in which they are shown.
 func (m *Model) selectRun(d int) tea.Cmd {
-	n := len(m.runs)
-	m.selected = (m.selected + d + n) % n
+	order := m.orderedRuns()
+	for i, r := range order {
+		if r == m.current() {
+			m.selected = slices.Index(m.runs, order[(i+d+len(order))%len(order)])
+			break
+		}
+	}
 	m.files.chosen = 0
 	if m.view == viewCheckpoints {
 		return m.listFiles()
@@ -223,6 +230,13 @@ func (m *Model) selectRun(d int) tea.Cmd {
 
 // show turns to a view.
 func (m *Model) show(v view) tea.Cmd {
+	if r := m.current(); r != nil { // steps here are images there
+		before := m.unit(r)
+		m.view = v
+		f := m.unit(r) / before
+		m.charts.cursor *= f
+		m.charts.win.lo, m.charts.win.hi = m.charts.win.lo*f, m.charts.win.hi*f
+	}
 	m.view = v
 	switch v {
 	case viewCheckpoints:
@@ -248,3 +262,19 @@ func upperFirst(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(r)) + s[n:]
 }
+
+// scroll moves the chosen row of a list, or what is shown of it.
+func (m *Model) scroll(d int) tea.Cmd {
+	switch m.view {
+	case viewCheckpoints:
+		m.files.chosen = max(0, min(m.files.chosen+d, len(m.fileRows())-1))
+	case viewSamples:
+		m.samples.top = max(0, m.samples.top+min(d, 1<<20)) // drawing holds it to what there is
+	case viewSystem:
+		m.system.top = max(0, m.system.top-max(d, -1<<20))
+	}
+	return nil
+}
+
+// page is how many rows a page is.
+func (m *Model) page() int { return max(1, m.h/2) }

@@ -49,31 +49,15 @@ type Progress struct {
 	Total int64  // bytes, 0 when unknown
 }
 
-// A Checkpoint is one file of a run's checkpoints folder.
-type Checkpoint struct {
-	File   string // base name
-	Path   string // on the machine that trains
-	Reason string // best, every, last or manual
-	Epoch  int
-	Step   int
-	ValAcc float64 // NaN: unknown
-	// ValLoss is NaN when unknown.
-	ValLoss float64
-	Size    int64 // bytes
-	Time    time.Time
-	// Resumable is set when training can go on from this file.
-	Resumable bool
-}
-
 // Checkpoints gives access to checkpoint files. Its methods may take their
 // time; they are never called from the drawing goroutine.
 type Checkpoints interface {
-	// List returns the run's files, newest first.
-	List(run string) ([]Checkpoint, error)
+	// List returns the files of a run, given its folder as the run tells it.
+	List(folder string) ([]train.CheckpointInfo, error)
 	// Verify reads a file whole and checks it.
-	Verify(run, file string) error
+	Verify(path string) error
 	// Delete removes a file.
-	Delete(run, file string) error
+	Delete(path string) error
 }
 
 // Options says what the screen shows and what it may do.
@@ -126,7 +110,9 @@ const (
 	LeaveRunning
 	// Detach: hand the run to a process of its own.
 	Detach
-	// ResumeFrom: stop this run and train on from Result.File.
+	// ResumeFrom: stop this run, where it is still at work, and train on from
+	// Result.File: in a run's own last checkpoint where it stands, from weights
+	// in a new run.
 	ResumeFrom
 	// Aborted: asked to stop and save, the person did not want to wait for it.
 	Aborted
@@ -137,8 +123,9 @@ const (
 // A Result is how the screen was left.
 type Result struct {
 	Action Action
-	// Run and File are the run and the checkpoint's path, with ResumeFrom.
-	Run, File string
+	// Run, Folder and File are the run, its folder and the checkpoint's path,
+	// with ResumeFrom.
+	Run, Folder, File string
 }
 
 // ErrTerminal is the error of a terminal that is gone.
@@ -167,6 +154,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	out := newScreenWriter(o.Out)
 	defer out.close()
+	m.tell = out
 
 	opts := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond),
@@ -186,7 +174,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if in != nil {
 		in.background = func(dark bool) { p.Send(backgroundMsg{dark}) }
 		in.lost = func() { out.fail(ErrTerminal) }
-		m.askTerminal = func() { _, _ = io.WriteString(out, askBackground) }
+		m.asks = true
 	}
 	if o.width > 0 {
 		go p.Send(tea.WindowSizeMsg{Width: o.width, Height: o.height})

@@ -1,0 +1,333 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// compareState is the Compare view.
+type compareState struct {
+	layout layout
+	order  order
+	target int // index into targets
+}
+
+// A layout is how runs are put beside each other.
+type layout int
+
+const (
+	layoutPanes layout = iota // a pane a run, and where there is room a chart of all
+	layoutOverlay
+	layoutTable
+	layouts
+)
+
+// An order is what runs are sorted by.
+type order int
+
+const (
+	orderStart order = iota
+	orderBest
+	orderSpeed
+	orderBatch
+	orders
+)
+
+var orderNames = [orders]string{"start", "best val_acc", "images a second", "batch size"}
+
+// targets are the accuracies whose time is shown.
+var targets = []float64{0.80, 0.85, 0.88, 0.90, 0.50, 0.60, 0.70}
+
+// orderedRuns returns all runs in the order of the comparison.
+func (m *Model) orderedRuns() []*run {
+	rs := slices.Clone(m.runs)
+	key := func(r *run) float64 {
+		switch m.compare.order {
+		case orderBest:
+			return -r.bestAcc.value
+		case orderSpeed:
+			return -r.imagesPerSecond()
+		case orderBatch:
+			return float64(r.started.Config.Batch)
+		}
+		return 0
+	}
+	sort.SliceStable(rs, func(i, j int) bool { return key(rs[i]) < key(rs[j]) })
+	return rs
+}
+
+// imagesPerSecond is the run's newest speed, 0 before its first step.
+func (r *run) imagesPerSecond() float64 {
+	switch {
+	case r.epoch != nil:
+		return r.epoch.ImagesPerSecond
+	case r.step != nil:
+		return r.step.ImagesPerSecond
+	}
+	return 0
+}
+
+// look is the number of the run's colour and stroke.
+func (m *Model) look(r *run) int { return slices.Index(m.runs, r) }
+
+// label names a run by the settings that differ among the runs.
+func (m *Model) label(r *run) string {
+	if len(m.runs) < 2 {
+		return r.name
+	}
+	var words []string
+	for _, f := range []func(*run) string{
+		func(r *run) string { return fmt.Sprintf("batch %d", r.started.Config.Batch) },
+		func(r *run) string { return r.started.Config.Optimizer },
+		func(r *run) string { return "lr " + rate(r.started.Config.LR) },
+		func(r *run) string { return fmt.Sprintf("dropout %g", r.started.Config.Dropout) },
+		func(r *run) string { return map[bool]string{true: "augment", false: "no augment"}[r.started.Config.Augment] },
+		func(r *run) string { return fmt.Sprintf("seed %d", r.started.Config.Seed) },
+	} {
+		for _, o := range m.runs {
+			if f(o) != f(r) {
+				words = append(words, f(r))
+				break
+			}
+		}
+	}
+	if len(words) == 0 {
+		return r.name
+	}
+	return strings.Join(words, " ")
+}
+
+func (m *Model) openRun() tea.Cmd { return m.show(viewCharts) }
+
+func (m *Model) nextLayout() tea.Cmd {
+	m.compare.layout = (m.compare.layout + 1) % layouts
+	return nil
+}
+
+// hideRun hides the selected run from the charts, or shows it again.
+func (m *Model) hideRun() tea.Cmd {
+	r := m.current()
+	if r == nil {
+		return nil
+	}
+	r.hidden = !r.hidden
+	if r.hidden {
+		m.say(dim, fmt.Sprintf("%s is hidden; %s shows it again.", upperFirst(m.label(r)), keyLabel(m.keyOf("hide_run"), m.glyphs)))
+	}
+	return nil
+}
+
+func (m *Model) nextOrder() tea.Cmd {
+	m.compare.order = (m.compare.order + 1) % orders
+	m.say(dim, "Sorted by "+orderNames[m.compare.order]+".")
+	return nil
+}
+
+func (m *Model) nextTarget() tea.Cmd {
+	m.compare.target = (m.compare.target + 1) % len(targets)
+	return nil
+}
+
+// Sizes of the view's parts.
+const (
+	paneWidth    = 38 // least
+	paneHeight   = 11
+	overlayLeast = 14
+)
+
+func (m *Model) drawCompare(a area) {
+	var shown []*run
+	for _, r := range m.orderedRuns() {
+		if !r.hidden {
+			shown = append(shown, r)
+		}
+	}
+	switch {
+	case len(m.runs) == 0 || len(shown) == 0:
+		in := a.box(frame, m.glyphs)
+		a.text(2, 0, heading, " compare ")
+		words := "No run yet."
+		if len(m.runs) > 0 {
+			words = "All runs are hidden."
+		}
+		in.centre(in.h/2, dim, words)
+	case m.compare.layout == layoutTable:
+		m.drawRuns(a)
+	case m.compare.layout == layoutOverlay:
+		m.drawOverlay(a, shown)
+	default:
+		m.drawPanes(a, shown)
+	}
+}
+
+// drawPanes draws a pane a run, those about the selected one when not all fit,
+// and below them all runs on one chart where there is room.
+func (m *Model) drawPanes(a area, rs []*run) {
+	cols := max(1, min(len(rs), a.w/paneWidth))
+	rows := (len(rs) + cols - 1) / cols
+	if len(rs) == 4 && cols == 3 {
+		cols, rows = 2, 2
+	}
+	if left := a.h - rows*(paneHeight+3); left >= overlayLeast && len(rs) > 1 {
+		h := max(overlayLeast, a.h*2/5)
+		m.drawOverlay(a.sub(0, a.h-h, a.w, h), rs)
+		a = a.sub(0, 0, a.w, a.h-h)
+	}
+	if fit := max(1, a.h/paneHeight); rows > fit {
+		rows = fit
+	}
+	page := rows * cols
+	first := 0
+	if i := slices.Index(rs, m.current()); i >= 0 {
+		first = i / page * page
+	}
+	rs = rs[first:min(first+page, len(rs))]
+	cols = min(cols, len(rs))
+	rows = (len(rs) + cols - 1) / cols
+	for i, r := range rs {
+		x, y := i%cols, i/cols
+		x0, x1 := x*a.w/cols, (x+1)*a.w/cols
+		y0, y1 := y*a.h/rows, (y+1)*a.h/rows
+		m.drawPane(a.sub(x0, y0, x1-x0, y1-y0), r)
+	}
+}
+
+// drawPane draws one run small: what it is doing, and its charts.
+func (m *Model) drawPane(a area, r *run) {
+	border, title := frame, heading
+	mark := ""
+	if r == m.current() && m.several() {
+		border, title, mark = cursorLine, chosen, m.glyphs.selected+" "
+	}
+	in := a.box(border, m.glyphs)
+	a.text(2, 0, title, " "+mark+elide(m.label(r), a.w-8, m.glyphs)+" ")
+	in = in.sub(1, 0, in.w-2, in.h)
+	facts := m.facts(r)
+	n := min(len(facts), max(1, in.h-6))
+	for y, f := range facts[:n] {
+		in.line(y, 2, f, nil)
+	}
+	in = in.sub(0, n, in.w, in.h-n)
+	acc, loss := m.chartsOf(r)
+	switch {
+	case m.charts.metric == bothMetrics && in.h >= 16:
+		acc.drawBare(in.sub(0, 0, in.w, in.h/2), m.glyphs)
+		loss.drawBare(in.sub(0, in.h/2, in.w, in.h-in.h/2), m.glyphs)
+	case m.charts.metric == bothMetrics && in.w >= 56:
+		acc.drawBare(in.sub(0, 0, in.w/2, in.h), m.glyphs)
+		loss.drawBare(in.sub(in.w/2, 0, in.w-in.w/2, in.h), m.glyphs)
+	case m.charts.metric == lossOnly:
+		loss.drawBare(in, m.glyphs)
+	default:
+		acc.drawBare(in, m.glyphs)
+	}
+}
+
+// facts are the lines over a pane's charts, the most telling first.
+func (m *Model) facts(r *run) [][]part {
+	epoch, _, _ := r.progress()
+	sign, st := m.glyphs.stateLook(r.state)
+	bestAcc := []span{{dim, "val_acc "}, {dim, "     -"}}
+	if r.bestAcc.epoch > 0 {
+		bestAcc = []span{{dim, "val_acc "}, {valid, percent(r.bestAcc.value)}, {dim, " @ "}, {plain, fmt.Sprint(r.bestAcc.epoch)}}
+	}
+	seconds := "     -"
+	if r.epoch != nil {
+		seconds = span6(r.epoch.Seconds)
+	}
+	target := targets[m.compare.target]
+	return [][]part{
+		{{0, []span{{st, sign + " " + r.stateWords()}}}, {0, []span{{dim, "epoch "}, {plain, of(epoch, r.started.Config.Epochs)}}}, {1, []span{{plain, speed(r.imagesPerSecond())}, {dim, " img/s"}}}},
+		{{0, bestAcc}, {1, []span{{plain, seconds}, {dim, " an epoch"}}}},
+		{{0, []span{{dim, fmt.Sprintf("to %.0f%%", 100*target)}, {plain, span6(m.timeTo(r, target))}}}, {1, []span{{dim, "batch "}, {plain, fmt.Sprint(r.started.Config.Batch)}}}},
+	}
+}
+
+// timeTo is the training time to an accuracy, NaN before it is reached.
+func (m *Model) timeTo(r *run, acc float64) float64 {
+	if t, ok := r.timeTo(acc); ok {
+		return t.seconds
+	}
+	return math.NaN()
+}
+
+// drawOverlay draws all runs on one chart of accuracy and one of loss.
+func (m *Model) drawOverlay(a area, rs []*run) {
+	acc := m.overlay(rs, "val_acc", epochValAcc)
+	acc.ceil = 1
+	loss := m.overlay(rs, "val_loss", epochValLoss)
+	loss.log = m.charts.log
+	m.drawPair(a, acc, loss)
+}
+
+func (m *Model) overlay(rs []*run, title string, col int) chart {
+	c := m.charts
+	lo, hi, _ := m.span(rs[0])
+	weight := smoothings[c.weight]
+	ch := chart{
+		title: title, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
+		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: "Validation values come after the first epoch.",
+	}
+	place := math.Inf(1)
+	if c.hasCursor {
+		ch.cursor, place = c.cursor, c.cursor
+	}
+	for _, r := range rs {
+		i, v := m.look(r), &r.epochs.values[col]
+		ch.lines = append(ch.lines, chartLine{m.label(r), polyline{m.places(r, r.epochs), v.smooth(weight), v}, runStyle(i), runRawStyle(i), i})
+		if row := r.epochs.nearest(c.axis, place/m.unit(r)); row >= 0 {
+			ch.read = append(ch.read, span{dim, m.label(r) + " "}, span{runStyle(i), fixed4(float64(v.mean[row])) + " "})
+		}
+	}
+	return ch
+}
+
+// drawRuns draws the table of all runs.
+func (m *Model) drawRuns(a area) {
+	in := a.box(frame, m.glyphs)
+	a.text(2, 0, heading, fmt.Sprintf(" %s %s by %s ", plural(len(m.runs), "run"), m.glyphs.sep, orderNames[m.compare.order]))
+	t := table{columns: []tableColumn{
+		{title: "run", width: 12, grows: true},
+		{title: "state", width: 13, rank: 3},
+		{title: "epoch", width: 9, rank: 2, right: true},
+		{title: "batch", width: 5, rank: 8, right: true},
+		{title: "img/s", width: 5, rank: 5, right: true},
+		{title: "an epoch", width: 8, rank: 4, right: true},
+		{title: "val_acc", width: 7, right: true},
+		{title: "best @", width: 6, rank: 3, right: true},
+		{title: "loss", width: 6, rank: 7, right: true},
+	}}
+	for i, goal := range []float64{0.80, 0.85, 0.88} {
+		t.columns = append(t.columns, tableColumn{title: fmt.Sprintf("to %.0f%%", 100*goal), width: 6, rank: 6 + i, right: true})
+	}
+	for _, r := range m.orderedRuns() {
+		if r == m.current() {
+			t.chosen = len(t.rows)
+		}
+		epoch, _, _ := r.progress()
+		st, name := runStyle(m.look(r)), m.label(r)
+		if r.hidden {
+			st, name = dim, name+" (hidden)"
+		}
+		_, state := m.glyphs.stateLook(r.state)
+		acc, at, loss, seconds := "-", "-", "-", "-"
+		if r.bestAcc.epoch > 0 {
+			acc, at = percent(r.bestAcc.value), fmt.Sprint(r.bestAcc.epoch)
+		}
+		if r.epoch != nil {
+			loss, seconds = fixed4(float64(r.epoch.Loss)), duration(r.epoch.Seconds)
+		}
+		row := []span{{st, name}, {state, r.stateWords()}, {plain, of(epoch, r.started.Config.Epochs)},
+			{plain, fmt.Sprint(r.started.Config.Batch)}, {plain, speed(r.imagesPerSecond())}, {plain, seconds}, {valid, acc}, {plain, at}, {plain, loss}}
+		for _, goal := range []float64{0.80, 0.85, 0.88} {
+			row = append(row, span{plain, duration(m.timeTo(r, goal))})
+		}
+		t.rows = append(t.rows, row)
+	}
+	t.draw(in, m.glyphs)
+}

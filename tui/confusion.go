@@ -1,0 +1,147 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+
+	"cifartui/train"
+)
+
+// A confusion is a confusion matrix ready to be shown: how often images of each
+// class were taken for each.
+type confusion struct {
+	epoch     int
+	names     []string
+	counts    [][]int
+	precision []float64 // of what was said to be the class, the share that is
+	recall    []float64 // of what is the class, the share that was said to be
+	totals    []int     // images of the class
+	accuracy  float64
+}
+
+// newConfusion makes a confusion of an event; rows that are too short count as
+// zeros.
+func newConfusion(e *train.Evaluated, names []string) confusion {
+	n := len(e.Confusion)
+	c := confusion{epoch: e.Epoch, counts: make([][]int, n), precision: make([]float64, n), recall: make([]float64, n), totals: make([]int, n)}
+	said := make([]int, n)
+	right, all := 0, 0
+	for i := range n {
+		c.names = append(c.names, class(names, i))
+		c.counts[i] = make([]int, n)
+		copy(c.counts[i], e.Confusion[i])
+		for j, v := range c.counts[i] {
+			c.totals[i] += v
+			said[j] += v
+		}
+		right += c.counts[i][i]
+		all += c.totals[i]
+	}
+	for i := range n {
+		c.precision[i] = float64(c.counts[i][i]) / float64(said[i])
+		c.recall[i] = float64(c.counts[i][i]) / float64(c.totals[i])
+	}
+	c.accuracy = float64(right) / float64(all)
+	return c
+}
+
+// least is the least width that the whole matrix takes.
+func (c confusion) least() int { return 2 + classWidth + len(c.counts)*4 + 2*shareWidth + 1 }
+
+const (
+	classWidth = 11 // a class' name and a blank
+	shareWidth = 9  // precision and recall
+)
+
+// share shows a share of an image count, which may be 0/0.
+func share(v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return percent(v)
+}
+
+// drawMatrix draws the matrix in a frame, narrow in percent where it must.
+func (m *Model) drawMatrix(a area, c confusion) {
+	g := m.glyphs
+	in := a.box(frame, g)
+	parts := []part{
+		{0, []span{{heading, " confusion "}}},
+		{2, []span{{dim, " rows: what it is, columns: what was said "}}},
+	}
+	a.sub(2, 0, a.w-4, 1).line(0, 0, parts, []part{{1, []span{{dim, fmt.Sprintf(" epoch %d ", c.epoch)}}}})
+	n := len(c.counts)
+	name, cellW, shares := classWidth, 6, true
+	if in.w < classWidth+n*6+2*shareWidth+1 {
+		cellW = 5
+	}
+	if in.w < classWidth+n*5+2*shareWidth+1 {
+		cellW = 4
+	}
+	percents := false
+	if in.w < c.least()-2 {
+		shares = false
+		if in.w < classWidth+n*cellW {
+			name, cellW, percents = 6, 3, true
+		}
+	}
+	top := 0
+	if rows := in.h - 1; n > rows {
+		top = max(0, min(m.samples.top, n-rows))
+	}
+	m.samples.top = min(m.samples.top, max(n-in.h+1, 0))
+	for j := range n {
+		in.right(name+(j+1)*cellW, 0, dim, abbreviate(c.names[j], cellW-1))
+	}
+	if shares {
+		in.right(name+n*cellW+shareWidth+1, 0, dim, "precision")
+		in.right(name+n*cellW+2*shareWidth+1, 0, dim, "recall")
+	}
+	y := 1
+	for i := top; i < n && y < in.h; i++ {
+		in.text(0, y, plain, elide(c.names[i], name-1, g))
+		for j := range n {
+			v := c.counts[i][j]
+			text := fmt.Sprint(v)
+			if percents {
+				text = fmt.Sprintf("%.0f", min(99, 100*float64(v)/float64(max(c.totals[i], 1))))
+			}
+			if v == 0 {
+				text = g.sep
+			}
+			in.right(name+(j+1)*cellW, y, c.look(i, j), text)
+		}
+		if shares {
+			in.right(name+n*cellW+shareWidth+1, y, plain, share(c.precision[i]))
+			in.right(name+n*cellW+2*shareWidth+1, y, plain, share(c.recall[i]))
+		}
+		y++
+	}
+	if y < in.h && shares {
+		in.text(0, y, dim, "accuracy")
+		in.right(name+n*cellW+2*shareWidth+1, y, heading, share(c.accuracy))
+	}
+}
+
+// look is the style of a cell: right answers stand out, and the more mistakes
+// the warmer.
+func (c confusion) look(i, j int) style {
+	v := float64(c.counts[i][j]) / float64(max(c.totals[i], 1))
+	switch {
+	case i == j:
+		return diagonal
+	case c.counts[i][j] == 0:
+		return frame
+	case v >= 0.10:
+		return wrong3
+	case v >= 0.03:
+		return wrong2
+	}
+	return wrong1
+}
+
+// abbreviate cuts a class' name without dots.
+func abbreviate(s string, w int) string {
+	r := []rune(s)
+	return string(r[:min(len(r), w)])
+}

@@ -1,0 +1,11 @@
+//go:build !linux || !(amd64 || arm64) || static
+
+package tui
+
+// A gpuReader reads no GPUs on systems whose NVIDIA driver has no NVML that is
+// opened here.
+type gpuReader struct{}
+
+func (*gpuReader) open() {}
+
+func (*gpuReader) read() []gpuGauges { return nil }
