@@ -95,7 +95,7 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 	whole, rec := compare(t, tinyComparison(t, Interleave), nil)
 	n := len(rec.events)
 	for _, order := range Orders() {
-		for _, at := range []int{1, n / 7, n / 3, n / 2, 4 * n / 5, n - 2} {
+		for _, at := range []int{1, n / 3, 4 * n / 5} {
 			var mu sync.Mutex
 			seen, copied := 0, filepath.Join(t.TempDir(), "copy")
 			compare(t, tinyComparison(t, Interleave), func(c *Comparison, e Event) {

@@ -79,6 +79,7 @@ func List(runs string) ([]RunInfo, error) {
 		file, err := readComparison(folder)
 		if err != nil {
 			list = append(list, RunInfo{Name: e.Name(), Folder: folder, Problem: err.Error()})
+			continue
 		}
 		for _, run := range file.Runs {
 			info := inspect(filepath.Join(folder, run))
@@ -114,7 +115,7 @@ func inspect(folder string) RunInfo {
 		problem("not a run folder")
 		return info
 	}
-	config, about, err := ReadConfig(folder)
+	config, about, err := settingsOf(folder)
 	if err != nil {
 		problem("%v", err)
 	}
@@ -124,7 +125,10 @@ func inspect(folder string) RunInfo {
 	info.PID, info.Live = Live(folder)
 
 	end, err := readEnd(folder)
-	if err != nil && !(info.Live && errors.Is(err, fs.ErrNotExist)) {
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && !info.Live:
+		problem("%s is missing", EventsFile)
+	case err != nil && !missing:
 		problem("%v", err)
 	}
 	switch {
@@ -136,6 +140,17 @@ func inspect(folder string) RunInfo {
 	}
 	info.best(folder, end)
 	return info
+}
+
+// settingsOf is ReadConfig in a hurry: it leaves the checks, and what is wrong
+// with a file, to that.
+func settingsOf(folder string) (Config, About, error) {
+	b, err := os.ReadFile(filepath.Join(folder, ConfigFile))
+	var c configFile
+	if err != nil || json.Unmarshal(b, &c) != nil || c.Batch == 0 {
+		return ReadConfig(folder)
+	}
+	return c.Config, c.About, nil
 }
 
 // best finds how far the run is and its best epoch: in the table of epochs, and
@@ -163,6 +178,9 @@ func (info *RunInfo) best(folder string, end recordEnd) {
 	}
 	if e := end.epoch; e != nil && e.Epoch > info.Epoch {
 		see(e.Epoch, float64(e.ValAcc))
+	}
+	if e := end.ended; e != nil && e.Epoch > info.Epoch {
+		info.Epoch, info.BestValAcc, info.BestEpoch = e.Epoch, e.BestValAcc, e.BestValAccEpoch
 	}
 }
 
@@ -215,19 +233,21 @@ func readEnd(folder string) (recordEnd, error) {
 	}
 }
 
-// scan goes back through whole lines until it knows the state, and reports
-// whether any line was an event.
+// scan goes back through whole lines until it knows how the run ended or, where
+// it has not, its last epoch and its state, and reports whether any line was an
+// event.
 func (end *recordEnd) scan(lines []byte) bool {
 	lines = lines[:bytes.LastIndexByte(lines, '\n')+1]
 	found := false
-	for len(lines) > 0 {
+	for len(lines) > 0 && (end.epoch == nil || end.state == "") {
 		start := bytes.LastIndexByte(lines[:len(lines)-1], '\n') + 1
 		line := lines[start : len(lines)-1]
 		lines = lines[:start]
-		switch kind := kindOfLine(line); kind {
-		case "":
+		kind := kindOfLine(line)
+		switch {
+		case kind == "":
 			continue
-		case KindEpoch, KindStateChanged, KindRunEnded, KindRunStarted:
+		case kind == KindEpoch && end.epoch == nil, kind == KindStateChanged, kind == KindRunEnded, kind == KindRunStarted:
 		default:
 			found = true
 			continue
@@ -236,23 +256,18 @@ func (end *recordEnd) scan(lines []byte) bool {
 		if err != nil {
 			continue
 		}
+		found = true
 		switch e := e.(type) {
 		case *EpochDone:
-			if end.epoch == nil {
-				end.epoch = e
-			}
+			end.epoch = e
 		case *StateChanged:
 			end.state = cmp.Or(end.state, e.State)
 		case *RunEnded:
-			if !found {
-				end.ended = e
-			}
+			end.ended = e
+			return true
 		case *RunStarted:
 			// What was before is another process's, and partly taken back.
-			return true
-		}
-		found = true
-		if end.state != "" && end.epoch != nil {
+			end.state = cmp.Or(end.state, StateStarting)
 			return true
 		}
 	}

@@ -25,12 +25,12 @@ func (l *eventList) Next(_ context.Context, max int) ([]Event, error) {
 }
 
 // record writes events.jsonl as the trainer does, and numbers the events.
-func record(t *testing.T, folder string, events ...Event) {
+func record(t testing.TB, folder string, events ...Event) {
 	t.Helper()
 	var b []byte
 	for i, e := range events {
 		e.Head().Seq = uint64(i + 1)
-		e.Head().Event = kindOf(e)
+		e.Head().Event = eventKind(e)
 		line, err := json.Marshal(e)
 		if err != nil {
 			t.Fatal(err)
@@ -39,29 +39,6 @@ func record(t *testing.T, folder string, events ...Event) {
 	}
 	if err := os.WriteFile(filepath.Join(folder, EventsFile), b, 0o666); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func kindOf(e Event) Kind {
-	switch e.(type) {
-	case *RunStarted:
-		return KindRunStarted
-	case *StepDone:
-		return KindStep
-	case *EpochDone:
-		return KindEpoch
-	case *Evaluated:
-		return KindEvaluated
-	case *CheckpointSaved:
-		return KindCheckpointSaved
-	case *StateChanged:
-		return KindStateChanged
-	case *LearnRateChanged:
-		return KindLearnRate
-	case *Warning:
-		return KindWarning
-	default:
-		return KindRunEnded
 	}
 }
 
