@@ -33,13 +33,17 @@
 //
 // # Where to find what
 //
-//	conv.go, winograd.go, gemm.go   3x3 convolution and its gradients
+//	conv.go                         3x3 convolution and its gradients
+//	product.go, filtergrad.go       the two kinds of passes, by Winograd's algorithm
+//	winograd.go, tiles.go, gemm.go  what they are made of; its mathematics
+//	firstlayer.go                   the layer with 3 input channels
 //	pool.go                         2x2 max pooling, backward
 //	elementwise.go                  input padding, dropout
 //	dense.go, loss.go               last layer, softmax and cross-entropy
 //	optim.go                        Adadelta, SGD, Adam
 //	workers.go, cpus.go             threads, and how many there may be
 //	dispatch.go, alloc.go, peak.go  choice of kernels, memory, peak measurement
+//	_asm, peer                      generator of the assembly; comparison with PyTorch
 package kernel
 
 //go:generate go -C _asm run . -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg kernel vector

@@ -185,37 +185,39 @@ func TestOptimisersGiveTheSameBitsEverywhere(t *testing.T) {
 		}
 	}
 	for _, o := range optimisers {
-		for _, n := range lengths() {
-			rng := rand.New(rand.NewPCG(3, uint64(n)))
-			var start, want [4][]float32
-			for k := range start {
-				start[k], want[k] = make([]float32, n), make([]float32, n)
-				values(rng, start[k], o.squares[k])
-				copy(want[k], start[k])
-			}
-			was := Name()
-			mustUse(t, "generic")
-			o.step(one, want, 3)
-			mustUse(t, was)
+		t.Run(o.name, func(t *testing.T) {
 			eachKernel(t, func(t *testing.T) {
-				for shift := range 4 {
-					for _, w := range []*Workers{one, three} {
-						var got [4][]float32
-						var intact [4]func()
-						for k := range got {
-							// Each slice is aligned differently.
-							got[k], intact[k] = shifted(t, o.name, n, (shift*(k+1))%16)
-							copy(got[k], start[k])
-						}
-						o.step(w, got, 3)
-						for k := range got {
-							intact[k]()
-							sameBits(t, fmt.Sprintf("%s: state %d", o.name, k), got[k], want[k])
+				name := Name()
+				for _, n := range lengths() {
+					rng := rand.New(rand.NewPCG(3, uint64(n)))
+					var start, want [4][]float32
+					for k := range start {
+						start[k], want[k] = make([]float32, n), make([]float32, n)
+						values(rng, start[k], o.squares[k])
+						copy(want[k], start[k])
+					}
+					mustUse(t, "generic")
+					o.step(one, want, 3)
+					mustUse(t, name)
+					for shift := range 4 {
+						for _, w := range []*Workers{one, three} {
+							var got [4][]float32
+							var intact [4]func()
+							for k := range got {
+								// Each slice is aligned differently.
+								got[k], intact[k] = shifted(t, o.name, n, (shift*(k+1))%16)
+								copy(got[k], start[k])
+							}
+							o.step(w, got, 3)
+							for k := range got {
+								intact[k]()
+								sameBits(t, fmt.Sprintf("state %d", k), got[k], want[k])
+							}
 						}
 					}
 				}
 			})
-		}
+		})
 	}
 }
 
