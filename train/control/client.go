@@ -73,7 +73,7 @@ func Dial(ctx context.Context, folder string) (*Client, error) {
 			if errors.As(err, &refused) || ctx.Err() != nil {
 				return nil, err
 			}
-			pid, live = train.Live(folder)
+			pid, live = process(folder)
 		}
 		switch {
 		case !live:
@@ -159,7 +159,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Reply, error) {
 	}
 	nc, err := connect(ctx, c.folder)
 	if err != nil {
-		if _, live := train.Live(c.folder); !live {
+		if _, live := process(c.folder); !live {
 			return Reply{}, &NotLiveError{c.folder}
 		}
 		return Reply{}, fmt.Errorf("reach the run: %w", err)

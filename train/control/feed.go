@@ -2,7 +2,6 @@ package control
 
 import (
 	"maps"
-	"slices"
 	"time"
 )
 
@@ -26,17 +25,12 @@ type feed struct {
 	// past is set while the client is told lines from logs; otherwise place is
 	// where it stands in the backlog.
 	past  bool
-	logs  []*feedLog
+	logs  []*tail
 	place uint64
 	// told is set once the client has heard that the past is told.
 	told bool
 	// progress is when the files last gave a line.
 	progress time.Time
-}
-
-type feedLog struct {
-	tail
-	run string // "" until the first good line is read
 }
 
 // feedState says what to do once everything at hand is written.
@@ -95,11 +89,7 @@ func (f *feed) fill(buf []byte, limit int) ([]byte, feedState) {
 
 // history appends lines from the files.
 func (f *feed) history(buf []byte, limit int) []byte {
-	for _, path := range eventLogs(f.folder) {
-		if !slices.ContainsFunc(f.logs, func(l *feedLog) bool { return l.path == path }) {
-			f.logs = append(f.logs, &feedLog{tail: tail{path: path}})
-		}
-	}
+	f.logs = allTails(f.folder, f.logs)
 	for _, l := range f.logs {
 		for len(buf) < limit {
 			line, err := l.next()

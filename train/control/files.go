@@ -34,8 +34,6 @@ const (
 // folder that is usually not there.
 func (s *Server) poll(ctx context.Context) {
 	dir := filepath.Join(s.options.Folder, commandFolder)
-	// What was left for a process before this one is not meant for this one.
-	takeCommands(dir, func(Request) {})
 	tick := time.NewTicker(commandPoll)
 	defer tick.Stop()
 	for {
@@ -134,13 +132,14 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 	if !r.Wait {
 		return leaveCommand(ctx, folder, r)
 	}
-	logs := eventLogs(folder)
 	b := newBoard()
-	var tails []*tail
-	for _, path := range logs {
-		t := &tail{path: path}
-		defer t.close()
-		tails = append(tails, t)
+	tails := allTails(folder, nil)
+	defer func() {
+		for _, t := range tails {
+			t.close()
+		}
+	}()
+	for _, t := range tails {
 		if err := b.readFrom(t); err != nil {
 			return fmt.Errorf("event log: %w", err)
 		}
@@ -152,6 +151,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 		return err
 	}
 	for gone := false; ; {
+		tails = allTails(folder, tails)
 		for _, t := range tails {
 			for {
 				line, err := t.next()
@@ -166,7 +166,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 		if gone {
 			return &ReplyError{CodeEnded, "the run's process ended before the command took effect"}
 		}
-		if _, live := train.Live(folder); !live {
+		if _, live := process(folder); !live {
 			gone = true // one more look: it may have said something since
 			continue
 		}

@@ -256,6 +256,8 @@ func RequestFor(c train.Command) (Request, error) {
 		r.Cmd, to = VerbSave, c.To
 	case train.Stop:
 		r.Cmd, to, r.After = VerbStop, c.To, c.After
+	case train.Detach:
+		r.Cmd, to.Why = VerbDetach, c.Why
 	case train.SetLearnRate:
 		r.Cmd, to, r.Rate = VerbLR, c.To, &c.Rate
 	default:

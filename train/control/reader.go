@@ -156,7 +156,7 @@ func (r *reader) goOn(ctx context.Context, why error) error {
 		if r.finished() {
 			return io.EOF
 		}
-		pid, live := train.Live(r.folder)
+		pid, live := process(r.folder)
 		handedOver := r.handedOver()
 		c, err := connect(ctx, r.folder)
 		switch {
@@ -213,7 +213,7 @@ func (r *reader) closeLogs() {
 
 // goOnInFiles waits for the files to grow.
 func (r *reader) goOnInFiles(ctx context.Context) error {
-	_, live := train.Live(r.folder)
+	_, live := process(r.folder)
 	switch {
 	case r.finished():
 		return io.EOF

@@ -277,7 +277,3 @@ func (w *witness) follow(ctx context.Context, s train.Source) error {
 		}
 	}
 }
-
-func asReply(err error, r **ReplyError) bool     { return errors.As(err, r) }
-func asNotLive(err error, n **NotLiveError) bool { return errors.As(err, n) }
-func asGone(err error, g **GoneError) bool       { return errors.As(err, g) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -31,12 +32,13 @@ const (
 // Options says what a server serves.
 type Options struct {
 	// Folder is the run folder, or the comparison's folder. The caller holds its
-	// lock until Close has returned.
+	// lock when it calls Serve.
 	Folder string
 	// Name is what clients are told they reached: the run's name.
 	Name string
-	// Events is a subscription made before the first event was published. The
-	// server is its only reader; when it ends, so does the run for the clients.
+	// Events is a subscription made before the first event was published, with
+	// every step by itself (Bus.SubscribeSteps(1)). The server is its only reader;
+	// when it ends, so does the run for the clients.
 	Events train.Source
 	// Control takes the commands.
 	Control train.Controller
@@ -48,7 +50,8 @@ type Options struct {
 // Server lets other processes watch and steer the runs of this one.
 type Server struct {
 	options Options
-	path    string
+	path    string      // of the socket
+	made    fs.FileInfo // the socket, as it was made
 	// noSocket says why there is no socket; commands come as files then.
 	noSocket error
 	listener *net.UnixListener
@@ -85,11 +88,16 @@ func Serve(o Options) (*Server, error) {
 	for run, seq := range s.board.seqs() {
 		s.backlog.know(run, seq)
 	}
+	// What was left for a process before this one is not meant for this one.
+	takeCommands(filepath.Join(o.Folder, commandFolder), func(Request) {})
 	l, path, err := listen(o.Folder)
 	if err != nil {
 		s.noSocket = fmt.Errorf("no control socket: %w: other terminals can only read along, and commands are left as files", err)
 	}
 	s.listener, s.path = l, path
+	if l != nil {
+		s.made, _ = os.Lstat(path) // closeSocket does without
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go s.pump(ctx)
@@ -117,7 +125,7 @@ func (s *Server) Close() error {
 	var err error
 	if s.listener != nil {
 		s.listener.Close()
-		err = closeSocket(s.options.Folder, s.path)
+		err = closeSocket(s.options.Folder, s.path, s.made)
 	} else {
 		os.Remove(filepath.Join(s.options.Folder, pointerName))
 	}
@@ -299,7 +307,7 @@ func (s *Server) command(l *link, r Request) {
 		answer(s.perform(r))
 		return
 	}
-	w := &waiter{request: r, tell: answer, owner: l}
+	w := &waiter{request: r, tell: answer, owner: l, sent: time.Now()}
 	s.mu.Lock()
 	there, err := s.await(w)
 	s.mu.Unlock()

@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -203,7 +204,7 @@ func TestWaitEndsWithTheRun(t *testing.T) {
 	until(t, "the command arrives", func() bool { return len(r.commands()) == 1 })
 	r.emit(&train.RunEnded{Outcome: train.OutcomeFailed})
 	var refused *ReplyError
-	if err := <-answered; !asReply(err, &refused) || refused.Code != CodeEnded {
+	if err := <-answered; !errors.As(err, &refused) || refused.Code != CodeEnded {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -318,7 +319,7 @@ func TestAStaleSocketIsReplaced(t *testing.T) {
 		t.Fatalf("the test needs a stale socket: %v", err)
 	}
 	var dead *NotLiveError
-	if _, err := Dial(t.Context(), folder); !asNotLive(err, &dead) {
+	if _, err := Dial(t.Context(), folder); !errors.As(err, &dead) {
 		t.Fatalf("a dead run: %v", err)
 	}
 	r.takeLock()

@@ -176,14 +176,25 @@ func socketless(folder string) bool {
 	return err == nil && string(b) == noSocketMark
 }
 
-// closeSocket removes what listen made.
-func closeSocket(folder, path string) error {
-	err := os.Remove(path)
+// closeSocket removes what listen made, unless the next process of the run has
+// already put its own in its place.
+func closeSocket(folder, path string, made fs.FileInfo) error {
+	now, err := os.Lstat(path)
+	if err != nil {
+		return fmt.Errorf("remove the control socket: %w", err)
+	}
+	if made != nil && !os.SameFile(made, now) {
+		return nil
+	}
+	err = os.Remove(path)
 	if filepath.Dir(path) != filepath.Clean(folder) {
 		// The folder of its own in the runtime folder, if nothing else is in it.
 		err = errors.Join(err, os.Remove(filepath.Dir(path)), os.Remove(filepath.Join(folder, pointerName)))
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("remove the control socket: %w", err)
+	}
+	return nil
 }
 
 // writeFile writes a small file whole or not at all, readable by this user only.

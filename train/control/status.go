@@ -68,9 +68,8 @@ type board struct {
 type row struct {
 	Status
 	trainImages int
-	// epochs holds each epoch's validation accuracy, so that the best can be
-	// found again when a resume takes some of them back.
-	epochs []train.Float
+	// epochs holds the epochs done, so that a resume can take some of them back.
+	epochs []*train.EpochDone
 }
 
 func newBoard() *board { return &board{runs: make(map[string]*row)} }
@@ -105,16 +104,9 @@ func (b *board) apply(e train.Event) {
 			r.State = train.StateRunning
 		}
 	case *train.EpochDone:
-		r.Epoch, r.Epochs, r.Total = e.Epoch, e.Epochs, e.Total
-		r.ValLoss, r.ValAcc, r.LR = &e.ValLoss, &e.ValAcc, e.LR
-		r.Elapsed, r.PatienceLeft = e.Elapsed, e.PatienceLeft
-		if e.Epoch > 0 && e.Epoch <= 1<<24 {
-			for len(r.epochs) < e.Epoch {
-				r.epochs = append(r.epochs, -1)
-			}
-			r.epochs[e.Epoch-1] = e.ValAcc
-		}
-		r.findBest()
+		r.Epoch, r.Epochs, r.Total, r.LR, r.Elapsed = e.Epoch, e.Epochs, e.Total, e.LR, e.Elapsed
+		r.epochs = append(r.epochs, e)
+		r.validated()
 	case *train.CheckpointSaved:
 		r.Checkpoint = e.File
 	case *train.StateChanged:
@@ -137,10 +129,7 @@ func (b *board) apply(e train.Event) {
 // start takes in the beginning of a run or of its resumption, which forgets the
 // epochs that were done after the checkpoint.
 func (r *row) start(e *train.RunStarted) {
-	known := r.epochs[:min(len(r.epochs), max(0, e.ResumedEpoch))]
-	if len(known) > 0 && e.ResumedStep < e.StepsPerEpoch {
-		known = known[:min(len(known), e.ResumedEpoch-1)]
-	}
+	r.epochs = slices.DeleteFunc(r.epochs, func(done *train.EpochDone) bool { return done.Epoch >= e.ResumedEpoch })
 	r.Status = Status{
 		Run: r.Run, State: train.StateStarting, Seq: r.Seq, Time: r.Time,
 		Folder: e.Folder, PID: e.PID, Version: e.Version,
@@ -152,16 +141,17 @@ func (r *row) start(e *train.RunStarted) {
 	if e.Config.Patience > 0 {
 		r.PatienceLeft = e.Config.Patience
 	}
-	r.trainImages, r.epochs = e.TrainImages, known
-	r.findBest()
+	r.trainImages = e.TrainImages
+	r.validated()
 }
 
-func (r *row) findBest() {
-	r.BestValAcc, r.BestValAccEpoch = nil, 0
-	for i, acc := range r.epochs {
-		if acc >= 0 && (r.BestValAcc == nil || acc > *r.BestValAcc) {
-			best := acc
-			r.BestValAcc, r.BestValAccEpoch = &best, i+1
+// validated sets what the epochs done say.
+func (r *row) validated() {
+	r.ValLoss, r.ValAcc, r.BestValAcc, r.BestValAccEpoch = nil, nil, nil, 0
+	for _, e := range r.epochs {
+		r.ValLoss, r.ValAcc, r.PatienceLeft = &e.ValLoss, &e.ValAcc, e.PatienceLeft
+		if r.BestValAcc == nil || e.ValAcc > *r.BestValAcc {
+			r.BestValAcc, r.BestValAccEpoch = &e.ValAcc, e.Epoch
 		}
 	}
 }

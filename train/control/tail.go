@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"cifartui/train"
 )
@@ -63,6 +64,19 @@ type tail struct {
 	memory []byte
 	// dry is set when the last line in buf was half a line.
 	dry bool
+	// run is the name of the log's run, once its reader knows it.
+	run string
+}
+
+// allTails returns the tails of a folder's event logs: those it is given, and
+// new ones for logs that have come up since.
+func allTails(folder string, have []*tail) []*tail {
+	for _, path := range eventLogs(folder) {
+		if !slices.ContainsFunc(have, func(t *tail) bool { return t.path == path }) {
+			have = append(have, &tail{path: path})
+		}
+	}
+	return have
 }
 
 // next returns the next line, its newline left out, valid until the next call.

@@ -1,37 +1,50 @@
 package control
 
-import "cifartui/train"
+import (
+	"time"
+
+	"cifartui/train"
+)
 
 // waiter waits for the effect of one command: for every run that the command
 // was meant for, an event that shows it.
 type waiter struct {
 	request Request
+	// sent is when the command was passed on, by the clock of the events; zero
+	// where that is another machine's.
+	sent time.Time
 	// tell is given the outcome, once: nil, or why the effect will not come.
 	tell func(error)
 	// owner is whom the waiter leaves with.
 	owner any
-	// open holds the runs that have not shown the effect yet.
-	open map[string]bool
+	// open holds the runs that have not shown the effect yet, and how many
+	// batches each has trained since the command was sent.
+	open map[string]int
 	// first is set when the command is for all runs and none is known yet: the
 	// first one that shows the effect will do.
 	first bool
 	done  bool
 }
 
+// deaf is how many batches a run trains after a command before it is clear that
+// the command has had no effect: commands are taken between two batches, and one
+// batch may be under way, another one be told late.
+const deaf = 4
+
 // prepare notes which runs have to show the effect, and reports whether they
 // all do already. It is called before the command is passed on, so that no
 // event of the effect can be missed.
 func (w *waiter) prepare(b *board) bool {
-	w.open = make(map[string]bool)
+	w.open = make(map[string]int)
 	names := b.names(w.request.Run)
 	w.first = len(names) == 0
 	for _, run := range names {
 		r, known := b.runs[run]
 		switch {
 		case known && w.request.Cmd == VerbPause && r.State == train.StatePaused:
-		case known && w.request.Cmd == VerbResume && r.State == train.StateRunning:
+		case known && w.request.Cmd == VerbResume && (r.State == train.StateRunning || r.State == train.StateWaiting):
 		default:
-			w.open[run] = true
+			w.open[run] = 0
 		}
 	}
 	return !w.first && len(w.open) == 0
@@ -41,12 +54,24 @@ func (w *waiter) prepare(b *board) bool {
 // been told then.
 func (w *waiter) see(e train.Event) bool {
 	run := e.Head().Run
-	if w.done || (!w.first && !w.open[run]) {
+	batches, meant := w.open[run]
+	if w.done || (!w.first && !meant) {
 		return w.done
 	}
+	var failed error
+	switch e := e.(type) {
+	case *train.RunEnded:
+		failed = &ReplyError{CodeEnded, "the run ended (" + string(e.Outcome) + ") before the command took effect"}
+	case *train.StepDone:
+		if meant && w.heard() && !w.sent.IsZero() && e.Time.After(w.sent) {
+			w.open[run] = batches + e.Count
+			if w.open[run] >= deaf {
+				failed = &ReplyError{CodeRefused, "the run went on without it: see its warnings"}
+			}
+		}
+	}
 	shown := w.shown(e)
-	end, ended := e.(*train.RunEnded)
-	if !shown && !ended {
+	if !shown && failed == nil {
 		return false
 	}
 	delete(w.open, run)
@@ -56,17 +81,32 @@ func (w *waiter) see(e train.Event) bool {
 	case shown:
 		w.over(nil)
 	default:
-		w.over(&ReplyError{CodeEnded, "the run ended (" + string(end.Outcome) + ") before the command took effect"})
+		w.over(failed)
 	}
 	return true
+}
+
+// heard reports whether the command takes effect before the next batch.
+func (w *waiter) heard() bool {
+	switch w.request.Cmd {
+	case VerbPause, VerbSave, VerbLR:
+		return true
+	}
+	return false
 }
 
 // shown reports whether an event shows the command's effect on its run.
 func (w *waiter) shown(e train.Event) bool {
 	switch e := e.(type) {
 	case *train.StateChanged:
-		return (w.request.Cmd == VerbPause && e.State == train.StatePaused) ||
-			(w.request.Cmd == VerbResume && e.State == train.StateRunning)
+		switch w.request.Cmd {
+		case VerbPause:
+			return e.State == train.StatePaused
+		case VerbResume:
+			// Where it goes on to: its turn may not have come, or an end is near.
+			return e.State == train.StateRunning || e.State == train.StateWaiting ||
+				e.State == train.StateStarting || e.State == train.StateStopping
+		}
 	case *train.CheckpointSaved:
 		return w.request.Cmd == VerbSave && e.Reason == "manual"
 	case *train.LearnRateChanged:

@@ -1,0 +1,285 @@
+//go:build unix
+
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cifartui/train"
+)
+
+func TestStatusCountsTheWholeRun(t *testing.T) {
+	folder := t.TempDir()
+	r := newRig(t, folder)
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Config: train.Config{Epochs: 9, Batch: 64, Patience: 5}})
+	r.emit(&train.EpochDone{Epoch: 1, Epochs: 9, ValAcc: 0.8})
+	r.emit(&train.EpochDone{Epoch: 2, Epochs: 9, ValAcc: 0.9})
+	r.emit(&train.EpochDone{Epoch: 3, Epochs: 9, ValAcc: 0.99})
+	r.close(false) // killed, and resumed from the end of epoch 2
+	r.takeLock()
+	r.open()
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedEpoch: 3, Config: train.Config{Epochs: 9, Batch: 64, Patience: 5}})
+	r.emit(&train.EpochDone{Epoch: 3, Epochs: 9, ValAcc: 0.7, PatienceLeft: 4})
+	c := r.dial()
+	var got Status
+	until(t, "the epoch is known", func() bool {
+		all, err := c.Status(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		got = all[0]
+		return got.Seq == r.seq
+	})
+	if got.BestValAcc == nil || *got.BestValAcc != 0.9 || got.BestValAccEpoch != 2 || *got.ValAcc != 0.7 || got.PatienceLeft != 4 {
+		t.Errorf("best %v at epoch %d, last %v, patience %d", got.BestValAcc, got.BestValAccEpoch, got.ValAcc, got.PatienceLeft)
+	}
+	r.close(true)
+	all, err := ReadStatus(folder)
+	if err != nil || len(all) != 1 || *all[0].BestValAcc != 0.9 {
+		t.Errorf("read from the folder: %+v, %v", all, err)
+	}
+}
+
+func TestAttachToADeadRunFails(t *testing.T) {
+	var dead *NotLiveError
+	if _, err := Dial(t.Context(), t.TempDir()); !errors.As(err, &dead) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Next must return when its context ends, and lose nothing by it.
+func TestNextGivesUpWithItsContext(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	var w witness
+	for i := range 40 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%8)*time.Millisecond)
+		err := w.follow(ctx, c)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		r.train(7, func() {})
+	}
+	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.close(true)
+	if err := w.follow(t.Context(), c); err != nil || w.total != 280 {
+		t.Errorf("%d batches, %v", w.total, err)
+	}
+}
+
+// The process is killed: what it wrote before is told, then that it is gone.
+func TestAKilledRunIsToldToItsEnd(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	var w witness
+	followed := make(chan error, 1)
+	go func() { followed <- w.follow(t.Context(), c) }()
+	r.train(500, func() {})
+	r.close(false)
+	var gone *GoneError
+	if err := <-followed; !errors.As(err, &gone) || w.total != 500 {
+		t.Errorf("%d batches, %v", w.total, err)
+	}
+}
+
+// Killed and resumed by somebody before the client has noticed: the numbers of
+// the new process start below those that the client has seen live.
+func TestAResumeAfterAKillIsNotTakenForTheSameRun(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	c.reader.pid = os.Getpid() + 1 // as if the server had been another process
+	var w witness
+	var gone *GoneError
+	if err := w.follow(t.Context(), c); !errors.As(err, &gone) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// withoutSockets makes a run folder where no socket can be made.
+func withoutSockets(t *testing.T) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), strings.Repeat("n", 150))
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("TMPDIR", filepath.Join(folder, "nowhere"))
+	return folder
+}
+
+func TestWithoutASocketAttachReadsAlong(t *testing.T) {
+	r := newRig(t, withoutSockets(t))
+	if r.server.NoSocket() == nil {
+		t.Fatal("a socket was made")
+	}
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	if c.ReadOnly() == "" {
+		t.Error("the client does not say that it is read-only")
+	}
+	if err := c.Send(train.Pause{}); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("a command: %v", err)
+	}
+	var w witness
+	followed := make(chan error, 1)
+	go func() { followed <- w.follow(t.Context(), c) }()
+	r.train(2000, func() { time.Sleep(50 * time.Microsecond) })
+	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.close(true)
+	if err := <-followed; err != nil || w.total != 2000 {
+		t.Errorf("%d batches, %v", w.total, err)
+	}
+}
+
+func TestWithoutASocketCommandsAreFiles(t *testing.T) {
+	r := newRig(t, withoutSockets(t))
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&train.StateChanged{State: train.StateRunning})
+	c := r.dial()
+	rate := 0.1
+	for _, request := range []Request{
+		{Cmd: VerbPause, Wait: true}, {Cmd: VerbLR, Rate: &rate, Why: "a test"}, {Cmd: VerbStop, Wait: true, After: train.AfterEpoch},
+	} {
+		if _, err := c.Do(t.Context(), request); err != nil {
+			t.Errorf("%s: %v", request.Cmd, err)
+		}
+	}
+	to := train.To{Why: "ctl"}
+	want := []train.Command{train.Pause{To: to}, train.SetLearnRate{To: train.To{Why: "a test"}, Rate: rate}, train.Stop{To: to, After: train.AfterEpoch}}
+	if got := r.commands(); !slices.Equal(got, want) {
+		t.Errorf("the trainer got\n%v, want\n%v", got, want)
+	}
+	all, err := c.Status(t.Context())
+	if err != nil || len(all) != 1 || all[0].State != train.StateFinished {
+		t.Errorf("status %+v, %v", all, err)
+	}
+}
+
+// Commands that nobody took must not reach a later process of the run.
+func TestOldCommandFilesAreNotObeyed(t *testing.T) {
+	folder := t.TempDir()
+	dir := filepath.Join(folder, commandFolder)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "1.json"), []byte(`{"id":1,"cmd":"stop"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, folder)
+	until(t, "it is taken away", func() bool {
+		entries, err := os.ReadDir(dir)
+		return err == nil && len(entries) == 0
+	})
+	time.Sleep(2 * commandPoll)
+	if got := r.commands(); len(got) > 0 {
+		t.Errorf("the trainer got %v", got)
+	}
+}
+
+func TestCommandFilesAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"1.json": "garbage\n", "2.json": `{"id":1,"cmd":"events"}`, "3.json": `{"id":1,"cmd":"lr","rate":-1}`,
+		"4.json": `{"id":1,"cmd":"pause"}`, ".5.json.tmp": `{"id":1,"cmd":"stop"}`, "6.json": strings.Repeat(" ", MaxRequest+1),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/dev/zero", filepath.Join(dir, "7.json")); err != nil {
+		t.Fatal(err)
+	}
+	var got []Verb
+	takeCommands(dir, func(r Request) { got = append(got, r.Cmd) })
+	if !slices.Equal(got, []Verb{VerbPause}) {
+		t.Errorf("passed on: %v", got)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.json")); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+func TestWaitReturnsHowItEnded(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	go func() {
+		r.train(10, func() {})
+		r.emit(&train.RunEnded{Outcome: train.OutcomeDiverged, Error: "the loss is NaN"})
+		r.close(true)
+	}()
+	ended, err := Wait(t.Context(), c)
+	if err != nil || ended["r"] == nil || ended["r"].Outcome != train.OutcomeDiverged {
+		t.Errorf("%v, %v", ended, err)
+	}
+	if _, err := c.Next(t.Context(), 1); err != io.EOF {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestFindChoosesTheOnlyLiveRun(t *testing.T) {
+	runs := t.TempDir()
+	run := func(name string) string {
+		folder := filepath.Join(runs, name)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, train.ConfigFile), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return folder
+	}
+	run("dead")
+	if _, err := Find(runs, ""); !errors.Is(err, ErrNoneLive) {
+		t.Errorf("none live: %v", err)
+	}
+	a := newRig(t, run("a"))
+	if got, err := Find(runs, ""); err != nil || got.Folder != a.folder {
+		t.Errorf("one live: %+v, %v", got, err)
+	}
+	newRig(t, run("b"))
+	var several *SeveralError
+	if _, err := Find(runs, ""); !errors.As(err, &several) || len(several.Live) != 2 {
+		t.Errorf("two live: %v", err)
+	}
+	if got, err := Find(runs, "dead"); err != nil || got.Name() != "dead" {
+		t.Errorf("by name: %+v, %v", got, err)
+	}
+	if _, err := Find(runs, "nobody"); err == nil {
+		t.Error("a run that is not there was found")
+	}
+	if live, err := Live(filepath.Join(runs, "not there")); err != nil || live != nil {
+		t.Errorf("no runs folder: %v, %v", live, err)
+	}
+}
+
+// A run of a comparison is reached through the comparison's process.
+func TestFindReachesARunOfAComparison(t *testing.T) {
+	runs := t.TempDir()
+	run := filepath.Join(runs, "compare", "batch64")
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{train.ConfigFile, train.EventsFile} {
+		if err := os.WriteFile(filepath.Join(run, name), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRig(t, filepath.Join(runs, "compare"))
+	got, err := Find(runs, "compare/batch64")
+	if err != nil || got.Folder != r.folder || got.Run != "batch64" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -1,0 +1,139 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cifartui/train"
+)
+
+// Target is what a person means by a run.
+type Target struct {
+	// Folder is what to Dial: a run folder, or a comparison's folder.
+	Folder string
+	// Run is the name of one run of that comparison; "" means all there is.
+	Run string
+}
+
+// Name is what a person calls the target.
+func (t Target) Name() string {
+	if t.Run != "" {
+		return filepath.Join(filepath.Base(t.Folder), t.Run)
+	}
+	return filepath.Base(t.Folder)
+}
+
+// SeveralError says that a person has to choose one of several live runs.
+type SeveralError struct {
+	Runs string
+	Live []Target
+}
+
+func (e *SeveralError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d runs are live in %s: name one of", len(e.Live), e.Runs)
+	for _, t := range e.Live {
+		b.WriteString(" " + t.Name())
+	}
+	return b.String()
+}
+
+// ErrNoneLive is in the error of Find when no run is live.
+var ErrNoneLive = errors.New("no run is live")
+
+// Find returns the run that a person means: the name of one in the runs folder,
+// the path of a run folder, or "last". "" means the only live run of the runs
+// folder; it is a *SeveralError if there are more, and ErrNoneLive if there are
+// none. The run that is found by a name need not be live.
+func Find(runs, which string) (Target, error) {
+	if which == "" {
+		live, err := Live(runs)
+		switch {
+		case err != nil:
+			return Target{}, err
+		case len(live) == 0:
+			return Target{}, fmt.Errorf("%w in %s: see \"cifartui runs\", or name another folder with --runs", ErrNoneLive, runs)
+		case len(live) > 1:
+			return Target{}, &SeveralError{Runs: runs, Live: live}
+		}
+		return live[0], nil
+	}
+	folder, err := train.FindRun(runs, which)
+	if err != nil {
+		for _, dir := range []string{filepath.Join(runs, which), which} {
+			if len(eventLogs(dir)) > 0 {
+				return target(dir), nil
+			}
+		}
+		return Target{}, err
+	}
+	return target(folder), nil
+}
+
+// target sees to it that the folder with the process's socket is dialled: that
+// of the comparison, for a run that is part of one.
+func target(folder string) Target {
+	folder = filepath.Clean(folder)
+	abs, err := filepath.Abs(folder)
+	if err != nil || hasSocket(folder) || !hasSocket(filepath.Dir(abs)) {
+		return Target{Folder: folder}
+	}
+	parent := filepath.Dir(folder)
+	if folder == "." {
+		parent = filepath.Dir(abs)
+	}
+	return Target{Folder: parent, Run: filepath.Base(abs)}
+}
+
+// hasSocket reports whether a process has opened a server on a folder; the
+// process may be dead.
+func hasSocket(folder string) bool {
+	for _, name := range []string{socketName, pointerName} {
+		if _, err := os.Lstat(filepath.Join(folder, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Live returns the live runs of a runs folder, those of a comparison as one. A
+// runs folder that is not there has none.
+func Live(runs string) ([]Target, error) {
+	entries, err := os.ReadDir(runs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for live runs: %w", err)
+	}
+	var live []Target
+	for _, e := range entries {
+		folder := filepath.Join(runs, e.Name())
+		if _, ok := process(folder); e.IsDir() && ok {
+			live = append(live, Target{Folder: folder})
+		}
+	}
+	return live, nil
+}
+
+// process returns the process that trains in a run folder, or in the folders of
+// a comparison; its number is 0 when it cannot be read.
+func process(folder string) (pid int, live bool) {
+	if pid, live = train.Live(folder); live {
+		return pid, true
+	}
+	own := filepath.Join(folder, train.EventsFile)
+	for _, log := range eventLogs(folder) {
+		if log == own {
+			return 0, false
+		}
+		if pid, live = train.Live(filepath.Dir(log)); live {
+			return pid, true
+		}
+	}
+	return 0, false
+}
