@@ -10,10 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cifartui/cifar"
@@ -221,6 +223,20 @@ func newComparisonFolder(runs, name string, now time.Time) (string, error) {
 	}
 }
 
+// ReadComparisonConfig reads what the runs of a comparison have in common; its
+// Name is the comparison's.
+func ReadComparisonConfig(folder string) (Config, error) {
+	file, err := readComparison(folder)
+	return file.Config, err
+}
+
+// ReadComparisonConfig reads what the runs of a comparison have in common; its
+// Name is the comparison's.
+func ReadComparisonConfig(folder string) (Config, error) {
+	file, err := readComparison(folder)
+	return file.Config, err
+}
+
 func readComparison(folder string) (comparisonFile, error) {
 	path := filepath.Join(folder, ComparisonFile)
 	var file comparisonFile
@@ -271,9 +287,13 @@ func (c *Comparison) Runs() []string {
 // Run trains all runs that have not ended, until they have, a command stops
 // them or ctx ends. It is called once. The events of all runs go to emit, one
 // at a time, each with its run's name; emit must not block. The error joins
-// those of the runs that failed: one that fails does not stop the others.
+// those of the runs that failed: one that fails does not stop the others. A run
+// that panics does, and Run panics when they have saved.
 func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	errs := make([]error, len(c.members))
+	var fault atomic.Pointer[string] // of a run that panicked
 	var wg sync.WaitGroup
 	for i, m := range c.members {
 		if m.trainer == nil {
@@ -281,6 +301,13 @@ func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
 		}
 		wg.Go(func() {
 			defer m.seat.leave()
+			defer func() {
+				if p := recover(); p != nil {
+					text := fmt.Sprintf("run %s: %v\n%s", m.name, p, debug.Stack())
+					fault.CompareAndSwap(nil, &text)
+					stop(errors.New("a fault in the program"))
+				}
+			}()
 			err := m.trainer.Run(ctx, func(e Event) {
 				m.see(e)
 				c.emitMu.Lock()
@@ -293,6 +320,11 @@ func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
 		})
 	}
 	wg.Wait()
+	if text := fault.Load(); text != nil {
+		// Here it can be caught by whoever called: on the run's own goroutine it
+		// would have ended the process, and the other runs unsaved.
+		panic(*text)
+	}
 	return errors.Join(append(errs, c.Close())...)
 }
 

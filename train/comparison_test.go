@@ -2,12 +2,14 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // tinyComparison compares three batch sizes on tinyOptions' network: 5, 3 and 9
@@ -331,6 +333,83 @@ func TestExpandIsTheProduct(t *testing.T) {
 	} {
 		if _, err := Expand(Default(), sweeps); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestPanickingRunLetsTheOthersSave(t *testing.T) {
+	c := newComparison(t, tinyComparison(t, Interleave))
+	rec := &recorder{at: func(e Event) {
+		if e, ok := e.(*StepDone); ok && e.Run == "batch=32" {
+			panic("a fault")
+		}
+	}}
+	func() {
+		defer func() {
+			if p, ok := recover().(string); !ok || !strings.Contains(p, "run batch=32: a fault") {
+				t.Errorf("recovered %v", p)
+			}
+		}()
+		_ = c.Run(context.Background(), rec.emit)
+		t.Error("Run came back")
+	}()
+	for _, run := range []string{"batch=16", "batch=8"} {
+		if info := inspectRun(t, filepath.Join(c.Folder(), run)); info.State != "stopped" {
+			t.Errorf("%s is %s", run, info.State)
+		}
+	}
+	if got := last(t, filepath.Join(c.Folder(), "batch=16")); got.Epoch != 2 {
+		t.Errorf("batch=16 is saved at epoch %d", got.Epoch)
+	}
+}
+
+func TestFindFolder(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	o.Config.Name = "cmp"
+	c, _ := compare(t, o, nil)
+	runs := filepath.Dir(c.Folder())
+	makeRun(t, filepath.Join(runs, "old"), nil, 1)
+	past := time.Now().Add(-time.Hour)
+	for _, name := range []string{ConfigFile, EventsFile} {
+		if err := os.Chtimes(filepath.Join(runs, "old", name), past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for which, want := range map[string]string{
+		"last": "cmp", "cmp": "cmp", "cmp/batch=8": "cmp/batch=8", "old": "old", filepath.Join(runs, "cmp"): "cmp",
+	} {
+		if got, err := FindFolder(runs, which); err != nil || got != filepath.Join(runs, want) {
+			t.Errorf("%s is %s, %v", which, got, err)
+		}
+	}
+	if _, err := FindFolder(runs, "none"); err == nil {
+		t.Error("a run that is not there was found")
+	}
+}
+
+func TestReadRunsOfAComparison(t *testing.T) {
+	c, rec := compare(t, tinyComparison(t, Interleave), nil)
+	runs, err := ReadRuns(c.Folder())
+	if err != nil || len(runs) != 3 {
+		t.Fatalf("%d runs, %v", len(runs), err)
+	}
+	for _, r := range runs {
+		if len(r.Epochs) != 3 || r.Ended == nil {
+			t.Errorf("%s has %d epochs", r.Name, len(r.Epochs))
+		}
+	}
+	live := new(History)
+	for _, e := range rec.events {
+		live.Apply(e)
+	}
+	// What the files tell is what the live events told.
+	got, want := NewTable(runs), NewTable(live.Runs)
+	slices.SortFunc(want.Rows, func(a, b TableRow) int {
+		return slices.Index(c.Runs(), a.Run) - slices.Index(c.Runs(), b.Run)
+	})
+	for i := range want.Rows {
+		if a, b := fmt.Sprintf("%+v", got.Rows[i]), fmt.Sprintf("%+v", want.Rows[i]); a != b {
+			t.Errorf("from the files %s\nlive %s", a, b)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 )
 
 // ReadRun reads the record of one run folder. The run has the folder's name,
@@ -67,4 +68,31 @@ func ReadRuns(folders ...string) ([]*RunHistory, error) {
 		}
 	}
 	return runs, nil
+}
+
+// FindFolder is [FindRun] for comparisons too: the folder of the run or the
+// comparison that a person means by a path, by a name in runs, or by "last" for
+// the one trained last. A run of a comparison is "comparison/run".
+func FindFolder(runs, which string) (string, error) {
+	for _, folder := range []string{filepath.Join(runs, which), which} {
+		if which != "last" && IsComparison(folder) {
+			return folder, nil
+		}
+	}
+	if which != "last" {
+		return FindRun(runs, which)
+	}
+	list, err := List(runs)
+	if err != nil {
+		return "", err
+	}
+	list = slices.DeleteFunc(list, func(r RunInfo) bool { return r.Updated.IsZero() })
+	if len(list) == 0 {
+		return FindRun(runs, which) // says what to do
+	}
+	last := slices.MaxFunc(list, func(a, b RunInfo) int { return a.Updated.Compare(b.Updated) })
+	if parent := filepath.Dir(last.Folder); IsComparison(parent) {
+		return parent, nil
+	}
+	return last.Folder, nil
 }

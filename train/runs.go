@@ -34,12 +34,14 @@ type RunInfo struct {
 	// Data names the data set; the demo set is "demo".
 	Data string `json:"data"`
 	Demo bool   `json:"demo"`
-	// Batch, Optimizer, LR and Epochs are settings. LR is 0 for the optimizer's
+	// Batch, Optimizer, LR, Epochs and Monitor are settings. LR is 0 for the optimizer's
 	// own.
 	Batch     int     `json:"batch"`
 	Optimizer string  `json:"optimizer"`
 	LR        float64 `json:"lr"`
 	Epochs    int     `json:"epochs"`
+	// Monitor is what the best epoch is chosen by: val_acc or val_loss.
+	Monitor string `json:"monitor"`
 	// Epoch is how many epochs are done.
 	Epoch int `json:"epoch"`
 	// BestValAcc came in epoch BestEpoch; 0: none yet.
@@ -121,6 +123,7 @@ func inspect(folder string) RunInfo {
 	}
 	info.Data, info.Demo = about.Dataset, about.Dataset == "demo"
 	info.Batch, info.Optimizer, info.LR, info.Epochs = config.Batch, config.Optimizer, config.LR, config.Epochs
+	info.Monitor = config.Monitor
 	info.Created, _ = time.Parse(time.RFC3339, about.Created) // a foreign one has none
 	info.PID, info.Live = Live(folder)
 
