@@ -3,10 +3,8 @@ package train
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -274,12 +272,10 @@ func (w *logWriter) close() {
 }
 
 // mendLog cuts off a half-written last line and returns the highest event
-// number among the last lines. A missing file is an empty one.
+// number among the last lines. It makes a missing file, so that whoever follows
+// the run finds one from the start.
 func mendLog(path string) (uint64, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return 0, err
 	}

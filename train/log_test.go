@@ -214,7 +214,6 @@ func TestFollowerSeesALiveRunToItsEnd(t *testing.T) {
 	}
 	go func() { done <- tr.Run(context.Background(), live.emit) }()
 	<-started
-	waitFor(t, "the record", func() bool { _, err := os.Stat(filepath.Join(tr.Folder(), EventsFile)); return err == nil })
 	r, err := FollowEvents(tr.Folder())
 	if err != nil {
 		t.Fatal(err)
@@ -239,6 +238,36 @@ func TestFollowerSeesALiveRunToItsEnd(t *testing.T) {
 	cancel()
 	if _, err := r.Next(ctx, 1); err == nil {
 		t.Error("events after the end")
+	}
+}
+
+func TestFollowerStaysThroughAHandOver(t *testing.T) {
+	o := tinyOptions(t)
+	first := newTrainer(t, o)
+	r, err := FollowEvents(first.Folder())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	followed := make(chan *History, 1)
+	go func() {
+		h, err := ReadHistory(context.Background(), r)
+		if err != nil {
+			t.Error(err)
+		}
+		followed <- h
+	}()
+	if err := first.Run(context.Background(), func(e Event) {
+		if s, ok := e.(*StepDone); ok && s.Total == 7 {
+			first.Send(Detach{})
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	mustTrain(t, resume(o, first.Folder()), nil)
+	h := (<-followed).Runs[0]
+	if len(h.Epochs) != 3 || h.Ended == nil || h.Ended.Outcome != OutcomeFinished || h.Started.ResumedTotal != 7 {
+		t.Errorf("followed %+v", h)
 	}
 }
 

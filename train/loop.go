@@ -183,12 +183,8 @@ func (r *run) load() error {
 			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
 		}
 		return nil
-	case r.Config.Init != "":
-		w, err := ReadWeights(r.Config.Init)
-		if err != nil {
-			return err
-		}
-		if err := r.net.SetWeights(w.Tensors); err != nil {
+	case r.init != nil:
+		if err := r.net.SetWeights(r.init); err != nil {
 			return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
 		}
 	}

@@ -85,8 +85,12 @@ func (r *run) obey(c Command) {
 
 // save carries out a Save.
 func (r *run) save(c Save) {
-	if r.net == nil || r.failure != nil {
-		return // nothing is trained yet, or nothing good any more
+	if r.failure != nil {
+		return // there is nothing good to save any more
+	}
+	if r.net == nil {
+		r.warn("there is nothing to save before training has started")
+		return
 	}
 	before, reason := r.state, r.reason
 	r.setState(StateSaving, reasonOf(c.To, "asked to save"))

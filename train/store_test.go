@@ -243,6 +243,18 @@ func TestResumeRefusesOtherSettingsAndOtherData(t *testing.T) {
 	}
 }
 
+func TestRunThatCannotStartLeavesNoFolder(t *testing.T) {
+	o := tinyOptions(t)
+	o.disk = fullDisk{full: func() bool { return true }}
+	if _, err := NewTrainer(o); !errors.Is(err, errFull) {
+		t.Errorf("error %v, want a full disk", err)
+	}
+	entries, err := os.ReadDir(o.Config.Runs)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
 func TestFindRun(t *testing.T) {
 	o := tinyOptions(t, func(c *Config) { c.Epochs, c.Name = 1, "a" })
 	if _, err := FindRun(o.Config.Runs, "last"); err == nil {
@@ -289,7 +301,11 @@ func TestWeightsGoIntoANewRun(t *testing.T) {
 		if err := os.WriteFile(o.Config.Init, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := train(t, o, nil); err == nil || !strings.Contains(err.Error(), o.Config.Init) {
+		_, err := NewTrainer(o)
+		if name == "other network" {
+			_, _, err = train(t, o, nil)
+		}
+		if err == nil || !strings.Contains(err.Error(), o.Config.Init) {
 			t.Errorf("%s: error %v, want one that names the file", name, err)
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"cifartui/cifar"
 	"cifartui/nn"
@@ -363,16 +362,4 @@ func TestSameSeedSameBitsWhateverTheThreads(t *testing.T) {
 		t.Fatalf("both runs are in %s", one)
 	}
 	sameBits(t, last(t, one), last(t, two))
-}
-
-// waitFor gives the test a moment to see something happen on another goroutine.
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for range 2000 {
-		if ok() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("waited 10 s for %s", what)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -66,7 +67,9 @@ type Trainer struct {
 	log    *eventLog
 	seq    uint64 // of the last event in the folder
 	// from is what a resume goes on from; nil at the start of a run.
-	from     *Checkpoint
+	from *Checkpoint
+	// init are the weights that a new run starts with; nil means drawn ones.
+	init     []nn.Tensor
 	resumed  bool     // also when there was no checkpoint yet
 	notes    []string // to be told as warnings once Run has started
 	commands mailbox
@@ -111,7 +114,11 @@ func NewTrainer(o Options) (*Trainer, error) {
 	}
 	t.name = filepath.Base(filepath.Clean(t.folder))
 	if err := t.open(about); err != nil {
-		return nil, errors.Join(err, t.Close())
+		err = errors.Join(err, t.Close())
+		if !t.resumed { // nothing is in it but what was just made
+			err = errors.Join(err, os.RemoveAll(t.folder))
+		}
+		return nil, err
 	}
 	return t, nil
 }
@@ -129,7 +136,20 @@ func (t *Trainer) check() error {
 		t.spec = *t.Network
 	}
 	t.data = sumOf(t.Dataset)
-	return nil
+	if t.resumed {
+		return nil
+	}
+	return t.readInit()
+}
+
+// readInit reads the weights that a run starts with, if the settings name any.
+func (t *Trainer) readInit() error {
+	if t.Config.Init == "" {
+		return nil
+	}
+	w, err := ReadWeights(t.Config.Init)
+	t.init = w.Tensors
+	return err
 }
 
 // open takes the folder's lock, reads what is in it and makes it ready.
@@ -178,7 +198,7 @@ func (t *Trainer) loadCheckpoint() error {
 	}
 	if c == nil {
 		t.notes = append(t.notes, "the run has no checkpoint yet: it starts from the beginning")
-		return nil
+		return t.readInit()
 	}
 	if err := t.Config.checkResume(c.Config); err != nil {
 		return fmt.Errorf("resume %s:\n%w", t.folder, err)
