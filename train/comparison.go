@@ -230,13 +230,6 @@ func ReadComparisonConfig(folder string) (Config, error) {
 	return file.Config, err
 }
 
-// ReadComparisonConfig reads what the runs of a comparison have in common; its
-// Name is the comparison's.
-func ReadComparisonConfig(folder string) (Config, error) {
-	file, err := readComparison(folder)
-	return file.Config, err
-}
-
 func readComparison(folder string) (comparisonFile, error) {
 	path := filepath.Join(folder, ComparisonFile)
 	var file comparisonFile
