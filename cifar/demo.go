@@ -19,7 +19,9 @@ import (
 //	demo.go           a picture, from a seed to its bytes
 //	demo_canvas.go    filled shapes, in whole numbers
 //	demo_backdrop.go  what is behind the figure, before it, and the camera
-//	demo_animals.go   bird, cat, deer, dog, frog, horse
+//	demo_animals.go   what stands on four legs; heads of deer and horse
+//	demo_faces.go     cats and dogs that sit, or look at you
+//	demo_birds.go     birds and frogs
 //	demo_vehicles.go  airplane, automobile, ship, truck
 const (
 	demoTrain = 4000
@@ -93,53 +95,53 @@ type place struct {
 var subjects = [Classes]subject{
 	{ // airplane
 		views:  []func(*canvas){(*canvas).jetSide, (*canvas).jetSide, (*canvas).jetAbove, (*canvas).propeller},
-		places: []place{{60, (*canvas).sky}, {14, (*canvas).field}, {14, (*canvas).road}, {12, (*canvas).studio}},
-		turn:   24,
+		places: []place{{88, (*canvas).sky}, {4, (*canvas).field}, {4, (*canvas).road}, {4, (*canvas).studio}},
+		turn:   18,
 	},
 	{ // automobile
 		views:  []func(*canvas){(*canvas).carSide, (*canvas).carSide, (*canvas).carFront},
-		places: []place{{55, (*canvas).road}, {25, (*canvas).field}, {20, (*canvas).studio}},
-		turn:   7,
+		places: []place{{75, (*canvas).road}, {10, (*canvas).field}, {15, (*canvas).studio}},
+		turn:   5,
 	},
 	{ // bird
 		views:  []func(*canvas){(*canvas).birdPerched, (*canvas).birdPerched, (*canvas).birdFlying, (*canvas).birdWading},
-		places: []place{{30, (*canvas).sky}, {25, (*canvas).forest}, {20, (*canvas).field}, {15, (*canvas).thicket}, {10, (*canvas).sea}},
-		turn:   16,
+		places: []place{{20, (*canvas).sky}, {50, (*canvas).forest}, {5, (*canvas).field}, {20, (*canvas).thicket}, {5, (*canvas).sea}},
+		turn:   12,
 	},
 	{ // cat
 		views:  []func(*canvas){(*canvas).catFace, (*canvas).catSitting, (*canvas).catStanding},
-		places: []place{{50, (*canvas).room}, {20, (*canvas).field}, {10, (*canvas).thicket}, {20, (*canvas).studio}},
-		turn:   12,
+		places: []place{{84, (*canvas).room}, {6, (*canvas).field}, {10, (*canvas).studio}},
+		turn:   9,
 	},
 	{ // deer
 		views:  []func(*canvas){(*canvas).deerStanding, (*canvas).deerStanding, (*canvas).deerHead},
-		places: []place{{45, (*canvas).field}, {45, (*canvas).forest}, {10, (*canvas).thicket}},
-		turn:   8,
+		places: []place{{25, (*canvas).field}, {75, (*canvas).forest}},
+		turn:   6,
 	},
 	{ // dog
 		views:  []func(*canvas){(*canvas).dogFace, (*canvas).dogSitting, (*canvas).dogStanding},
-		places: []place{{35, (*canvas).room}, {40, (*canvas).field}, {5, (*canvas).road}, {20, (*canvas).studio}},
-		turn:   12,
+		places: []place{{24, (*canvas).room}, {66, (*canvas).field}, {10, (*canvas).studio}},
+		turn:   9,
 	},
 	{ // frog
 		views:  []func(*canvas){(*canvas).frogSide, (*canvas).frogFront, (*canvas).frogAbove},
-		places: []place{{60, (*canvas).thicket}, {10, (*canvas).sea}, {15, (*canvas).forest}, {15, (*canvas).studio}},
-		turn:   20,
+		places: []place{{85, (*canvas).thicket}, {8, (*canvas).sea}, {7, (*canvas).studio}},
+		turn:   16,
 	},
 	{ // horse
 		views:  []func(*canvas){(*canvas).horseStanding, (*canvas).horseStanding, (*canvas).horseHead},
-		places: []place{{60, (*canvas).field}, {15, (*canvas).forest}, {10, (*canvas).road}, {15, (*canvas).studio}},
-		turn:   8,
+		places: []place{{88, (*canvas).field}, {6, (*canvas).road}, {6, (*canvas).studio}},
+		turn:   6,
 	},
 	{ // ship
 		views:  []func(*canvas){(*canvas).freighter, (*canvas).liner, (*canvas).sailboat},
-		places: []place{{85, (*canvas).sea}, {8, (*canvas).sky}, {7, (*canvas).studio}},
-		turn:   7,
+		places: []place{{94, (*canvas).sea}, {6, (*canvas).studio}},
+		turn:   5,
 	},
 	{ // truck
 		views:  []func(*canvas){(*canvas).truckSide, (*canvas).pickup, (*canvas).truckFront},
-		places: []place{{58, (*canvas).road}, {25, (*canvas).field}, {17, (*canvas).studio}},
-		turn:   7,
+		places: []place{{65, (*canvas).road}, {17, (*canvas).field}, {18, (*canvas).studio}},
+		turn:   5,
 	},
 }
 
@@ -158,13 +160,13 @@ func (p *canvas) picture(r rng, label int) {
 	s := &subjects[label]
 	p.backdrop(s.places)
 	p.at = affine{a: fullSize, d: fullSize, dx: Size / 2 * px, dy: Size / 2 * px}
-	sx := 65536 * p.between(74, 114) / 100
-	sy := sx * p.between(88, 112) / 100
+	sx := 65536 * p.between(86, 114) / 100
+	sy := sx * p.between(92, 108) / 100
 	if p.chance(50) {
 		sx = -sx
 	}
-	p.at = p.at.place(p.between(-18, 18), p.between(-14, 14), p.between(-s.turn, s.turn), sx, sy)
-	p.at.b += p.at.a * p.between(-14, 14) / 100 // seen a little from one side
+	p.at = p.at.place(p.between(-13, 13), p.between(-10, 10), p.between(-s.turn, s.turn), sx, sy)
+	p.at.b += p.at.a * p.between(-9, 9) / 100 // seen a little from one side
 	s.views[p.below(len(s.views))](p)
 	p.foreground()
 	p.camera()

@@ -107,7 +107,7 @@ func (p *canvas) catStanding() {
 	b.tail = func(x, y int) { p.curve(coat, x+4, y, p.between(170, 280), p.between(-35, 35), p.between(18, 27), 5) }
 	b.ears = func() {
 		for _, dx := range []int{-4, 10} {
-			p.poly(coat.bright(85), point{dx - 12, -b.head / 2}, point{dx - 6, -b.head - p.between(12, 18)}, point{dx + 6, -b.head * 2 / 3})
+			p.poly(coat.bright(85), point{dx - 12, -b.head / 2}, point{dx - 6, -b.head - p.between(14, 22)}, point{dx + 6, -b.head * 2 / 3})
 		}
 	}
 	b.marks = func() { p.fur(coat) }
@@ -135,7 +135,7 @@ func (p *canvas) dogStanding() {
 	b.tail = func(x, y int) {
 		p.curve(coat, x+4, y-4, p.between(170, 270), p.between(0, 40), p.between(10, 22), p.between(4, 7))
 	}
-	pricked := p.chance(35)
+	pricked := p.chance(20)
 	b.ears = func() {
 		if pricked {
 			p.poly(coat.bright(80), point{-12, -b.head / 2}, point{-8, -b.head - p.between(8, 16)}, point{4, -b.head * 2 / 3})
@@ -158,7 +158,7 @@ func (p *canvas) deerStanding() {
 		neck: p.between(34, 52), rise: p.between(30, 80), head: p.between(12, 16), muzzle: p.between(20, 28), nod: p.between(5, 45),
 		eye: colour{20, 18, 18},
 	}
-	if p.chance(20) { // grazing
+	if p.chance(12) { // grazing
 		b.rise, b.nod = -p.between(20, 45), p.between(40, 70)
 	}
 	b.tail = func(x, y int) { p.limb(mix(coat, colour{235, 230, 220}, 70), x+6, y-4, 6, x-4, y+10, 5) }
@@ -201,7 +201,7 @@ func (p *canvas) horseStanding() {
 		neck: p.between(34, 50), rise: p.between(25, 65), head: p.between(14, 18), muzzle: p.between(28, 38), nod: p.between(15, 55),
 		eye: colour{20, 18, 18},
 	}
-	if p.chance(20) { // grazing
+	if p.chance(12) { // grazing
 		b.rise, b.nod = -p.between(20, 45), p.between(40, 70)
 	}
 	b.tail = func(x, y int) { p.curve(hair, x+6, y-4, p.between(110, 165), -p.between(5, 30), p.between(17, 24), 7) }

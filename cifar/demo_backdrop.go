@@ -37,8 +37,8 @@ func (p *canvas) band(from, to int, top, bottom colour, cell, strength int) {
 
 // air paints a sky down to the horizon.
 func (p *canvas) air(horizon int) {
-	top := p.pick(colour{70, 120, 200}, colour{110, 160, 220}, colour{170, 185, 200}, colour{205, 210, 215}, colour{60, 80, 130}, colour{235, 170, 120})
-	top = p.near(top, 30)
+	top := p.pick(colour{70, 120, 200}, colour{85, 140, 215}, colour{110, 160, 220}, colour{140, 180, 225}, colour{170, 185, 200}, colour{205, 210, 215}, colour{60, 80, 130})
+	top = p.near(top, 22)
 	low := mix(top, colour{235, 235, 230}, p.between(20, 80))
 	if p.chance(12) { // dusk
 		low = p.near(colour{240, 160, 90}, 25)
@@ -61,7 +61,7 @@ func (p *canvas) sky() { p.air(Size) }
 
 // ground returns the colour of grass, hay, earth, sand or snow.
 func (p *canvas) ground() colour {
-	c := p.pick(colour{90, 135, 50}, colour{70, 110, 45}, colour{120, 150, 70}, colour{160, 145, 85}, colour{130, 105, 75}, colour{200, 180, 135}, colour{225, 228, 235})
+	c := p.pick(colour{90, 135, 50}, colour{70, 110, 45}, colour{105, 145, 60}, colour{120, 150, 70}, colour{160, 145, 85}, colour{130, 105, 75}, colour{200, 180, 135}, colour{225, 228, 235})
 	return p.near(c, 22)
 }
 
@@ -201,7 +201,7 @@ func (p *canvas) shadow(x, y, rx, ry int) {
 // fence, something out of focus at the edge.
 func (p *canvas) foreground() {
 	p.at = affine{a: px * 4096, d: px * 4096}
-	switch p.below(16) {
+	switch p.below(28) {
 	case 0: // grass
 		c := p.ground()
 		for range p.between(6, 22) {
@@ -236,16 +236,16 @@ func (p *canvas) foreground() {
 // camera is what happens to the light on its way: exposure, contrast, a tint,
 // focus, and a sensor's noise.
 func (p *canvas) camera() {
-	for range p.pickInt(0, 0, 0, 0, 0, 1, 1, 2) {
+	for range p.pickInt(0, 0, 0, 0, 0, 0, 0, 1) {
 		p.soften()
 	}
-	contrast, exposure := p.between(75, 118), p.between(-22, 20)
+	contrast, exposure := p.between(82, 116), p.between(-16, 16)
 	var tint colour
 	for k := range tint {
-		tint[k] = 100 + p.between(-9, 9)
+		tint[k] = 100 + p.between(-5, 5)
 	}
-	grey := max(0, p.between(-100, 40)) // percent
-	noise := p.between(1, 7)
+	grey := max(0, p.between(-140, 40)) // percent
+	noise := p.between(1, 5)
 	for i := range p.pixels {
 		c := &p.pixels[i]
 		mean := (c[0]*30 + c[1]*59 + c[2]*11) / 100

@@ -83,7 +83,7 @@ func (p *canvas) birdWading() {
 
 // skin returns a frog's colour.
 func (p *canvas) skin() colour {
-	return p.near(p.pick(colour{85, 145, 50}, colour{110, 165, 60}, colour{95, 100, 55}, colour{120, 95, 65}, colour{75, 90, 70}, colour{185, 120, 50}, colour{60, 120, 110}), 20)
+	return p.near(p.pick(colour{85, 145, 50}, colour{110, 165, 60}, colour{70, 130, 45}, colour{130, 180, 75}, colour{95, 105, 55}, colour{120, 95, 65}, colour{60, 120, 110}), 20)
 }
 
 // warts draws a frog's spots.

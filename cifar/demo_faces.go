@@ -1,6 +1,6 @@
 package cifar
 
-// A muzzle is what tells a cat's face from a dog's: the rest is the same.
+// A face is a cat's or a dog's: ears, eyes and muzzle tell them apart.
 type face struct {
 	coat, patch colour
 	wide, high  int    // half the size of the head
@@ -73,7 +73,7 @@ func (p *canvas) dogFace() {
 		snout: p.between(27, 36), nose: p.between(10, 15), noseColour: p.pick(colour{28, 26, 26}, colour{28, 26, 26}, colour{110, 75, 65}),
 	}
 	ear := coat.bright(p.between(60, 90))
-	if p.chance(30) { // pricked
+	if p.chance(20) { // pricked
 		h := p.between(20, 40)
 		f.ears = func() {
 			for _, side := range []int{-1, 1} {
@@ -135,7 +135,7 @@ func (p *canvas) catSitting() {
 func (p *canvas) dogSitting() {
 	coat := p.coat()
 	b := beast{coat: coat, points: coat.bright(p.between(60, 120)), head: p.between(22, 28), muzzle: p.between(26, 38), eye: colour{25, 22, 22}}
-	pricked := p.chance(35)
+	pricked := p.chance(20)
 	b.ears = func() {
 		if pricked {
 			p.poly(coat.bright(80), point{-16, -b.head / 2}, point{-10, -b.head - p.between(10, 20)}, point{6, -b.head * 2 / 3})
