@@ -224,8 +224,7 @@ func (n *neon) fmax(d, a, b vec) { n.three(0x4e20f400, "fmax", d, a, b) }
 func (n *neon) equal(d, a, b vec)     { n.three(0x4e20e400, "fcmeq", d, a, b) }
 func (n *neon) insert(d, a, mask vec) { n.op("VBIT %v.B16, %v.B16, %v.B16", mask, a, d) }
 
-func (n *neon) move(d, a vec)  { n.op("VMOV %v.B16, %v.B16", a, d) }
-func (n *neon) or(d, a, b vec) { n.op("VORR %v.B16, %v.B16, %v.B16", b, a, d) }
+func (n *neon) move(d, a vec) { n.op("VMOV %v.B16, %v.B16", a, d) }
 
 // orNot is d = a or not b.
 func (n *neon) orNot(d, a, b vec) {

@@ -149,10 +149,11 @@ func adam(w width) {
 // hash computes the random bits of mask.keep for registers of consecutive
 // elements.
 type hash struct {
-	w                             width
-	index, step                   VecVirtual // elements of the next register
-	k0, k1, multiply0, multiply1  VecVirtual
-	threshold, scale, zero, drops VecVirtual
+	w                    width
+	index, step          VecVirtual // elements of the next register
+	k0, k1               VecVirtual
+	multiply0, multiply1 VecVirtual
+	threshold, scale     VecVirtual
 }
 
 func newHash(w width) *hash {
