@@ -21,9 +21,13 @@
 // and not from a generator that moves on.
 //
 // The files, in the order to read them: event.go and command.go (what is said),
-// config.go (the settings), trainer.go and loop.go (the run), early.go (what is
-// better, and when to give up), checkpoint.go, safetensors.go and store.go (what
-// is kept), runfolder.go (where), log.go and reader.go (the record), bus.go (live
+// config.go (the settings), trainer.go (a run and its folder), loop.go (epochs
+// and batches), steer.go (commands), judge.go (validation), early.go (what is
+// better, and when to give up), save.go (when to save), checkpoint.go,
+// safetensors.go and store.go (what is kept), disk.go and runfolder.go (where,
+// and the lock), log.go, reader.go and stepline.go (the record), bus.go (live
 // readers), history.go (events reduced to what tables and screens show),
-// report.go (the headless output).
+// report.go (the headless output). On these stand the comparison of several
+// runs (sweep.go, turns.go, comparison.go, findings.go, table.go), the list of
+// runs (runs.go) and the other formats (sink.go, csv.go, and the folders).
 package train
