@@ -1,0 +1,143 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cifartui/train"
+	"cifartui/train/plot"
+)
+
+// otherCommands are all but train.
+func otherCommands() []*cobra.Command {
+	return []*cobra.Command{
+		attachCommand(), openCommand(), ctlCommand(), waitCommand(),
+		runsCommand(), compareCommand(), plotCommand(),
+		dataCommand(), summaryCommand(), benchCommand(),
+	}
+}
+
+// runsFlag adds --runs.
+func runsFlag(cmd *cobra.Command, runs *string) {
+	cmd.Flags().StringVar(runs, "runs", train.Default().Runs, "`folder` that holds the run folders")
+}
+
+// oneOrMore and oneRun check the number of arguments, in words.
+func oneOrMore(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage(`%s: name a run: its folder, its name, or last; "cifartui runs" lists them`, cmd.CommandPath())
+	}
+	return nil
+}
+
+func oneRun(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage("%s: one run at a time, not %d", cmd.CommandPath(), len(args))
+	}
+	return oneOrMore(cmd, args)
+}
+
+// histories reads the runs that a person named, those of a comparison included.
+// Runs of the same name get their comparison's in front.
+func histories(runs string, names []string) ([]*train.RunHistory, error) {
+	var list []*train.RunHistory
+	var parents []string
+	count := map[string]int{}
+	for _, name := range names {
+		folder, err := findRun(runs, name)
+		if err != nil {
+			return nil, err
+		}
+		found, err := train.ReadRuns(folder)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			list, parents = append(list, r), append(parents, filepath.Base(folder))
+			count[r.Name]++
+		}
+	}
+	for i, r := range list {
+		if count[r.Name] > 1 && parents[i] != r.Name {
+			r.Name = parents[i] + "/" + r.Name
+		}
+	}
+	return list, nil
+}
+
+func compareCommand() *cobra.Command {
+	var runs string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "compare RUN...",
+		Short: "Compare runs in a table: speed, best accuracy, time to 80%, 85%, 88%",
+		Long: `Compare reads any runs, or the runs of a comparison, and prints a table and what
+its numbers say about speed, convergence and the best accuracy.`,
+		Args: oneOrMore,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := histories(runs, args)
+			if err != nil {
+				return err
+			}
+			return writeTable(cmd.OutOrStdout(), list, asJSON)
+		},
+	}
+	runsFlag(cmd, &runs)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func writeTable(w io.Writer, list []*train.RunHistory, asJSON bool) error {
+	table := train.NewTable(list)
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(table)
+	}
+	_, err := table.WriteTo(w)
+	return err
+}
+
+func plotCommand() *cobra.Command {
+	var runs, out, x string
+	var smooth float64
+	var o plot.Options
+	cmd := &cobra.Command{
+		Use:   "plot RUN... -o FILE",
+		Short: "Draw accuracy and loss curves into a PNG, SVG or PDF file",
+		Args:  oneOrMore,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := histories(runs, args)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("smooth") {
+				o.Smooth = &smooth
+			}
+			o.X = plot.Axis(x)
+			labels := train.Labels(list)
+			drawn := make([]plot.Run, len(list))
+			for i, r := range list {
+				drawn[i] = plot.Run{Label: labels[i], History: r}
+			}
+			if err := plot.Save(out, drawn, o); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), out)
+			return nil
+		},
+	}
+	runsFlag(cmd, &runs)
+	f := cmd.Flags()
+	f.StringVarP(&out, "output", "o", "curves.png", "`file` to write: ."+strings.Join(plot.Formats(), ", ."))
+	f.StringVar(&x, "x", string(plot.ByEpoch), "x axis: epoch, images or time")
+	f.Float64Var(&smooth, "smooth", plot.DefaultSmooth, "weight of the past in the smoothed lines, from 0 to under 1")
+	f.Float64Var(&o.Width, "width", 0, "width in inches (0: what suits)")
+	f.Float64Var(&o.Height, "height", 0, "height in inches (0: what suits)")
+	return cmd
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"cifartui/train"
+)
+
+// settings is everything that the train command can be told. The embedded
+// Config is what decides a run's result and is kept in its config.json; the
+// rest is about this process. The same keys, with underscores, stand in a
+// settings file given with --config.
+type settings struct {
+	train.Config `yaml:",inline"`
+
+	Sweep []string `yaml:"sweep,omitempty"` // key=v1,v2: several make their product
+	Order string   `yaml:"order,omitempty"` // interleave or sequential; "": interleave, or what a resumed one had
+
+	Resume  string `yaml:"resume,omitempty"`   // run folder, run name or "last"
+	DataURL string `yaml:"data_url,omitempty"` // where CIFAR-10 is fetched from
+
+	NoTUI     bool                `yaml:"no_tui,omitempty"`
+	Detach    bool                `yaml:"detach,omitempty"`
+	Theme     string              `yaml:"theme,omitempty"`      // auto, dark, light or none
+	Keys      map[string][]string `yaml:"keys,omitempty"`       // action: keys
+	LogFormat string              `yaml:"log_format,omitempty"` // text or json
+	LogEvery  int                 `yaml:"log_every,omitempty"`  // steps; 0: no step lines
+	Metrics   string              `yaml:"metrics,omitempty"`    // address; "" is off
+	Kernels   string              `yaml:"kernels,omitempty"`    // "": the fastest here
+	OnEnd     string              `yaml:"on_end,omitempty"`     // shell command
+	Bell      bool                `yaml:"bell,omitempty"`
+
+	// Given names the settings that the person gave in a file or by a flag, by
+	// their YAML key: a resume refuses those that would change the run.
+	Given map[string]bool `yaml:"-"`
+
+	sweeps  []train.Sweep
+	batches []string // --batch, before it is split into Config.Batch and Sweep
+	file    string   // --config
+	child   bool     // this process took over from one that detached
+}
+
+// defaultSettings are the article's recipe and a person at a terminal.
+func defaultSettings() settings {
+	return settings{
+		Config:    train.Default(),
+		Theme:     "auto",
+		LogFormat: "text",
+	}
+}
+
+// flags binds each flag of the train command to its setting. The flag's name is
+// the YAML key with hyphens.
+func (s *settings) flags(f *pflag.FlagSet) {
+	f.StringVar(&s.file, "config", "", "settings `file` (YAML, or a run's config.json); flags win over it")
+
+	f.StringVar(&s.Data, "data", s.Data, "images: auto (the cache, else fetched), demo, or a `folder` or archive of CIFAR-10")
+	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 from this `address` instead of its home page")
+	f.IntVar(&s.ValSplit, "val-split", s.ValSplit, "hold `n` training images out for validation and leave the test set to the end")
+	f.StringVar(&s.Preprocess, "preprocess", s.Preprocess, "pixels: unit ([0,1]), signed ([-1,1]), mean or standard")
+	f.BoolVar(&s.Augment, "augment", s.Augment, "shift and flip the training images")
+	f.BoolVar(&s.Shuffle, "shuffle", s.Shuffle, "a new order of images each epoch")
+
+	s.batches = []string{strconv.Itoa(s.Batch)}
+	f.StringSliceVar(&s.batches, "batch", s.batches, "images a step; several (64,128,256,512) are compared")
+	f.StringArrayVar(&s.Sweep, "sweep", nil, "compare `key=v1,v2`: batch, lr, optimizer, dropout, augment or seed; may be given again")
+	f.StringVar(&s.Order, "order", s.Order, "comparisons: interleave (an epoch of each in turn, the default) or sequential")
+	f.IntVar(&s.Epochs, "epochs", s.Epochs, "epochs at most")
+	f.Int64Var(&s.MaxSteps, "max-steps", s.MaxSteps, "stop after so many steps in all (0: no limit)")
+	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed of weights, order, augmentation and dropout")
+	f.IntVar(&s.Threads, "threads", s.Threads, "processor threads (0: all that this process may use); results do not depend on it")
+	f.Float64Var(&s.Dropout, "dropout", s.Dropout, "share of units dropped before the dense layer")
+
+	f.StringVar(&s.Optimizer, "optimizer", s.Optimizer, "adadelta, sgd, adam or adamw")
+	f.Float64Var(&s.LR, "lr", s.LR, "learning rate (0: the optimizer's own default)")
+	f.Float64Var(&s.Momentum, "momentum", s.Momentum, "Nesterov momentum of sgd")
+	f.Float64Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "weight decay")
+	f.StringVar(&s.Schedule, "schedule", s.Schedule, "learning rate over time: constant, step, cosine or onecycle")
+
+	f.StringVar(&s.Monitor, "monitor", s.Monitor, "what is best, and what early stopping watches: val_acc or val_loss")
+	f.IntVar(&s.Patience, "patience", s.Patience, "stop after so many epochs without a better value (0: never)")
+	f.Float64Var(&s.MinDelta, "min-delta", s.MinDelta, "what counts as better")
+	f.IntVar(&s.CheckpointEvery, "checkpoint-every", s.CheckpointEvery, "also keep the weights every so many epochs (0: only the best)")
+	f.Float64Var(&s.SaveSeconds, "save-seconds", s.SaveSeconds, "training time between exact checkpoints within an epoch (0: at epoch ends only)")
+	f.StringVar(&s.Init, "init", s.Init, "start from the weights in this safetensors `file`")
+	f.StringVar(&s.Resume, "resume", s.Resume, "go on with a `run`: its folder, its name, or last")
+
+	f.StringVar(&s.Runs, "runs", s.Runs, "`folder` that holds the run folders")
+	f.StringVar(&s.Name, "name", s.Name, "run's name (default model_YYYYmmdd_HHMM)")
+	f.BoolVar(&s.NoTUI, "no-tui", s.NoTUI, "no screen: one line an epoch")
+	f.BoolVar(&s.Detach, "detach", s.Detach, `train in the background at once; "cifartui attach" shows it`)
+	f.StringVar(&s.Theme, "theme", s.Theme, "colours: auto, dark, light or none")
+	f.StringVar(&s.LogFormat, "log-format", s.LogFormat, "headless lines: text or json")
+	f.IntVar(&s.LogEvery, "log-every", s.LogEvery, "headless: also a line every so many steps (0: none)")
+	f.StringVar(&s.Metrics, "metrics", s.Metrics, "serve Prometheus metrics on this `address` (:9100 means this machine only)")
+	f.StringVar(&s.OnEnd, "on-end", s.OnEnd, "shell `command` to run when the run ends")
+	f.BoolVar(&s.Bell, "bell", s.Bell, "ring the terminal's bell when the run ends")
+	f.StringVar(&s.Kernels, "kernels", s.Kernels, "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
+
+	f.BoolVar(&s.child, "child", false, "")
+	_ = f.MarkHidden("child") // given by this program to itself
+}
+
+// resolve layers flags over the file over the defaults and checks the result.
+// It is called once, after the flags are parsed into s.
+func (s *settings) resolve(cmd *cobra.Command) error {
+	s.Given = map[string]bool{}
+	type changed struct {
+		flag *pflag.Flag
+		text []string
+	}
+	var flags []changed
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		c := changed{flag: f, text: []string{f.Value.String()}}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			c.text = list.GetSlice()
+		}
+		flags = append(flags, c)
+	})
+	if s.file != "" {
+		file := s.file
+		if err := s.readFile(file); err != nil {
+			return err
+		}
+		s.batches = []string{strconv.Itoa(s.Batch)}
+		for _, c := range flags { // the flags again, over what the file set
+			list, ok := c.flag.Value.(pflag.SliceValue)
+			if ok {
+				if err := list.Replace(c.text); err != nil {
+					return usage("--%s: %w", c.flag.Name, err)
+				}
+				continue
+			}
+			if err := c.flag.Value.Set(c.text[0]); err != nil {
+				return usage("--%s: %w", c.flag.Name, err)
+			}
+		}
+	}
+	for _, c := range flags {
+		s.Given[strings.ReplaceAll(c.flag.Name, "-", "_")] = true
+	}
+	return s.check()
+}
+
+// readFile reads a settings file over the defaults. A key that is no setting is
+// refused by name.
+func (s *settings) readFile(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return usage("settings file: %w", err)
+	}
+	fresh := defaultSettings()
+	fresh.file, fresh.Given = path, s.Given
+	if isRunConfig(text) {
+		if fresh.Config, err = train.ParseConfig(text, fresh.Config); err != nil {
+			return usage("settings file %s: %w", path, err)
+		}
+		fresh.Name = "" // a run's settings are taken over, not its name
+		for _, key := range configKeys() {
+			fresh.Given[key] = true
+		}
+	} else {
+		dec := yaml.NewDecoder(bytes.NewReader(text))
+		dec.KnownFields(true)
+		if err := dec.Decode(&fresh); err != nil && !errors.Is(err, io.EOF) {
+			return usage("settings file %s: %w", path, err)
+		}
+		var keys map[string]any
+		if err := yaml.Unmarshal(text, &keys); err != nil {
+			return usage("settings file %s: %w", path, err)
+		}
+		for key := range keys {
+			fresh.Given[key] = true
+		}
+	}
+	*s = fresh
+	return nil
+}
+
+// isRunConfig tells a run's config.json from a settings file: JSON starts with
+// a brace, which no YAML file of settings does.
+func isRunConfig(text []byte) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{"))
+}
+
+// configKeys are the keys of a run's Config.
+func configKeys() []string {
+	t := reflect.TypeFor[train.Config]()
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+	}
+	return keys
+}
+
+// over returns a saved run's settings with those that the person gave this time
+// in their place.
+func (s *settings) over(saved train.Config) train.Config {
+	from, to := reflect.ValueOf(s.Config), reflect.ValueOf(&saved).Elem()
+	for i, key := range configKeys() {
+		// Where the run lies is how it was found, not a setting to change.
+		if s.Given[key] && key != "runs" && key != "name" {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+	return saved
+}
+
+// check refuses what cannot be, naming the flag.
+func (s *settings) check() error {
+	if len(s.batches) > 1 {
+		s.Sweep = append([]string{"batch=" + strings.Join(s.batches, ",")}, s.Sweep...)
+	}
+	if len(s.batches) == 0 {
+		return usage("--batch: no batch size given")
+	}
+	for i, b := range s.batches {
+		n, err := strconv.Atoi(strings.TrimSpace(b))
+		if err != nil {
+			return usage("--batch: %q is no whole number", b)
+		}
+		if i == 0 {
+			s.Batch = n
+		}
+	}
+	for _, one := range []struct {
+		flag, value string
+		allowed     []string
+	}{
+		{"order", s.Order, []string{"", "interleave", "sequential"}},
+		{"theme", s.Theme, []string{"auto", "dark", "light", "none"}},
+		{"log-format", s.LogFormat, []string{"text", "json"}},
+	} {
+		if err := oneOf(one.flag, one.value, one.allowed...); err != nil {
+			return err
+		}
+	}
+	if s.LogEvery < 0 {
+		return usage("--log-every: %d is negative", s.LogEvery)
+	}
+	for _, text := range s.Sweep {
+		sweep, err := train.ParseSweep(text)
+		if err != nil {
+			return usage("--sweep: %w", err)
+		}
+		s.sweeps = append(s.sweeps, sweep)
+	}
+	if s.Resume != "" {
+		if len(s.sweeps) > 0 {
+			return usage("--resume goes on with a run or a comparison as it is: leave out --sweep and the list of batch sizes")
+		}
+		return nil // the run's own settings count; they are checked with them
+	}
+	if err := s.Config.Validate(); err != nil {
+		return usage("%w", err)
+	}
+	if _, err := train.Expand(s.Config, s.sweeps); err != nil {
+		return usage("%w", err)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"cifartui/train"
+)
+
+// signals turns the process's signals into commands for the leg that trains.
+type signals struct {
+	caught  chan os.Signal
+	ignored chan os.Signal // never read: it only keeps a signal from its default
+	closed  chan struct{}
+	stopped chan struct{} // closed at the first signal that ends the run
+
+	mu    sync.Mutex
+	leg   *leg
+	leave func() // restores the terminal before the process exits; nil: none
+	count int    // of signals that end the run
+	last  time.Time
+}
+
+func newSignals() *signals {
+	return &signals{
+		caught: make(chan os.Signal, 8), ignored: make(chan os.Signal, 1),
+		closed: make(chan struct{}), stopped: make(chan struct{}),
+	}
+}
+
+// obey says which leg the signals are for; nil: none at the moment.
+func (s *signals) obey(l *leg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leg = l
+	if l != nil && s.count > 0 {
+		l.halt("signal")
+	}
+}
+
+func (s *signals) listen() {
+	for {
+		select {
+		case <-s.closed:
+			return
+		case sig := <-s.caught:
+			if s.take(sig) {
+				s.restore()
+				os.Exit(exitInterrupted)
+			}
+		}
+	}
+}
+
+// onLeave says what restores the terminal; nil: nothing to restore.
+func (s *signals) onLeave(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave = f
+}
+
+func (s *signals) restore() {
+	s.mu.Lock()
+	f := s.leave
+	s.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// sameKey is the time in which two signals are one wish: a terminal's Ctrl+C
+// reaches the process also through those that started it.
+const sameKey = 100 * time.Millisecond
+
+// take handles one signal and reports whether the process is to leave at once.
+func (s *signals) take(sig os.Signal) (leave bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := signalName(sig)
+	if savesNow(sig) {
+		if s.leg != nil {
+			// It fails only for a run that has ended.
+			_ = s.leg.Send(train.Save{To: train.To{Why: name}})
+		}
+		return false
+	}
+	if now := time.Now(); s.count > 0 && now.Sub(s.last) < sameKey {
+		return false
+	} else {
+		s.last = now
+	}
+	s.count++
+	if s.count > 1 {
+		return sig == os.Interrupt
+	}
+	close(s.stopped)
+	if s.leg != nil {
+		s.leg.halt(name)
+	}
+	return false
+}
+
+// ended is closed when a signal has asked for the end and the run has ended.
+func (s *signals) ended(done <-chan struct{}) <-chan struct{} {
+	both := make(chan struct{})
+	go func() {
+		select {
+		case <-s.stopped:
+		case <-s.closed:
+			return
+		}
+		select {
+		case <-done:
+			close(both)
+		case <-s.closed:
+		}
+	}()
+	return both
+}
+
+func (s *signals) close() {
+	signal.Stop(s.caught)
+	signal.Stop(s.ignored)
+	close(s.closed)
+}
+
+// signalName is a signal's name as people write it.
+func signalName(sig os.Signal) string {
+	switch sig.String() {
+	case "interrupt":
+		return "SIGINT"
+	case "terminated":
+		return "SIGTERM"
+	case "user defined signal 1":
+		return "SIGUSR1"
+	}
+	return sig.String()
+}

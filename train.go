@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"cifartui/cifar"
+	"cifartui/train"
+	"cifartui/train/control"
+)
+
+func trainCommand() *cobra.Command {
+	s := defaultSettings()
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: `Train and watch; "cifartui" alone does the same`,
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.resolve(cmd); err != nil {
+				return err
+			}
+			return trainRun(cmd.Context(), s, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	s.flags(cmd.Flags())
+	cmd.Flags().SortFlags = false // in the order of settings.go, by subject
+	return cmd
+}
+
+// trainRun trains as the settings say, from the first screen to the last line.
+func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer) error {
+	if s.child {
+		s.NoTUI = true
+	}
+	if err := useKernels(s.Kernels); err != nil {
+		return err
+	}
+	if err := s.locate(); err != nil {
+		return err
+	}
+	if s.Detach {
+		return startInBackground(ctx, s, out)
+	}
+	if !s.NoTUI && !(isTerminal(in) && isTerminal(out)) {
+		s.NoTUI = true
+		fmt.Fprintln(errs, "cifartui: no terminal here: training without the screen (--no-tui)")
+	}
+	session := &session{settings: s, in: in, out: out, errs: &holdWriter{w: errs}, ready: control.Inherited()}
+	err := session.run(ctx)
+	if err != nil && s.child {
+		// The one who started this process waits for its word. If that can't be
+		// told, the error itself still reaches its output.
+		_ = session.ready.Failed(err)
+	}
+	return err
+}
+
+// locate makes the paths in the settings independent of the working folder, as
+// a run may be resumed from another one, and finds the run to resume.
+func (s *settings) locate() error {
+	for _, path := range []*string{&s.Data, &s.Init} {
+		if *path == "" || path == &s.Data && (*path == cifar.Auto || *path == cifar.DemoName) {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("working folder: %w", err)
+		}
+		*path = abs
+	}
+	if s.Resume == "" {
+		return nil
+	}
+	folder, err := findRun(s.Runs, s.Resume)
+	if err != nil {
+		return err
+	}
+	s.Resume = folder
+	return nil
+}
+
+// findRun finds the folder of a run or of a comparison. A run of a comparison
+// is gone on with by its comparison, whose order it takes part in.
+func findRun(runs, which string) (string, error) {
+	for _, folder := range []string{filepath.Join(runs, which), which} {
+		if which != "last" && train.IsComparison(folder) {
+			return folder, nil
+		}
+	}
+	folder, err := train.FindRun(runs, which)
+	if err != nil {
+		return "", err
+	}
+	return folder, nil
+}
+
+// resumedConfig is what a resumed run or comparison was trained with.
+func (s *settings) resumedConfig() (train.Config, error) {
+	if !train.IsComparison(s.Resume) {
+		saved, _, err := train.ReadConfig(s.Resume)
+		return saved, err
+	}
+	return train.ReadComparisonConfig(s.Resume)
+}
+
+// startInBackground starts this program again without a terminal, and says how
+// to reach it.
+func startInBackground(ctx context.Context, s settings, out io.Writer) error {
+	next := control.Background{Folder: s.Runs, New: true}
+	if s.Resume != "" {
+		next.Folder, next.New = s.Resume, false
+	}
+	for _, arg := range os.Args[1:] {
+		if arg != "--detach" && arg != "--detach=true" {
+			next.Args = append(next.Args, arg)
+		}
+	}
+	// Flags are taken where they come last, whatever the file says.
+	next.Args = append(next.Args, "--detach=false", "--no-tui", "--child")
+	child, err := control.Spawn(ctx, next)
+	if err != nil {
+		return err
+	}
+	sayDetached(out, child)
+	return nil
+}
+
+// sayDetached tells how to reach a run that has gone into the background.
+func sayDetached(w io.Writer, child control.Child) {
+	name := filepath.Base(child.Folder)
+	if runs := filepath.Dir(child.Folder); runs != "runs" {
+		name = child.Folder
+	}
+	fmt.Fprintf(w, "%s trains in the background (process %d): \"cifartui attach %s\" shows it, \"cifartui ctl %s stop\" stops it.\n",
+		filepath.Base(child.Folder), child.PID, name, name)
+}
+
+// exitCode is the process's exit code for an error.
+func exitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.code
+	}
+	return exitFailed
+}
+
+// exitOf turns how training ended into the program's exit.
+func exitOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, train.ErrDiverged):
+		return &exitError{exitDiverged, err}
+	}
+	return err
+}
