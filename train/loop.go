@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -47,11 +46,6 @@ type run struct {
 	failure            error  // of a save that was asked for
 	turn               bool   // this run has the turn
 }
-
-// evalBatch is how many images are validated at a time. It is fixed, so that
-// the sums do not depend on the batch size, and small enough to cost less
-// memory than training does.
-const evalBatch = 100
 
 // Run trains until all epochs are done, the patience has run out, a command
 // asks it to stop, ctx ends (which is a stop after the batch), or something
@@ -477,48 +471,4 @@ func (r *run) setState(s State, reason string) {
 	}
 	r.state = s
 	r.emit(&StateChanged{State: s, Reason: reason, Epoch: r.pos.Epoch, Step: r.pos.Step})
-}
-
-// validation is what the network says of a set of images.
-type validation struct {
-	sum       float64 // of the losses
-	confusion [][]int
-	mistakes  []Sample
-	images    int
-	correct   int
-}
-
-func (v *validation) loss() float64 { return v.sum / float64(max(1, v.images)) }
-func (v *validation) acc() float64  { return float64(v.correct) / float64(max(1, v.images)) }
-
-// validate runs the network over a set. Commands are taken between its batches
-// too when it is interruptible; a stop then gives an outcome, and the resume
-// validates from the start.
-func (r *run) validate(set *cifar.Set, interruptible bool) (v validation, _ Outcome, _ error) {
-	v.confusion = make([][]int, r.spec.Classes)
-	for i := range v.confusion {
-		v.confusion[i] = make([]int, r.spec.Classes)
-	}
-	r.eval.Refresh()
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: evalBatch, Preprocess: r.prep})
-	batches := loader.Epoch(context.WithoutCancel(r.ctx), 1, 0)
-	defer batches.Close()
-	for {
-		if interruptible {
-			if outcome := r.await(); outcome != "" {
-				return v, outcome, r.failure
-			}
-		}
-		b, err := batches.Next()
-		if errors.Is(err, io.EOF) {
-			return v, "", nil
-		}
-		if err == nil {
-			err = r.judge(&v, b)
-			b.Release()
-		}
-		if err != nil {
-			return v, "", fmt.Errorf("validation: %w", err)
-		}
-	}
 }
