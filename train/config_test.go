@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 func TestDefaultIsTheArticlesRecipe(t *testing.T) {
@@ -82,5 +84,11 @@ func TestConfigFiles(t *testing.T) {
 	}
 	if c, err := ParseConfig(b, Config{}); err != nil || c != base {
 		t.Errorf("config.json read back: %+v, %v", c, err)
+	}
+	if b, err = yaml.Marshal(base); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := ParseConfig(b, Config{}); err != nil || c != base {
+		t.Errorf("YAML read back: %+v, %v\n%s", c, err, b)
 	}
 }
