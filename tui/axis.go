@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // A tick is a labelled place on an axis.
@@ -55,7 +56,10 @@ func yTicks(lo, hi float64, rows int, log bool) []tick {
 		every = 3
 	}
 	step := niceStep((hi - lo) / math.Max(float64(rows-1)/every, 1))
-	digits := max(2, int(math.Ceil(-math.Log10(step)-1e-9)))
+	digits := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	if hi < 10 {
+		digits = max(digits, 2)
+	}
 	if step < 1 && math.Abs(math.Remainder(step, math.Pow(10, -float64(digits)))) > step/100 {
 		digits++ // 0.025
 	}
@@ -143,8 +147,15 @@ func niceTime(least float64) float64 {
 
 // xLabel shows a place on an x axis in few columns.
 func xLabel(a axis, v float64) string {
-	if a == byTime {
-		return duration(v)
+	if a == byTime { // 15m for 15m00s
+		s := duration(v)
+		if t, ok := strings.CutSuffix(s, "m00s"); ok {
+			return t + "m"
+		}
+		if t, ok := strings.CutSuffix(s, "h00m"); ok {
+			return t + "h"
+		}
+		return s
 	}
 	switch {
 	case math.Abs(v) >= 1e6:

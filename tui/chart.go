@@ -19,7 +19,7 @@ type chart struct {
 	raw    bool // also draw the lines unsmoothed
 	marks  []chartMark
 	cursor float64 // place of the cursor; NaN: none
-	read   []span  // the read-out in the lower border
+	read   []part  // the read-out in the lower border
 	empty  string  // what to say when there is nothing to draw
 	xName  string
 	floor  float64 // lowest value that the axis may begin at, NaN: any
@@ -60,11 +60,7 @@ func (ch chart) drawBare(a area, g *glyphs) {
 	if a.w < 12 || a.h < 4 {
 		return
 	}
-	right := []part{{0, ch.read}}
-	if len(ch.read) > 1 {
-		right = []part{{1, ch.read[1:]}}
-	}
-	a.line(0, 1, []part{{0, []span{{dim, ch.title}}}}, right)
+	a.line(0, 1, []part{{0, []span{{dim, ch.title}}}}, ch.read)
 	ch.drawPlot(a.sub(0, 1, a.w, a.h-1), g)
 }
 
@@ -79,9 +75,15 @@ func (ch chart) drawTitle(a area, g *glyphs) {
 		stroke := g.lines[l.stroke%len(g.lines)].Horizontal
 		right = append(right, part{1, []span{{l.style, " " + stroke + stroke + " " + l.name + " "}}})
 	}
+	for _, l := range ch.lines {
+		if len(l.polyline.gaps(ch.x0, ch.x1, 1)) > 0 {
+			right = append(right, part{2, []span{{trouble, " " + g.nonFinite + " "}, {dim, "not finite "}}})
+			break
+		}
+	}
 	for i, m := range ch.marks {
 		if m.words != "" {
-			right = append(right, part{2 + i, []span{{m.style, " " + m.sign + " "}, {dim, m.words + " "}}})
+			right = append(right, part{3 + i, []span{{m.style, " " + m.sign + " "}, {dim, m.words + " "}}})
 		}
 	}
 	a.sub(2, 0, a.w-4, 1).line(0, 0, left, right)
@@ -93,17 +95,15 @@ func (ch chart) drawRead(a area) {
 		return
 	}
 	row := a.sub(2, a.h-1, a.w-4, 1)
-	x := 0
-	for i, s := range ch.read {
-		if x+width(s.t)+2 > row.w {
-			break
-		}
-		if i == 0 {
-			x = row.text(x, 0, plain, " ")
-		}
-		x = row.text(x, 0, s.s, s.t)
+	inner := newCanvas(row.w-2, 1)
+	inner.all().line(0, 1, ch.read, nil)
+	end := inner.w
+	for end > 0 && inner.cells[end-1] == blank {
+		end--
 	}
-	row.text(x, 0, plain, " ")
+	copy(row.c.cells[row.y*row.c.w+row.x+1:], inner.cells[:end])
+	row.text(0, 0, plain, " ")
+	row.text(end+1, 0, plain, " ")
 }
 
 // drawPlot draws axes and lines and reports whether there was anything.
@@ -177,6 +177,9 @@ func (ch chart) drawXAxis(a area, g *glyphs) {
 		a.put(1+x, 0, frame, g.axisH)
 	}
 	name := a.w - width(ch.xName)
+	if cols < 32 { // labels matter more
+		name = a.w
+	}
 	free := 0
 	for _, t := range xTicks(ch.axis, ch.x0, ch.x1, cols) {
 		x := 1 + ch.column(math.Min(math.Max(t.at, ch.x0), ch.x1), cols)

@@ -186,7 +186,7 @@ func (m *Model) marks(r *run) (acc, loss []chartMark) {
 }
 
 // readOut tells the values at the cursor, or the newest.
-func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []span {
+func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []part {
 	c := m.charts
 	a := c.axis
 	place := math.Inf(1)
@@ -195,33 +195,31 @@ func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []sp
 	}
 	e, s := r.epochs.nearest(a, place), r.steps.nearest(a, place)
 	value := func(s *series, row, col int) string { return fixed4(float64(s.values[col].mean[row])) }
-	var out []span
+	var out []part
 	if bySteps && s >= 0 {
-		epoch := int(r.steps.at[byEpoch][s]) + 1
-		if f := r.steps.at[byEpoch][s]; f == math.Floor(f) {
-			epoch--
-		}
-		out = append(out, span{dim, fmt.Sprintf("epoch %d, step %s: ", epoch, count(int64(r.steps.at[byStep][s])))},
-			span{dim, "train "}, span{training, value(r.steps, s, step) + " "})
+		epoch := math.Ceil(r.steps.at[byEpoch][s]) // a step's place is its end
+		out = append(out, part{2, []span{{dim, fmt.Sprintf("epoch %.0f, step %s:", epoch, count(int64(r.steps.at[byStep][s])))}}},
+			part{1, []span{{dim, "train "}, {training, value(r.steps, s, step)}}})
 		if e >= 0 {
-			out = append(out, span{dim, fmt.Sprintf(" val @ %.0f ", r.epochs.at[byEpoch][e])}, span{valid, value(r.epochs, e, validated) + " "})
+			out = append(out, part{0, []span{{dim, fmt.Sprintf(" val @ %.0f ", r.epochs.at[byEpoch][e])}, {valid, value(r.epochs, e, validated)}}})
 		}
 		return out
 	}
 	if e < 0 {
 		return nil
 	}
-	return append(out, span{dim, fmt.Sprintf("epoch %.0f: ", r.epochs.at[byEpoch][e])},
-		span{dim, "train "}, span{training, value(r.epochs, e, trained) + " "},
-		span{dim, " val "}, span{valid, value(r.epochs, e, validated) + " "})
+	return []part{
+		{2, []span{{dim, fmt.Sprintf("epoch %.0f:", r.epochs.at[byEpoch][e])}}},
+		{1, []span{{dim, "train "}, {training, value(r.epochs, e, trained)}}},
+		{0, []span{{dim, " val "}, {valid, value(r.epochs, e, validated)}}},
+	}
 }
 
 // drawCharts draws the Charts view.
 func (m *Model) drawCharts(a area) {
 	r := m.current()
 	if r == nil {
-		in := a.box(frame, m.glyphs)
-		in.centre(in.h/2, dim, "No run yet.")
+		m.drawNothing(a, "charts")
 		return
 	}
 	acc, loss := m.chartsOf(r)
@@ -236,7 +234,7 @@ func (m *Model) drawPair(a area, acc, loss chart) {
 		acc.draw(a, m.glyphs)
 	case m.charts.metric == lossOnly:
 		loss.draw(a, m.glyphs)
-	case a.w >= 90:
+	case a.w >= 2*sideBySide:
 		half := a.w / 2
 		acc.draw(a.sub(0, 0, half, a.h), m.glyphs)
 		loss.draw(a.sub(half, 0, a.w-half, a.h), m.glyphs)
@@ -248,6 +246,9 @@ func (m *Model) drawPair(a area, acc, loss chart) {
 		acc.draw(a, m.glyphs)
 	}
 }
+
+// sideBySide is how wide a chart is at least beside another.
+const sideBySide = 38
 
 // moveCursor moves the cursor by a row of the data, or by a column of the
 // screen where there are more rows than columns.
@@ -288,7 +289,7 @@ func (m *Model) moveCursor(d int) tea.Cmd {
 // plotColumns is about how many columns a chart's plot has.
 func (m *Model) plotColumns() int {
 	w := m.w
-	if w >= 90 && m.charts.metric == bothMetrics {
+	if w >= 2*sideBySide && m.charts.metric == bothMetrics {
 		w /= 2
 	}
 	return w - yLabelWidth - 4

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ type fileRow struct {
 	train.CheckpointInfo
 	reasons []string
 	best    bool
+	whole   bool // saved after an epoch
 }
 
 // fileRows lists the run's checkpoints, newest first: the files, and those
@@ -75,6 +77,9 @@ func (m *Model) fileRows() []fileRow {
 		}
 	}
 	top := -1
+	for i := range rows {
+		rows[i].whole = rows[i].Step == 0 || rows[i].Step == r.started.StepsPerEpoch
+	}
 	for i, row := range rows {
 		if !row.Resumable && row.ValAcc.Finite() && (top < 0 || row.ValAcc > rows[top].ValAcc) {
 			top = i
@@ -98,23 +103,17 @@ func (m *Model) fileRows() []fileRow {
 
 // kind says what the file is: best, last, manual or every.
 func (f fileRow) kind() string {
-	var words []string
-	if f.best {
-		words = append(words, "best")
+	switch {
+	case f.best:
+		return "best"
+	case f.Resumable:
+		return "last"
+	case slices.Contains(f.reasons, "manual"):
+		return "manual"
+	case slices.Contains(f.reasons, "every"):
+		return "every"
 	}
-	if f.Resumable {
-		words = append(words, "last")
-	}
-	for _, r := range f.reasons {
-		if r == "manual" || r == "every" {
-			words = append(words, r)
-			break
-		}
-	}
-	if len(words) == 0 {
-		return "weights"
-	}
-	return strings.Join(words, " ")
+	return "weights"
 }
 
 // chosenFile returns the row that keys act on.
@@ -246,7 +245,7 @@ func (m *Model) askResume() tea.Cmd {
 
 // where says how far training was.
 func (f fileRow) where() string {
-	if f.Step == 0 {
+	if f.whole {
 		return fmt.Sprintf("after epoch %d", f.Epoch)
 	}
 	return fmt.Sprintf("epoch %d, step %d", f.Epoch, f.Step)
@@ -261,6 +260,10 @@ func known(v train.Float, show func(float64) string) string {
 }
 
 func (m *Model) drawCheckpoints(a area) {
+	if m.current() == nil {
+		m.drawNothing(a, "checkpoints")
+		return
+	}
 	rows := m.fileRows()
 	title := fmt.Sprintf(" checkpoints %s %d ", m.glyphs.sep, len(rows))
 	if len(rows) == 0 {
@@ -298,14 +301,14 @@ func (m *Model) drawCheckpoints(a area) {
 
 func (m *Model) fileTable(rows []fileRow) table {
 	t := table{chosen: m.files.chosen, columns: []tableColumn{
-		{title: "file", width: 16, grows: true},
-		{title: "kind", width: 11, rank: 1},
+		{title: "file", width: 34, grows: true},
+		{title: "kind", width: 7, rank: 1},
 		{title: "epoch", width: 5, rank: 3, right: true},
 		{title: "step", width: 6, rank: 6, right: true},
 		{title: "val_acc", width: 7, rank: 2, right: true},
 		{title: "val_loss", width: 8, rank: 5, right: true},
-		{title: "size", width: 8, rank: 4, right: true},
-		{title: "age", width: 4, rank: 3, right: true},
+		{title: "size", width: 8, rank: 7, right: true},
+		{title: "age", width: 4, rank: 4, right: true},
 	}}
 	for _, f := range rows {
 		st, acc := plain, plain
@@ -316,7 +319,7 @@ func (m *Model) fileTable(rows []fileRow) table {
 			st = trouble
 		}
 		step := "-"
-		if f.Step > 0 {
+		if !f.whole {
 			step = fmt.Sprint(f.Step)
 		}
 		t.rows = append(t.rows, []span{

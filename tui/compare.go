@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 
+	"cifartui/train"
+
 	tea "github.com/charmbracelet/bubbletea"
 )
 
@@ -75,31 +77,38 @@ func (r *run) imagesPerSecond() float64 {
 // look is the number of the run's colour and stroke.
 func (m *Model) look(r *run) int { return slices.Index(m.runs, r) }
 
-// label names a run by the settings that differ among the runs.
-func (m *Model) label(r *run) string {
-	if len(m.runs) < 2 {
-		return r.name
-	}
-	var words []string
-	for _, f := range []func(*run) string{
-		func(r *run) string { return fmt.Sprintf("batch %d", r.started.Config.Batch) },
-		func(r *run) string { return r.started.Config.Optimizer },
-		func(r *run) string { return "lr " + rate(r.started.Config.LR) },
-		func(r *run) string { return fmt.Sprintf("dropout %g", r.started.Config.Dropout) },
-		func(r *run) string { return map[bool]string{true: "augment", false: "no augment"}[r.started.Config.Augment] },
-		func(r *run) string { return fmt.Sprintf("seed %d", r.started.Config.Seed) },
-	} {
-		for _, o := range m.runs {
-			if f(o) != f(r) {
-				words = append(words, f(r))
-				break
-			}
+// compared are the settings that runs are told apart by.
+var compared = []struct {
+	name  string
+	value func(train.Config) string
+}{
+	{"batch", func(c train.Config) string { return fmt.Sprint(c.Batch) }},
+	{"optimizer", func(c train.Config) string { return c.Optimizer }},
+	{"lr", func(c train.Config) string { return rate(c.LR) }},
+	{"dropout", func(c train.Config) string { return fmt.Sprint(c.Dropout) }},
+	{"augment", func(c train.Config) string { return onOff(c.Augment) }},
+	{"seed", func(c train.Config) string { return fmt.Sprint(c.Seed) }},
+}
+
+// labels names a run by the settings that differ among the runs: long with
+// their names, short without, and what the short one is a value of.
+func (m *Model) labels(r *run) (long, short, of string) {
+	var words, values, names []string
+	for _, f := range compared {
+		v := f.value(r.started.Config)
+		if slices.ContainsFunc(m.runs, func(o *run) bool { return f.value(o.started.Config) != v }) {
+			words, values, names = append(words, f.name+" "+v), append(values, v), append(names, f.name)
 		}
 	}
 	if len(words) == 0 {
-		return r.name
+		return r.name, r.name, "run"
 	}
-	return strings.Join(words, " ")
+	return strings.Join(words, " "), strings.Join(values, " "), strings.Join(names, ", ")
+}
+
+func (m *Model) label(r *run) string {
+	long, _, _ := m.labels(r)
+	return long
 }
 
 func (m *Model) openRun() tea.Cmd { return m.show(viewCharts) }
@@ -149,13 +158,7 @@ func (m *Model) drawCompare(a area) {
 	}
 	switch {
 	case len(m.runs) == 0 || len(shown) == 0:
-		in := a.box(frame, m.glyphs)
-		a.text(2, 0, heading, " compare ")
-		words := "No run yet."
-		if len(m.runs) > 0 {
-			words = "All runs are hidden."
-		}
-		in.centre(in.h/2, dim, words)
+		m.drawNothing(a, "compare")
 	case m.compare.layout == layoutTable:
 		m.drawRuns(a)
 	case m.compare.layout == layoutOverlay:
@@ -219,8 +222,8 @@ func (m *Model) drawPane(a area, r *run) {
 		acc.drawBare(in.sub(0, 0, in.w, in.h/2), m.glyphs)
 		loss.drawBare(in.sub(0, in.h/2, in.w, in.h-in.h/2), m.glyphs)
 	case m.charts.metric == bothMetrics && in.w >= 56:
-		acc.drawBare(in.sub(0, 0, in.w/2, in.h), m.glyphs)
-		loss.drawBare(in.sub(in.w/2, 0, in.w-in.w/2, in.h), m.glyphs)
+		acc.drawBare(in.sub(0, 0, in.w/2-1, in.h), m.glyphs)
+		loss.drawBare(in.sub(in.w/2+1, 0, in.w-in.w/2-1, in.h), m.glyphs)
 	case m.charts.metric == lossOnly:
 		loss.drawBare(in, m.glyphs)
 	default:
@@ -244,7 +247,7 @@ func (m *Model) facts(r *run) [][]part {
 	return [][]part{
 		{{0, []span{{st, sign + " " + r.stateWords()}}}, {0, []span{{dim, "epoch "}, {plain, of(epoch, r.started.Config.Epochs)}}}, {1, []span{{plain, speed(r.imagesPerSecond())}, {dim, " img/s"}}}},
 		{{0, bestAcc}, {1, []span{{plain, seconds}, {dim, " an epoch"}}}},
-		{{0, []span{{dim, fmt.Sprintf("to %.0f%%", 100*target)}, {plain, span6(m.timeTo(r, target))}}}, {1, []span{{dim, "batch "}, {plain, fmt.Sprint(r.started.Config.Batch)}}}},
+		{{0, []span{{dim, fmt.Sprintf("to %.0f%% ", 100*target)}, {plain, span6(m.timeTo(r, target))}}}, {1, []span{{dim, "batch "}, {plain, fmt.Sprint(r.started.Config.Batch)}}}},
 	}
 }
 
@@ -269,8 +272,13 @@ func (m *Model) overlay(rs []*run, title string, col int) chart {
 	c := m.charts
 	lo, hi, _ := m.span(rs[0])
 	weight := smoothings[c.weight]
+	by := ""
+	if m.several() {
+		_, _, of := m.labels(rs[0])
+		by = " by " + of
+	}
 	ch := chart{
-		title: title, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
+		title: title + by, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
 		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: "Validation values come after the first epoch.",
 	}
 	place := math.Inf(1)
@@ -279,9 +287,10 @@ func (m *Model) overlay(rs []*run, title string, col int) chart {
 	}
 	for _, r := range rs {
 		i, v := m.look(r), &r.epochs.values[col]
-		ch.lines = append(ch.lines, chartLine{m.label(r), polyline{m.places(r, r.epochs), v.smooth(weight), v}, runStyle(i), runRawStyle(i), i})
+		_, name, _ := m.labels(r)
+		ch.lines = append(ch.lines, chartLine{name, polyline{m.places(r, r.epochs), v.smooth(weight), v}, runStyle(i), runRawStyle(i), i})
 		if row := r.epochs.nearest(c.axis, place/m.unit(r)); row >= 0 {
-			ch.read = append(ch.read, span{dim, m.label(r) + " "}, span{runStyle(i), fixed4(float64(v.mean[row])) + " "})
+			ch.read = append(ch.read, part{i, []span{{dim, name + " "}, {runStyle(i), fixed4(float64(v.mean[row]))}}})
 		}
 	}
 	return ch

@@ -50,7 +50,7 @@ func (c confusion) least() int { return 2 + classWidth + len(c.counts)*4 + 2*sha
 
 const (
 	classWidth = 11 // a class' name and a blank
-	shareWidth = 9  // precision and recall
+	shareWidth = 11 // precision and recall
 )
 
 // share shows a share of an image count, which may be 0/0.
@@ -71,17 +71,12 @@ func (m *Model) drawMatrix(a area, c confusion) {
 	}
 	a.sub(2, 0, a.w-4, 1).line(0, 0, parts, []part{{1, []span{{dim, fmt.Sprintf(" epoch %d ", c.epoch)}}}})
 	n := len(c.counts)
-	name, cellW, shares := classWidth, 6, true
-	if in.w < classWidth+n*6+2*shareWidth+1 {
-		cellW = 5
-	}
-	if in.w < classWidth+n*5+2*shareWidth+1 {
-		cellW = 4
-	}
+	name, shares := classWidth, true
+	cellW := max(4, min(11, (in.w-classWidth-2*shareWidth-1)/max(n, 1)))
 	percents := false
 	if in.w < c.least()-2 {
 		shares = false
-		if in.w < classWidth+n*cellW {
+		if cellW = 4; in.w < classWidth+n*cellW {
 			name, cellW, percents = 6, 3, true
 		}
 	}

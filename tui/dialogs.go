@@ -82,51 +82,54 @@ func (m *Model) choose(o *option) tea.Cmd {
 	return o.do(m)
 }
 
-// draw draws the dialog in the middle of a.
+// draw draws the dialog in the middle of a. In a low window blank lines go
+// first, then the end of the text: the answers stay.
 func (d *dialog) draw(a area, g *glyphs) {
-	w := min(a.w-2, 64)
+	w := min(a.w, 66)
 	lines := wrap(d.text, w-6)
-	h := len(lines) + 5
+	answers := len(d.options)
 	if d.input != nil {
-		h += 2
-	} else {
-		h += len(d.options)
+		answers = 2 // the line, and what was wrong with it
 	}
-	h = min(h, a.h)
-	box := a.sub((a.w-w)/2, max(0, (a.h-h)/2), w, h)
+	room := a.h - 2 - answers
+	if len(lines) > room {
+		lines = lines[:max(room, 0)]
+		if n := len(lines); n > 0 {
+			lines[n-1] = elide(lines[n-1]+" "+g.dots, w-6, g)
+		}
+	}
+	room -= len(lines)
+	between, above, below := min(room, 1), min(max(room-1, 0), 1), min(max(room-2, 0), 1)
+	h := 2 + above + len(lines) + between + answers + below
+
+	box := a.sub((a.w-w)/2, (a.h-h)/2, w, h)
 	box.fill(plain, ' ')
 	in := box.box(heading, g)
 	box.text(2, 0, heading, " "+d.title+" ")
-	in = in.sub(2, 0, in.w-4, in.h)
-	if h < len(lines)+8 && len(lines) > 1 { // a low window: the answers matter more
-		lines = lines[:max(1, len(lines)-(len(lines)+8-h))]
-	}
-	y := 1
-	if in.h < len(d.options)+len(lines)+3 {
-		y = 0
-	}
-	for _, l := range lines {
+	in = in.sub(2, above, in.w-4, in.h-above)
+	for y, l := range lines {
 		in.text(0, y, plain, l)
-		y++
 	}
-	if y+1 < in.h-len(d.options) || d.input != nil {
-		y++
-	}
+	in = in.sub(0, len(lines)+between, in.w, answers)
 	if d.input != nil {
-		d.input.draw(in.sub(0, y, in.w, 1), g)
-		hint := span{dim, "enter sets it, esc goes back"}
+		d.input.draw(in.sub(0, 0, in.w, 1), g)
+		hint := span{dim, "enter takes it, esc goes back"}
 		if d.problem != "" {
 			hint = span{trouble, d.problem}
 		}
-		in.spans(0, y+2, hint)
+		in.spans(0, 1, hint)
 		return
 	}
+	d.drawOptions(in, g)
+}
+
+func (d *dialog) drawOptions(a area, g *glyphs) {
 	labels := 0
 	for _, o := range d.options {
 		labels = max(labels, width(o.label))
 	}
 	for i, o := range d.options {
-		row := in.sub(0, y+i, in.w, 1)
+		row := a.sub(0, i, a.w, 1)
 		st, hint, mark := plain, dim, " "
 		if i == d.chosen {
 			st, hint, mark = chosen, chosen, g.selected
@@ -135,7 +138,9 @@ func (d *dialog) draw(a area, g *glyphs) {
 		row.text(0, 0, st, mark)
 		row.text(2, 0, keyStyle(i == d.chosen), o.key)
 		row.text(4, 0, st, o.label)
-		row.text(4+labels+2, 0, hint, o.hint)
+		if x := 4 + labels + 2; x+width(o.hint) <= a.w {
+			row.text(x, 0, hint, o.hint)
+		}
 	}
 }
 

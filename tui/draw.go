@@ -71,6 +71,20 @@ func (m *Model) drawView(a area) {
 	}
 }
 
+// drawNothing draws a view that has nothing to show yet.
+func (m *Model) drawNothing(a area, title string) {
+	in := a.box(frame, m.glyphs)
+	a.text(2, 0, heading, " "+title+" ")
+	words := "Waiting for the run to begin."
+	switch {
+	case len(m.runs) > 0:
+		words = "All runs are hidden."
+	case m.sourceDone:
+		words = "This run has no events: it never began."
+	}
+	in.centre(in.h/2, dim, words)
+}
+
 // message is the one sentence that matters most now.
 func (m *Model) message() span {
 	r := m.current()

@@ -83,8 +83,8 @@ func duration(seconds float64) string {
 // ago shows how long ago something was, with one unit.
 func ago(d time.Duration) string {
 	switch {
-	case d < 0:
-		return "-"
+	case d < -time.Hour:
+		return "-" // another machine's clock
 	case d < time.Minute:
 		return "now"
 	case d < time.Hour:

@@ -32,7 +32,7 @@ type glyphs struct {
 	selected            string // before the chosen row of a list
 	left, right         string // keys
 	up, down            string
-	times               string
+	celsius             string
 	sep                 string
 
 	lines []asciigraph.CharSet // one a line of a chart, solid first
@@ -54,7 +54,7 @@ var unicodeGlyphs = glyphs{
 	dots: "…", cursor: '┊', best: "▼", overfit: "◆", rate: "▲", nonFinite: "×", dot: '•',
 	barFull: '█', barEmpty: ' ', barParts: []rune("▏▎▍▌▋▊▉"), barOpen: "▕", barClose: "▏",
 	running: "●", paused: "‖", busy: "◐", waiting: "○", done: "✓", failed: "✗", selected: "▸",
-	left: "←", right: "→", up: "↑", down: "↓", times: "×", sep: "·",
+	left: "←", right: "→", up: "↑", down: "↓", celsius: "°C", sep: "·",
 	lines: []asciigraph.CharSet{
 		charSet("─", "│", "╭", "╮", "╰", "╯"),
 		charSet("╌", "╎", "╭", "╮", "╰", "╯"),
@@ -72,7 +72,7 @@ var asciiGlyphs = glyphs{
 	dots: "~", cursor: ':', best: "v", overfit: "!", rate: "^", nonFinite: "x", dot: 'o',
 	barFull: '#', barEmpty: '.', barOpen: "[", barClose: "]",
 	running: "*", paused: "=", busy: "~", waiting: "o", done: "+", failed: "!", selected: ">",
-	left: "left", right: "right", up: "up", down: "down", times: "x", sep: "-",
+	left: "left", right: "right", up: "up", down: "down", celsius: "C", sep: "-",
 	lines: []asciigraph.CharSet{
 		charSet("-", "|", "/", "\\", "\\", "/"),
 		charSet("=", ":", "+", "+", "+", "+"),

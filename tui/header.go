@@ -55,9 +55,6 @@ func (m *Model) drawHeader(a area) {
 	r := m.current()
 	a.line(0, 2, m.titleParts(r, a.w), m.tabParts(a.w))
 	if r == nil {
-		if m.o.Name != "" && m.loading == nil {
-			a.text(0, 1, dim, "Waiting for the run to begin.")
-		}
 		return
 	}
 	a.line(1, 3, m.progressParts(r, a.w), nil)
@@ -124,7 +121,6 @@ func (m *Model) progressParts(r *run, w int) []part {
 	}
 	at := []span{{dim, "step "}, {plain, of(step, steps)}}
 	if r.ended == nil && step == steps && r.state == train.StateRunning {
-		at = []span{{dim, "validating "}, {plain, of(step, steps)[len(fmt.Sprint(steps))+6:]}}
 		at = []span{{plain, fmt.Sprintf("%-*s", 6+2*len(fmt.Sprint(steps)), "validating")}}
 	}
 	ips := "    -"

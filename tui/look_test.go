@@ -57,6 +57,9 @@ func (b *bench) feed(es ...train.Event) {
 		return
 	}
 	b.at = b.at.Add(2 * time.Second)
+	if t := es[len(es)-1].Head().Time; t.After(b.at) {
+		b.at = t
+	}
 	b.Update(eventsMsg{events: es, at: b.at})
 	b.check()
 }

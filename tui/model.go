@@ -161,11 +161,11 @@ func (m *Model) atWork() bool {
 
 // Update implements [tea.Model]. It is the only place where the screen's state
 // changes, and it draws what changed.
-func (m *Model) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
+func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if r := recover(); r != nil {
 			m.crash = &Crash{r, debug.Stack()}
-			cmd = tea.Quit
+			same, cmd = m, tea.Quit
 		}
 	}()
 	cmd = m.update(msg)

@@ -125,7 +125,7 @@ func (r *run) take(e train.Event, at time.Time) (notice string) {
 	case *train.LearnRateChanged:
 		r.asked, r.wanted = "", 0
 		r.rates = append(r.rates, rateMark{e.Total, e.To})
-		r.note(e, plain, fmt.Sprintf("learning rate %s → %s at epoch %d, step %d", rate(e.From), rate(e.To), e.Epoch, e.Step))
+		r.note(e, plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", rate(e.From), rate(e.To), e.Epoch, e.Step))
 		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", rate(e.To), e.Epoch, e.Step)
 	case *train.Warning:
 		r.note(e, amber, e.Message)
@@ -208,8 +208,8 @@ func (r *run) flush() {
 // judge keeps the best values.
 func (r *run) judge(e *train.EpochDone) {
 	r.better(e.Epoch, float64(e.Acc), float64(e.ValAcc), float64(e.ValLoss), e.Elapsed)
-	r.note(e, plain, fmt.Sprintf("epoch %d: loss %s acc %s, val_loss %s val_acc %s, %s",
-		e.Epoch, fixed4(float64(e.Loss)), fixed4(float64(e.Acc)), fixed4(float64(e.ValLoss)), fixed4(float64(e.ValAcc)), duration(e.Seconds)))
+	r.note(e, plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
+		e.Epoch, fixed4(float64(e.Loss)), percent(float64(e.Acc)), fixed4(float64(e.ValLoss)), percent(float64(e.ValAcc)), span6(e.Seconds)))
 }
 
 func (r *run) better(epoch int, acc, valAcc, valLoss, elapsed float64) {

@@ -68,7 +68,11 @@ var (
 
 func (m *Model) drawSamples(a area) {
 	e, r := m.samples.shown, m.current()
-	if r == nil || e == nil || m.samples.of != r {
+	if r == nil {
+		m.drawNothing(a, "samples")
+		return
+	}
+	if e == nil || m.samples.of != r {
 		in := a.box(frame, m.glyphs)
 		a.text(2, 0, heading, " samples ")
 		for i, l := range wrap("Images that the network gets wrong come after the first epoch.", in.w-4) {

@@ -288,3 +288,26 @@ func (f *fakeControl) commands() []train.Command {
 	defer f.mu.Unlock()
 	return append([]train.Command(nil), f.got...)
 }
+
+// fakeFiles are checkpoint files that are nowhere.
+type fakeFiles struct {
+	mu      sync.Mutex
+	list    []train.CheckpointInfo
+	deleted []string
+	err     error
+}
+
+func (f *fakeFiles) List(string) ([]train.CheckpointInfo, error) { return f.list, f.err }
+func (f *fakeFiles) Verify(string) error                         { return f.err }
+func (f *fakeFiles) Delete(path string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deleted = append(f.deleted, path)
+	return f.err
+}
+
+// neverLoads loads until it is told to stop.
+func neverLoads(ctx context.Context, _ string, _ func(Progress)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}

@@ -24,6 +24,8 @@ func (m *Model) canSteer() bool {
 
 func (m *Model) canDetach() bool { return m.o.CanDetach && m.canSteer() }
 
+func (m *Model) hasRun() bool { return m.current() != nil }
+
 func (m *Model) several() bool { return len(m.runs) > 1 }
 
 // whyNot says why a key does nothing now.

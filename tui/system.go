@@ -47,9 +47,7 @@ func (s *systemState) take(g gauges) { s.sampling, s.gauges = false, g }
 func (m *Model) drawSystem(a area) {
 	r := m.current()
 	if r == nil {
-		in := a.box(frame, m.glyphs)
-		a.text(2, 0, heading, " system ")
-		in.centre(in.h/2, dim, "No run yet.")
+		m.drawNothing(a, "system")
 		return
 	}
 	machine := m.machineLines(r, 40)
@@ -61,7 +59,7 @@ func (m *Model) drawSystem(a area) {
 		m.speedChart(r).draw(a.sub(left, 0, a.w-left, h), m.glyphs)
 		m.drawLines(a.sub(0, h, left, a.h-h), "settings", m.settingLines(r))
 		m.drawLog(a.sub(left, h, a.w-left, a.h-h), r)
-	case a.h >= 2*len(machine):
+	case a.h >= len(machine)+2+6:
 		h := len(machine) + 2
 		m.drawLines(a.sub(0, 0, a.w, h), "machine", m.machineLines(r, a.w-4))
 		m.drawLog(a.sub(0, h, a.w, a.h-h), r)
@@ -81,8 +79,19 @@ func (m *Model) drawLines(a area, title string, lines [][]span) {
 	}
 	in := a.box(frame, m.glyphs)
 	a.text(2, 0, heading, " "+title+" ")
-	for y, l := range lines {
-		in.sub(1, y, in.w-2, 1).spans(0, 0, l...)
+	y := 0
+	for _, l := range lines {
+		row := in.sub(1, y, in.w-2, in.h-y)
+		y++
+		if len(l) != 2 || width(l[0].t)+width(l[1].t) <= row.w {
+			row.spans(0, 0, l...)
+			continue
+		}
+		x := row.text(0, 0, l[0].s, l[0].t) // a value of several lines
+		for i, t := range wrap(l[1].t, row.w-x) {
+			row.text(x, i, l[1].s, t)
+			y += min(i, 1)
+		}
 	}
 }
 
@@ -113,7 +122,7 @@ func (m *Model) machineLines(r *run, w int) [][]span {
 		lines = append(lines,
 			m.meter("cpu", w, g.cpu/100/cores, fmt.Sprintf("%.1f of %d", g.cpu/100, g.cores)),
 			m.meter("memory", w, float64(g.memory)/float64(max(g.memoryTotal, 1)), strings.TrimSpace(size(g.memory))),
-			setting("threads", fmt.Sprintf("%d of the process, %d that train", g.threads, r.started.Threads)))
+			setting("threads", fmt.Sprintf("%d, %d of them train", g.threads, r.started.Threads)))
 	default:
 		lines = append(lines, setting("process", "not read yet"))
 	}
@@ -122,7 +131,7 @@ func (m *Model) machineLines(r *run, w int) [][]span {
 			setting("gpu", p.name),
 			m.meter("  use", w, float64(p.use)/100, fmt.Sprintf("%d%%", p.use)),
 			m.meter("  memory", w, float64(p.memory)/float64(max(p.memoryTotal, 1)), strings.TrimSpace(size(p.memory))),
-			setting("  state", fmt.Sprintf("%d °C, %.0f W", p.temperature, p.watts)))
+			setting("  state", fmt.Sprintf("%d %s, %.0f W", p.temperature, m.glyphs.celsius, p.watts)))
 	}
 	return append(append(lines, nil), m.phaseLines(r, w)...)
 }
@@ -148,22 +157,23 @@ func (m *Model) phaseLines(r *run, w int) [][]span {
 	return lines
 }
 
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
 // settingLines are the run's settings.
 func (m *Model) settingLines(r *run) [][]span {
 	c, s := r.started.Config, r.started
-	onOff := func(b bool) string {
-		if b {
-			return "on"
-		}
-		return "off"
-	}
 	lr := "the optimizer's own"
 	if c.LR > 0 {
 		lr = rate(c.LR)
 	}
 	stop := "off"
 	if c.Patience > 0 {
-		stop = fmt.Sprintf("after %d epochs without better %s", c.Patience, c.Monitor)
+		stop = fmt.Sprintf("%d epochs without better %s", c.Patience, c.Monitor)
 	}
 	validation := fmt.Sprintf("%s images held out", count(int64(s.ValImages)))
 	if s.ValIsTest {
@@ -174,7 +184,8 @@ func (m *Model) settingLines(r *run) [][]span {
 		setting("validation", validation),
 		setting("batch", fmt.Sprintf("%d, %d steps an epoch", c.Batch, s.StepsPerEpoch)),
 		setting("epochs", fmt.Sprint(c.Epochs)),
-		setting("optimizer", fmt.Sprintf("%s, rate %s, %s", c.Optimizer, lr, c.Schedule)),
+		setting("optimizer", fmt.Sprintf("%s, lr %s", c.Optimizer, lr)),
+		setting("schedule", c.Schedule),
 		setting("weight decay", fmt.Sprint(c.WeightDecay)),
 		setting("dropout", fmt.Sprint(c.Dropout)),
 		setting("augment", onOff(c.Augment)+", shuffle "+onOff(c.Shuffle)),
@@ -197,7 +208,7 @@ func (m *Model) speedChart(r *run) chart {
 		lines: []chartLine{{"images/s", polyline{r.steps.at[byTime], v.smooth(0.8), v}, training, trainRaw, 0}},
 	}
 	if n := r.steps.len(); n > 0 {
-		ch.read = []span{{dim, "now "}, {training, strings.TrimSpace(speed(float64(v.mean[n-1])))}, {dim, " images/s "}}
+		ch.read = []part{{0, []span{{dim, "now "}, {training, strings.TrimSpace(speed(float64(v.mean[n-1])))}, {dim, " images/s"}}}}
 	}
 	return ch
 }

@@ -1,0 +1,408 @@
+package tui
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cifartui/train"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/exp/teatest"
+	"github.com/charmbracelet/x/term"
+	"github.com/creack/pty"
+)
+
+func rawMode(f *os.File) (*term.State, error) { return term.MakeRaw(f.Fd()) }
+
+// A screenPty is a screen that runs in a pseudo terminal.
+type screenPty struct {
+	t      *testing.T
+	master *os.File
+	tty    *os.File
+	mu     sync.Mutex
+	out    bytes.Buffer
+	hungUp bool
+	done   chan struct{}
+	result Result
+	err    error
+}
+
+func startPty(t *testing.T, ctx context.Context, o Options, reply string) *screenPty {
+	t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Skip("no pseudo terminal: ", err)
+	}
+	_ = pty.Setsize(master, &pty.Winsize{Rows: 40, Cols: 120})
+	s := &screenPty{t: t, master: master, tty: tty, done: make(chan struct{})}
+	t.Cleanup(func() { _ = master.Close(); _ = tty.Close() })
+	go func() { // a terminal
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := master.Read(buf)
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.out.Write(buf[:n])
+			hungUp := s.hungUp
+			s.mu.Unlock()
+			if hungUp {
+				_ = master.Close()
+				return
+			}
+			if reply != "" && bytes.Contains(buf[:n], []byte(askBackground)) {
+				_, _ = io.WriteString(master, reply)
+			}
+		}
+	}()
+	o.In, o.Out = tty, tty
+	if o.Env == nil {
+		o.Env = env()
+	}
+	go func() {
+		defer close(s.done)
+		s.result, s.err = Run(ctx, o)
+	}()
+	return s
+}
+
+func (s *screenPty) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.String()
+}
+
+func (s *screenPty) see(words string) {
+	s.t.Helper()
+	eventually(s.t, "seeing "+words, func() bool { return strings.Contains(s.text(), words) })
+}
+
+func (s *screenPty) keys(k string) {
+	s.t.Helper()
+	if _, err := io.WriteString(s.master, k); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *screenPty) end() (Result, error) {
+	s.t.Helper()
+	within(s.t, "the end of the screen", func() { <-s.done })
+	return s.result, s.err
+}
+
+func runningScript() *script {
+	return newScript("model_20261123_1405", 64, 200).run(3)
+}
+
+func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
+	src := newFakeSource(runningScript().events...)
+	s := startPty(t, context.Background(), Options{Source: src, Control: &fakeControl{}}, "")
+	before, err := term.GetState(s.tty.Fd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = before
+	s.see("model_20261123_1405")
+	s.keys("q")
+	s.see("leave it training")
+	s.keys("l")
+	if r, err := s.end(); err != nil || r.Action != LeaveRunning {
+		t.Errorf("ended with %+v, %v", r, err)
+	}
+	eventually(t, "leaving the alternate screen", func() bool { return strings.Contains(s.text(), "\x1b[?1049l") })
+	if !strings.Contains(s.text(), "\x1b[?25h") {
+		t.Error("the cursor stays hidden")
+	}
+}
+
+func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
+	src := newFakeSource(runningScript().events...)
+	control := &fakeControl{}
+	// Letters of the answer are keys of the screen: s would save, x would stop.
+	s := startPty(t, context.Background(), Options{Source: src, Control: control}, "\x1b]11;rgb:ffff/ffff/ffff\x1b\\")
+	light := newPalette(0, false).codes[training]
+	s.see(light)
+	s.keys("q")
+	s.see("leave it training")
+	s.keys("l")
+	if _, err := s.end(); err != nil {
+		t.Error(err)
+	}
+	if got := control.commands(); len(got) != 0 {
+		t.Errorf("commands %v came of the terminal's answer", got)
+	}
+}
+
+func TestScreenEndsWithItsTerminal(t *testing.T) {
+	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, "")
+	s.see("model_20261123_1405")
+	s.mu.Lock()
+	s.hungUp = true // with the next bytes
+	s.mu.Unlock()
+	s.keys("?")
+	if _, err := s.end(); !errors.Is(err, ErrTerminal) {
+		t.Errorf("error %v, want one that tells that the terminal is gone", err)
+	}
+}
+
+func TestScreenEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := startPty(t, ctx, Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, "")
+	s.see("model_20261123_1405")
+	cancel()
+	if r, err := s.end(); err != nil || r.Action != Cancelled {
+		t.Errorf("ended with %+v, %v", r, err)
+	}
+	eventually(t, "leaving the alternate screen", func() bool { return strings.Contains(s.text(), "\x1b[?1049l") })
+}
+
+// A panicSource panics in a command.
+type panicSource struct{}
+
+func (panicSource) Next(context.Context, int) ([]train.Event, error) { panic("a broken source") }
+
+// A nilEvent makes Update panic.
+type nilEvent struct{}
+
+func (nilEvent) Head() *train.Header { return nil }
+
+func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
+	for name, src := range map[string]train.Source{
+		"in a command": panicSource{},
+		"in Update":    newFakeSource(nilEvent{}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startPty(t, context.Background(), Options{Source: src, Control: &fakeControl{}}, "")
+			_, err := s.end()
+			var crash *Crash
+			if !errors.As(err, &crash) || !bytes.Contains(crash.Stack, []byte("tui.")) {
+				t.Fatalf("error %v, want a crash with its stack", err)
+			}
+			eventually(t, "leaving the alternate screen", func() bool { return strings.Contains(s.text(), "\x1b[?1049l") })
+			if strings.Contains(s.text(), "goroutine") {
+				t.Error("the stack was written over the screen")
+			}
+		})
+	}
+}
+
+// stalled runs a screen on a terminal that reads nothing.
+func TestStalledTerminalStopsNeitherEventsNorLeaving(t *testing.T) {
+	out := &stuckWriter{free: make(chan struct{})}
+	src := newFakeSource(runningScript().events...)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: strings.NewReader(""), Out: out, Env: env(), width: 120, height: 40})
+		done <- err
+	}()
+	taken := func() int { src.mu.Lock(); defer src.mu.Unlock(); return src.taken }
+	all := len(runningScript().events)
+	eventually(t, "taking what there was", func() bool { return taken() == all })
+	s := newScript("model_20261123_1405", 64, 200)
+	for e := 4; e <= 8; e++ { // whole epochs more, with nobody reading the screen
+		s.events = nil
+		s.epoch(e)
+		src.feed(s.events...)
+		all += len(s.events)
+		eventually(t, "taking events while the terminal is stuck", func() bool { return taken() == all })
+	}
+	cancel()
+	within(t, "leaving while the terminal is stuck", func() {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	close(out.free)
+}
+
+// A countingWriter counts bytes and forgets them.
+type countingWriter struct{ n atomic.Int64 }
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	w.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// TestTrafficIsSmall holds the screen to what a slow link can carry: a run at
+// work sends less than 20 KB a second in every view, a paused one nothing.
+func TestTrafficIsSmall(t *testing.T) {
+	const window = 3 * time.Second
+	type running struct {
+		view  view
+		out   *countingWriter
+		src   *fakeSource
+		s     *script
+		step  int
+		epoch int
+		from  int64
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var rs []*running
+	for v := range views {
+		r := &running{view: v, out: &countingWriter{}, src: newFakeSource(), s: newScript("model_20261123_1405", 64, 200), epoch: 30}
+		r.s.every = 1
+		r.s.start()
+		r.s.every = 100
+		for e := 1; e < r.epoch; e++ {
+			r.s.epoch(e)
+		}
+		r.s.every = 1
+		r.src.feed(r.s.events...)
+		rs = append(rs, r)
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			in, keys := io.Pipe()
+			go func() {
+				_, _ = keys.Write([]byte{byte('1' + v)})
+				_, _ = keys.Write([]byte("t")) // charts by step change most
+				<-ctx.Done()
+				keys.Close()
+			}()
+			_, _ = Run(ctx, Options{Source: r.src, Control: &fakeControl{}, In: in, Out: r.out, Env: env(), width: 120, height: 40})
+		}()
+	}
+	time.Sleep(1500 * time.Millisecond) // opened and settled
+	for _, r := range rs {
+		r.from = r.out.n.Load()
+	}
+	begin := time.Now()
+	for time.Since(begin) < window { // some 60 steps a second
+		for _, r := range rs {
+			n := len(r.s.events)
+			r.s.train(r.epoch, r.step, r.step+1)
+			if r.step++; r.step%100 == 0 { // and short epochs, as those of the demo set
+				r.s.emit(r.s.evaluated(r.epoch))
+			}
+			r.src.feed(r.s.events[n:]...)
+		}
+		time.Sleep(16 * time.Millisecond)
+	}
+	took := time.Since(begin).Seconds()
+	for _, r := range rs {
+		rate := float64(r.out.n.Load()-r.from) / took
+		t.Logf("%s: %.1f KB/s while running", viewNames[r.view], rate/1000)
+		if rate > 20_000 {
+			t.Errorf("%s sends %.1f KB/s, want less than 20", viewNames[r.view], rate/1000)
+		}
+		if rate == 0 {
+			t.Errorf("%s shows nothing of a running run", viewNames[r.view])
+		}
+		n := len(r.s.events)
+		r.s.state(train.StatePaused, "key", r.epoch, r.step)
+		r.src.feed(r.s.events[n:]...)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	for _, r := range rs {
+		r.from = r.out.n.Load()
+	}
+	time.Sleep(2 * time.Second)
+	for _, r := range rs {
+		if n := r.out.n.Load() - r.from; n != 0 {
+			t.Errorf("%s: a paused run sent %d bytes", viewNames[r.view], n)
+		}
+	}
+	cancel()
+	wg.Wait()
+}
+
+// A whole short run with keys, as a person would live it.
+func TestAWholeRunWithKeys(t *testing.T) {
+	src := newFakeSource()
+	s := newScript("model_20261123_1405", 64, 3)
+	fed := 0
+	feed := func() { src.feed(s.events[fed:]...); fed = len(s.events) }
+	control := &fakeControl{answer: func(c train.Command) error {
+		switch c := c.(type) {
+		case train.Pause:
+			s.state(train.StatePaused, c.Why, 2, 100)
+		case train.Resume:
+			s.state(train.StateRunning, c.Why, 2, 100)
+		case train.Save:
+			s.emit(&train.CheckpointSaved{Header: s.head(train.KindCheckpointSaved), File: "CIFAR10-EP02-STEP00100.safetensors", Reason: "manual", Epoch: 2, Step: 100, Size: 4751234})
+		case train.SetLearnRate:
+			s.emit(&train.LearnRateChanged{Header: s.head(train.KindLearnRate), From: 1, To: c.Rate, Epoch: 2, Step: 100, Total: 882})
+		case train.Stop:
+			s.state(train.StateStopping, c.Why, 2, 100).end(train.OutcomeStopped, "", 1)
+		}
+		feed()
+		return nil
+	}}
+	m, err := newModel(context.Background(), Options{Source: src, Control: control, Env: env(), Name: s.name}.filled())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tm := teatest.NewTestModel(t, m, teatest.WithInitialTermSize(120, 40))
+	var seen strings.Builder
+	see := func(words string) {
+		t.Helper()
+		teatest.WaitFor(t, tm.Output(), func(b []byte) bool {
+			seen.Write(b)
+			ok := strings.Contains(colourCode.ReplaceAllString(seen.String(), ""), words)
+			if ok {
+				seen.Reset()
+			}
+			return ok
+		}, teatest.WithDuration(20*time.Second))
+	}
+	see("Waiting for the run to begin.")
+	s.start()
+	feed()
+	s.epoch(1).train(2, 0, 100)
+	feed()
+	see("best @ 1")
+	tm.Send(keyMsg(" "))
+	see("Paused after step 100 of epoch 2.")
+	tm.Send(keyMsg("s"))
+	see("Saved CIFAR10-EP02-STEP00100.safetensors.")
+	tm.Send(keyMsg("3"))
+	see("manual")
+	tm.Send(keyMsg("L"))
+	see("Learning rate")
+	tm.Type("0.25")
+	tm.Send(keyMsg("enter"))
+	see("Learning rate is 0.25")
+	tm.Send(keyMsg("p"))
+	see("Training goes on.")
+	tm.Send(keyMsg("q"))
+	see("stop and save")
+	tm.Send(keyMsg("s"))
+	tm.WaitFinished(t, teatest.WithFinalTimeout(20*time.Second))
+
+	var kinds []string
+	for _, c := range control.commands() {
+		switch c := c.(type) {
+		case train.Pause:
+			kinds = append(kinds, "pause "+c.Run)
+		case train.Save:
+			kinds = append(kinds, "save "+c.Run)
+		case train.SetLearnRate:
+			kinds = append(kinds, "lr "+rate(c.Rate))
+		case train.Resume:
+			kinds = append(kinds, "resume "+c.Run)
+		case train.Stop:
+			kinds = append(kinds, "stop "+c.Run+string(c.After))
+		}
+	}
+	want := "pause model_20261123_1405, save model_20261123_1405, lr 0.25, resume model_20261123_1405, stop batch"
+	if got := strings.Join(kinds, ", "); got != want {
+		t.Errorf("commands: %s\nwant:     %s", got, want)
+	}
+	if final := tm.FinalModel(t).(*Model); final.result.Action != Closed {
+		t.Errorf("left with %+v", final.result)
+	}
+}
+
+var _ tea.Model = (*Model)(nil)
