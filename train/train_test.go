@@ -258,6 +258,7 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 					folders = append(folders, c)
 				}
 			})
+			o.Config.SaveSeconds = 0
 			want := last(t, folder)
 			if len(folders) < 5 {
 				t.Fatalf("only %d instants", len(folders))
