@@ -147,4 +147,3 @@ func (n *neon) pooled(side, first int) (c columns, pointers []reg, step func()) 
 	}
 	return c, []reg{dp}, func() { n.op("ADD $4, %v, %v", arg, arg) }
 }
-
