@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cifartui/nn"
 )
 
 // tinyComparison compares three batch sizes on tinyOptions' network: 5, 3 and 9
@@ -411,5 +413,47 @@ func TestReadRunsOfAComparison(t *testing.T) {
 		if a, b := fmt.Sprintf("%+v", got.Rows[i]), fmt.Sprintf("%+v", want.Rows[i]); a != b {
 			t.Errorf("from the files %s\nlive %s", a, b)
 		}
+	}
+}
+
+// Interleaving costs what lies between one run's turn and the next, when no
+// run's clock stands, and a slower first batch after it, while the caches fill.
+func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
+	if os.Getenv("CIFARTUI_LONG") == "" {
+		t.Skip("takes a minute and the whole machine: set CIFARTUI_LONG to run it")
+	}
+	o := tinyComparison(t, Interleave)
+	o.Network = nil // the article's
+	o.Backend = nn.NewCPU(0)
+	defer o.Backend.Close()
+	o.Dataset.Train, o.Dataset.Test = tinySet(1536, 1), tinySet(200, 2)
+	o.Sweeps = []Sweep{{"batch", []string{"64", "128", "256"}}}
+	start := time.Now()
+	_, rec := compare(t, o, nil)
+	wall := time.Since(start).Seconds()
+
+	trained := 0.0
+	for _, e := range of[*RunEnded](rec.events) {
+		trained += e.Seconds
+	}
+	// Each run's batches of the later epochs, the first of a turn apart.
+	first, other := make(map[string][]float64), make(map[string][]float64)
+	for _, e := range of[*StepDone](rec.events) {
+		switch seconds := 1 / e.ImagesPerSecond; {
+		case e.Epoch == 1:
+		case e.Step == 1:
+			first[e.Run] = append(first[e.Run], seconds)
+		default:
+			other[e.Run] = append(other[e.Run], seconds)
+		}
+	}
+	middle := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
+	for run := range first {
+		t.Logf("%s: first batch of a turn %.0f images/s, others %.0f", run, 1/middle(first[run]), 1/middle(other[run]))
+	}
+	between := (wall - trained) / wall
+	t.Logf("%.2f s, %.2f%% of it between turns", wall, 100*between)
+	if between > 0.02 {
+		t.Errorf("%.2f%% of the time is lost between turns, want under 2%%", 100*between)
 	}
 }

@@ -60,14 +60,14 @@ const Interrupted = "interrupted"
 // It reads the settings, the table of epochs and the end of the record of each,
 // not the whole record.
 func List(runs string) ([]RunInfo, error) {
+	list := []RunInfo{} // an empty list is one in JSON too
 	entries, err := os.ReadDir(runs)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return list, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("runs folder: %w", err)
 	}
-	var list []RunInfo
 	for _, e := range entries {
 		folder := filepath.Join(runs, e.Name())
 		// Links to folders count: people keep big ones on other disks.
