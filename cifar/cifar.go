@@ -212,10 +212,11 @@ func (f FetchOptions) open(ctx context.Context) (*Dataset, error) {
 	return nil, &NoDataError{CacheDir: f.CacheDir, Err: err}
 }
 
-// exists is true also for what can't be looked at, so that reading it tells why.
+// exists is true also for what may not be looked at, so that reading it tells
+// why.
 func exists(path string) bool {
 	_, err := os.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
+	return err == nil || errors.Is(err, fs.ErrPermission)
 }
 
 // CacheDir returns the folder that Auto uses: $XDG_CACHE_HOME/cifartui, or

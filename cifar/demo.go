@@ -109,7 +109,7 @@ var subjects = [Classes]subject{
 		turn:   12,
 	},
 	{ // cat
-		views:  []func(*canvas){(*canvas).catFace, (*canvas).catSitting, (*canvas).catStanding},
+		views:  []func(*canvas){(*canvas).catFace, (*canvas).catFace, (*canvas).catSitting, (*canvas).catStanding},
 		places: []place{{84, (*canvas).room}, {6, (*canvas).field}, {10, (*canvas).studio}},
 		turn:   9,
 	},
@@ -119,7 +119,7 @@ var subjects = [Classes]subject{
 		turn:   6,
 	},
 	{ // dog
-		views:  []func(*canvas){(*canvas).dogFace, (*canvas).dogSitting, (*canvas).dogStanding},
+		views:  []func(*canvas){(*canvas).dogFace, (*canvas).dogSitting, (*canvas).dogStanding, (*canvas).dogStanding},
 		places: []place{{24, (*canvas).room}, {66, (*canvas).field}, {10, (*canvas).studio}},
 		turn:   9,
 	},
@@ -146,7 +146,7 @@ var subjects = [Classes]subject{
 }
 
 // fullSize maps a figure's 100 units to 15 pixels: a figure is about 200 wide.
-const fullSize = 15 * px * 65536 / (16 * 100)
+const fullSize = 15 * px * one / (16 * 100)
 
 // picture draws one image of a class.
 func (p *canvas) picture(r rng, label int) {
@@ -154,18 +154,18 @@ func (p *canvas) picture(r rng, label int) {
 	p.clip = nil
 	p.at = affine{}
 	toLight := p.between(-150, -30) // upwards
-	p.light = point{cosine(toLight) / 256, sine(toLight) / 256}
+	p.light = point{cosine(toLight) / 16, sine(toLight) / 16}
 	p.relief = p.between(12, 45)
 
 	s := &subjects[label]
 	p.backdrop(s.places)
 	p.at = affine{a: fullSize, d: fullSize, dx: Size / 2 * px, dy: Size / 2 * px}
-	sx := 65536 * p.between(86, 114) / 100
+	sx := one * p.between(86, 114) / 100
 	sy := sx * p.between(92, 108) / 100
 	if p.chance(50) {
 		sx = -sx
 	}
-	p.at = p.at.place(p.between(-13, 13), p.between(-10, 10), p.between(-s.turn, s.turn), sx, sy)
+	p.at = p.at.place(p.between(-10, 10), p.between(-8, 8), p.between(-s.turn, s.turn), sx, sy)
 	p.at.b += p.at.a * p.between(-9, 9) / 100 // seen a little from one side
 	s.views[p.below(len(s.views))](p)
 	p.foreground()

@@ -42,8 +42,8 @@ func (p *canvas) stand(b beast) {
 	}
 	legs(b.coat.bright(68), b.points.bright(68))
 	b.tail(hip-b.depth/2, top)
-	nx := shoulder + b.neck*cosine(b.rise)/65536
-	ny := top - b.depth/3 - b.neck*sine(b.rise)/65536
+	nx := shoulder + b.neck*cosine(b.rise)/one
+	ny := top - b.depth/3 - b.neck*sine(b.rise)/one
 	legs(b.coat, b.points)
 	p.addLimb(hip, top, b.depth*9/10, 0, top+1, b.depth*85/100)
 	p.addLimb(0, top+1, b.depth*85/100, shoulder, top, b.depth)
@@ -75,7 +75,7 @@ func (p *canvas) skull(b beast) {
 // same angle twice.
 func (p *canvas) curve(c colour, x, y, degrees, bend, length, r int) {
 	for range 3 {
-		nx, ny := x+length*cosine(degrees)/65536, y+length*sine(degrees)/65536
+		nx, ny := x+length*cosine(degrees)/one, y+length*sine(degrees)/one
 		p.addLimb(x, y, r, nx, ny, r)
 		x, y, degrees = nx, ny, degrees+bend
 	}
@@ -128,7 +128,7 @@ func (p *canvas) dogStanding() {
 	coat := p.coat()
 	b := beast{
 		coat: coat, points: coat.bright(p.between(75, 120)), belly: mix(coat, colour{230, 225, 215}, p.between(0, 60)),
-		length: p.between(70, 96), depth: p.between(21, 30), leg: p.between(36, 62), thick: p.between(6, 10),
+		length: p.between(70, 96), depth: p.between(22, 30), leg: p.between(44, 64), thick: p.between(6, 10),
 		neck: p.between(16, 32), rise: p.between(20, 65), head: p.between(16, 23), muzzle: p.between(20, 32), nod: p.between(-10, 30),
 		eye: colour{25, 22, 22},
 	}
@@ -144,8 +144,8 @@ func (p *canvas) dogStanding() {
 	b.marks = func() { p.fur(coat) }
 	p.stand(b)
 	if !pricked { // hanging ears lie over the head
-		x := b.length/2 + b.neck*cosine(b.rise)/65536
-		y := -10 - b.depth/3 - b.neck*sine(b.rise)/65536
+		x := b.length/2 + b.neck*cosine(b.rise)/one
+		y := -10 - b.depth/3 - b.neck*sine(b.rise)/one
 		p.limb(coat.bright(70), x-6, y-b.head/2, 7, x-12, y+p.between(8, 20), 6)
 	}
 }
@@ -162,7 +162,7 @@ func (p *canvas) deerStanding() {
 		b.rise, b.nod = -p.between(20, 45), p.between(40, 70)
 	}
 	b.tail = func(x, y int) { p.limb(mix(coat, colour{235, 230, 220}, 70), x+6, y-4, 6, x-4, y+10, 5) }
-	antlers := p.chance(50)
+	antlers := p.chance(65)
 	b.ears = func() {
 		if antlers {
 			p.antlers(-4, -b.head)

@@ -96,7 +96,7 @@ func (p *canvas) far(horizon int) {
 func (p *canvas) forest() {
 	c := p.near(p.pick(colour{55, 80, 40}, colour{80, 95, 60}, colour{90, 75, 50}, colour{40, 55, 40}, colour{150, 120, 60}), 20)
 	p.band(0, Size, c.bright(115), c.bright(80), p.pickInt(3, 4, 6), p.between(25, 50))
-	p.at = affine{a: px * 4096, d: px * 4096} // a unit is a pixel
+	p.at = byPixel
 	for range p.between(0, 5) {
 		x, w := p.between(0, Size), p.between(1, 3)
 		p.limb(p.near(colour{75, 60, 48}, 25), x, -3, w, x+p.between(-3, 3), p.between(20, 34), w)
@@ -111,7 +111,7 @@ func (p *canvas) forest() {
 func (p *canvas) thicket() {
 	c := p.near(p.pick(colour{75, 115, 45}, colour{50, 85, 40}, colour{115, 105, 70}, colour{85, 70, 55}, colour{120, 125, 120}, colour{70, 95, 95}), 25)
 	p.band(0, Size, c, c.bright(p.between(70, 130)), p.pickInt(4, 6, 8, 12), p.between(20, 55))
-	p.at = affine{a: px * 4096, d: px * 4096}
+	p.at = byPixel
 	for range p.between(0, 6) {
 		x, y, n := p.between(-4, 36), p.between(-4, 36), p.between(4, 10)
 		leaf := p.near(mix(c, colour{120, 170, 70}, p.between(0, 50)), 30)
@@ -150,7 +150,7 @@ func (p *canvas) road() {
 	p.air(horizon)
 	p.far(horizon)
 	if p.chance(50) { // houses
-		p.at = affine{a: px * 4096, d: px * 4096}
+		p.at = byPixel
 		for range p.between(1, 4) {
 			x, w, h := p.between(-4, 32), p.between(3, 9), p.between(3, 14)
 			c := p.near(p.pick(colour{150, 110, 90}, colour{190, 180, 165}, colour{120, 125, 135}, colour{210, 205, 200}), 25)
@@ -166,7 +166,7 @@ func (p *canvas) road() {
 	p.band(verge, Size, c, c.bright(p.between(75, 110)), 4, 10)
 	if p.chance(40) {
 		y := p.between(24, 30)
-		p.at = affine{a: px * 4096, d: px * 4096}
+		p.at = byPixel
 		p.poly(colour{215, 215, 200}, point{-2, y}, point{34, y + p.between(-3, 3)}, point{34, y + 2}, point{-2, y + 1})
 	}
 }
@@ -177,7 +177,7 @@ func (p *canvas) room() {
 	floor := p.near(p.pick(colour{150, 110, 75}, colour{110, 95, 85}, colour{180, 170, 160}, colour{130, 60, 60}, colour{80, 95, 125}, colour{200, 190, 190}), 30)
 	edge := p.between(8, 30)
 	p.band(0, edge, wall, wall.bright(p.between(75, 105)), 12, 10)
-	p.at = affine{a: px * 4096, d: px * 4096}
+	p.at = byPixel
 	for range p.between(0, 2) {
 		x, w, h := p.between(0, 32), p.between(3, 10), p.between(6, 20)
 		p.poly(p.near(mix(wall, floor, 50), 50), point{x - w, edge - h}, point{x + w, edge - h}, point{x + w, edge + 2}, point{x - w, edge + 2})
@@ -200,7 +200,7 @@ func (p *canvas) shadow(x, y, rx, ry int) {
 // foreground covers a part of some pictures: grass, twigs, a post, a wire
 // fence, something out of focus at the edge.
 func (p *canvas) foreground() {
-	p.at = affine{a: px * 4096, d: px * 4096}
+	p.at = byPixel
 	switch p.below(28) {
 	case 0: // grass
 		c := p.ground()
@@ -239,12 +239,12 @@ func (p *canvas) camera() {
 	for range p.pickInt(0, 0, 0, 0, 0, 0, 0, 1) {
 		p.soften()
 	}
-	contrast, exposure := p.between(82, 116), p.between(-16, 16)
+	contrast, exposure := p.between(86, 114), p.between(-13, 13)
 	var tint colour
 	for k := range tint {
-		tint[k] = 100 + p.between(-5, 5)
+		tint[k] = 100 + p.between(-4, 4)
 	}
-	grey := max(0, p.between(-140, 40)) // percent
+	grey := max(0, p.between(-140, 30)) // percent
 	noise := p.between(1, 5)
 	for i := range p.pixels {
 		c := &p.pixels[i]

@@ -42,9 +42,12 @@ func (p *canvas) birdFlying() {
 	body := p.plumage()
 	wing := p.pick(body.bright(75), body.bright(110))
 	tip := wing.bright(p.between(50, 100))
-	lift := p.between(-88, 30) // where the wings' tips are
+	lift := -p.between(56, 92) // where the wings' tips are
+	if p.chance(35) {
+		lift = p.between(34, 64)
+	}
 	p.within(0, 0, p.between(-20, 20), 100, func() {
-		p.addBlob(point{22, -6}, point{-2, lift * 2 / 3}, point{-40, lift - 6}, point{-34, lift / 2}, point{-24, 4})
+		p.addBlob(point{26, -6}, point{-4, lift * 2 / 3}, point{-50, lift * 9 / 10}, point{-44, lift / 2}, point{-30, 4})
 		p.fill(wing.bright(82), 100)
 		p.poly(wing, point{-46, -4}, point{-98, -14}, point{-94, 14}, point{-44, 8})
 		p.addLimb(-48, 2, 9, 10, 0, 16)
@@ -53,9 +56,9 @@ func (p *canvas) birdFlying() {
 		p.oval(body, 54, -10, 15, 14)
 		p.poly(p.beak(), point{66, -15}, point{88, -8}, point{66, -4})
 		p.oval(colour{20, 18, 18}, 58, -13, 3, 3)
-		p.addBlob(point{28, -4}, point{26, lift / 2}, point{14, lift}, point{-12, lift * 3 / 4}, point{-22, 4})
+		p.addBlob(point{32, -4}, point{32, lift / 2}, point{18, lift}, point{-16, lift * 3 / 4}, point{-28, 4})
 		p.fill(wing, 100)
-		p.inside(func() { p.oval(tip, 14, lift, 26, 26) })
+		p.inside(func() { p.oval(tip, 16, lift, 28, 28) })
 	})
 }
 

@@ -2,10 +2,12 @@ package cifar
 
 // All drawing is done in whole numbers. Floating point would be easier to read
 // but not the same on every machine: a compiler may fuse a multiplication and
-// an addition where the processor can, and a pixel then differs by one.
+// an addition where the processor can, and a pixel then differs by one. Nothing
+// here exceeds 32 bits.
 const (
-	px       = 256 // steps of a canvas coordinate in a pixel
-	subrows  = 4   // lines that a row of pixels is sampled on
+	px       = 256  // steps of a canvas coordinate in a pixel
+	one      = 4096 // the number 1 in a scale or a sine
+	subrows  = 4    // lines that a row of pixels is sampled on
 	solid    = subrows * px
 	maxCross = 64 // edges that may cross one line
 )
@@ -42,11 +44,11 @@ func (r *rng) near(c colour, d int) colour {
 // pick returns one of the colours.
 func (r *rng) pick(colours ...colour) colour { return colours[r.below(len(colours))] }
 
-// sine returns the sine of an angle in degrees, times 65536, by Bhaskara I's
+// sine returns the sine of an angle in degrees, times one, by Bhaskara I's
 // approximation (7th century), right within 0.2% of the radius.
 func sine(degrees int) int {
 	degrees = (degrees%360 + 360) % 360
-	sign := 65536
+	sign := one
 	if degrees >= 180 {
 		degrees, sign = degrees-180, -sign
 	}
@@ -57,25 +59,28 @@ func sine(degrees int) int {
 func cosine(degrees int) int { return sine(degrees + 90) }
 
 // An affine map takes a figure's coordinates, in sixteenths of its units, to
-// the canvas: x' = (a*x + b*y)/65536 + dx, y' = (c*x + d*y)/65536 + dy.
+// the canvas: x' = (a*x + b*y)/one + dx, y' = (c*x + d*y)/one + dy.
 type affine struct{ a, b, c, d, dx, dy int }
 
-// place returns the map that scales by sx and sy (65536 is 1), turns by an
+// place returns the map that scales by sx and sy (one is 1), turns by an
 // angle clockwise and moves to (x, y), which are in the coordinates of m.
 func (m affine) place(x, y, degrees, sx, sy int) affine {
 	s, c := sine(degrees), cosine(degrees)
-	n := affine{a: c * sx >> 16, b: -s * sy >> 16, c: s * sx >> 16, d: c * sy >> 16}
+	n := affine{a: c * sx / one, b: -s * sy / one, c: s * sx / one, d: c * sy / one}
 	at := m.apply(x*16, y*16)
 	return affine{
-		a: (m.a*n.a + m.b*n.c) >> 16, b: (m.a*n.b + m.b*n.d) >> 16,
-		c: (m.c*n.a + m.d*n.c) >> 16, d: (m.c*n.b + m.d*n.d) >> 16,
+		a: (m.a*n.a + m.b*n.c) / one, b: (m.a*n.b + m.b*n.d) / one,
+		c: (m.c*n.a + m.d*n.c) / one, d: (m.c*n.b + m.d*n.d) / one,
 		dx: at.x, dy: at.y,
 	}
 }
 
 func (m affine) apply(x, y int) point {
-	return point{(m.a*x+m.b*y)>>16 + m.dx, (m.c*x+m.d*y)>>16 + m.dy}
+	return point{(m.a*x+m.b*y)/one + m.dx, (m.c*x+m.d*y)/one + m.dy}
 }
+
+// byPixel is the map of a figure whose unit is a pixel.
+var byPixel = affine{a: px * one / 16, d: px * one / 16}
 
 // A point lies on the canvas if it is in a path, in steps of 1/px pixel, or
 // in a figure's own units if it is given to a drawing method.
@@ -285,7 +290,7 @@ func (p *canvas) addOval(x, y, rx, ry int) {
 	points := p.points(corners)
 	for i := range points {
 		degrees := i * 360 / corners
-		points[i] = p.at.apply(x*16+rx*cosine(degrees)>>12, y*16+ry*sine(degrees)>>12)
+		points[i] = p.at.apply(x*16+16*rx*cosine(degrees)/one, y*16+16*ry*sine(degrees)/one)
 	}
 	p.contour(points)
 }
@@ -328,7 +333,7 @@ func isqrt(n int) int {
 // turned clockwise, scaled to percent.
 func (p *canvas) within(x, y, degrees, percent int, draw func()) {
 	before := p.at
-	scale := percent * 65536 / 100
+	scale := percent * one / 100
 	p.at = p.at.place(x, y, degrees, scale, scale)
 	draw()
 	p.at = before

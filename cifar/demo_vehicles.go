@@ -262,7 +262,7 @@ func (p *canvas) freighter() {
 func (p *canvas) liner() {
 	white := p.near(colour{232, 234, 236}, 14)
 	deck := p.between(6, 18)
-	for k := range p.between(1, 4) {
+	for k := range p.between(2, 4) {
 		y := deck - 13*k
 		from, to := -88+8*k+p.between(0, 8), 72-14*k-p.between(0, 10)
 		p.poly(white, point{from, y}, point{from + 3, y - 13}, point{to - 8, y - 13}, point{to, y})

@@ -44,17 +44,18 @@ var errStalled = errors.New("no byte came")
 // longest is the longest wait between two tries.
 const longest = 30 * time.Second
 
-// download brings the archive to part, in as many tries as it takes. It
-// reports whether the file was put together from more than one transfer.
+// download brings the archive to part, in as many tries as it takes while they
+// come farther. It reports whether the file was put together from more than
+// one transfer.
 func (o FetchOptions) download(ctx context.Context, part string, m *meter) (resumed bool, err error) {
 	if u, err := url.Parse(o.URL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return false, fmt.Errorf("cifar: fetch %q: want an address that begins with https:// or http://", o.URL)
 	}
+	farthest := int64(0) // byte that a try came to
 	for failures := 0; ; {
 		at, end, err := o.transfer(ctx, part, m)
-		resumed = at > 0 || (resumed && end > at)
 		if err == nil {
-			return resumed, nil
+			return at > 0, nil
 		}
 		if ctx.Err() != nil {
 			return false, fmt.Errorf("cifar: fetch %s: %w", o.URL, ctx.Err())
@@ -62,8 +63,8 @@ func (o FetchOptions) download(ctx context.Context, part string, m *meter) (resu
 		if final := (*finalError)(nil); errors.As(err, &final) {
 			return false, fmt.Errorf("cifar: fetch %s: %w", o.URL, err)
 		}
-		if end-at > o.layout.archiveSize/100 { // it moves: be patient
-			failures = 0
+		if end > farthest+o.layout.archiveSize/100 { // it moves: be patient
+			farthest, failures = end, 0
 		}
 		failures++
 		if failures >= o.Tries {

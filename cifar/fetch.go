@@ -122,7 +122,7 @@ func (o FetchOptions) installed(ctx context.Context, dir string) bool {
 // earlier transfer may be of another file than the rest: the sum tells, and
 // then all is fetched once more.
 func (o FetchOptions) fetchArchive(ctx context.Context, part string, m *meter) error {
-	for {
+	for again := false; ; again = true {
 		resumed, err := o.download(ctx, part, m)
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func (o FetchOptions) fetchArchive(ctx context.Context, part string, m *meter) e
 			return nil
 		}
 		removePart(part)
-		if !resumed {
+		if !resumed || again {
 			return fmt.Errorf("cifar: fetch %s: SHA-256 is %s, want %s: the file there is not CIFAR-10's archive, or it was damaged on the way; it was deleted: try again, or name another place with --data-url", o.URL, sum, o.layout.archiveSum)
 		}
 		m.note(StageRetry, 0, o.layout.archiveSize, "the parts of the archive do not fit together: fetching it anew")

@@ -265,6 +265,13 @@ func TestFetchThatCannotSucceedSaysWhyAndLeavesNothing(t *testing.T) {
 			},
 			[]string{"more than the archive's"}, 1,
 		},
+		"drops the connection at the same byte each time": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				drop(w, archive, 0, len(archive)/2)
+				return true
+			},
+			[]string{"gave up after 4 tries", "the connection broke at byte"}, 4,
+		},
 		"always busy": {
 			func(n int, w http.ResponseWriter, r *http.Request) bool { w.WriteHeader(503); return true },
 			[]string{"gave up after 4 tries", "503"}, 4,
@@ -285,8 +292,12 @@ func TestFetchThatCannotSucceedSaysWhyAndLeavesNothing(t *testing.T) {
 			if n := s.requests.Load(); n != c.requests {
 				t.Errorf("%d requests, want %d", n, c.requests)
 			}
-			if names := left(t, o.CacheDir); !slices.Equal(names, []string{lockName}) {
-				t.Errorf("left behind: %q", names)
+			kept := []string{lockName}
+			if strings.Contains(name, "drops") { // to go on from, another time
+				kept = append(kept, partName, originName)
+			}
+			if names := left(t, o.CacheDir); !slices.Equal(names, kept) {
+				t.Errorf("left behind: %q, want %q", names, kept)
 			}
 		})
 	}

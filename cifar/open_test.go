@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +50,33 @@ func TestAutoTakesAnArchiveFromTheCache(t *testing.T) {
 	if names := left(t, o.CacheDir); !slices.Equal(names, []string{lockName, batchesDir, archiveName}) {
 		t.Errorf("the cache holds %q", names)
 	}
+}
+
+func TestCacheThatCannotBeWritten(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	file := filepath.Join(t.TempDir(), "file")
+	writeFiles(t, filepath.Dir(file), map[string][]byte{"file": nil})
+	o := FetchOptions{CacheDir: filepath.Join(file, "cache"), layout: small(archive)}
+	_, err := o.withDefaults().open(context.Background())
+	if !errors.Is(err, ErrNoData) || !strings.Contains(err.Error(), "XDG_CACHE_HOME") {
+		t.Errorf("no folder can be made: %v", err)
+	}
+
+	if os.Geteuid() == 0 || runtime.GOOS == "windows" {
+		t.Skip("no folder is read-only to this user")
+	}
+	o.CacheDir = t.TempDir()
+	writeFiles(t, o.CacheDir, map[string][]byte{archiveName: archive})
+	if err := os.Chmod(o.CacheDir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(o.CacheDir, 0o755) // else it can't be deleted
+	ds, err := o.withDefaults().open(context.Background())
+	if err != nil {
+		t.Fatalf("an archive in a folder that can't be written: %v", err)
+	}
+	checkSmall(t, ds, files)
 }
 
 func TestNoDataNamesWhatWasTriedAndTheWaysOut(t *testing.T) {
