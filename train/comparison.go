@@ -159,6 +159,28 @@ func (c *Comparison) open(o ComparisonOptions) error {
 		}
 		c.members = append(c.members, m)
 	}
+	return c.noteMemory(o, configs, file.Order)
+}
+
+// noteMemory has the first run tell that memory will be short.
+func (c *Comparison) noteMemory(o ComparisonOptions, configs []Config, order Order) error {
+	var left []Config
+	var first *Trainer
+	for i, m := range c.members {
+		if m.trainer != nil {
+			left = append(left, configs[i])
+			if first == nil {
+				first = m.trainer
+			}
+		}
+	}
+	all, largest, err := memoryOf(left, o.Network)
+	if err != nil {
+		return err
+	}
+	if note := memoryNote(order, all, largest, availableMemory("/proc/meminfo")); note != "" && first != nil {
+		first.notes = append(first.notes, note)
+	}
 	return nil
 }
 

@@ -1,0 +1,63 @@
+package train
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+
+	"cifartui/nn"
+)
+
+// memoryOf is about how many bytes the networks of runs take when they are all
+// built, and when only the largest is.
+func memoryOf(runs []Config, network *nn.Spec) (all, largest int64, err error) {
+	for _, r := range runs {
+		spec := nn.VGG(r.Dropout)
+		if network != nil {
+			spec = *network
+		}
+		trained, err := spec.Footprint(r.Batch)
+		if err != nil {
+			return 0, 0, err
+		}
+		judged, err := spec.Footprint(evalBatch)
+		if err != nil {
+			return 0, 0, err
+		}
+		bytes := trained.Training + judged.Inference
+		all += bytes
+		largest = max(largest, bytes)
+	}
+	return all, largest, nil
+}
+
+// memoryNote says that runs take more memory together, or the largest alone,
+// than the machine has free; "" when they don't or that is not known (0).
+func memoryNote(order Order, all, largest, free int64) string {
+	gb := func(n int64) float64 { return float64(n) / 1e9 }
+	switch {
+	case free == 0 || largest <= free && (all <= free || order == Sequential):
+		return ""
+	case largest <= free:
+		return fmt.Sprintf("interleaved, these runs take about %.1f GB of memory, and %.1f GB is free: with --order sequential they take %.1f GB", gb(all), gb(free), gb(largest))
+	default:
+		return fmt.Sprintf("the largest of these runs takes about %.1f GB of memory, and %.1f GB is free: leave larger batches out", gb(largest), gb(free))
+	}
+}
+
+// availableMemory reads from Linux's /proc/meminfo how many bytes processes can
+// take without swapping; 0 where that is not known.
+func availableMemory(meminfo string) int64 {
+	f, err := os.Open(meminfo)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kilobytes); n == 1 {
+			return kilobytes << 10
+		}
+	}
+	return 0
+}
