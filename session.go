@@ -37,8 +37,6 @@ type session struct {
 	backend *nn.CPU        // made with the first leg
 	dataset *cifar.Dataset // read once
 	signals *signals
-
-	checkpoint string // file to go on from, with Resume; "": the newest
 }
 
 // runner trains: one run, or a comparison of several.
@@ -74,13 +72,14 @@ func (s *session) leg(ctx context.Context) (again bool, err error) {
 	defer l.close()
 	s.signals.obey(l)
 	if s.NoTUI {
+		events := l.bus.SubscribeSteps(s.LogEvery)
 		meter := newProgressLine(s.errs)
 		err := l.start(ctx, "", meter.show)
 		meter.end()
 		if err != nil {
 			return false, err
 		}
-		return l.headless(ctx)
+		return l.headless(ctx, events)
 	}
 	return l.screen(ctx)
 }
@@ -105,6 +104,9 @@ type leg struct {
 	done    chan struct{}  // closed when Run has returned and err is set
 	err     error
 	outcome train.Outcome // of the last RunEnded; read after readers are done
+
+	startedMu sync.Mutex
+	started   []train.Event // the RunStarted of each run
 }
 
 func newLeg(s *session) *leg {
@@ -204,7 +206,7 @@ func (l *leg) newRunner(config train.Config) (runner, error) {
 	}
 	return train.NewTrainer(train.Options{
 		Config: config, Dataset: l.dataset, Backend: l.backend,
-		Resume: l.Resume, Checkpoint: l.checkpoint, Version: programVersion(),
+		Resume: l.Resume, Checkpoint: l.Checkpoint, Version: programVersion(),
 	})
 }
 
@@ -250,6 +252,10 @@ func (l *leg) watch(r runner, events train.Source) {
 		list, err := events.Next(context.Background(), 64)
 		for _, e := range list {
 			switch e := e.(type) {
+			case *train.RunStarted:
+				l.startedMu.Lock()
+				l.started = append(l.started, e)
+				l.startedMu.Unlock()
 			case *train.StepDone:
 				if !told {
 					told = true
@@ -342,9 +348,19 @@ func (l *leg) note(format string, args ...any) {
 	fmt.Fprintf(l.errs, "cifartui: "+format+"\n", args...)
 }
 
-// headless prints the run's lines until it ends.
-func (l *leg) headless(ctx context.Context) (again bool, err error) {
-	l.report()
+// withoutScreen goes on headless after a screen.
+func (l *leg) withoutScreen(ctx context.Context) (again bool, err error) {
+	l.NoTUI = true
+	events := l.bus.SubscribeSteps(l.LogEvery)
+	l.startedMu.Lock()
+	began := l.started
+	l.startedMu.Unlock()
+	return l.headless(ctx, events, began...)
+}
+
+// headless prints the run's lines until it ends, those of past first.
+func (l *leg) headless(ctx context.Context, events train.Source, past ...train.Event) (again bool, err error) {
+	l.report(events, past)
 	select {
 	case <-l.done:
 	case why := <-l.detach:
@@ -353,11 +369,12 @@ func (l *leg) headless(ctx context.Context) (again bool, err error) {
 	return false, l.finish()
 }
 
-// report prints what comes from now on.
-func (l *leg) report() {
+func (l *leg) report(events train.Source, past []train.Event) {
 	r := train.Report{Out: l.out, Err: l.errs, JSON: l.LogFormat == "json", Every: l.LogEvery, Names: l.comparison()}
-	events := l.bus.SubscribeSteps(l.LogEvery)
 	l.read(func() {
+		for _, e := range past {
+			r.Write(e)
+		}
 		if err := r.Run(context.Background(), events); err != nil {
 			l.note("write the log: %v", err)
 		}
@@ -496,16 +513,14 @@ func (l *leg) screen(ctx context.Context) (again bool, err error) {
 	switch {
 	case err != nil:
 		l.screenLost(err)
-		l.NoTUI = true
-		return l.headless(ctx)
+		return l.withoutScreen(ctx)
 	case asked != "":
 		return l.handOver(ctx, asked)
 	case result.Action == tui.Detach:
 		return l.handOver(ctx, "d pressed")
 	case result.Action == tui.LeaveRunning:
 		fmt.Fprintf(l.out, "%s goes on training without the screen; Ctrl+C stops and saves it.\n", filepath.Base(l.folder()))
-		l.NoTUI = true
-		return l.headless(ctx)
+		return l.withoutScreen(ctx)
 	case result.Action == tui.Aborted:
 		return false, &exitError{code: exitInterrupted}
 	}
@@ -572,7 +587,7 @@ func (l *leg) began() bool {
 
 // goOn makes the next leg resume a run folder; checkpoint "" is the newest.
 func (s *session) goOn(folder, checkpoint string) {
-	s.Resume, s.checkpoint = folder, checkpoint
+	s.Resume, s.Checkpoint = folder, checkpoint
 	s.sweeps, s.Given = nil, map[string]bool{}
 }
 

@@ -26,8 +26,9 @@ type settings struct {
 	Sweep []string `yaml:"sweep,omitempty"` // key=v1,v2: several make their product
 	Order string   `yaml:"order,omitempty"` // interleave or sequential; "": interleave, or what a resumed one had
 
-	Resume  string `yaml:"resume,omitempty"`   // run folder, run name or "last"
-	DataURL string `yaml:"data_url,omitempty"` // where CIFAR-10 is fetched from
+	Resume     string `yaml:"resume,omitempty"`     // run folder, run name or "last"
+	Checkpoint string `yaml:"checkpoint,omitempty"` // file of the resumed run to go on from; "": the newest
+	DataURL    string `yaml:"data_url,omitempty"`   // where CIFAR-10 is fetched from
 
 	NoTUI     bool                `yaml:"no_tui,omitempty"`
 	Detach    bool                `yaml:"detach,omitempty"`
@@ -94,6 +95,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Float64Var(&s.SaveSeconds, "save-seconds", s.SaveSeconds, "training time between exact checkpoints within an epoch (0: at epoch ends only)")
 	f.StringVar(&s.Init, "init", s.Init, "start from the weights in this safetensors `file`")
 	f.StringVar(&s.Resume, "resume", s.Resume, "go on with a `run`: its folder, its name, or last")
+
+	f.StringVar(&s.Checkpoint, "checkpoint", s.Checkpoint, "with --resume: go on from this `file` of its checkpoints folder (default last.ckpt)")
 
 	f.StringVar(&s.Runs, "runs", s.Runs, "`folder` that holds the run folders")
 	f.StringVar(&s.Name, "name", s.Name, "run's name (default model_YYYYmmdd_HHMM)")
@@ -254,6 +257,9 @@ func (s *settings) check() error {
 			return usage("--sweep: %w", err)
 		}
 		s.sweeps = append(s.sweeps, sweep)
+	}
+	if s.Checkpoint != "" && s.Resume == "" {
+		return usage("--checkpoint names a file of the run to --resume: name that too")
 	}
 	if s.Resume != "" {
 		if len(s.sweeps) > 0 {

@@ -1,0 +1,263 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"cifartui/train"
+)
+
+// A run that is killed with SIGKILL at any instant and resumed ends with the
+// same bits as one that was left alone.
+func TestKilledRunEndsWithTheSameBits(t *testing.T) {
+	runs := t.TempDir()
+	began := time.Now()
+	start(t, small(runs, "alone")...).mustEnd(t, 0)
+	took := time.Since(began)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("a run takes %v; seed %d", took, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+
+	kills, inTraining := 0, 0
+	for round := 0; kills < rounds(4, 20); round++ {
+		name := fmt.Sprintf("killed%d", round)
+		folder := filepath.Join(runs, name)
+		args := small(runs, name)
+		for {
+			p := start(t, args...)
+			time.Sleep(time.Duration(random.Int64N(int64(took * 3 / 2))))
+			if p.Process.Signal(syscall.SIGKILL) != nil || p.code(t) == 0 {
+				break // it was faster
+			}
+			kills++
+			if steps(folder) > 0 {
+				inTraining++
+			}
+			if _, err := os.Stat(filepath.Join(folder, train.ConfigFile)); err != nil {
+				os.RemoveAll(folder) // killed before there was a run
+				continue
+			}
+			args = []string{"--no-tui", "--runs", runs, "--resume", name}
+		}
+		sameBits(t, filepath.Join(runs, "alone"), folder)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d kills, %d of them while training", kills, inTraining)
+}
+
+// The same seed gives the same bits, whatever --threads says.
+func TestThreadsDoNotChangeTheBits(t *testing.T) {
+	runs := t.TempDir()
+	start(t, small(runs, "one", "--threads", "1", "--max-steps", "12")...).mustEnd(t, 0)
+	start(t, small(runs, "two", "--threads", "2", "--max-steps", "12")...).mustEnd(t, 0)
+	start(t, small(runs, "five", "--threads", "5", "--max-steps", "12")...).mustEnd(t, 0)
+	sameBits(t, filepath.Join(runs, "one"), filepath.Join(runs, "two"))
+	sameBits(t, filepath.Join(runs, "one"), filepath.Join(runs, "five"))
+}
+
+// A comparison that is killed and resumed ends with the same bits as one left
+// alone, and its lines begin with the run's name.
+func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
+	runs := t.TempDir()
+	args := func(name string) []string {
+		return []string{"--no-tui", "--data", "demo", "--batch", "4,8,16,32", "--epochs", "3", "--max-steps", "10",
+			"--save-seconds", "0.05", "--runs", runs, "--name", name}
+	}
+	began := time.Now()
+	alone := start(t, args("alone")...)
+	alone.mustEnd(t, 0)
+	took := time.Since(began)
+	for _, want := range []string{"batch=4: ", "batch=32: "} {
+		if !strings.Contains(alone.out.String(), "\n"+want) && !strings.HasPrefix(alone.out.String(), want) {
+			t.Errorf("no line begins with %q:\n%s", want, alone.out.String())
+		}
+	}
+	for round := range rounds(1, 4) {
+		name := fmt.Sprintf("killed%d", round)
+		p := start(t, args(name)...)
+		time.Sleep(took * time.Duration(2+round) / 8)
+		p.Process.Kill()
+		p.code(t)
+		if train.IsComparison(filepath.Join(runs, name)) {
+			start(t, "--no-tui", "--runs", runs, "--resume", name).mustEnd(t, 0)
+		} else {
+			start(t, args(name)...).mustEnd(t, 0)
+		}
+		for _, batch := range []string{"batch=4", "batch=8", "batch=16", "batch=32"} {
+			sameBits(t, filepath.Join(runs, "alone", batch), filepath.Join(runs, name, batch))
+		}
+	}
+}
+
+// Headless output in a file is plain lines, one an epoch in the article's form.
+func TestHeadlessOutputIsPlain(t *testing.T) {
+	runs := t.TempDir()
+	p := start(t, "--no-tui", "--data", "demo", "--batch", "100", "--epochs", "2", "--runs", runs, "--name", "plain")
+	p.mustEnd(t, 0)
+	out := p.out.String()
+	if strings.ContainsAny(out, "\r\x1b") || strings.ContainsAny(p.errs.String(), "\r\x1b") {
+		t.Errorf("escape codes or carriage returns in %q %q", out, p.errs.String())
+	}
+	epoch := regexp.MustCompile(`(?m)^Epoch \d+/2 \d+s - loss: \d+\.\d{4} - acc: \d\.\d{4} - val_loss: \d+\.\d{4} - val_acc: \d\.\d{4}`)
+	if n := len(epoch.FindAllString(out, -1)); n != 2 {
+		t.Errorf("%d lines of epochs, want 2:\n%s", n, out)
+	}
+	if n := strings.Count(out, "\n@ "); n != 3 {
+		t.Errorf("%d closing lines, want 3:\n%s", n, out)
+	}
+	for _, line := range strings.Split(out, "\n") {
+		if strings.Contains(line, "acc") && !strings.Contains(line, "demo") {
+			t.Errorf("an accuracy of the demo set that does not say so: %s", line)
+		}
+	}
+	// The article's numbers are in history.csv, as Keras' CSVLogger writes them.
+	csv, err := os.ReadFile(filepath.Join(runs, "plain", train.HistoryFile))
+	if err != nil || !strings.HasPrefix(string(csv), "epoch,") || strings.Count(string(csv), "\n") != 3 {
+		t.Errorf("history.csv: %v\n%s", err, csv)
+	}
+}
+
+// SIGTERM and SIGINT end the run after the batch, saved and with 0; SIGUSR1
+// saves; SIGHUP does nothing; a second SIGINT leaves at once with 130.
+func TestSignals(t *testing.T) {
+	runs := t.TempDir()
+	endless := func(name string) *process {
+		p := start(t, "--no-tui", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", name)
+		eventually(t, "step", func() bool { return steps(filepath.Join(runs, name)) > 0 })
+		return p
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			name := "run" + fmt.Sprint(int(sig))
+			folder := filepath.Join(runs, name)
+			p := endless(name)
+			p.Process.Signal(syscall.SIGHUP)
+			p.Process.Signal(syscall.SIGUSR1)
+			eventually(t, "manual checkpoint", func() bool {
+				for _, e := range record(folder) {
+					if c, ok := e.(*train.CheckpointSaved); ok && c.Reason == "manual" {
+						return true
+					}
+				}
+				return false
+			})
+			p.Process.Signal(sig)
+			p.mustEnd(t, 0)
+			if !strings.Contains(p.out.String(), "@ Total Time Spent") {
+				t.Errorf("no summary:\n%s", p.out.String())
+			}
+			c, err := train.ReadCheckpoint(filepath.Join(folder, train.CheckpointsDir, train.LastFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := steps(folder); c.Total != got {
+				t.Errorf("saved after %d steps, trained %d", c.Total, got)
+			}
+		})
+	}
+	t.Run("twice", func(t *testing.T) {
+		p := endless("twice")
+		// Stopped, so that the batch cannot end before the second signal is there.
+		exec.Command(program(t), "ctl", "--runs", runs, "twice", "pause", "--wait").Run()
+		p.Process.Signal(syscall.SIGSTOP)
+		p.Process.Signal(syscall.SIGINT)
+		p.Process.Signal(syscall.SIGCONT)
+		time.Sleep(2 * sameKey)
+		p.Process.Signal(syscall.SIGINT)
+		if code := p.code(t); code != exitInterrupted && code != 0 {
+			t.Errorf("exit code %d, want %d (or 0, had it ended before)", code, exitInterrupted)
+		}
+	})
+}
+
+// A run folder that a live process writes is refused, and says by whom.
+func TestFolderInUse(t *testing.T) {
+	runs := t.TempDir()
+	p := start(t, "--no-tui", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", "busy")
+	eventually(t, "step", func() bool { return steps(filepath.Join(runs, "busy")) > 0 })
+	second := start(t, "--no-tui", "--runs", runs, "--resume", "busy")
+	second.mustEnd(t, exitFailed)
+	if !strings.Contains(second.errs.String(), fmt.Sprint(p.Process.Pid)) {
+		t.Errorf("it does not name process %d: %s", p.Process.Pid, second.errs.String())
+	}
+}
+
+// A loss that is not finite ends the run with 3 and says at which step.
+func TestDivergedRunExitsWith3(t *testing.T) {
+	runs := t.TempDir()
+	p := start(t, small(runs, "nan", "--optimizer", "sgd", "--lr", "1e30")...)
+	p.mustEnd(t, exitDiverged)
+	if !strings.Contains(p.errs.String(), "step") {
+		t.Errorf("it does not say at which step: %s", p.errs.String())
+	}
+}
+
+// A pipe that nobody reads does not end the run.
+func TestClosedPipeDoesNotEndTheRun(t *testing.T) {
+	runs := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := exec.Command(program(t), small(runs, "pipe", "--log-every", "1")...)
+	p.Stdout = w
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	r.Close()
+	p.Wait() // the log could not be written: that may be told by the exit code
+	if got := steps(filepath.Join(runs, "pipe")); got != 30 {
+		t.Errorf("%d steps trained, want 30", got)
+	}
+}
+
+// Background runs: started detached, waited for, steered from outside.
+func TestDetachedRunIsSteeredFromOutside(t *testing.T) {
+	runs := t.TempDir()
+	bin := program(t)
+	out, err := exec.Command(bin, "--detach", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", "bg").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "attach") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s := status(t, runs, "bg")
+	defer syscall.Kill(s.PID, syscall.SIGKILL)
+	if s.State != train.StateRunning {
+		t.Errorf("state %s", s.State)
+	}
+	ctl := func(args ...string) {
+		t.Helper()
+		args = append([]string{"ctl", "--runs", runs, "--wait", "bg"}, args...)
+		if out, err := exec.Command(bin, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+	ctl("pause")
+	if s := status(t, runs, "bg"); s.State != train.StatePaused {
+		t.Errorf("after pause: state %s", s.State)
+	}
+	ctl("lr", "0.25")
+	ctl("save")
+	ctl("resume")
+	if s := status(t, runs, "bg"); s.State != train.StateRunning || s.LR != 0.25 {
+		t.Errorf("after resume: state %s, lr %g", s.State, s.LR)
+	}
+	waiter := start(t, "wait", "--runs", runs, "bg")
+	ctl("stop")
+	waiter.mustEnd(t, 0)
+	if _, live := train.Live(filepath.Join(runs, "bg")); live {
+		eventually(t, "end of the process", func() bool { _, live := train.Live(filepath.Join(runs, "bg")); return !live })
+	}
+}
