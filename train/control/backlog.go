@@ -22,10 +22,10 @@ type backlog struct {
 	// floor holds, for each run, the last sequence number before the oldest
 	// event kept: all later ones are here.
 	floor map[string]uint64
-	// more is closed when an event comes or the end; each waiter then asks for
-	// the new one.
-	more  chan struct{}
-	ended bool
+	// more is closed when an event comes or the end, urgent when that is not a
+	// mere step; each waiter then asks for the new one.
+	more, urgent chan struct{}
+	ended        bool
 }
 
 type backlogLine struct {
@@ -38,13 +38,14 @@ func newBacklog() *backlog {
 	return &backlog{
 		lines: make([]backlogLine, backlogEvents),
 		floor: make(map[string]uint64),
-		more:  make(chan struct{}),
+		more:  make(chan struct{}), urgent: make(chan struct{}),
 	}
 }
 
 // add takes in an event's line; before is the number up to which the run's
-// events came before it, used for the first event of a run.
-func (b *backlog) add(l backlogLine, before uint64) {
+// events came before it, used for the first event of a run. An urgent one is
+// not to wait for others to be sent with.
+func (b *backlog) add(l backlogLine, before uint64, urgent bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.floor[l.run]; !ok {
@@ -60,7 +61,7 @@ func (b *backlog) add(l backlogLine, before uint64) {
 	b.lines[b.next%backlogEvents] = l
 	b.next++
 	b.bytes += len(l.data)
-	b.wake()
+	b.wake(urgent)
 }
 
 // end says that no more events will come.
@@ -69,13 +70,17 @@ func (b *backlog) end() {
 	defer b.mu.Unlock()
 	if !b.ended {
 		b.ended = true
-		b.wake()
+		b.wake(true)
 	}
 }
 
-func (b *backlog) wake() {
+func (b *backlog) wake(urgent bool) {
 	close(b.more)
 	b.more = make(chan struct{})
+	if urgent {
+		close(b.urgent)
+		b.urgent = make(chan struct{})
+	}
 }
 
 // know says that the events of a run up to seq came before the server's start.
@@ -100,40 +105,39 @@ func (b *backlog) join(since map[string]uint64) (place uint64, ok bool) {
 
 // read appends to buf the lines from place on that are numbered above since,
 // and notes them there, until buf holds limit bytes or more. It returns the
-// place to go on from, and a channel that is closed when there is more: nil if
-// there is more already, or if no more will come. behind is set when the place
-// is no longer held.
-func (b *backlog) read(buf []byte, place uint64, since map[string]uint64, limit int) (out []byte, next uint64, more <-chan struct{}, behind bool) {
+// place to go on from, or that it is no longer held.
+func (b *backlog) read(buf []byte, place uint64, since map[string]uint64, limit int) (out []byte, next uint64, behind bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if place < b.first {
-		return buf, place, nil, true
+		return buf, place, true
 	}
-	for ; place < b.next; place++ {
-		if len(buf) >= limit {
-			return buf, place, nil, false
-		}
+	for ; place < b.next && len(buf) < limit; place++ {
 		l := &b.lines[place%backlogEvents]
 		if l.seq > since[l.run] {
 			buf = append(buf, l.data...)
 			since[l.run] = l.seq
 		}
 	}
-	if b.ended {
-		return buf, place, nil, false
-	}
-	return buf, place, b.more, false
+	return buf, place, false
 }
 
-// over reports whether nothing is left from place on and no more will come.
-func (b *backlog) over(place uint64) bool {
+// news tells a reader that stands at place what to wait for: nothing if there is
+// more already, or if it has ended.
+func (b *backlog) news(place uint64) (more, urgent <-chan struct{}, ended bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.ended && place == b.next
+	switch {
+	case place < b.next:
+		return nil, nil, false
+	case b.ended:
+		return nil, nil, true
+	}
+	return b.more, b.urgent, false
 }
 
-// news returns a channel that is closed when an event comes, or the end.
-func (b *backlog) news() <-chan struct{} {
+// change returns a channel that is closed when an event comes, or the end.
+func (b *backlog) change() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.more

@@ -61,33 +61,67 @@ type Client struct {
 // in. When it cannot be reached the client is read-only: see ReadOnly.
 func Dial(ctx context.Context, folder string) (*Client, error) {
 	c := &Client{folder: folder}
-	deadline := time.Now().Add(startLimit)
-	for {
+	pid := 0
+	nc, err := reach(ctx, folder)
+	var out *outOfReach
+	switch {
+	case errors.As(err, &out):
+		c.files, pid = out.why, out.pid
+	case err != nil:
+		return nil, err
+	default:
+		pid = nc.hello.PID
+		nc.Close()
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.reader = newReader(folder, pid, c.files != nil)
+	return c, nil
+}
+
+// outOfReach says that a process trains in a run folder, but has no socket that
+// can be reached from here.
+type outOfReach struct {
+	pid int
+	why error
+}
+
+func (e *outOfReach) Error() string { return "reach the run: " + e.why.Error() }
+func (e *outOfReach) Unwrap() error { return e.why }
+
+// reach connects to the process that trains in a run folder. It has patience
+// with one that has only just started, and with one that is to take over from
+// another.
+func reach(ctx context.Context, folder string) (*conn, error) {
+	for start := time.Now(); ; {
 		nc, err := connect(ctx, folder)
-		pid, live := 0, true
-		if err == nil {
-			pid = nc.hello.PID
-			nc.Close()
-		} else {
-			var refused *ReplyError
-			if errors.As(err, &refused) || ctx.Err() != nil {
-				return nil, err
-			}
-			pid, live = process(folder)
+		var refused *ReplyError
+		if err == nil || errors.As(err, &refused) || ctx.Err() != nil {
+			return nc, err
 		}
-		switch {
-		case !live:
+		switch pid, live := process(folder); {
+		case live && (socketless(folder) || time.Since(start) > startLimit):
+			return nil, &outOfReach{pid, err}
+		case live:
+		case time.Since(start) > handOverLimit || !handingOver(folder):
 			return nil, &NotLiveError{folder}
-		case err == nil || socketless(folder) || time.Now().After(deadline):
-			c.files = err
-			c.ctx, c.cancel = context.WithCancel(context.Background())
-			c.reader = newReader(folder, pid, err != nil)
-			return c, nil
 		}
 		if err := sleep(ctx, tryPause); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// handingOver reports whether the last that a run folder tells is that another
+// process goes on, told not long ago.
+func handingOver(folder string) bool {
+	for _, t := range allTails(folder, nil) {
+		defer t.close()
+		e, ok := t.last().(*train.RunEnded)
+		if ok && e.Outcome == train.OutcomeDetached && time.Since(e.Time) < handOverLimit {
+			return true
+		}
+	}
+	return false
 }
 
 // Close lets go of the run, which goes on. A Next under way returns.
@@ -157,12 +191,9 @@ func (c *Client) Do(ctx context.Context, r Request) (Reply, error) {
 	if c.files != nil {
 		return c.doByFile(ctx, r)
 	}
-	nc, err := connect(ctx, c.folder)
+	nc, err := reach(ctx, c.folder)
 	if err != nil {
-		if _, live := process(c.folder); !live {
-			return Reply{}, &NotLiveError{c.folder}
-		}
-		return Reply{}, fmt.Errorf("reach the run: %w", err)
+		return Reply{}, err
 	}
 	defer nc.Close()
 	if !r.Wait {

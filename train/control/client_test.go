@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,11 +216,13 @@ func TestWaitReturnsHowItEnded(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
-	go func() {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
 		r.train(10, func() {})
 		r.emit(&train.RunEnded{Outcome: train.OutcomeDiverged, Error: "the loss is NaN"})
 		r.close(true)
-	}()
+	})
 	ended, err := Wait(t.Context(), c)
 	if err != nil || ended["r"] == nil || ended["r"].Outcome != train.OutcomeDiverged {
 		t.Errorf("%v, %v", ended, err)
@@ -281,5 +284,89 @@ func TestFindReachesARunOfAComparison(t *testing.T) {
 	got, err := Find(runs, "compare/batch64")
 	if err != nil || got.Folder != r.folder || got.Run != "batch64" {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A screen whose terminal stands still reads nothing for a while; the server
+// keeps nothing for it, and it misses nothing.
+func TestAClientThatFallsBehindMissesNothing(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	var w witness
+	events, err := c.Next(t.Context(), 1)
+	for {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if err := w.see(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.reader.stage == readLive {
+			break
+		}
+		r.train(1, func() {})
+		events, err = c.Next(t.Context(), 1)
+	}
+	before := w.total
+	r.train(3*backlogEvents, func() {})
+	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	until(t, "the client is behind", func() bool {
+		r.server.backlog.mu.Lock()
+		defer r.server.backlog.mu.Unlock()
+		return r.server.backlog.first > backlogEvents
+	})
+	r.bus.Close()
+	if err := w.follow(t.Context(), c); err != nil || w.total < before+3*backlogEvents || w.ended == nil {
+		t.Errorf("%d batches, ended: %v, %v", w.total, w.ended != nil, err)
+	}
+}
+
+func TestAClientThatIsCutOffComesBack(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	var w witness
+	followed := make(chan error, 1)
+	go func() { followed <- w.follow(t.Context(), c) }()
+	cuts := 0
+	for range 20 {
+		r.train(200, func() { time.Sleep(20 * time.Microsecond) })
+		r.server.mu.Lock()
+		for l := range r.server.links {
+			l.cut()
+			cuts++
+		}
+		r.server.mu.Unlock()
+	}
+	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.bus.Close()
+	if err := <-followed; err != nil || w.total != 4000 || cuts == 0 {
+		t.Errorf("%d batches after %d cuts, %v", w.total, cuts, err)
+	}
+}
+
+// Between the end of one process and the start of the next a run is not dead.
+func TestDialWaitsForTheProcessThatTakesOver(t *testing.T) {
+	folder := t.TempDir()
+	r := newRig(t, folder)
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&train.RunEnded{Outcome: train.OutcomeDetached})
+	r.close(true)
+	dialled := make(chan error, 1)
+	go func() {
+		c, err := Dial(t.Context(), folder)
+		if err == nil {
+			c.Close()
+		}
+		dialled <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	r.takeLock()
+	r.open()
+	if err := <-dialled; err != nil {
+		t.Fatal(err)
 	}
 }

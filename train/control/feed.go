@@ -35,9 +35,11 @@ type feed struct {
 
 // feedState says what to do once everything at hand is written.
 type feedState struct {
-	more  <-chan struct{} // closed when it is worth asking again; nil: at once
-	poll  time.Duration   // to wait for it at most; 0: as long as it takes
-	ended bool            // all is told
+	more <-chan struct{} // closed when it is worth asking again; nil: at once
+	// urgent is closed when more than a step has come; nil: nothing is waited for.
+	urgent <-chan struct{}
+	poll   time.Duration // to wait for either at most; 0: as long as it takes
+	ended  bool          // all is told
 }
 
 func newFeed(folder string, b *backlog, since map[string]uint64) *feed {
@@ -65,7 +67,7 @@ func (f *feed) fill(buf []byte, limit int) ([]byte, feedState) {
 				return buf, feedState{}
 			}
 			if place, ok = f.backlog.join(f.since); !ok && time.Since(f.progress) < feedPatience {
-				return buf, feedState{more: f.backlog.news(), poll: feedPoll}
+				return buf, feedState{more: f.backlog.change(), poll: feedPoll}
 			}
 		}
 		f.close()
@@ -75,16 +77,15 @@ func (f *feed) fill(buf []byte, limit int) ([]byte, feedState) {
 			buf = append(buf, liveLine...)
 		}
 	}
-	buf, place, more, behind := f.backlog.read(buf, f.place, f.since, limit)
+	buf, place, behind := f.backlog.read(buf, f.place, f.since, limit)
 	if behind {
 		f.past, f.progress = true, time.Now()
 		return buf, feedState{}
 	}
 	f.place = place
-	if more == nil {
-		return buf, feedState{ended: f.backlog.over(place)}
-	}
-	return buf, feedState{more: more}
+	var state feedState
+	state.more, state.urgent, state.ended = f.backlog.news(place)
+	return buf, state
 }
 
 // history appends lines from the files.

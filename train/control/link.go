@@ -15,9 +15,9 @@ const (
 	// requestPause is the shortest time between two requests of a client, so that
 	// one that floods the server costs the run next to nothing.
 	requestPause = 5 * time.Millisecond
-	// streamPause is the shortest time between two writes of live events to a
-	// client. No screen shows more.
-	streamPause = 20 * time.Millisecond
+	// streamPause is the shortest time between two writes of steps to a client:
+	// no screen shows more. Other events are written at once.
+	streamPause = 100 * time.Millisecond
 	// chunk is how much is written to a client at once.
 	chunk = 64 << 10
 )
@@ -167,6 +167,8 @@ func (l *link) write() {
 		return
 	}
 	parted, over := l.parted, l.server.over
+	var rest <-chan time.Time // until then, steps gather
+	var state feedState
 	for {
 		for more := true; more && len(buf) < chunk; {
 			select {
@@ -176,9 +178,11 @@ func (l *link) write() {
 				more = false
 			}
 		}
-		var state feedState
-		if f != nil && parted != nil {
+		if f != nil && parted != nil && rest == nil {
 			buf, state = f.fill(buf, chunk)
+			if state.urgent != nil && len(buf) > 0 && over != nil {
+				rest = time.After(streamPause)
+			}
 		}
 		if len(buf) > 0 {
 			if l.conn.SetWriteDeadline(time.Now().Add(writeLimit)) != nil {
@@ -187,24 +191,21 @@ func (l *link) write() {
 			if _, err := l.conn.Write(buf); err != nil {
 				return
 			}
-			if buf = buf[:0]; f == nil || f.past || over == nil {
+			buf = buf[:0]
+			if rest == nil {
 				continue
 			}
-			select {
-			case <-l.gone:
-				return
-			case <-time.After(streamPause):
-			}
-			continue
 		}
 		switch {
 		case parted == nil, over == nil && f == nil, state.ended:
 			return // all is said
-		case f != nil && state.more == nil:
+		case f != nil && rest == nil && state.more == nil:
 			continue
 		}
-		var poll <-chan time.Time
-		if state.poll > 0 {
+		more, poll := state.more, rest
+		if rest != nil {
+			more = state.urgent
+		} else if state.poll > 0 {
 			poll = time.After(state.poll)
 		}
 		select {
@@ -213,12 +214,14 @@ func (l *link) write() {
 		case r := <-l.start:
 			f = newFeed(l.server.options.Folder, l.server.backlog, r.Since)
 			l.reply(Reply{Reply: r.ID, OK: true})
-		case <-state.more:
+		case <-more:
+			rest = nil
 		case <-poll:
+			rest = nil
 		case <-parted:
 			parted = nil // what is queued by now is written, no more
 		case <-over:
-			over = nil
+			over, rest = nil, nil
 		case <-l.gone:
 			return
 		}

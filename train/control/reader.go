@@ -21,10 +21,11 @@ type reader struct {
 	stage  stage
 	err    error // the end, once reached
 
-	logs  []*openLog
-	conn  *conn
-	runs  map[string]*readRun
-	since time.Time // when the run was found to be without a process
+	logs []*openLog
+	conn *conn
+	runs map[string]*readRun
+	lost time.Time // when the process was found to be out of reach; zero: it is not
+	dead bool      // it was, before the last look at the files
 }
 
 // stage is what a reader reads at present.
@@ -74,6 +75,7 @@ func (r *reader) next(ctx context.Context, max int) ([]train.Event, error) {
 			events, err = r.fromFiles(ctx, max)
 		}
 		if events = slices.DeleteFunc(events, r.known); len(events) > 0 {
+			r.lost, r.dead = time.Time{}, false
 			return events, nil
 		}
 		if ctx.Err() != nil {
@@ -139,54 +141,58 @@ func (r *reader) fromSocket(ctx context.Context, max int) ([]train.Event, error)
 	return events, nil
 }
 
-// goOn finds where to read from when the present place has no more.
+// goOn is called when there is nothing more to read at present. It finds where to
+// read on, or waits a little and leaves the caller to look again; an error is
+// the end.
 func (r *reader) goOn(ctx context.Context, why error) error {
 	var refused *ReplyError
 	if errors.As(why, &refused) || (r.stage != readLive && !errors.Is(why, io.EOF)) {
 		return why
 	}
-	if r.files {
-		return r.goOnInFiles(ctx)
+	if r.finished() {
+		return io.EOF
 	}
-	if r.conn != nil {
-		r.conn.Close()
-		r.conn = nil
+	pid, live := process(r.folder)
+	handedOver := r.handedOver()
+	if r.files && live {
+		r.lost, r.dead = time.Time{}, false
+		return sleep(ctx, feedPoll)
 	}
-	for start := time.Now(); ; {
-		if r.finished() {
-			return io.EOF
-		}
-		pid, live := process(r.folder)
-		handedOver := r.handedOver()
-		c, err := connect(ctx, r.folder)
+	if r.lost.IsZero() {
+		r.lost = time.Now()
+	}
+	err := why
+	if !r.files {
+		// Killed, and resumed by someone: its numbers may begin below ours.
+		other := func(pid int) bool { return pid != 0 && pid != r.pid && !handedOver }
+		var c *conn
+		c, err = connect(ctx, r.folder)
 		switch {
-		case err == nil && c.hello.PID != r.pid && !handedOver:
-			// Killed, and resumed by someone: its numbers may begin below ours.
+		case err == nil && other(c.hello.PID):
 			c.Close()
 			return &GoneError{r.folder}
 		case err == nil:
-			r.pid = c.hello.PID
 			return r.follow(c)
-		case !live && r.stage != readRest:
-			// Between its last line that we read and its end it may have written more.
-			r.closeLogs()
-			r.stage = readRest
-			return nil
-		case !live && !handedOver:
-			return &GoneError{r.folder}
-		case live && pid != 0 && pid != r.pid && !handedOver:
-			return &GoneError{r.folder}
-		}
-		if errors.As(err, &refused) {
+		case errors.As(err, &refused):
 			return err
-		}
-		if time.Since(start) > handOverLimit {
-			return fmt.Errorf("the run's process cannot be reached any more: attach again: %w", err)
-		}
-		if err := sleep(ctx, tryPause); err != nil {
-			return err
+		case live && other(pid):
+			return &GoneError{r.folder}
 		}
 	}
+	switch {
+	case r.dead && !live && !handedOver:
+		return &GoneError{r.folder} // and all that it left is read
+	case time.Since(r.lost) > handOverLimit:
+		return fmt.Errorf("the run's process cannot be reached any more: attach again: %w", err)
+	}
+	// What it writes meanwhile, or has written before its end, is in the files.
+	r.dead = !live
+	if r.stage == readLive {
+		r.conn.Close()
+		r.conn, r.stage = nil, readRest
+		return nil
+	}
+	return sleep(ctx, tryPause)
 }
 
 // follow asks for the events after those that are known.
@@ -195,38 +201,11 @@ func (r *reader) follow(c *conn) error {
 	for run, known := range r.runs {
 		since[run] = known.seq
 	}
-	if err := c.send(Request{ID: 1, Cmd: VerbEvents, Since: since}); err != nil {
-		c.Close()
-		return nil // tried again
-	}
-	r.closeLogs()
-	r.conn, r.stage = c, readLive
+	// A request that can't be sent shows when the answer is read.
+	_ = c.send(Request{ID: 1, Cmd: VerbEvents, Since: since})
+	r.close()
+	r.conn, r.pid, r.stage = c, c.hello.PID, readLive
 	return nil
-}
-
-func (r *reader) closeLogs() {
-	for _, l := range r.logs {
-		l.Close()
-	}
-	r.logs = nil
-}
-
-// goOnInFiles waits for the files to grow.
-func (r *reader) goOnInFiles(ctx context.Context) error {
-	_, live := process(r.folder)
-	switch {
-	case r.finished():
-		return io.EOF
-	case live:
-		r.since = time.Time{}
-	case r.since.IsZero():
-		r.since = time.Now()
-		return nil // one more look: it may have written more before its end
-	case r.handedOver() && time.Since(r.since) < handOverLimit:
-	default:
-		return &GoneError{r.folder}
-	}
-	return sleep(ctx, feedPoll)
 }
 
 // finished reports whether every run known has ended for good.
@@ -264,6 +243,9 @@ func (r *reader) known(e train.Event) bool {
 	run.seq = h.Seq
 	switch e := e.(type) {
 	case *train.RunStarted:
+		if run.ended == train.OutcomeDetached {
+			r.pid = e.PID // the one that it was handed over to
+		}
 		run.total, run.ended = e.ResumedTotal, ""
 	case *train.StepDone:
 		if fresh := e.Total - run.total; fresh > 0 && int64(e.Count) > fresh {

@@ -178,12 +178,13 @@ func (s *Server) take(e train.Event) {
 	}
 	h := e.Head()
 	before := h.Seq - 1
-	if step, ok := e.(*train.StepDone); ok {
+	step, isStep := e.(*train.StepDone)
+	if isStep {
 		before = h.Seq - min(h.Seq, uint64(max(1, step.Count)))
 	}
 	s.mu.Lock()
 	s.board.apply(e)
-	s.backlog.add(backlogLine{run: h.Run, seq: h.Seq, data: data}, before)
+	s.backlog.add(backlogLine{run: h.Run, seq: h.Seq, data: data}, before, !isStep)
 	s.waiters = keep(s.waiters, func(w *waiter) bool { return !w.see(e) })
 	s.mu.Unlock()
 }

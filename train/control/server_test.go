@@ -397,3 +397,36 @@ func TestARuntimeFolderOpenToOthersIsRefused(t *testing.T) {
 		t.Error("a symbolic link was taken")
 	}
 }
+
+// FuzzServer sends anything to a live server: the run must not notice, and the
+// next client must be served.
+func FuzzServer(f *testing.F) {
+	r := newRig(f, f.TempDir())
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	for _, s := range []string{
+		`{"id":1,"cmd":"status"}` + "\n", `{"id":1,"cmd":"events"}` + "\n" + `{"id":2,"cmd":"events"}` + "\n", `{"id":1`, "\n\n\n", "\x00",
+		`{"id":1,"cmd":"lr","rate":"x"}` + "\n" + `{"id":1,"cmd":"status"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := net.Dial("unix", r.server.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = c.Write(data) // may be cut off in the middle
+		var next *conn
+		until(t, "the next client is let in", func() bool { // the last ones may not have left yet
+			next, err = connect(t.Context(), r.folder)
+			return err == nil
+		})
+		defer next.Close()
+		if err := next.send(Request{ID: 1, Cmd: VerbStatus}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := next.reply(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

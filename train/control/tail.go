@@ -82,15 +82,8 @@ func allTails(folder string, have []*tail) []*tail {
 // next returns the next line, its newline left out, valid until the next call.
 // io.EOF says that there is no whole line now; a later call may find one.
 func (t *tail) next() ([]byte, error) {
-	if t.file == nil {
-		f, err := os.Open(t.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, io.EOF
-		}
-		if err != nil {
-			return nil, err
-		}
-		t.file = f
+	if err := t.open(); err != nil {
+		return nil, err
 	}
 	// Half a line is read again from its start: a process that was killed in the
 	// middle of it may have been followed by one that cut it off.
@@ -138,15 +131,10 @@ func (t *tail) seek(seq uint64) error {
 	if seq == 0 {
 		return nil
 	}
-	if t.file == nil {
-		f, err := os.Open(t.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		t.file = f
+	if err := t.open(); err == io.EOF {
+		return nil
+	} else if err != nil {
+		return err
 	}
 	info, err := t.file.Stat()
 	if err != nil {
@@ -194,6 +182,48 @@ func (t *tail) lineAfter(from, to int64) (int64, head, error) {
 			return start, h, nil
 		}
 	}
+}
+
+// last returns the last event of the file, as far as it is among the last lines;
+// nil if it is not.
+func (t *tail) last() train.Event {
+	if t.open() != nil {
+		return nil
+	}
+	info, err := t.file.Stat()
+	if err != nil {
+		return nil
+	}
+	t.offset, t.buf, t.dry = max(0, info.Size()-readAhead), t.buf[:0], false
+	var last []byte
+	for {
+		line, err := t.next()
+		if err != nil {
+			break
+		}
+		last = append(last[:0], line...)
+	}
+	e, err := train.Decode(last)
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
+// open opens the file, if it is there by now; io.EOF says that it is not.
+func (t *tail) open() error {
+	if t.file != nil {
+		return nil
+	}
+	f, err := os.Open(t.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return io.EOF
+	case err != nil:
+		return err
+	}
+	t.file = f
+	return nil
 }
 
 func (t *tail) close() {
