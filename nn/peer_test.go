@@ -1,0 +1,195 @@
+package nn
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"cifartui/nn/kernel"
+)
+
+// TestTrainingAgreesWithPyTorch trains the article's network and has
+// peer/peer.py repeat it, which says why the images and weights to start from
+// are chosen. It needs python3 with torch (CIFARTUI_PYTHON names another
+// interpreter), and takes some minutes. The images are those of CIFARTUI_DATA,
+// a folder with data_batch_1.bin, or else random ones.
+func TestTrainingAgreesWithPyTorch(t *testing.T) {
+	if os.Getenv("CIFARTUI_PEER") == "" {
+		t.Skip("set CIFARTUI_PEER=1 to compare with PyTorch")
+	}
+	const batch = 64
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+
+	fresh, err := New(newCPU(t, 0), VGG(0), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := fresh.Weights()
+	for i, w := range start {
+		if w.Name == "dense.weight" {
+			for j := range w.Data {
+				start[i].Data[j] /= 10
+			}
+		}
+	}
+	writeSafetensors(t, file("start"), start)
+	if err := os.WriteFile(file("all"), peerRecords(t, 4000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peer(t, "select", "--weights", file("start"), "--data", file("all"), "--out", file("data"), "--count", fmt.Sprint(batch))
+	records, err := os.ReadFile(file("data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	used := kernel.Name()
+	defer func() {
+		if err := kernel.Use(used); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct {
+		name      string
+		options   SolverOptions
+		steps     int
+		tolerance string // of the losses after the first
+	}{
+		{"sgd", SolverOptions{LR: 0.01}, 50, "5e-3"},
+		{"adadelta", SolverOptions{}, 5, "2e-3"},
+		{"sgd", SolverOptions{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, 1, "0"},
+		{"adam", SolverOptions{WeightDecay: 5e-4}, 1, "0"},
+		{"adamw", SolverOptions{WeightDecay: 0.01}, 1, "0"},
+	} {
+		for _, k := range kernel.Names() {
+			t.Run(fmt.Sprintf("%s %+v %s", c.name, c.options, k), func(t *testing.T) {
+				if err := kernel.Use(k); err != nil {
+					t.Fatal(err)
+				}
+				steps := c.steps
+				if k != used {
+					steps = 1 // the slow ones would take too long
+				}
+				on := newCPU(t, 0)
+				n, err := New(on, VGG(0), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := n.SetWeights(start); err != nil {
+					t.Fatal(err)
+				}
+				s, err := NewSolver(on, c.name, c.options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				st, err := n.NewStep(batch, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer st.Close()
+				var lines []byte
+				for i := range steps {
+					x, labels := pixels(records[i*batch*3073:][:batch*3073])
+					r, err := st.Run(x, labels, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					lines = fmt.Appendf(lines, "{\"event\":\"step\",\"step\":%d,\"loss\":%.9g}\n", i+1, r.Loss)
+					if i == 0 {
+						writeSafetensors(t, file("after"), n.Weights())
+					}
+				}
+				if err := os.WriteFile(file("log"), lines, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				peer(t, "compare", "--weights", file("start"), "--data", file("data"), "--log", file("log"), "--after", file("after"),
+					"--optimizer", c.name, "--lr", fmt.Sprint(c.options.LR), "--momentum", fmt.Sprint(c.options.Momentum),
+					"--weight-decay", fmt.Sprint(c.options.WeightDecay), "--batch", fmt.Sprint(batch), "--steps", fmt.Sprint(steps),
+					"--tolerance", c.tolerance)
+			})
+		}
+	}
+}
+
+// peer runs peer.py and fails the test if it does.
+func peer(t *testing.T, args ...string) {
+	t.Helper()
+	python := os.Getenv("CIFARTUI_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	out, err := exec.Command(python, append([]string{"peer/peer.py"}, args...)...).CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Errorf("peer.py %s: %v", args[0], err)
+	}
+}
+
+// peerRecords returns images in CIFAR-10's binary layout: a label and 3,072
+// bytes each, channel, row, column.
+func peerRecords(t *testing.T, n int) []byte {
+	t.Helper()
+	if dir := os.Getenv("CIFARTUI_DATA"); dir != "" {
+		b, err := os.ReadFile(filepath.Join(dir, "data_batch_1.bin"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b[:n*3073]
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	b := make([]byte, n*3073)
+	for i := range b {
+		if b[i] = byte(r.IntN(256)); i%3073 == 0 {
+			b[i] %= 10
+		}
+	}
+	return b
+}
+
+// pixels turns records into a batch: pixels of 0 to 1, [rows][32][32][3].
+func pixels(records []byte) ([]float32, []uint8) {
+	var x []float32
+	var labels []uint8
+	for ; len(records) > 0; records = records[3073:] {
+		labels = append(labels, records[0])
+		for p := range 1024 {
+			for c := range 3 {
+				x = append(x, float32(records[1+c*1024+p])/255)
+			}
+		}
+	}
+	return x, labels
+}
+
+// writeSafetensors writes what peer.py reads.
+func writeSafetensors(t *testing.T, path string, ts []Tensor) {
+	t.Helper()
+	type entry struct {
+		Dtype   string `json:"dtype"`
+		Shape   []int  `json:"shape"`
+		Offsets [2]int `json:"data_offsets"`
+	}
+	header := map[string]entry{}
+	var data []byte
+	for _, w := range ts {
+		begin := len(data)
+		for _, v := range w.Data {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+		}
+		header[w.Name] = entry{"F32", w.Shape, [2]int{begin, len(data)}}
+	}
+	h, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(h)))
+	if err := os.WriteFile(path, append(append(b, h...), data...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
