@@ -63,15 +63,23 @@ func yTicks(lo, hi float64, rows int, log bool) []tick {
 	if step < 1 && math.Abs(math.Remainder(step, math.Pow(10, -float64(digits)))) > step/100 {
 		digits++ // 0.025
 	}
+	return multiples(lo, hi, step, func(v float64) string { return yLabel(v, digits) })
+}
+
+// multiples returns ticks at the multiples of step between lo and hi.
+func multiples(lo, hi, step float64, label func(float64) string) []tick {
+	first, last := math.Ceil(lo/step-1e-9), math.Floor(hi/step+1e-9)
+	n := int(math.Min(last-first, maxTicks))
 	var ticks []tick
-	for v := math.Ceil(lo/step-1e-9) * step; v <= hi+step*1e-9; v += step {
-		if math.Abs(v) < step*1e-9 {
-			v = 0
-		}
-		ticks = append(ticks, tick{v, yLabel(v, digits)})
+	for i := 0; i <= n; i++ {
+		v := (first+float64(i))*step + 0 // no negative zero
+		ticks = append(ticks, tick{v, label(v)})
 	}
 	return ticks
 }
+
+// maxTicks is more ticks than any axis has.
+const maxTicks = 200
 
 // logTicks returns powers of ten, and their doubles and fives where there are
 // few.
@@ -125,14 +133,7 @@ func xTicks(a axis, lo, hi float64, w int) []tick {
 	default:
 		step = niceStep(least)
 	}
-	var ticks []tick
-	for v := math.Ceil(lo/step-1e-9) * step; v <= hi+step*1e-9; v += step {
-		if math.Abs(v) < step*1e-9 {
-			v = 0
-		}
-		ticks = append(ticks, tick{v, xLabel(a, v)})
-	}
-	return ticks
+	return multiples(lo, hi, step, func(v float64) string { return xLabel(a, v) })
 }
 
 // niceTime returns the smallest time people count in that is at least least.

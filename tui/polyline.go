@@ -67,11 +67,15 @@ var noExtent = extent{math.Inf(1), math.Inf(-1)}
 
 func (e extent) empty() bool { return e.lo > e.hi }
 
+// with widens e to v; NaN changes nothing, as no comparison with it holds.
 func (e extent) with(v float64) extent {
-	if math.IsNaN(v) {
-		return e
+	if v < e.lo {
+		e.lo = v
 	}
-	return extent{math.Min(e.lo, v), math.Max(e.hi, v)}
+	if v > e.hi {
+		e.hi = v
+	}
+	return e
 }
 
 // extents returns the range of the raw line in each of n columns, its extremes

@@ -80,7 +80,8 @@ func (c *column) grow() {
 	c.count, c.bad = append(c.count, 0), append(c.bad, false)
 }
 
-func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+// finite reports whether v is a number that the series can hold.
+func finite(v float64) bool { return math.Abs(v) <= math.MaxFloat32 }
 
 // merge adds the value of n steps to row i.
 func (c *column) merge(i int, n int64, v sample) {

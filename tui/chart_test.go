@@ -1,0 +1,146 @@
+package tui
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+func chartOf(values []float64, log, raw bool) chart {
+	s := newSeries(1<<16, 1)
+	for i, v := range values {
+		s.add(1, x{byEpoch: float64(i + 1)}, one(v))
+	}
+	v := &s.values[0]
+	return chart{
+		title: "t", axis: byEpoch, x0: 0, x1: math.Max(1, float64(len(values))), log: log, raw: raw, xName: "epoch",
+		cursor: math.NaN(), floor: math.NaN(), ceil: math.NaN(), empty: "nothing",
+		lines: []chartLine{{"a", polyline{s.at[byEpoch], v.smooth(0), v}, training, trainRaw, 0}},
+	}
+}
+
+func drawn(ch chart, w, h int, g *glyphs) string {
+	c := newCanvas(w, h)
+	ch.draw(c.all(), g)
+	return colourCode.ReplaceAllString(c.encode(newPalette(3, true)), "")
+}
+
+// A spike in one of 100,000 values, drawn 60 columns wide, must be seen.
+func TestChartShowsASpikeAmongManyPoints(t *testing.T) {
+	values := make([]float64, 100_000)
+	for i := range values {
+		values[i] = 1
+	}
+	values[61_234] = 9
+	for _, g := range []*glyphs{&unicodeGlyphs, &asciiGlyphs} {
+		lines := strings.Split(drawn(chartOf(values, false, true), 70, 20, g), "\n")
+		top := []rune(lines[2])[8:69]
+		if strings.TrimSpace(string(top)) == "" {
+			t.Errorf("unicode %v: no mark of the spike:\n%s", g.unicode, strings.Join(lines, "\n"))
+		}
+	}
+}
+
+func TestChartsStandAnyValues(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for name, values := range map[string][]float64{
+		"none": {}, "one": {1}, "two": {1, 2}, "flat": {3, 3, 3, 3}, "zero": {0, 0, 0},
+		"gaps": {1, nan, 2, nan, nan, 3}, "alone": {nan, 1, nan}, "only gaps": {nan, nan},
+		"infinite": {1, inf, 2, -inf, 3}, "huge": {1e300, -1e300, 1}, "tiny": {1e-300, 2e-300},
+		"negative": {-1, -2, -3}, "wide": {1e-12, 1e12}, "largest": {math.MaxFloat64, -math.MaxFloat64},
+	} {
+		for _, log := range []bool{false, true} {
+			for _, size := range [][2]int{{12, 4}, {13, 5}, {20, 7}, {60, 20}, {200, 60}} {
+				for _, g := range []*glyphs{&unicodeGlyphs, &asciiGlyphs} {
+					ch := chartOf(values, log, true)
+					ch.cursor = 1
+					if got := drawn(ch, size[0], size[1], g); strings.Count(got, "\n") != size[1]-1 {
+						t.Errorf("%s at %v: %d lines", name, size, strings.Count(got, "\n")+1)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestGapsAreGapsAndMarked(t *testing.T) {
+	values := make([]float64, 50)
+	for i := range values {
+		values[i] = 1
+		if i >= 20 && i < 30 {
+			values[i] = math.NaN()
+		}
+	}
+	got := drawn(chartOf(values, false, false), 60, 12, &unicodeGlyphs)
+	if !strings.Contains(got, "×") || !strings.Contains(got, "not finite") {
+		t.Errorf("nothing tells of the values that are not finite:\n%s", got)
+	}
+	for _, line := range strings.Split(got, "\n") {
+		if i := strings.Index(line, "──"); i > 0 && strings.Contains(line, "┤") {
+			if n := strings.Count(line, "─"); n > 45 {
+				t.Errorf("the line runs over the gap: %s", line)
+			}
+		}
+	}
+}
+
+func TestTicksAreRoundAndInside(t *testing.T) {
+	for _, c := range []struct{ lo, hi float64 }{{0, 1}, {0.3, 0.95}, {0, 2.4}, {0.401, 0.409}, {1000, 2000}, {0, 1e6}} {
+		ticks := yTicks(c.lo, c.hi, 20, false)
+		if len(ticks) < 3 || len(ticks) > 12 {
+			t.Errorf("%v to %v: %d ticks", c.lo, c.hi, len(ticks))
+		}
+		for i, k := range ticks {
+			if k.at < c.lo-1e-9 || k.at > c.hi+1e-9 || width(k.label) != yLabelWidth {
+				t.Errorf("%v to %v: tick %q at %v", c.lo, c.hi, k.label, k.at)
+			}
+			if i > 0 && k.label == ticks[i-1].label {
+				t.Errorf("%v to %v: two ticks say %q", c.lo, c.hi, k.label)
+			}
+		}
+	}
+	for _, a := range []axis{byEpoch, byStep, byTime} {
+		for _, hi := range []float64{0.5, 3, 47, 200, 1e4, 1e6, 3e7} {
+			for _, w := range []int{8, 30, 90, 280} {
+				if n := len(xTicks(a, 0, hi, w)); n > w/5 {
+					t.Errorf("axis %d to %v, %d columns: %d ticks", a, hi, w, n)
+				}
+			}
+		}
+	}
+}
+
+func TestZoomAndPanStayWhereDataIs(t *testing.T) {
+	w := window{}
+	for range 5 {
+		w = w.zoom(0, 100, 50, 0.5)
+	}
+	lo, hi := w.span(0, 100)
+	if lo != 50-100.0/64 || hi != 50+100.0/64 {
+		t.Errorf("shows %v to %v", lo, hi)
+	}
+	for range 500 {
+		w = w.pan(0, 100, -0.25)
+	}
+	if lo, _ := w.span(0, 100); lo != 0 {
+		t.Errorf("panned left to %v", lo)
+	}
+	for range 500 {
+		w = w.pan(0, 100, 0.25)
+	}
+	if _, hi := w.span(0, 120); hi != 120 || !w.follow {
+		t.Errorf("at the right end it does not follow new data: shows up to %v", hi)
+	}
+	for range 100 {
+		w = w.zoom(0, 100, 100, 0.5)
+	}
+	if lo, hi := w.span(0, 100); hi <= lo {
+		t.Errorf("zoomed to nothing: %v to %v", lo, hi)
+	}
+	for range 100 {
+		w = w.zoom(0, 100, 100, 2)
+	}
+	if w.zoomed {
+		t.Error("zooming out does not come to an end")
+	}
+}

@@ -1,0 +1,150 @@
+package tui
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"cifartui/train"
+
+	"github.com/mattn/go-runewidth"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// No line of any view is wider than the window, and there are no more lines
+// than its height, whatever the size, the state and what lies on top.
+func TestNothingOverflowsAtAnySize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	sizesToTry := [][2]int{{1, 1}, {2, 300}, {300, 1}, {39, 12}, {40, 11}, {40, 12}, {300, 100}}
+	for range 40 {
+		sizesToTry = append(sizesToTry, [2]int{1 + rng.IntN(300), 1 + rng.IntN(100)})
+	}
+	for range 40 {
+		sizesToTry = append(sizesToTry, [2]int{38 + rng.IntN(50), 10 + rng.IntN(20)})
+	}
+	check := func(b *bench, what string) {
+		t.Helper()
+		lines := strings.Split(b.View(), "\n")
+		if len(lines) > b.h {
+			t.Errorf("%s at %dx%d: %d lines", what, b.w, b.h, len(lines))
+		}
+		for i, l := range lines {
+			if w := runewidth.StringWidth(colourCode.ReplaceAllString(l, "")); w > b.w {
+				t.Errorf("%s at %dx%d: line %d is %d wide", what, b.w, b.h, i, w)
+			}
+		}
+	}
+	for _, sc := range scenes {
+		events := comparison(sc.events())
+		b := newBench(t, Options{Name: "ein Lauf mit 広い name"}, 80, 24, events...)
+		b.system.gauges, b.system.sampling = fixedGauges, true
+		for _, size := range sizesToTry {
+			b.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			for v := range views {
+				b.press(fmt.Sprint(int(v) + 1))
+				check(b, sc.name+" "+viewNames[v])
+			}
+			for _, k := range []string{"?", "x", "q", "L"} {
+				b.press(k)
+				check(b, sc.name+" "+k)
+				b.press("esc")
+			}
+			b.press("2", "w")
+			check(b, sc.name+" compare, next layout")
+			b.press("4", "m")
+			check(b, sc.name+" samples, next part")
+		}
+	}
+}
+
+func TestSmallWindowsSayWhatIsNeeded(t *testing.T) {
+	b := newBench(t, Options{}, 39, 30, scenes[0].events()...)
+	if got := colourCode.ReplaceAllString(b.View(), ""); !strings.HasPrefix(got, "needs 40x12, is 39x30") {
+		t.Errorf("says %q", got)
+	}
+}
+
+func TestWideCharactersAreNeverCut(t *testing.T) {
+	c := newCanvas(5, 1)
+	c.all().text(0, 0, plain, "a広広い")
+	if got := c.encode(newPalette(3, true)); runewidth.StringWidth(got) > 5 || !strings.HasPrefix(got, "a広広") {
+		t.Errorf("%q", got)
+	}
+	c = newCanvas(4, 1)
+	c.all().text(0, 0, plain, "a広広")
+	if got := c.encode(newPalette(3, true)); got != "a広" {
+		t.Errorf("%q", got)
+	}
+}
+
+// manySteps are 1,000,000 steps in 10,000 epochs.
+func manySteps() []train.Event {
+	s := newScript("model_20261123_1405", 500, 10_000)
+	s.every = 1
+	s.start()
+	for e := 1; e <= 10_000; e++ {
+		loss, acc, valLoss, valAcc := s.curve(float64(e) / 100)
+		for i := 1; i <= 100; i++ {
+			s.elapsed++
+			s.emit(&train.StepDone{Header: train.Header{Run: s.name}, Epoch: e, Step: i, Steps: 100, Total: int64((e-1)*100 + i), Count: 1,
+				Loss: train.Float(loss + 0.1*s.rng.Float64()), MinLoss: train.Float(loss), MaxLoss: train.Float(loss + 0.1), Acc: train.Float(acc), ImagesPerSecond: 400, Elapsed: s.elapsed})
+		}
+		s.emit(&train.EpochDone{Header: train.Header{Run: s.name}, Epoch: e, Epochs: 10_000, Batch: 500, Total: int64(e * 100),
+			Loss: train.Float(loss), Acc: train.Float(acc), ValLoss: train.Float(valLoss + 0.05*s.rng.Float64()), ValAcc: train.Float(valAcc), Seconds: 100, Elapsed: s.elapsed})
+	}
+	return s.events
+}
+
+func TestALongRunTakesBoundedMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million events")
+	}
+	b := newBench(t, Options{Mode: Replay}, 120, 40)
+	events := manySteps()
+	for i := 0; i < len(events); i += eventBatch {
+		batch := events[i:min(i+eventBatch, len(events))]
+		b.Update(eventsMsg{events: batch, at: testStart, more: len(batch) == eventBatch})
+	}
+	r := b.current()
+	if r.steps.len() > stepRows || r.epochs.len() > epochRows || len(r.log) > logLines || len(r.pending) > pendingMost {
+		t.Errorf("%d steps, %d epochs, %d lines, %d pending", r.steps.len(), r.epochs.len(), len(r.log), len(r.pending))
+	}
+	if got := r.epochs.len(); got != 10_000 {
+		t.Errorf("%d epochs are kept, want each", got)
+	}
+}
+
+func BenchmarkOpenAMillionSteps(b *testing.B) {
+	events := manySteps()
+	for b.Loop() {
+		m := newBench(b, Options{Mode: Replay}, 120, 40)
+		for i := 0; i < len(events); i += eventBatch {
+			batch := events[i:min(i+eventBatch, len(events))]
+			m.Update(eventsMsg{events: batch, at: testStart, more: len(batch) == eventBatch})
+		}
+	}
+}
+
+func BenchmarkDrawAMillionSteps(b *testing.B) {
+	m := newBench(b, Options{Mode: Replay}, 200, 60)
+	events := manySteps()
+	for i := 0; i < len(events); i += eventBatch {
+		m.Update(eventsMsg{events: events[i:min(i+eventBatch, len(events))], at: testStart})
+	}
+	for v := range views {
+		for _, a := range []axis{byEpoch, byStep} {
+			if a == byStep && v > viewCompare {
+				continue
+			}
+			m.show(v)
+			m.charts.axis = a
+			b.Run(strings.ToLower(viewNames[v])+"-by-"+axisNames[a], func(b *testing.B) {
+				for b.Loop() {
+					m.draw()
+				}
+			})
+		}
+	}
+}
