@@ -110,8 +110,8 @@ func Prune(runs string, dry bool) ([]Pruned, error) {
 	return out, errors.Join(errs...)
 }
 
-func pruneRun(info RunInfo, dry bool) (Pruned, error) {
-	p := Pruned{Name: info.Name, Folder: info.Folder}
+func pruneRun(info RunInfo, dry bool) (p Pruned, err error) {
+	p = Pruned{Name: info.Name, Folder: info.Folder}
 	files, err := ListCheckpoints(info.Folder)
 	if err != nil {
 		return p, err
@@ -132,11 +132,11 @@ func pruneRun(info RunInfo, dry bool) (Pruned, error) {
 	p.Kept = files[best].File
 	if !dry {
 		// The lock says that nobody trains here, and keeps it so for the while.
-		l, err := lockFolder(info.Folder)
-		if err != nil && !errors.Is(err, errNoLocks) {
-			return p, err
+		l, lerr := lockFolder(info.Folder)
+		if lerr != nil && !errors.Is(lerr, errNoLocks) {
+			return p, lerr
 		}
-		defer l.release()
+		defer func() { err = errors.Join(err, l.release()) }()
 	}
 	for i, c := range files {
 		if i == best || c.Resumable && !ended {

@@ -13,6 +13,7 @@ package plot
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"image/color"
 	"io"
@@ -93,8 +94,7 @@ func Save(path string, runs []Run, o Options) error {
 	}
 	if err != nil {
 		f.Close()
-		os.Remove(f.Name())
-		return fmt.Errorf("plot: %w", err)
+		return fmt.Errorf("plot: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

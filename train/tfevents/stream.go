@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,9 +72,11 @@ func createStream(dir string, t time.Time) (*stream, error) {
 	}
 	second := t.Unix()
 	if len(names) > 0 {
-		var last int64
-		fmt.Sscanf(filepath.Base(names[len(names)-1]), filePrefix+"%d", &last)
-		second = max(second, last+1)
+		newest, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(names[len(names)-1]), filePrefix), ".")
+		last, err := strconv.ParseInt(newest, 10, 64)
+		if err == nil { // else a name of another program's
+			second = max(second, last+1)
+		}
 	}
 	name := fmt.Sprintf("%s%010d.%s.%d", filePrefix, second, host, os.Getpid())
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
