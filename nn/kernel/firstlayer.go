@@ -17,6 +17,9 @@ const (
 const (
 	// firstRows are the rows of an image that make a piece of the forward pass.
 	firstRows = 8
+	// firstDepthRows are the rows of an image whose products a register sums:
+	// few enough for the first-level cache. 4 rows take 34 µs an image, 2 take 27.
+	firstDepthRows = 2
 	// firstImages are the images whose filter gradients are summed in float32.
 	firstImages = 2
 )
@@ -147,11 +150,10 @@ type firstBackward struct {
 }
 
 func (l *firstLayer) backward(dw, db, x, dy []float32, arg []uint8, rows int) {
-	n := l.c.kernels.panel
 	parts := (rows + firstImages - 1) / firstImages
 	l.bwd.x, l.bwd.rows = x, rows
 	l.bwd.dy = source{l.c.out, dy, arg, l.c.kernels}
-	l.c.w.Do(parts*(l.out/n), &l.bwd)
+	l.c.w.Do(parts, &l.bwd)
 	for tap := range 9 {
 		for ch := range 3 {
 			l.sum(dw[(tap*3+ch)*l.c.spec.Out:][:l.c.spec.Out], window(tap, ch), parts)
@@ -172,34 +174,37 @@ func (l *firstLayer) sum(dst []float32, i, parts int) {
 	}
 }
 
-func (t *firstBackward) Run(worker, i int) {
+func (t *firstBackward) Run(worker, part int) {
 	s, k := &t.c.spec, t.c.kernels
-	panels := t.out / k.panel
-	part, panel := i/panels, i%panels
-	sum := t.partial[part*len(t.b)+panel*firstDepth*k.panel:][:firstDepth*k.panel]
-	add := false
+	sum := t.partial[part*len(t.b):][:len(t.b)]
 	direct := t.dy.arg == nil && s.Out%k.panel == 0
+	panels := t.out / k.panel
 	scratch := t.c.w.workspace[worker*t.scratch:][:t.scratch]
+	// Rows of the image are taken in one go, borders and all: there dy is 0.
+	step := 1
+	if direct {
+		step = firstDepthRows
+	}
+	add := false
 	for n := part * firstImages; n < min((part+1)*firstImages, t.rows); n++ {
-		// Rows of the image are taken in one go, borders and all: there dy is 0.
-		step := 1
-		if direct {
-			step = firstRows
-		}
 		for h := 0; h < s.H; h += step {
-			var b []float32
-			depth, ldb := s.W, s.Out
-			if direct {
-				depth += (min(step, s.H-h) - 1) * (s.W + 2)
-				b = t.dy.data[t.c.out.At(n, h, 0)+panel*k.panel:]
-			} else {
-				ldb = k.panel
-				b = scratch[:s.W*ldb]
-				t.line(b, scratch[s.W*ldb:], n, h, panel*k.panel)
-			}
-			for j := range 3 {
-				a := t.x[t.c.in.At(n, h+j-1, -1):]
-				k.gemmT(sum[j*firstRun*k.panel:], k.panel, a, firstChannels, b, ldb, firstRun, depth, add)
+			depth := (min(step, s.H-h)-1)*(s.W+2) + s.W
+			for panel := range panels {
+				b, ldb := scratch[:s.W*k.panel], k.panel
+				if direct {
+					b, ldb = t.dy.data[t.c.out.At(n, h, 0)+panel*k.panel:], s.Out
+				} else {
+					t.line(b, scratch[s.W*k.panel:], n, h, panel*k.panel)
+				}
+				for j := range 3 {
+					if direct && h+step < s.H {
+						// Ask for a share of the rows that come next.
+						share := min(step, s.H-h-step) * t.c.out.rowLen() / (3 * panels)
+						k.prefetch(t.dy.data[t.c.out.At(n, h+step, 0)+(3*panel+j)*share:], 0, 1, share)
+					}
+					a := t.x[t.c.in.At(n, h+j-1, -1):]
+					k.gemmT(sum[(panel*firstDepth+j*firstRun)*k.panel:], k.panel, a, firstChannels, b, ldb, firstRun, depth, add)
+				}
 			}
 			add = true
 		}

@@ -33,3 +33,8 @@ func gemmTAVX512(c []float32, ldc int, a []float32, lda int, b []float32, ldb in
 //
 //go:noescape
 func gemmFirstAVX512(c []float32, ldc int, a []float32, aRow int, b []float32, rows int)
+
+// prefetchAMD64 does as prefetchGeneric.
+//
+//go:noescape
+func prefetchAMD64(p []float32, row int, rows int, n int)

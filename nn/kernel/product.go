@@ -17,12 +17,12 @@ type product struct {
 	grid    grid
 	k, n    int // channels of in and out, padded to lane and to panels
 
-	// u holds the transformed weights: for each panel, for each position, k rows
-	// of panel values, and one row more so that no two positions are a power of
-	// two apart.
-	u      []float32
-	uPos   int // distance between positions
-	uPanel int // distance between panels
+	// u holds the transformed weights in the order of their use: for each group
+	// of panels, for each position, for each panel of the group, k rows of panel
+	// values. Positions are one row more apart, so that the distance is no power
+	// of two.
+	u    []float32
+	uPos int // distance between positions
 
 	tiles int // of a block
 	group int // panels of a group
@@ -37,23 +37,34 @@ type product struct {
 	weights weightsTask
 }
 
-// blockBytes is the part of the second-level cache that V and M may take.
-const blockBytes = 640 << 10
+const (
+	// blockBytes bounds V and M of a block: what does not fit the second-level
+	// cache is still near, and each block reads all of the weights.
+	blockBytes = 1200 << 10
+	// blockTiles bounds them where there are few channels: the weights are then
+	// in the second-level cache too.
+	blockTiles = 32
+)
+
+// Transforms wait for memory, not for arithmetic, unless what they read has been
+// asked for some tiles before: an input's own pixels, and the mask of an output.
+const (
+	inputAhead = 4
+	maskAhead  = 2
+)
 
 func newProduct(c *Conv, in, out Image) *product {
 	panel := c.kernels.panel
 	p := &product{c: c, in: in, out: out, grid: newGrid(in)}
 	p.k = roundUp(in.C, lane)
 	p.n = roundUp(out.C, max(lane, panel))
-	p.uPos = (p.k + 1) * panel
-	p.uPanel = positions * p.uPos
-	p.u = Alloc(p.n / panel * p.uPanel)
-
 	p.group = max(1, min(maxGroup, p.n)/panel)
+	p.uPos = (p.group*p.k + 1) * panel
+	p.u = Alloc(p.groups()*positions*p.uPos + p.k*panel)
 	p.vRow = p.k + lane
 	p.mRow = p.group * panel
 	p.tiles = blockBytes / 4 / (positions * (p.vRow + p.mRow)) / 8 * 8
-	p.tiles = min(max(p.tiles, 8), 48, roundUp(p.grid.tiles(in.N), 4))
+	p.tiles = min(max(p.tiles, 8), blockTiles, roundUp(p.grid.tiles(in.N), 4))
 	p.vPos = p.tiles*p.vRow + lane
 	p.mPos = p.tiles*p.mRow + lane
 	p.scratch = roundUp(max(positions*p.k, (tileSize*tileSize+4)*p.mRow), lane)
@@ -65,6 +76,13 @@ func newProduct(c *Conv, in, out Image) *product {
 
 // workspace returns the values that one worker needs.
 func (p *product) workspace() int { return positions*(p.vPos+p.mPos) + p.scratch }
+
+// filters returns the transformed weights of one row and one panel; a position
+// is uPos from the next.
+func (p *product) filters(panel, row int) []float32 {
+	group, q := panel/p.group, panel%p.group
+	return p.u[group*positions*p.uPos+(q*p.k+row)*p.c.kernels.panel:]
+}
 
 // groups returns the number of groups of panels.
 func (p *product) groups() int {
@@ -107,6 +125,10 @@ func (t *productTask) Run(worker, i int) {
 	v, m, scratch := ws[:positions*p.vPos], ws[positions*p.vPos:][:positions*p.mPos], ws[positions*(p.vPos+p.mPos):]
 
 	for tile := first; tile < last; tile++ {
+		if ahead := tile + inputAhead; ahead < t.total {
+			n, y, x := p.grid.at(ahead)
+			t.source.fetch(n, y+1, x+1)
+		}
 		n, y, x := p.grid.at(tile)
 		t.source.input(v[(tile-first)*p.vRow:], p.vPos, scratch, n, y-1, x-1)
 	}
@@ -117,12 +139,14 @@ func (t *productTask) Run(worker, i int) {
 		panels := min(p.mRow, p.n-col) / k.panel
 		for pos := range positions {
 			for q := range panels {
-				u := p.u[(g*p.group+q)*p.uPanel+pos*p.uPos:]
-				k.gemm(m[pos*p.mPos+q*k.panel:], p.mRow, v[pos*p.vPos:], p.vRow, u, rows, p.k)
+				k.gemm(m[pos*p.mPos+q*k.panel:], p.mRow, v[pos*p.vPos:], p.vRow, p.filters(g*p.group+q, 0)[pos*p.uPos:], rows, p.k)
 			}
 		}
 		n := min(panels*k.panel, p.out.C-col) // channels of the group that exist
 		for tile := first; tile < last; tile++ {
+			if ahead := tile + maskAhead; t.mask != nil && ahead < last {
+				t.fetchMask(ahead, col, n)
+			}
 			t.output(tile, m[(tile-first)*p.mRow:], scratch, col, n)
 		}
 	}
@@ -157,6 +181,14 @@ func (t *productTask) output(tile int, m, scratch []float32, first, n int) {
 	default:
 		k.outputReLU(scratch, tileSize*padded, padded, m, p.mPos, bias[first:], padded)
 		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
+	}
+}
+
+// fetchMask asks for the mask of a tile.
+func (t *productTask) fetchMask(tile, first, n int) {
+	image, y, x := t.grid.at(tile)
+	for i := range min(tileSize, t.out.H-y) {
+		t.c.kernels.prefetch(t.mask[t.out.At(image, y+i, x)+first:], t.out.C, tileSize, n)
 	}
 }
 
@@ -225,7 +257,7 @@ func (t *weightsTask) Run(_, i int) {
 		}
 		if !t.turned && n%lane == 0 {
 			for r := i * lane; r < i*lane+rows; r++ {
-				k.filterTile(p.u[panel*p.uPanel+r*k.panel:], p.uPos, t.w[r*out+col:], in*out, n)
+				k.filterTile(p.filters(panel, r), p.uPos, t.w[r*out+col:], in*out, n)
 			}
 			continue
 		}
@@ -247,7 +279,7 @@ func (t *weightsTask) Run(_, i int) {
 			}
 		}
 		for r := range rows {
-			k.filterTile(p.u[panel*p.uPanel+(i*lane+r)*k.panel:], p.uPos, w[r*maxPanel:], lane*maxPanel, roundUp(n, lane))
+			k.filterTile(p.filters(panel, i*lane+r), p.uPos, w[r*maxPanel:], lane*maxPanel, roundUp(n, lane))
 		}
 	}
 }

@@ -46,6 +46,19 @@ func (s *source) input(v []float32, vPos int, scratch []float32, n, y, x int) {
 	}
 }
 
+// fetch asks for the pixels that a tile has to itself, the tile's input
+// beginning at (y, x) of image n.
+func (s *source) fetch(n, y, x int) {
+	img := s.img
+	if s.arg != nil {
+		img = img.pooled()
+		y, x = y/2, x/2
+		s.k.prefetch(s.data[img.At(n, y, x):], img.rowLen(), 2, 2*img.C)
+		return
+	}
+	s.k.prefetch(s.data[img.At(n, y, x):], img.rowLen(), 4, 4*img.C)
+}
+
 // gradient transforms the 4x4 pixels from (y, x) of image n on as the filter's
 // gradient wants them.
 func (s *source) gradient(d []float32, dPos int, scratch []float32, n, y, x int, sum []float32) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/bits"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -21,6 +22,7 @@ func gemmKernels() {
 		gemmT(w)
 		gemmFirst(w)
 	}
+	prefetch()
 }
 
 // blockRows are the rows of the blocks that the rows of a product are cut into.
@@ -142,22 +144,34 @@ const unrolled = 4
 
 func gemm(w width) {
 	w.function("gemm", "(c []float32, ldc int, a []float32, lda int, b []float32, rows, k int)")
-	c, a := Load(Param("c").Base(), GP64()), Load(Param("a").Base(), GP64())
+	c, a := base("c"), base("a")
 	ldc, lda := stride("ldc"), stride("lda")
+	// The panel behind b is what the next call will want.
+	size, ahead := Load(Param("k"), GP64()), GP64()
+	SHLQ(Imm(uint64(bits.Len(uint(2*w.bytes()))-1)), size)
+	MOVQ(base("b"), ahead)
+	ADDQ(size, ahead)
 	w.blocks(func(label string, rows int) {
 		s := newSums(w, rows)
 		bases, row := rowBases(a, lda, rows)
-		b, k := Load(Param("b").Base(), GP64()), Load(Param("k"), GP64())
+		b, k := base("b"), Load(Param("k"), GP64())
+		step := 2 * w.bytes()
 		Label(label + "k")
 		for u := range unrolled {
-			s.multiply(func(i int) Mem { return row(i).Offset(4 * u) }, Mem{Base: b, Disp: 2 * w.bytes() * u})
+			for line := 0; line < step; line += 64 {
+				PREFETCHT1(Mem{Base: ahead, Disp: u*step + line})
+			}
+			s.multiply(func(i int) Mem { return row(i).Offset(4 * u) }, Mem{Base: b, Disp: u * step})
 		}
 		for _, r := range bases {
 			ADDQ(Imm(4*unrolled), r)
 		}
-		ADDQ(I32(int32(2*w.bytes()*unrolled)), b)
+		ADDQ(I32(int32(step*unrolled)), b)
+		ADDQ(I32(int32(step*unrolled)), ahead)
 		SUBQ(Imm(unrolled), k)
 		JG(LabelRef(label + "k"))
+		// Later blocks ask again for the same: it costs next to nothing.
+		SUBQ(size, ahead)
 		s.eachRow(c, ldc, s.store)
 		advance(a, lda, rows)
 	})
@@ -229,4 +243,26 @@ func gemmT(w width) {
 		s.eachRow(c, ldc, s.store)
 		ADDQ(Imm(uint64(4*rows)), a)
 	})
+}
+
+// prefetch asks for rows of values.
+func prefetch() {
+	TEXT("prefetchAMD64", NOSPLIT, "func(p []float32, row, rows, n int)")
+	Pragma("noescape")
+	Doc("prefetchAMD64 does as prefetchGeneric.")
+	p, row := base("p"), stride("row")
+	rows := Load(Param("rows"), GP64())
+	Label("row")
+	at, n := GP64(), GP64()
+	MOVQ(p, at)
+	Load(Param("n"), n)
+	Label("line")
+	PREFETCHT0(Mem{Base: at})
+	ADDQ(Imm(64), at)
+	SUBQ(Imm(16), n)
+	JG(LabelRef("line"))
+	ADDQ(row, p)
+	DECQ(rows)
+	JNE(LabelRef("row"))
+	RET()
 }
