@@ -35,6 +35,13 @@ func maxSocketPath() int {
 	return 103
 }
 
+func fits(path string) error {
+	if most := maxSocketPath(); len(path) > most {
+		return fmt.Errorf("%s: %d bytes are too many for the path of a socket: at most %d", path, len(path), most)
+	}
+	return nil
+}
+
 // listen opens the control socket of a run folder, whose lock the caller holds:
 // a socket that is there already is a dead process's and is replaced. It is made
 // in the run folder or, where that cannot be, in the runtime folder.
@@ -42,7 +49,15 @@ func listen(folder string) (*net.UnixListener, string, error) {
 	pointer := filepath.Join(folder, pointerName)
 	os.Remove(pointer) // of a dead process, or not there
 	path := filepath.Join(folder, socketName)
-	l, err := listenAt(path)
+	// A client may know the folder by a longer path than this process does.
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		err = fits(abs)
+	}
+	var l *net.UnixListener
+	if err == nil {
+		l, err = listenAt(path)
+	}
 	if err == nil {
 		return l, path, nil
 	}
@@ -67,8 +82,8 @@ func listen(folder string) (*net.UnixListener, string, error) {
 // listenAt makes a socket that only this user can reach, from its first moment:
 // under another name first, then made private, then moved over what is there.
 func listenAt(path string) (*net.UnixListener, error) {
-	if len(path) > maxSocketPath() {
-		return nil, fmt.Errorf("%s: %d bytes are too long for a socket's path, at most %d", path, len(path), maxSocketPath())
+	if err := fits(path); err != nil {
+		return nil, err
 	}
 	bind := path
 	if renameSockets {
