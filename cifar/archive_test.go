@@ -3,7 +3,6 @@ package cifar
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"io"
 	"os"
@@ -52,7 +51,7 @@ func TestBadArchiveIsRefusedAndLeavesNothing(t *testing.T) {
 		"label over 9":    {spoiled("data_batch_4.bin", label), "data_batch_4.bin: byte 6,146: label 200"},
 		"missing batch":   {pack(t, entries(files)[:4]), "data_batch_4.bin is not in it"},
 		"bomb":            {with(plain("zeros", make([]byte, maxOther+1))), "unpacks to over"},
-		"bomb at the end": {pack2(t, packTar(t, entries(files)), make([]byte, maxOther+1)), "unpacks to over"},
+		"bomb at the end": {compress(t, packTar(t, entries(files)), make([]byte, maxOther+1)), "unpacks to over"},
 		"large meta":      {with(plain("x/"+metaName, make([]byte, maxMeta+1))), "want under"},
 		"cut":             {good[:len(good)/2], "published one"},
 		"cut at the end":  {good[:len(good)-3], "damaged"},
@@ -79,19 +78,6 @@ func TestBadArchiveIsRefusedAndLeavesNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-// pack2 compresses two pieces as one stream.
-func pack2(t *testing.T, a, b []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	_, err1 := z.Write(a)
-	_, err2 := z.Write(b)
-	if err1 != nil || err2 != nil || z.Close() != nil {
-		t.Fatal(err1, err2)
-	}
-	return out.Bytes()
 }
 
 func TestArchiveMadeByTar(t *testing.T) {

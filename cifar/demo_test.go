@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"testing"
 )
 
@@ -17,8 +18,11 @@ import (
 // the drawing changes it, and then accuracies can't be compared any more.
 const demoSum = "5e8694c89509f0ccc5475df2e53bed245042e0ac042ca40222c751c30ca7f921"
 
+// demo1 is the set of seed 1, drawn once for all tests.
+var demo1 = sync.OnceValue(func() *Dataset { return Demo(1) })
+
 func TestDemoIsTheSameOnEveryMachine(t *testing.T) {
-	ds := Demo(1)
+	ds := demo1()
 	h := sha256.New()
 	for _, b := range [][]byte{ds.Train.Pixels, ds.Train.Labels, ds.Test.Pixels, ds.Test.Labels} {
 		h.Write(b)
@@ -29,9 +33,9 @@ func TestDemoIsTheSameOnEveryMachine(t *testing.T) {
 }
 
 func TestDemoDoesNotDependOnProcessors(t *testing.T) {
-	want := Demo(3)
+	want := demo1()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	got := Demo(3)
+	got := Demo(1)
 	if !bytes.Equal(got.Train.Pixels, want.Train.Pixels) || !bytes.Equal(got.Test.Pixels, want.Test.Pixels) {
 		t.Error("one processor draws something else")
 	}
@@ -49,7 +53,7 @@ func TestDemoHasItsShapeAndNoImageTwice(t *testing.T) {
 	for name, c := range map[string]struct {
 		set *Set
 		n   int
-	}{"train": {ds.Train, 4000}, "test": {ds.Test, 1000}, "train of another seed": {Demo(1).Train, 4000}} {
+	}{"train": {ds.Train, 4000}, "test": {ds.Test, 1000}, "train of another seed": {demo1().Train, 4000}} {
 		if c.set.Len() != c.n || len(c.set.Pixels) != c.n*Pixels {
 			t.Fatalf("%s has %d images, want %d", name, c.set.Len(), c.n)
 		}
@@ -71,7 +75,7 @@ func TestDemoHasItsShapeAndNoImageTwice(t *testing.T) {
 // Classifying by the nearest mean image needs no learning. It must do better
 // than chance, or there is nothing to learn, and badly, or there is too little.
 func TestDemoIsNeitherNoiseNorTrivial(t *testing.T) {
-	ds := Demo(1)
+	ds := demo1()
 	var sum [Classes][Pixels]int
 	for i, label := range ds.Train.Labels {
 		for k, v := range ds.Train.Image(i) {

@@ -79,13 +79,21 @@ func plain(name string, data []byte) entry {
 // pack returns a tar archive, compressed.
 func pack(t testing.TB, list []entry) []byte {
 	t.Helper()
+	return compress(t, packTar(t, list))
+}
+
+// compress returns the pieces as one gzip stream, made quickly.
+func compress(t testing.TB, pieces ...[]byte) []byte {
+	t.Helper()
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	if _, err := z.Write(packTar(t, list)); err != nil {
-		t.Fatal(err)
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	for _, p := range pieces {
+		if err == nil {
+			_, err = z.Write(p)
+		}
 	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
+	if err != nil || z.Close() != nil {
+		t.Fatal("no gzip stream", err)
 	}
 	return out.Bytes()
 }
