@@ -114,7 +114,11 @@ func watch(ctx context.Context, o tui.Options, out io.Writer) error {
 	case err != nil:
 		return err
 	case result.Action == tui.ResumeFrom:
-		fmt.Fprintf(out, "to go on from it, once the run has stopped: cifartui --resume %s\n", filepath.Dir(filepath.Dir(result.File)))
+		if filepath.Ext(result.File) == train.WeightsExt {
+			fmt.Fprintf(out, "to train on from these weights: cifartui --config %s --init %s\n", filepath.Join(result.Folder, train.ConfigFile), result.File)
+		} else {
+			fmt.Fprintf(out, "to go on from it: cifartui --resume %s --checkpoint %s\n", result.Folder, filepath.Base(result.File))
+		}
 	}
 	return nil
 }

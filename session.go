@@ -530,9 +530,7 @@ func (l *leg) screen(ctx context.Context) (again bool, err error) {
 		if err != nil {
 			l.note("%v", err)
 		}
-		// result.File lies in RUN/checkpoints.
-		l.goOn(filepath.Dir(filepath.Dir(result.File)), filepath.Base(result.File))
-		return true, nil
+		return true, l.goOnFrom(result.Folder, result.File)
 	}
 	l.summary()
 	return false, err
@@ -589,6 +587,24 @@ func (l *leg) began() bool {
 func (s *session) goOn(folder, checkpoint string) {
 	s.Resume, s.Checkpoint = folder, checkpoint
 	s.sweeps, s.Given = nil, map[string]bool{}
+}
+
+// goOnFrom makes the next leg go on from a checkpoint file that the person chose:
+// in the run itself from one that holds the whole state, in a new run from
+// weights.
+func (s *session) goOnFrom(folder, file string) error {
+	if filepath.Ext(file) != train.WeightsExt {
+		s.goOn(folder, filepath.Base(file))
+		return nil
+	}
+	config, _, err := train.ReadConfig(folder)
+	if err != nil {
+		return err
+	}
+	s.goOn("", "")
+	s.Config = config
+	s.Name, s.Init = "", file
+	return nil
 }
 
 // screenLost tells what can be told of a screen that died under a run that

@@ -23,7 +23,8 @@ const (
 	PreviousFile = "last.ckpt.1"
 )
 
-const weightsExt = ".safetensors"
+// WeightsExt ends the name of a file of weights, which a new run can start from.
+const WeightsExt = ".safetensors"
 
 // store writes a run's checkpoints folder.
 type store struct {
@@ -112,7 +113,7 @@ func (s *store) saveWeights(name string, w Weights) (int64, error) {
 // cannot be deleted costs space and no more.
 func (s *store) remove(names []string) {
 	for _, n := range names {
-		if filepath.Base(n) == n && strings.HasSuffix(n, weightsExt) {
+		if filepath.Base(n) == n && strings.HasSuffix(n, WeightsExt) {
 			_ = s.disk.Remove(filepath.Join(s.folder, n))
 		}
 	}
@@ -181,12 +182,12 @@ func (s *store) load(name string) (c *Checkpoint, note string, err error) {
 // weightsName is the article's name for the weights after an epoch. Those of
 // the demo set are called after it, since the name shows an accuracy.
 func weightsName(demo bool, epoch int, valAcc float64) string {
-	return fmt.Sprintf("%s-EP%02d-ACC%.4f%s", dataMark(demo), epoch, valAcc, weightsExt)
+	return fmt.Sprintf("%s-EP%02d-ACC%.4f%s", dataMark(demo), epoch, valAcc, WeightsExt)
 }
 
 // stepName is the name of weights saved within an epoch.
 func stepName(demo bool, epoch, step int) string {
-	return fmt.Sprintf("%s-EP%02d-STEP%05d%s", dataMark(demo), epoch, step, weightsExt)
+	return fmt.Sprintf("%s-EP%02d-STEP%05d%s", dataMark(demo), epoch, step, WeightsExt)
 }
 
 func dataMark(demo bool) string {
@@ -231,7 +232,7 @@ func ListCheckpoints(folder string) ([]CheckpointInfo, error) {
 	for _, e := range entries {
 		name := e.Name()
 		resumable := name == LastFile || name == PreviousFile
-		if !resumable && (!strings.HasSuffix(name, weightsExt) || strings.HasPrefix(name, ".")) {
+		if !resumable && (!strings.HasSuffix(name, WeightsExt) || strings.HasPrefix(name, ".")) {
 			continue
 		}
 		c := CheckpointInfo{File: name, Path: filepath.Join(dir, name), Resumable: resumable}
@@ -326,7 +327,7 @@ func readMeta(f io.Reader, size int64) (map[string]string, error) {
 // Weights have no sum of their own: their sizes are checked, and that every
 // number is finite.
 func VerifyCheckpoint(path string) error {
-	if !strings.HasSuffix(path, weightsExt) {
+	if !strings.HasSuffix(path, WeightsExt) {
 		_, err := ReadCheckpoint(path)
 		return err
 	}
@@ -346,7 +347,7 @@ func DeleteCheckpoint(path string) error {
 	name := filepath.Base(path)
 	dir := filepath.Dir(path)
 	resumable := name == LastFile || name == PreviousFile
-	if filepath.Base(dir) != CheckpointsDir || !resumable && !strings.HasSuffix(name, weightsExt) {
+	if filepath.Base(dir) != CheckpointsDir || !resumable && !strings.HasSuffix(name, WeightsExt) {
 		return fmt.Errorf("delete %s: it is no checkpoint of a run", path)
 	}
 	if pid, live := Live(filepath.Dir(dir)); live && resumable {

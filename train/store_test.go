@@ -175,7 +175,7 @@ func TestBestWeightsThatCouldNotBeWrittenSurviveTheResume(t *testing.T) {
 type noWeights struct{ osDisk }
 
 func (noWeights) Create(path string) (diskFile, error) {
-	if strings.Contains(path, weightsExt) {
+	if strings.Contains(path, WeightsExt) {
 		return nil, errFull
 	}
 	return osDisk{}.Create(path)

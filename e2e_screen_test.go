@@ -1,0 +1,329 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
+
+	"cifartui/train"
+)
+
+// screen is the program in a terminal of its own: a pty that answers no query,
+// with an emulator that draws what it is sent.
+type screen struct {
+	*exec.Cmd
+	pty     *os.File
+	term    vt10x.Terminal
+	bytes   atomic.Int64 // sent to the terminal so far
+	stalled atomic.Bool  // nobody reads
+	ended   chan error
+}
+
+// open starts the program in a terminal of 120x40.
+func open(t *testing.T, args ...string) *screen {
+	t.Helper()
+	s := &screen{Cmd: exec.Command(program(t), args...), ended: make(chan error, 1)}
+	s.Env = append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "NO_COLOR=")
+	var err error
+	if s.pty, err = pty.StartWithSize(s.Cmd, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
+		t.Fatal(err)
+	}
+	s.term = vt10x.New(vt10x.WithSize(120, 40), vt10x.WithWriter(io.Discard))
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			for s.stalled.Load() {
+				time.Sleep(10 * time.Millisecond)
+			}
+			n, err := s.pty.Read(buf)
+			s.bytes.Add(int64(n))
+			s.term.Write(buf[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	go func() { s.ended <- s.Wait() }()
+	t.Cleanup(func() { s.Process.Kill(); s.pty.Close() })
+	return s
+}
+
+func (s *screen) text() string { return s.term.String() }
+
+func (s *screen) keys(keys string) { io.WriteString(s.pty, keys) }
+
+// shows waits until the screen shows a text.
+func (s *screen) shows(t *testing.T, text string) {
+	t.Helper()
+	eventually(t, "\""+text+"\" on the screen", func() bool {
+		if strings.Contains(s.text(), text) {
+			return true
+		}
+		select {
+		case err := <-s.ended:
+			t.Fatalf("it ended (%v) before it showed %q:\n%s", err, text, s.text())
+		default:
+		}
+		return false
+	})
+}
+
+// mustEnd waits for the end and wants an exit code.
+func (s *screen) mustEnd(t *testing.T, want int) {
+	t.Helper()
+	select {
+	case err := <-s.ended:
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		if got := s.ProcessState.ExitCode(); got != want {
+			t.Fatalf("exit code %d, want %d:\n%s", got, want, s.text())
+		}
+	case <-time.After(patience):
+		t.Fatalf("it did not end within %v:\n%s", patience, s.text())
+	}
+}
+
+// endless are the arguments of a run on the screen that only a person ends.
+func endless(runs, name string) []string {
+	return []string{"--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", name}
+}
+
+// has waits for an event of a run for which ok holds.
+func has[E train.Event](t *testing.T, folder, what string, ok func(E) bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		for _, e := range record(folder) {
+			if e, is := e.(E); is && ok(e) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// A person pauses, saves, changes the learning rate, goes on, stops and leaves;
+// events and files tell of it.
+func TestScreenSteersARun(t *testing.T) {
+	runs := t.TempDir()
+	folder := filepath.Join(runs, "steered")
+	program(t) // built before the clock runs
+	began := time.Now()
+	s := open(t, endless(runs, "steered")...)
+	s.shows(t, "cifartui")
+	if first := time.Since(began); first > 4*time.Second {
+		// A terminal that answers no query costs a program that waits 5 s.
+		t.Errorf("first frame after %v", first)
+	} else {
+		t.Logf("first frame after %v", first)
+	}
+	s.shows(t, "DEMO")
+	s.shows(t, "running")
+	s.keys(" ")
+	s.shows(t, "Paused after step")
+	has(t, folder, "pause", func(e *train.StateChanged) bool { return e.State == train.StatePaused })
+	s.keys("s")
+	has(t, folder, "manual checkpoint", func(e *train.CheckpointSaved) bool { return e.Reason == "manual" })
+	s.keys("+")
+	has(t, folder, "learning rate of 1.1", func(e *train.LearnRateChanged) bool { return e.From == 1 && e.To == 1.1 })
+	s.keys("3")
+	s.shows(t, "manual")
+	for key, title := range map[string]string{"2": "batch 8", "4": "Samples", "5": "Adadelta", "1": "accuracy"} {
+		s.keys(key)
+		eventually(t, title, func() bool { return strings.Contains(strings.ToLower(s.text()), strings.ToLower(title)) })
+	}
+	s.keys("?")
+	s.shows(t, "pause or go on")
+	s.keys("\x1b")
+	paused := steps(folder)
+	s.keys(" ")
+	eventually(t, "step after the pause", func() bool { return steps(folder) > paused })
+	s.keys("x")
+	s.shows(t, "after this epoch")
+	s.keys("b")
+	has(t, folder, "end", func(e *train.RunEnded) bool { return e.Outcome == train.OutcomeStopped })
+	s.shows(t, "Stopped and saved")
+	s.keys("q")
+	s.mustEnd(t, 0)
+	if err := train.VerifyCheckpoint(filepath.Join(folder, train.CheckpointsDir, train.LastFile)); err != nil {
+		t.Error(err)
+	}
+}
+
+// SIGTERM on the screen: saved, the terminal restored, exit 0.
+func TestSIGTERMOnTheScreen(t *testing.T) {
+	runs := t.TempDir()
+	s := open(t, endless(runs, "term")...)
+	s.shows(t, "running")
+	s.Process.Signal(syscall.SIGTERM)
+	s.mustEnd(t, 0)
+	if s.term.Mode()&vt10x.ModeAltScreen != 0 {
+		t.Error("the terminal is left on the alternate screen")
+	}
+	if err := train.VerifyCheckpoint(filepath.Join(runs, "term", train.CheckpointsDir, train.LastFile)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A terminal that does not read must not slow training by one batch, nor
+// garble the screen afterwards.
+func TestStalledTerminalDoesNotStopTraining(t *testing.T) {
+	runs := t.TempDir()
+	folder := filepath.Join(runs, "stalled")
+	stall := time.Duration(rounds(6, 30)) * time.Second
+	s := open(t, endless(runs, "stalled")...)
+	s.shows(t, "running")
+	eventually(t, "step", func() bool { return steps(folder) > 0 })
+	count := func() int64 { // trained in half the time of the stall
+		before := steps(folder)
+		time.Sleep(stall / 2)
+		return steps(folder) - before
+	}
+	free := count()
+	s.stalled.Store(true)
+	first, second := count(), count()
+	s.stalled.Store(false)
+	t.Logf("steps in %v: %d free, then %d and %d stalled", stall/2, free, first, second)
+	// Only a trainer that waits for the terminal makes none at all; how many
+	// it makes is a matter of what else the machine does.
+	if second == 0 {
+		t.Error("training stood still while the terminal did not read")
+	}
+	s.keys("5")
+	s.shows(t, "images/s")
+	s.keys("q")
+	s.shows(t, "stop and save")
+	s.keys("s")
+	s.mustEnd(t, 0)
+}
+
+// A steady run sends under 20 KB/s, a paused one nothing.
+func TestScreenIsQuiet(t *testing.T) {
+	runs := t.TempDir()
+	s := open(t, endless(runs, "quiet")...)
+	s.shows(t, "running")
+	time.Sleep(time.Second)
+	const window = 5 * time.Second
+	before, began := s.bytes.Load(), time.Now()
+	time.Sleep(window)
+	rate := float64(s.bytes.Load()-before) / time.Since(began).Seconds()
+	t.Logf("%.1f KB/s while training", rate/1e3)
+	if rate > 20e3 {
+		t.Errorf("%.1f KB/s, want under 20", rate/1e3)
+	}
+	s.keys(" ")
+	s.shows(t, "Paused after step")
+	time.Sleep(3 * time.Second) // messages and gauges settle
+	before = s.bytes.Load()
+	time.Sleep(4 * time.Second)
+	if n := s.bytes.Load() - before; n > 0 {
+		t.Errorf("%d bytes sent in 4 s of a paused run", n)
+	}
+}
+
+// When the terminal is gone the run goes on without the screen, to the same
+// bits.
+func TestRunOutlivesItsTerminal(t *testing.T) {
+	runs := t.TempDir()
+	start(t, small(runs, "alone")...).mustEnd(t, 0)
+	folder := filepath.Join(runs, "hungup")
+	s := open(t, small(runs, "hungup", "--no-tui=false")...)
+	eventually(t, "step", func() bool { return steps(folder) > 0 })
+	s.pty.Close() // the kernel sends SIGHUP, and every read and write fails
+	s.mustEnd(t, 0)
+	sameBits(t, filepath.Join(runs, "alone"), folder)
+}
+
+// A run that is handed over by d goes on in the background to the same bits.
+func TestHandOverKeepsTheBits(t *testing.T) {
+	runs := t.TempDir()
+	start(t, small(runs, "alone")...).mustEnd(t, 0)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range rounds(3, 20) {
+		name := "moved" + string(rune('a'+round))
+		folder := filepath.Join(runs, name)
+		s := open(t, small(runs, name, "--no-tui=false")...)
+		at := random.Int64N(28)
+		eventually(t, "step", func() bool { return steps(folder) > at || liveProcess(folder) == 0 && steps(folder) > 0 })
+		began := time.Now()
+		s.keys("d")
+		select {
+		case <-s.ended:
+		case <-time.After(patience):
+			t.Fatalf("round %d: it did not leave:\n%s", round, s.text())
+		}
+		t.Logf("after step %d: left after %v", at, time.Since(began).Round(time.Millisecond))
+		start(t, "wait", "--runs", runs, name).mustEnd(t, 0)
+		sameBits(t, filepath.Join(runs, "alone"), folder)
+		if t.Failed() {
+			return
+		}
+		once := map[uint64]bool{}
+		last := uint64(0)
+		for _, e := range record(folder) {
+			seq := e.Head().Seq
+			if once[seq] || seq < last {
+				t.Fatalf("round %d: event %d is told twice or out of order", round, seq)
+			}
+			once[seq], last = true, seq
+		}
+	}
+}
+
+// liveProcess is the process that trains a run folder, 0 for none.
+func liveProcess(folder string) int {
+	pid, live := train.Live(folder)
+	if !live {
+		return 0
+	}
+	return pid
+}
+
+// Two screens on one run: each shows what the other did; killing one, or
+// leaving, leaves the run.
+func TestAttachTwice(t *testing.T) {
+	runs := t.TempDir()
+	folder := filepath.Join(runs, "shared")
+	if out, err := exec.Command(program(t), append(endless(runs, "shared"), "--detach")...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	defer func() { syscall.Kill(liveProcess(folder), syscall.SIGKILL) }()
+	a, b := open(t, "attach", "--runs", runs), open(t, "attach", "--runs", runs, "shared")
+	a.shows(t, "running")
+	b.shows(t, "running")
+	a.keys(" ")
+	a.shows(t, "paused")
+	b.shows(t, "paused")
+	b.keys(" ")
+	a.shows(t, "running")
+	b.Process.Kill()
+	before := steps(folder)
+	eventually(t, "step after a screen was killed", func() bool { return steps(folder) > before })
+	a.keys("q")
+	a.shows(t, "the run goes on")
+	a.keys("l")
+	a.mustEnd(t, 0)
+	before = steps(folder)
+	eventually(t, "step after all screens are gone", func() bool { return steps(folder) > before })
+	start(t, "ctl", "--runs", runs, "--wait", "shared", "stop").mustEnd(t, 0)
+	c := open(t, "open", "--runs", runs, "shared")
+	c.shows(t, "Stopped and saved")
+	c.keys("q")
+	c.mustEnd(t, 0)
+}
