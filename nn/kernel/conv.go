@@ -24,6 +24,7 @@ type Conv struct {
 
 	in, out, pooled Image     // geometry of x, of the pre-activation and of the pooled output
 	bias            []float32 // padded to the panels of the output
+	positions       []uint8   // of maxima: for each worker, those of a tile that is copied
 
 	// The first layer computes directly, the others by Winograd's algorithm.
 	first         *firstLayer
@@ -42,6 +43,9 @@ func NewConv(w *Workers, s ConvSpec) *Conv {
 	c.out = Image{s.Images, s.H, s.W, s.Out}
 	c.pooled = c.out.pooled()
 	c.bias = Alloc(roundUp(s.Out, max(lane, c.kernels.panel)))
+	if s.Pool {
+		c.positions = make([]uint8, w.N()*tilePositions)
+	}
 	if s.In == 3 {
 		c.in.C = firstChannels
 		c.first = newFirstLayer(c)

@@ -445,3 +445,39 @@ func TestConvBatchSizes(t *testing.T) {
 		}
 	})
 }
+
+func TestConvDoesNotAllocate(t *testing.T) {
+	eachKernel(t, func(t *testing.T) {
+		w := NewWorkers(2)
+		defer w.Close()
+		for _, s := range []ConvSpec{
+			{Images: 2, H: 8, W: 8, In: 3, Out: 32},
+			{Images: 2, H: 8, W: 8, In: 16, Out: 48},
+			{Images: 2, H: 8, W: 8, In: 16, Out: 32, Pool: true},
+			{Images: 2, H: 7, W: 6, In: 5, Out: 7, Pool: true},
+			{Images: 2, H: 7, W: 6, In: 3, Out: 7, Pool: true},
+		} {
+			l := newLayer(t, s, 2, rand.New(rand.NewPCG(1, 1)))
+			c := NewConv(w, s)
+			dp := Alloc(l.small.Len())
+			n := testing.AllocsPerRun(10, func() {
+				c.SetWeights(l.weights)
+				c.Forward(l.y, l.arg, l.x, l.bias, 2)
+				if s.In != 3 {
+					c.BackwardData(l.dx, l.dy, l.x, 2)
+				}
+				c.BackwardFilter(l.dw, l.db, l.x, l.dy, 2)
+				if s.Pool {
+					if s.In != 3 {
+						c.BackwardDataPooled(l.dx, dp, l.arg, l.x, 2)
+					}
+					c.BackwardFilterPooled(l.dw, l.db, l.x, dp, l.arg, 2)
+				}
+				MaxPoolBackward(w, l.dy, l.out, dp, l.arg, 2)
+			})
+			if n != 0 {
+				t.Errorf("%+v: %v allocations a step", s, n)
+			}
+		}
+	})
+}

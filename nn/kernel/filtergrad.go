@@ -50,17 +50,16 @@ func newFilterGradient(c *Conv) *filterGradient {
 	f.duPanel = positions * f.duPos
 	f.du = Alloc(f.out / panel * f.duPanel)
 	f.sums = Alloc((f.grid.tiles(c.spec.Images) + transformTiles - 1) / transformTiles * f.out)
-	f.scratch = positions*f.in + tileSize*tileSize*f.out
+	f.scratch = max(positions*f.in, tileSize*tileSize*f.out)
 	c.w.reserve(positions*(f.vPos+f.dPos) + c.w.N()*f.scratch)
 	f.transform.filterGradient, f.multiply.filterGradient, f.finish.filterGradient = f, f, f
 	return f
 }
 
 func (f *filterGradient) run(dw, db, x, dy []float32, arg []uint8, rows int) {
-	k := f.c.kernels
 	total := f.grid.tiles(rows)
-	f.transform.x = source{f.c.in, x, nil, k}
-	f.transform.dy = source{f.c.out, dy, arg, k}
+	f.transform.x = source{f.c.in, x, nil, f.c}
+	f.transform.dy = source{f.c.out, dy, arg, f.c}
 	for first := 0; first < total; first += f.stretch {
 		n := min(f.stretch, total-first)
 		f.transform.first, f.transform.n = first, n
@@ -108,7 +107,7 @@ func (t *transformTask) Run(worker, i int) {
 			t.dy.fetch(n, y, x)
 		}
 		n, y, x := f.grid.at(t.first + tile)
-		t.x.input(v[tile*f.vRow:], f.vPos, scratch, n, y-1, x-1)
+		t.x.input(worker, v[tile*f.vRow:], f.vPos, scratch, n, y-1, x-1)
 		t.dy.gradient(d[tile*f.dRow:], f.dPos, scratch, n, y, x, sum)
 	}
 }
@@ -144,8 +143,9 @@ type finishTask struct {
 	dw []float32
 }
 
-func (t *finishTask) Run(_, i int) {
+func (t *finishTask) Run(worker, i int) {
 	f, k := t.filterGradient, t.c.kernels
+	_, _, scratch := f.workspace(worker)
 	in, out := f.c.spec.In, f.c.spec.Out
 	for r := i * lane; r < min((i+1)*lane, in); r++ {
 		for panel := range f.out / k.panel {
@@ -160,10 +160,10 @@ func (t *finishTask) Run(_, i int) {
 				k.filterGradientTile(dw, in*out, du, f.duPos, n)
 				continue
 			}
-			var w [9 * maxPanel]float32
-			k.filterGradientTile(w[:], maxPanel, du, f.duPos, roundUp(n, lane))
+			w := scratch[:9*k.panel]
+			k.filterGradientTile(w, k.panel, du, f.duPos, roundUp(n, lane))
 			for tap := range 9 {
-				copy(dw[tap*in*out:][:n], w[tap*maxPanel:])
+				copy(dw[tap*in*out:][:n], w[tap*k.panel:])
 			}
 		}
 	}

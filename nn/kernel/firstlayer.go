@@ -152,7 +152,7 @@ type firstBackward struct {
 func (l *firstLayer) backward(dw, db, x, dy []float32, arg []uint8, rows int) {
 	parts := (rows + firstImages - 1) / firstImages
 	l.bwd.x, l.bwd.rows = x, rows
-	l.bwd.dy = source{l.c.out, dy, arg, l.c.kernels}
+	l.bwd.dy = source{l.c.out, dy, arg, l.c}
 	l.c.w.Do(parts, &l.bwd)
 	for tap := range 9 {
 		for ch := range 3 {

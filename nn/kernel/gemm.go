@@ -28,7 +28,6 @@ type convKernels struct {
 
 const (
 	genericPanel = 16 // the panel of the Go versions
-	maxPanel     = 32 // the widest panel of any set of kernels
 	maxGroup     = 64 // the most output channels that a product computes at once
 )
 

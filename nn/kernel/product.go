@@ -67,7 +67,7 @@ func newProduct(c *Conv, in, out Image) *product {
 	p.tiles = min(max(p.tiles, 8), blockTiles, roundUp(p.grid.tiles(in.N), 4))
 	p.vPos = p.tiles*p.vRow + lane
 	p.mPos = p.tiles*p.mRow + lane
-	p.scratch = roundUp(max(positions*p.k, (tileSize*tileSize+4)*p.mRow), lane)
+	p.scratch = roundUp(max(positions*p.k, tileSize*tileSize*p.mRow, 9*lane*panel), lane)
 	p.task.product = p
 	p.weights.product = p
 	c.w.reserve(c.w.N() * p.workspace())
@@ -104,7 +104,7 @@ type productTask struct {
 func (p *product) run(t productTask, rows int) {
 	t.product = p
 	t.total = p.grid.tiles(rows)
-	t.source = source{p.in, t.src, t.srcArg, p.c.kernels}
+	t.source = source{p.in, t.src, t.srcArg, p.c}
 	p.task = t
 	// With few blocks, as for a single image, a block's panels are dealt out too.
 	blocks := (t.total + p.tiles - 1) / p.tiles
@@ -130,7 +130,7 @@ func (t *productTask) Run(worker, i int) {
 			t.source.fetch(n, y+1, x+1)
 		}
 		n, y, x := p.grid.at(tile)
-		t.source.input(v[(tile-first)*p.vRow:], p.vPos, scratch, n, y-1, x-1)
+		t.source.input(worker, v[(tile-first)*p.vRow:], p.vPos, scratch, n, y-1, x-1)
 	}
 	// The rows past the last tile hold what was there before; nobody reads them.
 	rows := roundUp(last-first, 4)
@@ -147,13 +147,13 @@ func (t *productTask) Run(worker, i int) {
 			if ahead := tile + maskAhead; t.mask != nil && ahead < last {
 				t.fetchMask(ahead, col, n)
 			}
-			t.output(tile, m[(tile-first)*p.mRow:], scratch, col, n)
+			t.output(worker, tile, m[(tile-first)*p.mRow:], scratch, col, n)
 		}
 	}
 }
 
 // output writes channels first to first+n of a tile.
-func (t *productTask) output(tile int, m, scratch []float32, first, n int) {
+func (t *productTask) output(worker, tile int, m, scratch []float32, first, n int) {
 	p, k := t.product, t.c.kernels
 	image, y, x := p.grid.at(tile)
 	whole := n%lane == 0 && y+tileSize <= p.out.H && x+tileSize <= p.out.W
@@ -175,7 +175,7 @@ func (t *productTask) output(tile int, m, scratch []float32, first, n int) {
 			maskTile(p.out, t.dst, t.mask, image, y, x, first, n)
 		}
 	case t.c.spec.Pool:
-		t.outputPool(m, scratch, image, y/2, x/2, first, n, whole)
+		t.outputPool(worker, m, scratch, image, y/2, x/2, first, n, whole)
 	case whole:
 		k.outputReLU(t.dst[p.out.At(image, y, x)+first:], row, p.out.C, m, p.mPos, bias[first:], n)
 	default:
@@ -193,7 +193,7 @@ func (t *productTask) fetchMask(tile, first, n int) {
 }
 
 // outputPool writes the 2x2 pooled pixels of a tile, the first of them (y, x).
-func (t *productTask) outputPool(m, scratch []float32, image, y, x, first, n int, whole bool) {
+func (t *productTask) outputPool(worker int, m, scratch []float32, image, y, x, first, n int, whole bool) {
 	p, k, out := t.product, t.c.kernels, t.c.pooled
 	bias := t.c.bias[first:]
 	argAt := func(i, j int) int { return ((image*out.H+y+i)*out.W+x+j)*out.C + first }
@@ -206,8 +206,8 @@ func (t *productTask) outputPool(m, scratch []float32, image, y, x, first, n int
 		return
 	}
 	padded := roundUp(n, lane)
-	var arg [4 * maxGroup]uint8
-	k.outputPool(scratch, 2*padded, padded, arg[:], 2*padded, padded, m, p.mPos, bias, padded)
+	arg := t.c.positions[worker*tilePositions:][:4*padded]
+	k.outputPool(scratch, 2*padded, padded, arg, 2*padded, padded, m, p.mPos, bias, padded)
 	scatter(out, t.dst, scratch, image, y, x, 2, padded, first, n)
 	if t.arg == nil {
 		return
@@ -245,7 +245,7 @@ func (p *product) setWeights(w []float32, turned bool) {
 	p.c.w.Do(p.k/lane, &p.weights)
 }
 
-func (t *weightsTask) Run(_, i int) {
+func (t *weightsTask) Run(worker, i int) {
 	p, k := t.product, t.c.kernels
 	in, out := p.in.C, p.out.C
 	rows := min(lane, in-i*lane)
@@ -262,24 +262,24 @@ func (t *weightsTask) Run(_, i int) {
 			continue
 		}
 		// Filters of lane rows and one panel of columns.
-		var w [9 * lane * maxPanel]float32
+		w := t.c.w.workspace[worker*9*lane*k.panel:][:9*lane*k.panel]
 		for tap := range 9 {
-			w := w[tap*lane*maxPanel:]
+			w := w[tap*lane*k.panel:]
 			if !t.turned {
 				for r := range rows {
-					copy(w[r*maxPanel:][:n], t.w[(tap*in+i*lane+r)*out+col:])
+					copy(w[r*k.panel:][:n], t.w[(tap*in+i*lane+r)*out+col:])
 				}
 				continue
 			}
 			// The row of t.w is this product's column.
 			for c := range n {
 				for r, v := range t.w[((8-tap)*out+col+c)*in+i*lane:][:rows] {
-					w[r*maxPanel+c] = v
+					w[r*k.panel+c] = v
 				}
 			}
 		}
 		for r := range rows {
-			k.filterTile(p.filters(panel, i*lane+r), p.uPos, w[r*maxPanel:], lane*maxPanel, roundUp(n, lane))
+			k.filterTile(p.filters(panel, i*lane+r), p.uPos, w[r*k.panel:], lane*k.panel, roundUp(n, lane))
 		}
 	}
 }

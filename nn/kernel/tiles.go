@@ -12,37 +12,43 @@ type source struct {
 	img  Image // at full resolution
 	data []float32
 	arg  []uint8
-	k    *convKernels
+	c    *Conv
 }
+
+// spreadChannels are the channels that are transformed at once where positions
+// of maxima are copied, tilePositions the positions of 4x4 windows of them.
+const (
+	spreadChannels = 64
+	tilePositions  = 4 * 4 * spreadChannels
+)
 
 // input transforms the 6x6 pixels from (y, x) of image n on. scratch holds
 // positions*roundUp(img.C, lane) values.
-func (s *source) input(v []float32, vPos int, scratch []float32, n, y, x int) {
-	c := s.img.C
+func (s *source) input(worker int, v []float32, vPos int, scratch []float32, n, y, x int) {
+	c, k := s.img.C, s.c.kernels
 	small := s.img.pooled()
 	if s.arg == nil || c%lane > 0 || (y+1)/2+2 > small.H || (x+1)/2+2 > small.W {
 		p, row, col := s.tile(scratch, n, y, x, tileInput)
-		s.k.inputTile(v, vPos, p, row, col, roundUp(c, lane))
+		k.inputTile(v, vPos, p, row, col, roundUp(c, lane))
 		return
 	}
 	y, x = (y-1)/2, (x-1)/2 // the first of 4x4 windows, which may be in the border
 	dp := s.data[small.At(n, y, x):]
 	first := ((n*small.H+y)*small.W + x) * c
 	if first >= 0 && first+(3*small.W+4)*c <= len(s.arg) {
-		s.k.inputTilePooled(v, vPos, dp, small.rowLen(), c, s.arg[first:], small.W*c, c, c)
+		k.inputTilePooled(v, vPos, dp, small.rowLen(), c, s.arg[first:], small.W*c, c, c)
 		return
 	}
 	// There is no arg behind the border of the first and the last image.
-	const some = 4 * lane
-	var arg [4 * 4 * some]uint8
-	for i := 0; i < c; i += some {
-		k := min(some, c-i)
+	arg := s.c.positions[worker*tilePositions:][:tilePositions]
+	for i := 0; i < c; i += spreadChannels {
+		some := min(spreadChannels, c-i)
 		for w := range 4 * 4 {
 			if at := first + (w/4*small.W+w%4)*c; at >= 0 && at < len(s.arg) {
-				copy(arg[w*some:][:k], s.arg[at+i:])
+				copy(arg[w*spreadChannels:][:some], s.arg[at+i:])
 			}
 		}
-		s.k.inputTilePooled(v[i:], vPos, dp[i:], small.rowLen(), c, arg[:], 4*some, some, k)
+		k.inputTilePooled(v[i:], vPos, dp[i:], small.rowLen(), c, arg, 4*spreadChannels, spreadChannels, some)
 	}
 }
 
@@ -53,10 +59,10 @@ func (s *source) fetch(n, y, x int) {
 	if s.arg != nil {
 		img = img.pooled()
 		y, x = y/2, x/2
-		s.k.prefetch(s.data[img.At(n, y, x):], img.rowLen(), 2, 2*img.C)
+		s.c.kernels.prefetch(s.data[img.At(n, y, x):], img.rowLen(), 2, 2*img.C)
 		return
 	}
-	s.k.prefetch(s.data[img.At(n, y, x):], img.rowLen(), 4, 4*img.C)
+	s.c.kernels.prefetch(s.data[img.At(n, y, x):], img.rowLen(), 4, 4*img.C)
 }
 
 // gradient transforms the 4x4 pixels from (y, x) of image n on as the filter's
@@ -66,12 +72,12 @@ func (s *source) gradient(d []float32, dPos int, scratch []float32, n, y, x int,
 	small := s.img.pooled()
 	if s.arg == nil || c%lane > 0 || y/2+2 > small.H || x/2+2 > small.W {
 		p, row, col := s.tile(scratch, n, y, x, tileSize)
-		s.k.gradientTile(d, dPos, p, row, col, roundUp(c, lane), sum)
+		s.c.kernels.gradientTile(d, dPos, p, row, col, roundUp(c, lane), sum)
 		return
 	}
 	y, x = y/2, x/2
 	arg := s.arg[((n*small.H+y)*small.W+x)*c:]
-	s.k.gradientTilePooled(d, dPos, s.data[small.At(n, y, x):], small.rowLen(), c, arg, small.W*c, c, c, sum)
+	s.c.kernels.gradientTilePooled(d, dPos, s.data[small.At(n, y, x):], small.rowLen(), c, arg, small.W*c, c, c, sum)
 }
 
 // tile returns a square of side pixels whose first is (y, x) of image n, and
