@@ -76,16 +76,8 @@ func newChart(name string, x Axis, percent bool) *plot.Plot {
 	}
 	p.X.Label.Text = x.label()
 	p.X.Label.Padding = margin / 3
-	p.Y.Tick.Marker = ticks{percent: percent}
+	p.Y.Tick.Marker = ticks{percent: percent, upright: true}
 	p.X.Tick.Marker = ticks{whole: x == ByEpoch || x == ""}
-	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font = ink, textStyle(tickSize).Font
-	p.Legend.ThumbnailWidth = 22
-	p.Legend.Padding = 4
-	p.Legend.Top = !percent // where the curves leave room
-	p.Legend.XOffs, p.Legend.YOffs = -margin/2, margin/2
-	if p.Legend.Top {
-		p.Legend.YOffs = -margin / 2
-	}
 	g := plotter.NewGrid()
 	g.Horizontal.Color, g.Horizontal.Width, g.Horizontal.Dashes = grid, hairWidth, nil
 	g.Vertical.Color = nil
@@ -94,8 +86,9 @@ func newChart(name string, x Axis, percent bool) *plot.Plot {
 }
 
 // ticks are at multiples of 1, 2 or 5 times a power of ten, about five to an
-// axis. percent shows a share as such; whole keeps to whole numbers.
-type ticks struct{ percent, whole bool }
+// axis. percent shows a share as such; whole keeps to whole numbers; upright is
+// for the y axis.
+type ticks struct{ percent, whole, upright bool }
 
 // Ticks implements [plot.Ticker].
 func (t ticks) Ticks(low, high float64) []plot.Tick {
@@ -120,8 +113,10 @@ func (t ticks) Ticks(low, high float64) []plot.Tick {
 	}
 	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
 	var out []plot.Tick
-	// A label at the very top would push the chart's name up.
-	for i := math.Ceil(low / step); i*step < high-(high-low)/100; i++ {
+	if t.upright { // a label at the very top would push the chart's name up
+		high -= (high - low) / 100
+	}
+	for i := math.Ceil(low / step); i*step <= high; i++ {
 		label := strconv.FormatFloat(i*step, 'f', decimals, 64)
 		if t.percent {
 			label += "%"
@@ -138,8 +133,8 @@ type curve struct {
 }
 
 // add draws a curve. Values that are not finite are gaps, and a value between
-// two gaps is a dot. It returns what stands for the curve in a legend.
-func (c curve) add(p *plot.Plot) plot.Thumbnailer {
+// two gaps is a dot.
+func (c curve) add(p *plot.Plot) {
 	var part plotter.XYs
 	end := func() {
 		switch {
@@ -158,7 +153,6 @@ func (c curve) add(p *plot.Plot) plot.Thumbnailer {
 		part = append(part, plotter.XY{X: c.xs[i], Y: y})
 	}
 	end()
-	return &plotter.Line{LineStyle: c.style}
 }
 
 func dot(at plotter.XY, c color.Color) *plotter.Scatter {
@@ -211,42 +205,47 @@ func raw(c curve) curve {
 
 // addSmoothed draws a curve: as it is with weight 0, else faint and a smoothed
 // line over it.
-func addSmoothed(p *plot.Plot, c curve, weight float64) plot.Thumbnailer {
+func addSmoothed(p *plot.Plot, c curve, weight float64) {
 	if weight > 0 {
 		raw(c).add(p)
 		c.ys = smooth(c.ys, weight)
 	}
-	return c.add(p)
+	c.add(p)
 }
 
-// runCharts draws one run: accuracy and loss.
-func runCharts(r Run, o Options) [][]*plot.Plot {
+// runPicture draws one run: accuracy and loss.
+func runPicture(r Run, o Options) picture {
 	weight := 0.0
 	if o.Smooth != nil {
 		weight = *o.Smooth
 	}
-	chart := func(name string, percent bool, training, validation measure, best *train.EpochDone, format string) *plot.Plot {
-		p := newChart(name, o.X, percent)
-		t := addSmoothed(p, newCurve(r, o.X, training, draw.LineStyle{Color: trainColor, Width: lineWidth}), weight)
-		v := addSmoothed(p, newCurve(r, o.X, validation, draw.LineStyle{Color: valColor, Width: lineWidth, Dashes: []vg.Length{4, 2}}), weight)
-		p.Legend.Add("training", t)
-		p.Legend.Add("validation", v)
+	training := draw.LineStyle{Color: trainColor, Width: lineWidth}
+	validation := draw.LineStyle{Color: valColor, Width: lineWidth, Dashes: []vg.Length{4, 2}}
+	chart := func(name string, percent bool, onTrain, onVal measure, best *train.EpochDone, words string) *plot.Plot {
 		if best != nil {
-			d := dot(plotter.XY{X: o.X.x(r.History.Started, best), Y: validation(best)}, valColor)
-			p.Add(d)
-			value := validation(best)
+			value := onVal(best)
 			if percent {
 				value *= 100
 			}
-			p.Legend.Add(fmt.Sprintf(format, value, best.Epoch), d)
+			name += fmt.Sprintf(words, value, best.Epoch)
+		}
+		p := newChart(name, o.X, percent)
+		addSmoothed(p, newCurve(r, o.X, onTrain, training), weight)
+		addSmoothed(p, newCurve(r, o.X, onVal, validation), weight)
+		if best != nil {
+			p.Add(dot(plotter.XY{X: o.X.x(r.History.Started, best), Y: onVal(best)}, valColor))
 		}
 		fit(p)
 		return p
 	}
-	return [][]*plot.Plot{{
-		chart("accuracy", true, acc, valAcc, extreme(r, valAcc, 1), "best %.2f%%, epoch %d"),
-		chart("loss", false, loss, valLoss, extreme(r, valLoss, -1), "lowest %.4f, epoch %d"),
-	}}
+	return picture{
+		title:  runTitle(r),
+		legend: []entry{{training, "training"}, {validation, "validation"}},
+		charts: [][]*plot.Plot{{
+			chart("accuracy", true, acc, valAcc, extreme(r, valAcc, 1), ": best val_acc %.2f%% at epoch %d"),
+			chart("loss", false, loss, valLoss, extreme(r, valLoss, -1), ": lowest val_loss %.4f at epoch %d"),
+		}},
+	}
 }
 
 // extreme is the first epoch with the greatest finite value times sign.
@@ -261,27 +260,33 @@ func extreme(r Run, m measure, sign float64) *train.EpochDone {
 	return best
 }
 
-// compareCharts draws several runs: validation above, training below.
-func compareCharts(runs []Run, o Options) [][]*plot.Plot {
-	weight := DefaultSmooth
+// comparePicture draws several runs: validation above, training below.
+func comparePicture(runs []Run, o Options) picture {
+	weight := 0.0
+	for _, r := range runs {
+		if len(r.History.Epochs) >= 10 {
+			weight = DefaultSmooth
+		}
+	}
 	if o.Smooth != nil {
 		weight = *o.Smooth
+	}
+	pic := picture{title: comparisonTitle(runs)}
+	for i, r := range runs {
+		style := draw.LineStyle{Color: runColors[i%len(runColors)], Width: lineWidth, Dashes: dashes[i%len(dashes)]}
+		pic.legend = append(pic.legend, entry{style, r.Label})
 	}
 	chart := func(name string, percent bool, m measure) *plot.Plot {
 		p := newChart(name, o.X, percent)
 		for i, r := range runs {
-			style := draw.LineStyle{
-				Color:  runColors[i%len(runColors)],
-				Width:  lineWidth,
-				Dashes: dashes[i%len(dashes)],
-			}
-			p.Legend.Add(r.Label, addSmoothed(p, newCurve(r, o.X, m, style), weight))
+			addSmoothed(p, newCurve(r, o.X, m, pic.legend[i].style), weight)
 		}
 		fit(p)
 		return p
 	}
-	return [][]*plot.Plot{
+	pic.charts = [][]*plot.Plot{
 		{chart("validation accuracy", true, valAcc), chart("validation loss", false, valLoss)},
 		{chart("training accuracy", true, acc), chart("training loss", false, loss)},
 	}
+	return pic
 }

@@ -54,7 +54,8 @@ type Options struct {
 	// X is the x axis; "" is ByEpoch.
 	X Axis
 	// Smooth is the weight of the past in the smoothed lines, from 0 to under 1;
-	// nil is none for one run and [DefaultSmooth] for several.
+	// nil is none for one run, and for several [DefaultSmooth] once one of them
+	// has ten epochs.
 	Smooth *float64
 	// Width and Height are the size in inches; 0 is what suits the picture.
 	Width, Height float64
@@ -116,10 +117,10 @@ func Write(w io.Writer, format string, runs []Run, o Options) error {
 	if len(drawn) == 0 {
 		return fmt.Errorf("plot: no run here has finished an epoch yet")
 	}
-	charts, title := compareCharts(drawn, o), comparisonTitle(drawn)
+	pic := comparePicture(drawn, o)
 	size := vg.Point{X: 10 * vg.Inch, Y: 7.4 * vg.Inch}
 	if len(drawn) == 1 {
-		charts, title = runCharts(drawn[0], o), runTitle(drawn[0])
+		pic = runPicture(drawn[0], o)
 		size.Y = 4.2 * vg.Inch
 	}
 	if o.Width > 0 {
@@ -132,7 +133,7 @@ func Write(w io.Writer, format string, runs []Run, o Options) error {
 	if err != nil {
 		return err
 	}
-	layOut(draw.New(canvas), charts, title)
+	pic.draw(draw.New(canvas))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
 		return fmt.Errorf("plot: %w", err)
@@ -162,19 +163,59 @@ func newCanvas(format string, size vg.Point) (vg.CanvasWriterTo, error) {
 	return nil, fmt.Errorf("plot: format %q: want one of %s", format, strings.Join(Formats(), ", "))
 }
 
-// layOut draws the title and the charts below it, with axes that line up.
-func layOut(dc draw.Canvas, charts [][]*plot.Plot, title string) {
+// A picture is a title, a legend that holds for all charts, and the charts in
+// rows.
+type picture struct {
+	title  string
+	legend []entry
+	charts [][]*plot.Plot
+}
+
+// An entry is a line of the legend: what stands for a curve, and its name.
+type entry struct {
+	style draw.LineStyle
+	name  string
+}
+
+// draw draws the picture, the charts with axes that line up.
+func (p picture) draw(dc draw.Canvas) {
 	style := textStyle(titleSize)
 	style.XAlign, style.YAlign = draw.XCenter, draw.YTop
 	dc = draw.Crop(dc, margin, -margin, margin, -margin)
-	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, title)
-	dc = draw.Crop(dc, 0, 0, 0, -2*titleSize)
-	tiles := draw.Tiles{Rows: len(charts), Cols: len(charts[0]), PadX: 2 * margin, PadY: 2 * margin}
-	for i, row := range plot.Align(charts, tiles, dc) {
+	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, p.title)
+	dc = draw.Crop(dc, 0, 0, 0, -1.6*titleSize)
+	dc = drawLegend(dc, p.legend)
+	tiles := draw.Tiles{Rows: len(p.charts), Cols: len(p.charts[0]), PadX: 2 * margin, PadY: 2 * margin}
+	for i, row := range plot.Align(p.charts, tiles, dc) {
 		for j, c := range row {
-			charts[i][j].Draw(c)
+			p.charts[i][j].Draw(c)
 		}
 	}
+}
+
+// drawLegend draws the entries side by side, in as many centred rows as they
+// need, and returns the canvas below them.
+func drawLegend(dc draw.Canvas, entries []entry) draw.Canvas {
+	const thumb, gap = 22 * vg.Length(1), 5 * vg.Length(1)
+	style := textStyle(tickSize)
+	style.YAlign = draw.YCenter
+	width := func(e entry) vg.Length { return thumb + gap + style.Width(e.name) + 4*gap }
+	for len(entries) > 0 {
+		n, row := 0, vg.Length(0)
+		for n < len(entries) && (n == 0 || row+width(entries[n]) <= dc.Max.X-dc.Min.X) {
+			row += width(entries[n])
+			n++
+		}
+		x, y := dc.Center().X-row/2+2*gap, dc.Max.Y-0.8*tickSize
+		for _, e := range entries[:n] {
+			dc.StrokeLine2(e.style, x, y, x+thumb, y)
+			dc.FillText(style, vg.Point{X: x + thumb + gap, Y: y}, e.name)
+			x += width(e)
+		}
+		entries = entries[n:]
+		dc = draw.Crop(dc, 0, 0, 0, -1.6*tickSize)
+	}
+	return draw.Crop(dc, 0, 0, 0, -margin/2)
 }
 
 func runTitle(r Run) string {

@@ -132,7 +132,7 @@ func TestBestAndDemoAreNamed(t *testing.T) {
 	r.History.Epochs[0].ValLoss = 0.25
 	r.History.Started.Demo = true
 	got := svg(t, []Run{r}, Options{})
-	for _, want := range []string{"best 90.00%, epoch 2", "lowest 0.2500, epoch 1", "demo set"} {
+	for _, want := range []string{"accuracy: best val_acc 90.00% at epoch 2", "loss: lowest val_loss 0.2500 at epoch 1", "demo set", "validation"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the picture does not say %q", want)
 		}
