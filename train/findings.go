@@ -62,6 +62,10 @@ var ordered = map[string]string{
 	"batch": "a larger batch", "lr": "a higher learning rate", "dropout": "more dropout",
 }
 
+// fewEpochs is how many epochs at least one run must need to an accuracy before
+// the epochs that runs need are told apart.
+const fewEpochs = 5
+
 // findings are the article's questions, answered by these runs and no others: is
 // an epoch faster, does it converge slower, and when did the best come.
 func findings(runs []*RunHistory, rows []TableRow) []string {
@@ -149,12 +153,15 @@ func findings(runs []*RunHistory, rows []TableRow) []string {
 			falls: capital(more) + " converged in fewer epochs",
 			mixed: "The first to converge was " + lowest(epochs).label,
 		}[trendOf(epochs)]
+		if highest(epochs).value < fewEpochs {
+			text = "It is too early to tell which converges faster"
+		}
 		out = append(out, fmt.Sprintf("%s: a val_acc of %.0f%% took %s; in training time %s had it first, after %s.",
 			text, 100*goal, each(epochs, func(p point) string { return counted(int(p.value), "epoch") }),
 			lowest(times).label, shortTime(lowest(times).value)))
 	}
 
-	// The best, and when it came.
+	// The best, and when it came. At the end of a run it may be still to come.
 	came := points(
 		func(s subject) float64 { return float64(s.row.BestEpoch) },
 		func(s subject) float64 { return max(1, 0.1*float64(s.row.BestEpoch)) })
@@ -164,6 +171,15 @@ func findings(runs []*RunHistory, rows []TableRow) []string {
 		falls: "The best came earlier with " + more,
 		mixed: "The best came earliest with " + lowest(came).label,
 	}[trendOf(came)]
+	var last []string
+	for _, s := range list {
+		if s.row.BestEpoch == s.row.Epochs {
+			last = append(last, s.row.Label)
+		}
+	}
+	if len(last) > 0 {
+		text = "The best may be still to come, as it was the last epoch's with " + strings.Join(last, ", ")
+	}
 	best := points(
 		func(s subject) float64 { return float64(s.row.BestValAcc) },
 		func(s subject) float64 { return chance(s.run) })
