@@ -97,7 +97,7 @@ func (l layout) walkArchive(ctx context.Context, r io.Reader, file string, visit
 	seen := map[string]bool{}
 	for {
 		h, err := files.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err := ctx.Err(); err != nil {
@@ -175,7 +175,7 @@ func (l layout) checkHeader(h *tar.Header) (name string, wanted bool, err error)
 func decompress(r io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(r, 1<<16)
 	magic, err := b.Peek(2)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {

@@ -239,3 +239,19 @@ func BenchmarkWrite(b *testing.B) {
 		p.write(dst, set.Image(i%1024), draw(1, 1, i))
 	}
 }
+
+// These bits go into checkpoints and decide what the network sees.
+func TestStandardIsTheSameOnEveryMachine(t *testing.T) {
+	p, err := NewPreprocess(Standard, testSet(30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"name":"standard","mean":[0.500366881127451,0.5040183312908496,0.49881867851307193],"std":[0.2904424839362653,0.2888534268306984,0.2898493186667442]}`
+	if string(b) != want {
+		t.Errorf("got  %s\nwant %s", b, want)
+	}
+}

@@ -16,6 +16,11 @@ import (
 // surroundings, and whatever is drawn is turned, cut off, covered, blurred and
 // badly lit.
 //
+// In one run (seed 1, Adadelta, batch 64, augmentation and dropout on) the
+// article's network was right about 27% of the test images after the first
+// epoch, 49% after 2, 64% after 5, 74% after 7, 82% after 12 and 88% after 16,
+// and still climbing. To see them: CIFARTUI_SHEET=sheet.png go test -run Sheet
+//
 //	demo.go           a picture, from a seed to its bytes
 //	demo_canvas.go    filled shapes, in whole numbers
 //	demo_backdrop.go  what is behind the figure, before it, and the camera

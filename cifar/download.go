@@ -108,7 +108,7 @@ func (o FetchOptions) transfer(ctx context.Context, part string, m *meter) (at, 
 	if err != nil {
 		return at, at, err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }() // read or given up, both are told by Read
 	if at, err = o.accept(resp, f, at); err != nil {
 		return at, at, err
 	}
@@ -120,14 +120,14 @@ func (o FetchOptions) transfer(ctx context.Context, part string, m *meter) (at, 
 	m.flush()
 	end = at + n
 	switch {
-	case body.err != nil && context.Cause(ctx) != nil:
+	case err != nil && context.Cause(ctx) != nil:
 		return at, end, fmt.Errorf("at byte %s of %s: %w", commas(end), commas(o.layout.archiveSize), context.Cause(ctx))
 	case body.err != nil:
 		return at, end, fmt.Errorf("the connection broke at byte %s of %s: %w", commas(end), commas(o.layout.archiveSize), body.err)
 	case err != nil: // of the disk
 		return at, end, &finalError{fmt.Errorf("%w: make room, or set XDG_CACHE_HOME to a folder with 400 MB free", err)}
 	case n > missing:
-		f.Truncate(0)
+		_ = f.Truncate(0) // else the next transfer does it
 		return at, end, &finalError{fmt.Errorf("the server sends more than the archive's %s bytes: it is another file: name another place with --data-url", commas(o.layout.archiveSize))}
 	case n < missing:
 		return at, end, fmt.Errorf("the connection ended at byte %s of %s", commas(end), commas(o.layout.archiveSize))

@@ -145,8 +145,8 @@ func (o FetchOptions) fetchArchive(ctx context.Context, part string, m *meter) e
 // removePart deletes what was downloaded. What can't be deleted now is
 // overwritten by the next transfer.
 func removePart(part string) {
-	os.Remove(part)
-	os.Remove(filepath.Join(filepath.Dir(part), originName))
+	_ = os.Remove(part)
+	_ = os.Remove(filepath.Join(filepath.Dir(part), originName))
 }
 
 // hashFile returns a file's SHA-256 in hexadecimal.
@@ -175,14 +175,14 @@ func (o FetchOptions) install(ctx context.Context, archive, dir string, m *meter
 	parent := filepath.Dir(dir)
 	if stale, err := filepath.Glob(filepath.Join(parent, unpackPrefix+"*")); err == nil {
 		for _, s := range stale { // left by a process that was killed here
-			os.RemoveAll(s)
+			_ = os.RemoveAll(s)
 		}
 	}
 	work, err := os.MkdirTemp(parent, unpackPrefix)
 	if err != nil {
 		return fmt.Errorf("cifar: unpack the archive: %w", err)
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // else the next install does it
 	fresh, old := filepath.Join(work, "new"), filepath.Join(work, "old")
 	if err := os.Mkdir(fresh, 0o755); err != nil {
 		return fmt.Errorf("cifar: unpack the archive: %w", err)
@@ -217,7 +217,7 @@ func putBack(old, dir string) error {
 // that is fetched again.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
-		d.Sync()
+		_ = d.Sync()
 		d.Close()
 	}
 }

@@ -19,14 +19,14 @@ func tryLock(name string) (unlock func(), err error) {
 	}
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err != syscall.EINTR {
+		if !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
 	switch {
-	case err == nil, errors.Is(err, errors.ErrUnsupported), err == syscall.ENOLCK:
+	case err == nil, errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOLCK):
 		return func() { f.Close() }, nil
-	case err == syscall.EWOULDBLOCK:
+	case errors.Is(err, syscall.EWOULDBLOCK):
 		f.Close()
 		return nil, errLocked
 	}
