@@ -85,14 +85,12 @@ type Conv interface {
 	// weights of the last call.
 	SetWeights(w *Buffer)
 	Forward(y, x, bias *Buffer, rows int)
-	// PoolBackward computes the gradient dy at the pre-activation, full size,
-	// from dp, the gradient at the pooled output of the last Forward.
-	PoolBackward(dy, dp *Buffer, rows int)
-	// BackwardData computes dx from dy, the gradient at the pre-activation,
-	// and sets it to 0 where x, the layer's input, is: the gradient of the
-	// ReLU that x came from.
+	// BackwardData computes dx from dy, the gradient at the pre-activation, or
+	// with a pool at the pooled output of the last Forward. It sets dx to 0
+	// where x, the layer's input, is: the gradient of the ReLU that x came from.
 	BackwardData(dx, dy, x *Buffer, rows int)
-	// BackwardFilter writes both dw and db, summed over the rows.
+	// BackwardFilter writes both dw and db, summed over the rows, from x and
+	// the dy of BackwardData.
 	BackwardFilter(dw, db, x, dy *Buffer, rows int)
 	// Bytes is the size of the workspace.
 	Bytes() int

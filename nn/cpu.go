@@ -95,9 +95,8 @@ func (c *CPU) Adam(x, g, m, v *Buffer, a AdamStep) {
 
 func (c *CPU) NewConv(s ConvSpec) (Conv, error) {
 	k := &cpuConv{
-		w:    c.w,
 		conv: kernel.NewConv(c.w, kernel.ConvSpec(s)),
-		full: kernel.Image{N: s.Images, H: s.H, W: s.W, C: s.Out},
+		pool: s.Pool,
 	}
 	if s.Pool && !s.Inference {
 		k.arg = make([]uint8, s.Images*(s.H/2)*(s.W/2)*s.Out)
@@ -107,10 +106,9 @@ func (c *CPU) NewConv(s ConvSpec) (Conv, error) {
 
 // cpuConv is a convolution on the CPU.
 type cpuConv struct {
-	w    *kernel.Workers
 	conv *kernel.Conv
-	full kernel.Image // the pre-activation
-	arg  []uint8      // position of each maximum of the pool in its window
+	pool bool
+	arg  []uint8 // position of each maximum of the pool in its window
 }
 
 func (k *cpuConv) SetWeights(w *Buffer) { k.conv.SetWeights(w.Floats) }
@@ -121,15 +119,19 @@ func (k *cpuConv) Forward(y, x, bias *Buffer, rows int) {
 	k.conv.Forward(y.Floats, k.arg, x.Floats, bias.Floats, rows)
 }
 
-func (k *cpuConv) PoolBackward(dy, dp *Buffer, rows int) {
-	kernel.MaxPoolBackward(k.w, dy.Floats, k.full, dp.Floats, k.arg, rows)
-}
-
 func (k *cpuConv) BackwardData(dx, dy, x *Buffer, rows int) {
+	if k.pool {
+		k.conv.BackwardDataPooled(dx.Floats, dy.Floats, k.arg, x.Floats, rows)
+		return
+	}
 	k.conv.BackwardData(dx.Floats, dy.Floats, x.Floats, rows)
 }
 
 func (k *cpuConv) BackwardFilter(dw, db, x, dy *Buffer, rows int) {
+	if k.pool {
+		k.conv.BackwardFilterPooled(dw.Floats, db.Floats, x.Floats, dy.Floats, k.arg, rows)
+		return
+	}
 	k.conv.BackwardFilter(dw.Floats, db.Floats, x.Floats, dy.Floats, rows)
 }
 

@@ -59,16 +59,8 @@ func (c *convolution) DiffWRT(int) []bool { return []bool{!c.first, true, true} 
 
 func (c *convolution) SymDiff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	s := c.spec
-	dy := grad
-	var err error
-	if s.Pool {
-		p := &poolGradient{conv: c}
-		if dy, err = apply(p, c.batch, c.layer, "pool", Backward, newImages(s.Images, s.H, s.W, s.Out), grad); err != nil {
-			return nil, err
-		}
-	}
 	f := &filterGradient{conv: c, bias: newBuffer(s.Out)}
-	dw, err := apply(f, c.batch, c.layer, "filter", Backward, newBuffer(3, 3, s.In, s.Out), in[0], dy)
+	dw, err := apply(f, c.batch, c.layer, "filter", Backward, newBuffer(3, 3, s.In, s.Out), in[0], grad)
 	if err != nil {
 		return nil, err
 	}
@@ -76,24 +68,12 @@ func (c *convolution) SymDiff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgon
 	if err != nil || c.first {
 		return gorgonia.Nodes{nil, dw, db}, err
 	}
-	dx, err := apply(&dataGradient{conv: c}, c.batch, c.layer, "data", Backward, newImages(s.Images, s.H, s.W, s.In), in[0], in[1], dy)
+	dx, err := apply(&dataGradient{conv: c}, c.batch, c.layer, "data", Backward, newImages(s.Images, s.H, s.W, s.In), in[0], in[1], grad)
 	return gorgonia.Nodes{dx, dw, db}, err
 }
 
-// poolGradient is the gradient at the pre-activation, full size, from that at
-// the pooled output.
-type poolGradient struct {
-	op
-	conv *convolution
-}
-
-func (p *poolGradient) run(in []gorgonia.Value) error {
-	p.conv.kernel.PoolBackward(p.out, buffer(in[0]), p.batch.rows)
-	return nil
-}
-
 // dataGradient is the gradient at a convolution's input x, with the mask of
-// the ReLU that made x: inputs x, w and the gradient at the pre-activation.
+// the ReLU that made x: inputs x, w and the gradient that SymDiff was given.
 type dataGradient struct {
 	op
 	conv *convolution
@@ -106,7 +86,7 @@ func (d *dataGradient) run(in []gorgonia.Value) error {
 }
 
 // filterGradient is the gradient of a convolution's weights, and of its bias
-// on the side: inputs x and the gradient at the pre-activation.
+// on the side: inputs x and the gradient that SymDiff was given.
 type filterGradient struct {
 	op
 	conv *convolution

@@ -380,8 +380,8 @@ func TestOperationsAreUniqueInTheGraph(t *testing.T) {
 			}
 		}
 		// forward: six convolutions, dropout, dense, loss; backward: weights and
-		// bias of seven layers, data of eight (not of the first), three pools
-		if want := map[bool]int{true: 9 + 7*2 + 8 + 3, false: 9}[train]; len(names) != want {
+		// bias of seven layers, data of eight (not of the first)
+		if want := map[bool]int{true: 9 + 7*2 + 8, false: 9}[train]; len(names) != want {
 			t.Errorf("train %v: %d operations, want %d", train, len(names), want)
 		}
 	}

@@ -204,7 +204,7 @@ func TestProfileNamesEveryPartOfAStep(t *testing.T) {
 		parts[p.Pass]++
 		sum += p.Duration
 	}
-	if want := map[Pass]int{Input: 1, Weights: 6, Forward: 9, Backward: 25, Optimizer: 1}; !maps.Equal(parts, want) {
+	if want := map[Pass]int{Input: 1, Weights: 6, Forward: 9, Backward: 22, Optimizer: 1}; !maps.Equal(parts, want) {
 		t.Errorf("parts %v, want %v", parts, want)
 	}
 	f, b, o := st.Phases()
