@@ -11,25 +11,24 @@ import (
 // through the moments.
 type adam struct {
 	moments
-	beta1, beta2 float64
-	args         AdamStep
+	args AdamStep
 }
 
 func newAdam(on Backend, name string, rate, decay float64, decoupled bool) *adam {
-	s := &adam{
+	return &adam{
 		moments: moments{on: on, name: name, rate: rate, kinds: []string{"m", "v"}, counts: true},
-		beta1:   0.9, beta2: 0.999,
+		args:    AdamStep{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: float32(decay), Decoupled: decoupled},
 	}
-	s.args = AdamStep{Beta1: float32(s.beta1), Beta2: float32(s.beta2), Eps: 1e-8, Decay: float32(decay), Decoupled: decoupled}
-	return s
 }
 
 // Step updates the parameters from their gradients.
 func (s *adam) Step(model []gorgonia.ValueGrad) error {
 	t := float64(s.steps + 1)
 	s.args.LR = float32(s.rate)
-	s.args.Bias1 = float32(1 - math.Pow(s.beta1, t))
-	s.args.Bias2 = float32(1 - math.Pow(s.beta2, t))
+	// of the betas as float32 has them: 1-0.999 is off by 1e-5 of itself there,
+	// in the moments too, and so it cancels
+	s.args.Bias1 = float32(1 - math.Pow(float64(s.args.Beta1), t))
+	s.args.Bias2 = float32(1 - math.Pow(float64(s.args.Beta2), t))
 	return s.step(model, s)
 }
 

@@ -120,7 +120,7 @@ func (s *Step) Phases() (forward, backward, optimizer time.Duration) {
 // OpTime is what a part of a step took.
 type OpTime struct {
 	Layer    string // conv1, dropout, dense, loss; empty for the whole network
-	Role     string // what was computed for it: forward, filter, data, pool
+	Role     string // what was computed for it: forward, filter, bias, data
 	Pass     Pass
 	Duration time.Duration
 }

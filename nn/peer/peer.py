@@ -134,7 +134,7 @@ def optimizer(args, params):
 
 
 def init(args):
-    """Write He-normal weights, the last layer's a tenth of that.
+    """Write He-normal weights, the last layer's a hundredth of that.
 
     The first steps from plain He-normal weights are violent: PyTorch's losses
     differ from its own by 2e-2 within 50 steps of SGD when the weights are
@@ -145,7 +145,7 @@ def init(args):
     for i in range(1, 7):
         weights[f"conv{i}.weight"] = torch.randn(channels[i], channels[i - 1], 3, 3) * (2 / (9 * channels[i - 1])) ** 0.5
         weights[f"conv{i}.bias"] = torch.zeros(channels[i])
-    weights["dense.weight"] = 0.1 * torch.randn(10, 4096) * (2 / 4096) ** 0.5
+    weights["dense.weight"] = 0.01 * torch.randn(10, 4096) * (2 / 4096) ** 0.5
     weights["dense.bias"] = torch.zeros(10)
     write_safetensors(args.out, weights)
 
@@ -203,7 +203,8 @@ def select(args):
 
 def compare(args):
     start = read_safetensors(args.weights)
-    weights = {name: t.clone().requires_grad_(True) for name, t in start.items()}
+    kind = torch.float64 if args.double else torch.float32
+    weights = {name: t.to(kind, copy=True).requires_grad_(True) for name, t in start.items()}
     opt = optimizer(args, list(weights.values()))
     theirs = read_losses(args.log) if args.log else []
     if args.log and len(theirs) < args.steps:
@@ -212,7 +213,7 @@ def compare(args):
     failed, worst = 0, 0.0
     for step, (x, y) in enumerate(read_batches(args.data, args.batch, args.steps)):
         opt.zero_grad()
-        loss = F.cross_entropy(network(x, weights), y)
+        loss = F.cross_entropy(network(x.to(kind), weights), y)
         loss.backward()
         opt.step()
         if theirs:
@@ -271,6 +272,7 @@ def main():
     c.add_argument("--lr", type=float, default=0, help="0: the optimiser's default in cifartui")
     c.add_argument("--momentum", type=float, default=0)
     c.add_argument("--weight-decay", type=float, default=0)
+    c.add_argument("--double", action="store_true", help="let PyTorch compute in float64, without rounding errors of its own")
     c.add_argument("--log", help="JSON lines with the losses to compare, of events \"step\"")
     c.add_argument("--first", type=float, default=1e-5, help="limit of the first loss's relative difference")
     c.add_argument("--tolerance", type=float, default=2e-3, help="limit of the other losses'")
