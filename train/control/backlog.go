@@ -135,10 +135,3 @@ func (b *backlog) news(place uint64) (more, urgent <-chan struct{}, ended bool) 
 	}
 	return b.more, b.urgent, false
 }
-
-// change returns a channel that is closed when an event comes, or the end.
-func (b *backlog) change() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.more
-}

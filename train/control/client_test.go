@@ -92,6 +92,36 @@ func TestAKilledRunIsToldToItsEnd(t *testing.T) {
 	if err := <-followed; !errors.As(err, &gone) || w.total != 500 {
 		t.Errorf("%d batches, %v", w.total, err)
 	}
+	all, err := ReadStatus(r.folder)
+	if err != nil || len(all) != 1 || all[0].Live || all[0].State != StateInterrupted {
+		t.Errorf("status %+v, %v", all, err)
+	}
+}
+
+// A hand-over that failed goes on in the process that it left, and screens with
+// it.
+func TestAttachedScreenStaysWithARunThatCameBack(t *testing.T) {
+	folder := t.TempDir()
+	r := newRig(t, folder)
+	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, PID: os.Getpid()})
+	c := r.dial()
+	var w witness
+	followed := make(chan error, 1)
+	go func() { followed <- w.follow(t.Context(), c) }()
+	for range 3 {
+		r.train(70, func() {})
+		r.emit(&train.RunEnded{Outcome: train.OutcomeDetached})
+		r.close(true)
+		time.Sleep(20 * time.Millisecond)
+		r.takeLock()
+		r.open()
+		r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedTotal: r.total, PID: os.Getpid()})
+	}
+	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.close(true)
+	if err := <-followed; err != nil || w.total != 210 {
+		t.Errorf("%d batches, %v", w.total, err)
+	}
 }
 
 // Killed and resumed by somebody before the client has noticed: the numbers of

@@ -35,11 +35,11 @@ type feed struct {
 
 // feedState says what to do once everything at hand is written.
 type feedState struct {
-	more <-chan struct{} // closed when it is worth asking again; nil: at once
-	// urgent is closed when more than a step has come; nil: nothing is waited for.
-	urgent <-chan struct{}
-	poll   time.Duration // to wait for either at most; 0: as long as it takes
-	ended  bool          // all is told
+	// more is closed when it is worth asking again, urgent when more than a step
+	// has come. Without them it is after poll, or at once.
+	more, urgent <-chan struct{}
+	poll         time.Duration
+	ended        bool // all is told
 }
 
 func newFeed(folder string, b *backlog, since map[string]uint64) *feed {
@@ -67,7 +67,7 @@ func (f *feed) fill(buf []byte, limit int) ([]byte, feedState) {
 				return buf, feedState{}
 			}
 			if place, ok = f.backlog.join(f.since); !ok && time.Since(f.progress) < feedPatience {
-				return buf, feedState{more: f.backlog.change(), poll: feedPoll}
+				return buf, feedState{poll: feedPoll}
 			}
 		}
 		f.close()

@@ -187,5 +187,6 @@ func ReadStatus(folder string) ([]Status, error) {
 			return nil, fmt.Errorf("event log: %w", err)
 		}
 	}
-	return b.snapshot(), nil
+	_, live := process(folder)
+	return b.snapshot(live), nil
 }

@@ -199,7 +199,7 @@ func (l *link) write() {
 		switch {
 		case parted == nil, over == nil && f == nil, state.ended:
 			return // all is said
-		case f != nil && rest == nil && state.more == nil:
+		case f != nil && rest == nil && state.more == nil && state.poll == 0:
 			continue
 		}
 		more, poll := state.more, rest

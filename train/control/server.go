@@ -273,7 +273,7 @@ func (s *Server) handle(l *link, r Request) {
 
 func (s *Server) status(r Request) Reply {
 	s.mu.Lock()
-	all := s.board.snapshot()
+	all := s.board.snapshot(!s.ended)
 	s.mu.Unlock()
 	if r.Run != "" {
 		var err error

@@ -12,7 +12,9 @@ import (
 // Status is how one run stands. It is folded from the run's events, the same
 // way for a live run and for one that is only a folder.
 type Status struct {
-	Run     string      `json:"run"`
+	Run string `json:"run"`
+	// Live is set while a process trains the run, also while it is paused.
+	Live    bool        `json:"live"`
 	State   train.State `json:"state"`
 	Reason  string      `json:"reason,omitempty"` // of the state
 	Folder  string      `json:"folder,omitempty"` // on the machine that trains
@@ -53,6 +55,10 @@ type Status struct {
 	Seq  uint64    `json:"seq"`
 	Time time.Time `json:"time"`
 }
+
+// StateInterrupted is the state of a run whose process is gone without having
+// said so.
+const StateInterrupted train.State = "interrupted"
 
 // Ended reports whether the run is over, for whichever reason.
 func (s *Status) Ended() bool {
@@ -167,11 +173,20 @@ func (r *row) estimate() {
 }
 
 // snapshot copies the status of every run, in the order they first appeared.
-// The copies share nothing that apply changes.
-func (b *board) snapshot() []Status {
+// The copies share nothing that apply changes. live says whether there is a
+// process.
+func (b *board) snapshot(live bool) []Status {
 	all := make([]Status, 0, len(b.order))
 	for _, run := range b.order {
-		all = append(all, b.runs[run].Status)
+		s := b.runs[run].Status
+		switch {
+		case s.Ended():
+		case live:
+			s.Live = true
+		default:
+			s.State, s.Reason, s.Remaining = StateInterrupted, "", 0
+		}
+		all = append(all, s)
 	}
 	return all
 }
