@@ -208,15 +208,36 @@ func (c *Comparison) newMember(o ComparisonOptions, r Config) (*member, error) {
 			return m, nil
 		}
 	case o.Resume != "":
-		// A kill may have left the folder without its settings: nothing was
-		// trained in it.
-		if err := os.RemoveAll(folder); err != nil {
+		if err := removeHalfMade(folder); err != nil {
 			return nil, err
 		}
 	}
 	var err error
 	m.trainer, err = NewTrainer(options)
 	return m, err
+}
+
+// removeHalfMade removes a run folder that a kill left without its settings:
+// nothing was trained in it. One that holds more is not touched.
+func removeHalfMade(folder string) error {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		// The folder for checkpoints is only removed when it is empty.
+		if name != CheckpointsDir && name != lockFileName && !strings.Contains(name, tempMark) {
+			return fmt.Errorf("%s has no %s but holds %s: move it away, or put its settings back", folder, ConfigFile, name)
+		}
+		if err := os.Remove(filepath.Join(folder, name)); err != nil {
+			return err
+		}
+	}
+	return os.Remove(folder)
 }
 
 // over reports whether a run that ended so has nothing left to do.
@@ -266,6 +287,9 @@ func readComparison(folder string) (comparisonFile, error) {
 		if !validName(name) || name == "" {
 			return file, fmt.Errorf("comparison: %s: %q is no run's name", path, name)
 		}
+	}
+	if len(file.Runs) == 0 || len(file.Sweeps) == 0 {
+		return file, fmt.Errorf("comparison: %s: it names no runs", path)
 	}
 	return file, nil
 }

@@ -154,6 +154,30 @@ func TestKillBeforeARunFolderIsMade(t *testing.T) {
 	}
 }
 
+// A description that was damaged, or a run's settings that somebody deleted, must
+// never cost what is trained.
+func TestDamagedComparisonIsNotTouched(t *testing.T) {
+	for name, damage := range map[string]func(folder string) error{
+		"empty": func(f string) error { return os.WriteFile(filepath.Join(f, ComparisonFile), []byte("{}"), 0o644) },
+		"no values": func(f string) error {
+			return os.WriteFile(filepath.Join(f, ComparisonFile), []byte(`{"sweeps":[{"key":"batch"}],"runs":["batch=8"]}`), 0o644)
+		},
+		"settings": func(f string) error { return os.Remove(filepath.Join(f, "batch=8", ConfigFile)) },
+	} {
+		o := tinyComparison(t, Interleave)
+		o.Config.Epochs = 1
+		c, _ := compare(t, o, nil)
+		if err := damage(c.Folder()); err != nil {
+			t.Fatal(err)
+		}
+		o.Resume = c.Folder()
+		if _, err := NewComparison(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		last(t, filepath.Join(c.Folder(), "batch=8"))
+	}
+}
+
 func TestEndedRunsStayUnlessThereIsMoreToDo(t *testing.T) {
 	o := tinyComparison(t, Interleave)
 	c, _ := compare(t, o, nil)
@@ -332,6 +356,8 @@ func TestExpandIsTheProduct(t *testing.T) {
 		"same":   {{"lr", []string{"0.1", "0.10"}}},
 		"twice":  {{"lr", []string{"1"}}, {"lr", []string{"2"}}},
 		"many":   {{"seed", many}},
+		"none":   {},
+		"empty":  {{"seed", nil}},
 	} {
 		if _, err := Expand(Default(), sweeps); err == nil {
 			t.Errorf("%s: no error", name)

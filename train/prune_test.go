@@ -96,7 +96,7 @@ func TestRemove(t *testing.T) {
 	run, cmp, foreign := filepath.Join(runs, "run"), filepath.Join(runs, "cmp"), filepath.Join(runs, "foreign")
 	makeRun(t, run, nil, 2)
 	makeRun(t, filepath.Join(cmp, "batch=64"), nil, 2)
-	if err := (comparisonFile{Runs: []string{"batch=64", "batch=128"}}).write(cmp); err != nil {
+	if err := (comparisonFile{Sweeps: []Sweep{{"batch", []string{"64", "128"}}}, Runs: []string{"batch=64", "batch=128"}}).write(cmp); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(foreign, 0o755); err != nil {

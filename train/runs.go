@@ -48,18 +48,22 @@ type RunInfo struct {
 	BestValAcc Float `json:"best_val_acc"`
 	BestEpoch  int   `json:"best_epoch"`
 	// Created is when the run began, Updated when something was last written.
-	Created time.Time `json:"created"`
-	Updated time.Time `json:"updated"`
+	Created time.Time `json:"created,omitzero"`
+	Updated time.Time `json:"updated,omitzero"`
 }
 
 // Interrupted is the state of a run whose process died without a last word.
 const Interrupted = "interrupted"
 
 // List describes every folder in runs, and every run of the comparisons there,
-// sorted by name. A folder that is no run or is damaged is described as that.
+// sorted by name; of a run folder, that one. A folder that is no run or is
+// damaged is described as that.
 // It reads the settings, the table of epochs and the end of the record of each,
 // not the whole record.
 func List(runs string) ([]RunInfo, error) {
+	if isRun(runs) {
+		return []RunInfo{inspect(runs)}, nil
+	}
 	list := []RunInfo{} // an empty list is one in JSON too
 	entries, err := os.ReadDir(runs)
 	if errors.Is(err, fs.ErrNotExist) {

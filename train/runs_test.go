@@ -133,7 +133,7 @@ func TestDamagedAndForeignFoldersAreLines(t *testing.T) {
 	}
 	makeRun(t, at("good"), nil, 2, &RunEnded{Outcome: OutcomeFinished})
 	makeRun(t, at("cmp", "batch=64"), nil, 2, &RunEnded{Outcome: OutcomeFinished})
-	write(`{"runs":["batch=64","batch=128"]}`, "cmp", ComparisonFile)
+	write(`{"sweeps":[{"key":"batch","values":["64","128"]}],"runs":["batch=64","batch=128"]}`, "cmp", ComparisonFile)
 	write(`{"runs":["../good"]}`, "escape", ComparisonFile)
 	write("{", "torn-comparison", ComparisonFile)
 	write("hello", "foreign", "notes.txt")
@@ -176,6 +176,9 @@ func TestDamagedAndForeignFoldersAreLines(t *testing.T) {
 	}
 	if _, err := json.Marshal(list); err != nil {
 		t.Errorf("JSON: %v", err)
+	}
+	if list, err := List(at("good")); err != nil || len(list) != 1 || list[0].Name != "good" {
+		t.Errorf("the list of a run folder: %+v, %v", list, err)
 	}
 	if list, err := List(filepath.Join(runs, "none")); err != nil || len(list) != 0 {
 		t.Errorf("a runs folder that is not there: %v, %v", list, err)

@@ -71,6 +71,9 @@ func (s Sweep) set(c Config, value string) (Config, string, error) {
 // combination of the sweeps' values, the last sweep varying fastest, named
 // after them: "batch=64+lr=0.1". Every wrong value is named.
 func Expand(base Config, sweeps []Sweep) ([]Config, error) {
+	if len(sweeps) == 0 || slices.ContainsFunc(sweeps, func(s Sweep) bool { return len(s.Values) == 0 }) {
+		return nil, errors.New("sweep: no values to compare")
+	}
 	runs := []Config{base}
 	runs[0].Name = ""
 	var wrong []error
