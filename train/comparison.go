@@ -229,8 +229,12 @@ func removeHalfMade(folder string) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
 		// The folder for checkpoints is only removed when it is empty.
-		if name != CheckpointsDir && name != lockFileName && !strings.Contains(name, tempMark) {
+		if name != CheckpointsDir && name != lockFileName && !strings.Contains(name, tempMark) && info.Size() > 0 {
 			return fmt.Errorf("%s has no %s but holds %s: move it away, or put its settings back", folder, ConfigFile, name)
 		}
 		if err := os.Remove(filepath.Join(folder, name)); err != nil {
