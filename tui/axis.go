@@ -13,14 +13,18 @@ type tick struct {
 	label string
 }
 
-// niceStep returns the smallest of 1, 2, 2.5 and 5 times a power of ten that
-// is at least least.
-func niceStep(least float64) float64 {
+// niceStep returns the smallest round number that is at least least: 1, 2, 2.5
+// or 5 times a power of ten.
+func niceStep(least float64) float64 { return roundUp(least, 1, 2, 2.5, 5) }
+
+// roundUp returns the smallest of some factors times a power of ten that is at
+// least least.
+func roundUp(least float64, factors ...float64) float64 {
 	if least <= 0 || !finite(least) {
 		return 1
 	}
 	mag := math.Pow(10, math.Floor(math.Log10(least)))
-	for _, f := range []float64{1, 2, 2.5, 5} {
+	for _, f := range factors {
 		if f*mag >= least*(1-1e-9) {
 			return f * mag
 		}
@@ -130,8 +134,8 @@ func xTicks(a axis, lo, hi float64, w int) []tick {
 		step = niceTime(least)
 	case a == byStep && least < 1:
 		step = 1
-	default:
-		step = niceStep(least)
+	default: // epochs and steps are counted: no 2.5
+		step = roundUp(least, 1, 2, 5)
 	}
 	return multiples(lo, hi, step, func(v float64) string { return xLabel(a, v) })
 }

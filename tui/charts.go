@@ -194,14 +194,20 @@ func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []pa
 		place = c.cursor / m.unit(r)
 	}
 	e, s := r.epochs.nearest(a, place), r.steps.nearest(a, place)
-	value := func(s *series, row, col int) string { return fixed4(float64(s.values[col].mean[row])) }
+	value := func(st style, s *series, row, col int) span {
+		v := float64(s.values[col].mean[row])
+		if !finite(v) {
+			st = trouble
+		}
+		return span{st, fixed4(v)}
+	}
 	var out []part
 	if bySteps && s >= 0 {
 		epoch := math.Ceil(r.steps.at[byEpoch][s]) // a step's place is its end
 		out = append(out, part{2, []span{{dim, fmt.Sprintf("epoch %.0f, step %s:", epoch, count(int64(r.steps.at[byStep][s])))}}},
-			part{1, []span{{dim, "train "}, {training, value(r.steps, s, step)}}})
+			part{1, []span{{dim, "train "}, value(training, r.steps, s, step)}})
 		if e >= 0 {
-			out = append(out, part{0, []span{{dim, fmt.Sprintf(" val @ %.0f ", r.epochs.at[byEpoch][e])}, {valid, value(r.epochs, e, validated)}}})
+			out = append(out, part{0, []span{{dim, fmt.Sprintf(" val @ %.0f ", r.epochs.at[byEpoch][e])}, value(valid, r.epochs, e, validated)}})
 		}
 		return out
 	}
@@ -210,8 +216,8 @@ func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []pa
 	}
 	return []part{
 		{2, []span{{dim, fmt.Sprintf("epoch %.0f:", r.epochs.at[byEpoch][e])}}},
-		{1, []span{{dim, "train "}, {training, value(r.epochs, e, trained)}}},
-		{0, []span{{dim, " val "}, {valid, value(r.epochs, e, validated)}}},
+		{1, []span{{dim, "train "}, value(training, r.epochs, e, trained)}},
+		{0, []span{{dim, " val "}, value(valid, r.epochs, e, validated)}},
 	}
 }
 

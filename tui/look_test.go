@@ -81,9 +81,20 @@ func (b *bench) settle(cmd tea.Cmd) {
 	msg := cmd()
 	switch msg := msg.(type) {
 	case nil, tea.QuitMsg:
-	case tea.BatchMsg:
+	case tea.BatchMsg: // these run side by side, as some wait for others
+		done := make(chan tea.Msg, len(msg))
 		for _, c := range msg {
-			b.settle(c)
+			go func() {
+				if c == nil {
+					done <- nil
+				} else {
+					done <- c()
+				}
+			}()
+		}
+		for range msg {
+			m := <-done
+			b.settle(func() tea.Msg { return m })
 		}
 	default:
 		_, next := b.Update(msg)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"cifartui/train"
@@ -357,8 +358,8 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 
 // sentence makes an error's text one that stands alone.
 func sentence(s string) string {
-	if s == "" {
-		return s
+	if s == "" || strings.HasSuffix(s, ".") {
+		return upperFirst(s)
 	}
 	return upperFirst(s) + "."
 }

@@ -37,7 +37,7 @@ func (m *Model) whyNot(b *binding) string {
 	case b.group == "Checkpoints":
 		return "There is no checkpoint yet."
 	case m.o.Control == nil && m.o.ReadOnlyWhy != "":
-		return m.o.ReadOnlyWhy
+		return sentence(m.o.ReadOnlyWhy)
 	case m.o.Mode == Replay:
 		return "This run has ended: it can only be looked at."
 	case m.o.Control == nil:

@@ -1,0 +1,325 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"cifartui/train"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+func says(t *testing.T, b *bench, words string) {
+	t.Helper()
+	if got := colourCode.ReplaceAllString(b.View(), ""); !strings.Contains(got, words) {
+		t.Errorf("the screen does not say %q:\n%s", words, got)
+	}
+}
+
+func TestPausingTellsWhenItHasHappened(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(2)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	b.press(" ")
+	says(t, b, "Pausing after this batch")
+	n := len(s.events)
+	s.train(3, 0, 40).state(train.StatePaused, "key", 3, 40)
+	b.feed(s.events[n:]...)
+	says(t, b, "Paused after step 40 of epoch 3.")
+	says(t, b, "‖ paused")
+	says(t, b, "space go on")
+	b.press("p")
+	if _, ok := b.control.commands()[1].(train.Resume); !ok {
+		t.Errorf("the second command is %#v", b.control.commands()[1])
+	}
+	says(t, b, "Going on")
+}
+
+func TestAPausedRunIsNotDrawnAgain(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(2).state(train.StatePaused, "key", 3, 40)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	for v := range views {
+		b.show(v)
+		b.settle(b.Model.listFiles())
+		b.Update(tickMsg{b.at.Add(time.Second)})
+		before := b.View()
+		b.Update(tickMsg{b.at.Add(time.Minute)})
+		if v != viewCheckpoints && b.View() != before { // ages are told in minutes
+			t.Errorf("%s changes while the run is paused", viewNames[v])
+		}
+		if b.Model.tick() != nil {
+			t.Errorf("%s: a clock ticks while the run is paused", viewNames[v])
+		}
+	}
+}
+
+func TestQuittingStopsSavesAndThenLeaves(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(2)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	b.press("q", "s")
+	if c, ok := b.control.commands()[0].(train.Stop); !ok || c.Run != "" || c.After != train.AfterBatch {
+		t.Fatalf("sent %#v", b.control.commands())
+	}
+	says(t, b, "Stopping after this batch")
+	n := len(s.events)
+	s.state(train.StateStopping, "key", 3, 1)
+	if _, cmd := b.Update(eventsMsg{events: s.events[n:], at: b.at}); isQuit(cmd) {
+		t.Error("left before the run had ended")
+	}
+	n = len(s.events)
+	s.end(train.OutcomeStopped, "", 2)
+	if _, cmd := b.Update(eventsMsg{events: s.events[n:], at: b.at}); !isQuit(cmd) {
+		t.Error("stays after the run has ended")
+	}
+	if b.result.Action != Closed {
+		t.Errorf("left with %+v", b.result)
+	}
+}
+
+func isQuit(cmd tea.Cmd) bool {
+	if cmd == nil {
+		return false
+	}
+	_, ok := cmd().(tea.QuitMsg)
+	return ok
+}
+
+func TestQuittingTwiceDoesNotWait(t *testing.T) {
+	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
+	b.press("q", "s")
+	if _, cmd := b.Update(keyMsg("ctrl+c")); !isQuit(cmd) || b.result.Action != Aborted {
+		t.Errorf("the second Ctrl+C: %+v", b.result)
+	}
+}
+
+func TestWaysToLeave(t *testing.T) {
+	running, ended := scenes[0].events(), scenes[2].events()
+	for _, c := range []struct {
+		name   string
+		o      Options
+		events []train.Event
+		keys   []string
+		left   bool
+		action Action
+	}{
+		{"leave it training here", Options{}, running, []string{"q", "l"}, true, LeaveRunning},
+		{"leave it training in the background", Options{CanDetach: true}, running, []string{"q", "l"}, true, Detach},
+		{"detach", Options{CanDetach: true}, running, []string{"d"}, true, Detach},
+		{"can't detach", Options{}, running, []string{"d"}, false, Closed},
+		{"go back", Options{}, running, []string{"q", "b"}, false, Closed},
+		{"escape", Options{}, running, []string{"q", "esc"}, false, Closed},
+		{"q again goes back", Options{}, running, []string{"q", "q"}, false, Closed},
+		{"leave an attached run", Options{Mode: Attached}, running, []string{"q", "l"}, true, Closed},
+		{"close a replay", Options{Mode: Replay}, running, []string{"q"}, true, Closed},
+		{"close an ended run", Options{}, ended, []string{"q"}, true, Closed},
+		{"resume from last", Options{Checkpoints: &fakeFiles{}}, running, []string{"3", "enter", "enter"}, true, ResumeFrom},
+	} {
+		b := newBench(t, c.o, 120, 40, c.events...)
+		left := false
+		for _, k := range c.keys {
+			_, cmd := b.Update(keyMsg(k))
+			left = cmd != nil && isQuit(cmd)
+		}
+		if left != c.left || b.result.Action != c.action {
+			t.Errorf("%s: left %v with %+v", c.name, left, b.result)
+		}
+		if c.action == ResumeFrom && (b.result.File != "/data/runs/model_20261123_1405/checkpoints/last.ckpt" || b.result.Folder != "/data/runs/model_20261123_1405") {
+			t.Errorf("%s: %+v", c.name, b.result)
+		}
+	}
+}
+
+func TestARefusedCommandIsTold(t *testing.T) {
+	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
+	b.control.answer = func(train.Command) error { return errors.New("the run can't be reached") }
+	b.press("q", "s")
+	says(t, b, "The run can't be reached.")
+	if b.quitting {
+		t.Error("still waits for a stop that was never asked for")
+	}
+}
+
+func TestLearningRatePrompt(t *testing.T) {
+	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
+	b.press("L", "x", "enter")
+	says(t, b, "A learning rate is a number above 0.")
+	b.press("backspace", "0", ".", "0", "5", "enter")
+	if c, ok := b.control.commands()[0].(train.SetLearnRate); !ok || c.Rate != 0.05 {
+		t.Errorf("sent %#v", b.control.commands())
+	}
+	b.press("+", "+") // faster than the run answers
+	cs := b.control.commands()
+	if a, z := cs[1].(train.SetLearnRate), cs[2].(train.SetLearnRate); a.Rate != 1.1 || z.Rate != 1.21 {
+		t.Errorf("two steps up are %v and %v", a.Rate, z.Rate)
+	}
+}
+
+func TestResumedRunsForgetWhatWasNotSaved(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(6)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	s.events = nil
+	s.start()
+	e := s.events[0].(*train.RunStarted)
+	e.Resumed, e.ResumedEpoch, e.ResumedStep, e.ResumedTotal, e.Elapsed = true, 5, 0, 4*782, 500
+	b.feed(s.events...)
+	r := b.current()
+	if r.epochs.len() != 4 || r.steps.last(byStep) != 4*782 || r.bestAcc.epoch > 4 {
+		t.Errorf("%d epochs, steps to %v, best at %d", r.epochs.len(), r.steps.last(byStep), r.bestAcc.epoch)
+	}
+	s.events = nil
+	s.epoch(5)
+	b.feed(s.events...)
+	if r.epochs.len() != 5 {
+		t.Errorf("%d epochs after the fifth was done anew", r.epochs.len())
+	}
+}
+
+func TestDeletingAsksAndListsAnew(t *testing.T) {
+	files := &fakeFiles{}
+	b := newBench(t, Options{Checkpoints: files}, 120, 40, newScript("model_20261123_1405", 64, 200).run(3).events...)
+	b.press("3", "end", "D", "enter")
+	if len(files.deleted) != 0 {
+		t.Fatal("the first answer deletes")
+	}
+	n := len(b.fileRows())
+	b.press("D", "d")
+	if len(files.deleted) != 1 || !strings.Contains(files.deleted[0], "EP03") || len(b.fileRows()) != n-1 {
+		t.Errorf("deleted %v, %d files left of %d", files.deleted, len(b.fileRows()), n)
+	}
+	files.err = errors.New("delete checkpoint: permission denied")
+	b.press("D", "d")
+	says(t, b, "permission denied")
+}
+
+func TestASavedCheckpointIsListedAtOnce(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(3)
+	b := newBench(t, Options{Checkpoints: &fakeFiles{}}, 120, 40, s.events...)
+	b.press("3")
+	n := len(s.events)
+	s.emit(&train.CheckpointSaved{Header: s.head(train.KindCheckpointSaved), File: "CIFAR10-EP04-STEP00100.safetensors", Reason: "manual", Epoch: 4, Step: 100})
+	b.feed(s.events[n:]...)
+	says(t, b, "CIFAR10-EP04-STEP00100.safetensors")
+	says(t, b, "manual")
+}
+
+func TestFilesTellWhatEventsDoNot(t *testing.T) {
+	files := &fakeFiles{list: []train.CheckpointInfo{
+		{File: "last.ckpt", Path: "/r/checkpoints/last.ckpt", Resumable: true, Epoch: 3, ValAcc: 0.7, ValLoss: 1, Time: testStart, Size: 5},
+		{File: "old.safetensors", Path: "/r/checkpoints/old.safetensors", Epoch: 1, ValAcc: 0.5, ValLoss: 2, Time: testStart, Problem: "it ends too early"},
+	}}
+	b := newBench(t, Options{Checkpoints: files, Mode: Replay}, 120, 40, newScript("m", 64, 200).start().events...)
+	b.press("3", "down")
+	says(t, b, "it ends too early")
+	says(t, b, "/r/checkpoints/old.safetensors")
+}
+
+func TestLoadingOffersOtherData(t *testing.T) {
+	var asked []string
+	load := func(_ context.Context, data string, report func(Progress)) error {
+		asked = append(asked, data)
+		report(Progress{"Fetching CIFAR-10", 1, 2})
+		if data == "/data/cifar" {
+			return nil
+		}
+		return errors.New("no route to host")
+	}
+	b := newBench(t, Options{Load: load}, 80, 24)
+	b.settle(b.load(""))
+	says(t, b, "No route to host.")
+	b.press("r", "e", "f", "/", "d", "x", "backspace", "a", "t", "a", "/", "c", "i", "f", "a", "r", "enter")
+	if got := strings.Join(asked, " "); got != " demo /data/cifar" && got != "  demo /data/cifar" {
+		t.Errorf("loaded %q", asked)
+	}
+	if b.loading != nil {
+		t.Error("still loading after it succeeded")
+	}
+}
+
+func TestPicturesChangeAtMostEveryTenSeconds(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(3)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	b.press("4")
+	shown := b.samples.shown.Epoch
+	s.events = nil
+	s.epoch(4)
+	b.at = b.at.Add(time.Second)
+	b.Update(eventsMsg{events: s.events, at: b.at})
+	if b.samples.shown.Epoch != shown {
+		t.Error("the pictures changed after a second")
+	}
+	b.at = b.at.Add(samplesPause)
+	b.Update(eventsMsg{events: []train.Event{s.events[0]}, at: b.at})
+	if b.samples.shown.Epoch != 4 {
+		t.Error("the pictures are not of the newest epoch")
+	}
+}
+
+// In events.jsonl only an image's first event holds its pixels.
+func TestPicturesAreRemembered(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(1)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	b.press("4")
+	before := b.View()
+	e := *b.current().eval
+	e.Samples = append([]train.Sample(nil), e.Samples...)
+	for i := range e.Samples {
+		e.Samples[i].Pixels = nil
+	}
+	b.at = b.at.Add(time.Hour)
+	b.Update(eventsMsg{events: []train.Event{&e}, at: b.at})
+	if b.samples.shown != &e || b.View() != before {
+		t.Error("images without pixels are not shown as before")
+	}
+}
+
+func TestKeysActOnTheSelectedRun(t *testing.T) {
+	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
+	b.press("2", "o", "o", "n", "p") // by speed: the largest batch is first
+	c, ok := b.control.commands()[0].(train.Pause)
+	if want := b.orderedRuns(); !ok || c.Run != b.current().name || want[0].started.Config.Batch != 512 {
+		t.Errorf("sent %#v, sorted first %s", b.control.commands(), want[0].name)
+	}
+}
+
+func TestComparedRunsShareOneAxis(t *testing.T) {
+	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
+	b.press("2", "t")
+	says(t, b, "images")
+	lo, hi, _ := b.span(b.runs[1])
+	lo0, hi0, _ := b.span(b.runs[0])
+	if lo != lo0 || hi != hi0 || hi < 40*50000 || hi > 41*50048 {
+		t.Errorf("shows %v to %v and %v to %v images, want some 40 epochs of 50,000", lo0, hi0, lo, hi)
+	}
+	b.press("end")
+	at := b.charts.cursor
+	b.press("1")
+	if got := b.charts.cursor * 64; got != at {
+		t.Errorf("the cursor moved from image %v to %v on the way to Charts", at, got)
+	}
+}
+
+func TestSourceErrorsAreTold(t *testing.T) {
+	b := newBench(t, Options{Mode: Attached}, 120, 40, scenes[0].events()...)
+	b.Update(eventsMsg{err: errors.New("attach: connection lost"), at: b.at})
+	says(t, b, "Attach: connection lost.")
+	b = newBench(t, Options{Mode: Replay}, 120, 40)
+	b.Update(eventsMsg{err: io.EOF, at: b.at})
+	says(t, b, "it never began")
+}
+
+func TestHelpScrollsAndCloses(t *testing.T) {
+	b := newBench(t, Options{}, 80, 24, scenes[0].events()...)
+	b.press("?")
+	before := b.View()
+	b.press("down", "down")
+	if b.View() == before {
+		t.Error("the help does not scroll")
+	}
+	b.press("x")
+	if b.help || b.dialog != nil {
+		t.Error("another key does not just close the help")
+	}
+}
