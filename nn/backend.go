@@ -44,7 +44,7 @@ type Backend interface {
 	// dropped depends on key, row and feature alone. With p 0 it copies.
 	Dropout(dst, src *Buffer, rows int, p float32, key uint64)
 	// DropoutBackward is its gradient, and that of the ReLU before it: dsrc is
-	// 0 where src is.
+	// 0 where src is. dsrc and src may be the same memory.
 	DropoutBackward(dsrc, ddst, src *Buffer, rows int, p float32, key uint64)
 
 	// Dense computes y = x w^T + bias, w [out][in].
@@ -88,6 +88,7 @@ type Conv interface {
 	// BackwardData computes dx from dy, the gradient at the pre-activation, or
 	// with a pool at the pooled output of the last Forward. It sets dx to 0
 	// where x, the layer's input, is: the gradient of the ReLU that x came from.
+	// dx and x may be the same memory.
 	BackwardData(dx, dy, x *Buffer, rows int)
 	// BackwardFilter writes both dw and db, summed over the rows, from x and
 	// the dy of BackwardData.

@@ -85,6 +85,10 @@ func (d *dataGradient) run(in []gorgonia.Value) error {
 	return nil
 }
 
+// overwrites says that the gradient can take the place of x: see
+// kernel.Conv.BackwardData.
+func (d *dataGradient) overwrites() int { return 0 }
+
 // filterGradient is the gradient of a convolution's weights, and of its bias
 // on the side: inputs x and the gradient that SymDiff was given.
 type filterGradient struct {
