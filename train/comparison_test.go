@@ -483,3 +483,57 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 		t.Errorf("%.2f%% of the time is lost between turns, want under 2%%", 100*between)
 	}
 }
+
+// A screen that is opened on a resume sees each run's whole history, once, and
+// the runs that had ended.
+func TestResumedTellsThePastThenTheLive(t *testing.T) {
+	o := tinyComparison(t, Interleave)
+	c, _ := compare(t, o, func(c *Comparison, e Event) {
+		if e, ok := e.(*EpochDone); ok && e.Run == "batch=32" && e.Epoch == 2 {
+			if err := c.Send(Stop{To: To{Run: "batch=32"}, After: AfterBatch}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	o.Resume = c.Folder()
+	again := newComparison(t, o)
+	bus := NewBus()
+	src, err := Resumed(c.Folder(), bus.Subscribe())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Run(context.Background(), bus.Publish); err != nil {
+		t.Fatal(err)
+	}
+	bus.Close()
+	seen := make(map[string]uint64)
+	h := new(History)
+	for {
+		events, err := src.Next(context.Background(), 7)
+		for _, e := range events {
+			if head := e.Head(); head.Seq <= seen[head.Run] {
+				t.Errorf("%s: event %d after %d", head.Run, head.Seq, seen[head.Run])
+			} else {
+				seen[head.Run] = head.Seq
+			}
+			h.Apply(e)
+		}
+		if err != nil {
+			break
+		}
+	}
+	for _, name := range c.Runs() {
+		r := h.Run(name)
+		if r == nil || len(r.Epochs) != 3 || r.Ended == nil {
+			t.Errorf("%s: %+v", name, r)
+			continue
+		}
+		want, err := ReadRun(filepath.Join(c.Folder(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Ended.Seq != want.Ended.Seq || r.Ended.Outcome != OutcomeFinished {
+			t.Errorf("%s ended as %s, event %d", name, r.Ended.Outcome, r.Ended.Seq)
+		}
+	}
+}
