@@ -33,7 +33,6 @@ type script struct {
 	events  []train.Event
 	best    float64
 	bestAt  int
-	bestVal float64
 	acc     float64
 }
 
