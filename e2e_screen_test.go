@@ -68,17 +68,16 @@ func (s *screen) keys(keys string) { io.WriteString(s.pty, keys) }
 // shows waits until the screen shows a text.
 func (s *screen) shows(t *testing.T, text string) {
 	t.Helper()
-	eventually(t, "\""+text+"\" on the screen", func() bool {
-		if strings.Contains(s.text(), text) {
-			return true
-		}
+	for end := time.Now().Add(patience); !strings.Contains(s.text(), text); time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-s.ended:
 			t.Fatalf("it ended (%v) before it showed %q:\n%s", err, text, s.text())
 		default:
 		}
-		return false
-	})
+		if time.Now().After(end) {
+			t.Fatalf("within %v it did not show %q:\n%s", patience, text, s.text())
+		}
+	}
 }
 
 // mustEnd waits for the end and wants an exit code.
@@ -142,9 +141,9 @@ func TestScreenSteersARun(t *testing.T) {
 	has(t, folder, "learning rate of 1.1", func(e *train.LearnRateChanged) bool { return e.From == 1 && e.To == 1.1 })
 	s.keys("3")
 	s.shows(t, "manual")
-	for key, title := range map[string]string{"2": "batch 8", "4": "Samples", "5": "Adadelta", "1": "accuracy"} {
-		s.keys(key)
-		eventually(t, title, func() bool { return strings.Contains(strings.ToLower(s.text()), strings.ToLower(title)) })
+	for _, view := range []struct{ key, shows string }{{"2", "batch 8"}, {"4", "samples"}, {"5", "adadelta"}, {"1", "accuracy"}} {
+		s.keys(view.key)
+		s.shows(t, view.shows)
 	}
 	s.keys("?")
 	s.shows(t, "pause or go on")

@@ -74,7 +74,7 @@ func rounds(short, all int) int {
 
 // patience is how long a test waits for what must happen: far over what it
 // takes, as the machine may be busy.
-const patience = 2 * time.Minute
+const patience = 90 * time.Second
 
 // small are the arguments of a run of some seconds: 30 steps of 8 images on the
 // demo set, one validation, an exact checkpoint about every three steps.

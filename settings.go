@@ -270,8 +270,10 @@ func (s *settings) check() error {
 	if err := s.Config.Validate(); err != nil {
 		return usage("%w", err)
 	}
-	if _, err := train.Expand(s.Config, s.sweeps); err != nil {
-		return usage("%w", err)
+	if len(s.sweeps) > 0 {
+		if _, err := train.Expand(s.Config, s.sweeps); err != nil {
+			return usage("%w", err)
+		}
 	}
 	return nil
 }
