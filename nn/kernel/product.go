@@ -170,10 +170,10 @@ func (t *productTask) output(worker, tile int, m, scratch []float32, first, n in
 		k.outputMask(t.dst[at:], row, p.out.C, m, p.mPos, mask, n)
 	case p == t.c.data:
 		k.outputMask(scratch, tileSize*padded, padded, m, p.mPos, nil, padded)
-		if t.mask != nil {
-			maskTile(p.out, scratch, padded, t.mask, image, y, x, first, n)
-		}
 		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
+		if t.mask != nil {
+			maskTile(p.out, t.dst, t.mask, image, y, x, first, n)
+		}
 	case t.c.spec.Pool:
 		t.outputPool(worker, m, scratch, image, y/2, x/2, first, n, whole)
 	case whole:
@@ -219,17 +219,14 @@ func (t *productTask) outputPool(worker int, m, scratch []float32, image, y, x, 
 	}
 }
 
-// maskTile clears the n channels of a tile, padded apart, where mask, an image
-// from channel first on, is 0. It comes before the tile is written, which may
-// be where the mask is.
-func maskTile(img Image, tile []float32, padded int, mask []float32, image, y, x, first, n int) {
+// maskTile clears the channels first to first+n of a tile of dst where mask is 0.
+func maskTile(img Image, dst, mask []float32, image, y, x, first, n int) {
 	for i := range min(tileSize, img.H-y) {
 		for j := range min(tileSize, img.W-x) {
 			at := img.At(image, y+i, x+j) + first
-			d := tile[(i*tileSize+j)*padded:]
 			for c, v := range mask[at:][:n] {
 				if v == 0 {
-					d[c] = 0
+					dst[at+c] = 0
 				}
 			}
 		}
