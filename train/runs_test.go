@@ -260,3 +260,31 @@ func TestSortAndFilter(t *testing.T) {
 		t.Error("an unknown filter gave no error")
 	}
 }
+
+func FuzzEndOfARecord(f *testing.F) {
+	f.Add([]byte("{\"event\":\"epoch\",\"seq\":1}\n{\"event\":\"run_ended\"}\n"))
+	f.Add([]byte("\n\n{\"event\":\"\n"))
+	f.Add([]byte(`{"event":"state_changed","state":"paused"}` + "\n" + `{"event":"run_`))
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		var end recordEnd
+		found := end.scan(lines)
+		if !found && (end.state != "" || end.ended != nil || end.epoch != nil) {
+			t.Errorf("something was read of nothing: %+v", end)
+		}
+	})
+}
+
+func FuzzHistoryTable(f *testing.F) {
+	f.Add([]byte(csvHeader + "0,0.1,2.3,1.0,0.2,nan\r\n1,"))
+	f.Add([]byte(csvHeader + ",,,,,\r\n"))
+	path := filepath.Join(f.TempDir(), HistoryFile)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := readCSV(path)
+		if err != nil && len(rows) > 0 {
+			t.Errorf("%d rows and %v", len(rows), err)
+		}
+	})
+}
