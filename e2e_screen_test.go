@@ -302,7 +302,11 @@ func TestAttachTwice(t *testing.T) {
 	if out, err := exec.Command(program(t), append(endless(runs, "shared"), "--detach")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	defer func() { syscall.Kill(liveProcess(folder), syscall.SIGKILL) }()
+	defer func() {
+		if pid := liveProcess(folder); pid > 0 {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}()
 	a, b := open(t, "attach", "--runs", runs), open(t, "attach", "--runs", runs, "shared")
 	a.shows(t, "running")
 	b.shows(t, "running")
