@@ -28,8 +28,12 @@ const (
 	metrics
 )
 
-// smoothings are the weights of the moving average to choose from.
-var smoothings = []float64{0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99}
+// smoothings are the weights of the moving average to choose from, and
+// stepSmoothings those for curves by step, which are noisier.
+var (
+	smoothings     = []float64{0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99}
+	stepSmoothings = []float64{0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999}
+)
 
 func newChartState() chartState { return chartState{weight: 1} }
 
@@ -108,18 +112,21 @@ var axisNames = [axes]string{"epoch", "step", "time"}
 func (m *Model) chartsOf(r *run) (acc, loss chart) {
 	c := m.charts
 	lo, hi, bySteps := m.span(r)
-	weight := smoothings[c.weight]
-	note := fmt.Sprintf("smoothed %.2g", weight)
+	weight, stepWeight := smoothings[c.weight], stepSmoothings[c.weight]
+	line := func(s *series, col int, name string, st, raw style, stroke int) chartLine {
+		v, w := &s.values[col], weight
+		if s == r.steps {
+			w = stepWeight
+		}
+		return chartLine{name, polyline{m.places(r, s), v.smooth(w), v}, st, raw, stroke}
+	}
+	train, trainAcc, trainLoss, shown := r.epochs, epochAcc, epochLoss, weight
+	if bySteps {
+		train, trainAcc, trainLoss, shown = r.steps, stepAcc, stepLoss, stepWeight
+	}
+	note := fmt.Sprintf("smoothed %.4g", shown)
 	if weight == 0 {
 		note = "not smoothed"
-	}
-	line := func(s *series, col int, name string, st, raw style, stroke int) chartLine {
-		v := &s.values[col]
-		return chartLine{name, polyline{m.places(r, s), v.smooth(weight), v}, st, raw, stroke}
-	}
-	train, trainAcc, trainLoss := r.epochs, epochAcc, epochLoss
-	if bySteps {
-		train, trainAcc, trainLoss = r.steps, stepAcc, stepLoss
 	}
 	base := chart{
 		note: note, axis: c.axis, x0: lo, x1: hi, raw: weight > 0 || bySteps, xName: m.axisName(),

@@ -38,7 +38,8 @@ type fileRow struct {
 	train.CheckpointInfo
 	reasons []string
 	best    bool
-	whole   bool // saved after an epoch
+	whole   bool // saved after an epoch, not within one
+	done    int  // epochs done, or the one that it was saved in
 }
 
 // fileRows lists the run's checkpoints, newest first: the files, and those
@@ -78,7 +79,12 @@ func (m *Model) fileRows() []fileRow {
 	}
 	top := -1
 	for i := range rows {
-		rows[i].whole = rows[i].Step == 0 || rows[i].Step == r.started.StepsPerEpoch
+		row := &rows[i]
+		row.whole = row.Step == 0 || row.Step == r.started.StepsPerEpoch
+		row.done = row.Epoch
+		if row.Resumable && row.Step == 0 { // it tells the epoch to go on with
+			row.done--
+		}
 	}
 	for i, row := range rows {
 		if !row.Resumable && row.ValAcc.Finite() && (top < 0 || row.ValAcc > rows[top].ValAcc) {
@@ -106,8 +112,10 @@ func (f fileRow) kind() string {
 	switch {
 	case f.best:
 		return "best"
-	case f.Resumable:
+	case f.Resumable && !strings.HasPrefix(f.File, "last.ckpt."):
 		return "last"
+	case f.Resumable:
+		return "earlier"
 	case slices.Contains(f.reasons, "manual"):
 		return "manual"
 	case slices.Contains(f.reasons, "every"):
@@ -246,7 +254,10 @@ func (m *Model) askResume() tea.Cmd {
 // where says how far training was.
 func (f fileRow) where() string {
 	if f.whole {
-		return fmt.Sprintf("after epoch %d", f.Epoch)
+		if f.done < 1 {
+			return "before the first epoch"
+		}
+		return fmt.Sprintf("after epoch %d", f.done)
 	}
 	return fmt.Sprintf("epoch %d, step %d", f.Epoch, f.Step)
 }
@@ -323,7 +334,7 @@ func (m *Model) fileTable(rows []fileRow) table {
 			step = fmt.Sprint(f.Step)
 		}
 		t.rows = append(t.rows, []span{
-			{st, f.File}, {acc, f.kind()}, {plain, fmt.Sprint(f.Epoch)}, {plain, step},
+			{st, f.File}, {acc, f.kind()}, {plain, fmt.Sprint(f.done)}, {plain, step},
 			{acc, known(f.ValAcc, percent)}, {plain, known(f.ValLoss, fixed4)}, {dim, size(f.Size)}, {dim, ago(m.now.Sub(f.Time))},
 		})
 	}

@@ -142,8 +142,8 @@ func (r *run) start(e *train.RunStarted) {
 	}
 	r.started, r.ended, r.asked, r.state = *e, nil, "", train.StateStarting
 	if !e.Resumed {
-		r.note(e, plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %d threads, %s kernels",
-			e.Dataset, count(int64(e.TrainImages)), count(int64(e.ValImages)), e.Config.Batch, e.Threads, e.Kernels))
+		r.note(e, plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
+			e.Dataset, count(int64(e.TrainImages)), count(int64(e.ValImages)), e.Config.Batch, plural(e.Threads, "thread"), e.Kernels))
 		return
 	}
 	r.flush()
@@ -272,6 +272,9 @@ func (r *run) changed(e *train.StateChanged) string {
 	words := string(e.State)
 	if e.Reason != "" {
 		words += " (" + e.Reason + ")"
+	}
+	if e.State == train.StateStarting || before == train.StateStarting && e.State == train.StateRunning {
+		return "" // the start has told so
 	}
 	if e.State == train.StateWaiting || before == train.StateWaiting && e.State == train.StateRunning {
 		return "" // turns of a comparison

@@ -135,7 +135,7 @@ func (s *script) epoch(epoch int) *script {
 		})
 	}
 	s.emit(&train.CheckpointSaved{
-		Header: s.head(train.KindCheckpointSaved), File: "last.ckpt", Reason: "last", Epoch: epoch, Step: n,
+		Header: s.head(train.KindCheckpointSaved), File: "last.ckpt", Reason: "last", Epoch: epoch + 1, Step: 0,
 		Total: int64(epoch * n), ValAcc: train.Float(valAcc), ValLoss: train.Float(valLoss), Size: 14251234,
 	})
 	return s

@@ -54,7 +54,7 @@ func (m *Model) drawSystem(a area) {
 	switch {
 	case a.w >= 100 && a.h >= 18:
 		left := 42 + (a.w-100)/8
-		h := min(len(machine)+2, a.h/2)
+		h := min(max(len(machine)+2, 13), a.h/2)
 		m.drawLines(a.sub(0, 0, left, h), "machine", m.machineLines(r, left-4))
 		m.speedChart(r).draw(a.sub(left, 0, a.w-left, h), m.glyphs)
 		m.drawLines(a.sub(0, h, left, a.h-h), "settings", m.settingLines(r))
@@ -167,7 +167,7 @@ func onOff(b bool) string {
 // settingLines are the run's settings.
 func (m *Model) settingLines(r *run) [][]span {
 	c, s := r.started.Config, r.started
-	lr := "the optimizer's own"
+	lr := "default"
 	if c.LR > 0 {
 		lr = rate(c.LR)
 	}
@@ -192,7 +192,7 @@ func (m *Model) settingLines(r *run) [][]span {
 		setting("preprocess", c.Preprocess),
 		setting("early stop", stop),
 		setting("seed", fmt.Sprint(c.Seed)),
-		setting("kernels", fmt.Sprintf("%s, %d threads", s.Kernels, s.Threads)),
+		setting("kernels", s.Kernels+", "+plural(s.Threads, "thread")),
 		setting("process", fmt.Sprintf("pid %d, cifartui %s", s.PID, s.Version)),
 		setting("folder", s.Folder),
 	}
