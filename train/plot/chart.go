@@ -32,7 +32,6 @@ const (
 // 3:1 or more both on white and on #0d1117. A test holds this.
 var (
 	ink        = color.NRGBA{0x76, 0x7c, 0x83, 0xff}
-	grid       = color.NRGBA{0x76, 0x7c, 0x83, 0x44}
 	trainColor = color.NRGBA{0x1f, 0x77, 0xb4, 0xff}
 	valColor   = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
 	runColors  = []color.NRGBA{
@@ -48,8 +47,11 @@ var (
 	dashes = [][]vg.Length{nil, {7, 3}, {2, 2}, {8, 3, 2, 3}}
 )
 
-// faint is the alpha of the raw values below a smoothed line.
-const faint = 0x66
+// The alphas of the grid and of the raw values below a smoothed line.
+const (
+	gridAlpha = 0x44
+	rawAlpha  = 0x66
+)
 
 func textStyle(size vg.Length) text.Style {
 	return text.Style{
@@ -59,8 +61,27 @@ func textStyle(size vg.Length) text.Style {
 	}
 }
 
+// A look is what the charts of one picture have in common.
+type look struct {
+	x      Axis
+	weight float64 // of smoothing
+	// onWhite is set when the canvas can't draw see-through colours as they are
+	// meant (vgpdf takes them for darker ones): they are mixed with white then.
+	onWhite bool
+}
+
+// veil makes a colour see-through.
+func (l look) veil(c color.NRGBA, alpha uint8) color.NRGBA {
+	if !l.onWhite {
+		c.A = alpha
+		return c
+	}
+	mix := func(v uint8) uint8 { return uint8((int(v)*int(alpha) + 0xff*(0xff-int(alpha))) / 0xff) }
+	return color.NRGBA{mix(c.R), mix(c.G), mix(c.B), 0xff}
+}
+
 // newChart makes a chart in the package's look.
-func newChart(name string, x Axis, percent bool) *plot.Plot {
+func (l look) newChart(name string, percent bool) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = color.Transparent
 	p.Title.Text = name
@@ -74,12 +95,12 @@ func newChart(name string, x Axis, percent bool) *plot.Plot {
 		axis.Label.TextStyle.Color, axis.Label.TextStyle.Font = ink, textStyle(tickSize).Font
 		axis.Padding = 0
 	}
-	p.X.Label.Text = x.label()
+	p.X.Label.Text = l.x.label()
 	p.X.Label.Padding = margin / 3
 	p.Y.Tick.Marker = ticks{percent: percent, upright: true}
-	p.X.Tick.Marker = ticks{whole: x == ByEpoch || x == ""}
+	p.X.Tick.Marker = ticks{whole: l.x == ByEpoch || l.x == ""}
 	g := plotter.NewGrid()
-	g.Horizontal.Color, g.Horizontal.Width, g.Horizontal.Dashes = grid, hairWidth, nil
+	g.Horizontal.Color, g.Horizontal.Width, g.Horizontal.Dashes = l.veil(ink, gridAlpha), hairWidth, nil
 	g.Vertical.Color = nil
 	p.Add(g)
 	return p
@@ -195,30 +216,20 @@ func newCurve(r Run, x Axis, m measure, style draw.LineStyle) curve {
 	return c
 }
 
-// raw is the faint line below a smoothed one.
-func raw(c curve) curve {
-	col := c.style.Color.(color.NRGBA)
-	col.A = faint
-	c.style = draw.LineStyle{Color: col, Width: rawWidth}
-	return c
-}
-
 // addSmoothed draws a curve: as it is with weight 0, else faint and a smoothed
 // line over it.
-func addSmoothed(p *plot.Plot, c curve, weight float64) {
-	if weight > 0 {
-		raw(c).add(p)
-		c.ys = smooth(c.ys, weight)
+func (l look) addSmoothed(p *plot.Plot, c curve) {
+	if l.weight > 0 {
+		raw := c
+		raw.style = draw.LineStyle{Color: l.veil(c.style.Color.(color.NRGBA), rawAlpha), Width: rawWidth}
+		raw.add(p)
+		c.ys = smooth(c.ys, l.weight)
 	}
 	c.add(p)
 }
 
 // runPicture draws one run: accuracy and loss.
-func runPicture(r Run, o Options) picture {
-	weight := 0.0
-	if o.Smooth != nil {
-		weight = *o.Smooth
-	}
+func runPicture(r Run, l look) picture {
 	training := draw.LineStyle{Color: trainColor, Width: lineWidth}
 	validation := draw.LineStyle{Color: valColor, Width: lineWidth, Dashes: []vg.Length{4, 2}}
 	chart := func(name string, percent bool, onTrain, onVal measure, best *train.EpochDone, words string) *plot.Plot {
@@ -229,11 +240,11 @@ func runPicture(r Run, o Options) picture {
 			}
 			name += fmt.Sprintf(words, value, best.Epoch)
 		}
-		p := newChart(name, o.X, percent)
-		addSmoothed(p, newCurve(r, o.X, onTrain, training), weight)
-		addSmoothed(p, newCurve(r, o.X, onVal, validation), weight)
+		p := l.newChart(name, percent)
+		l.addSmoothed(p, newCurve(r, l.x, onTrain, training))
+		l.addSmoothed(p, newCurve(r, l.x, onVal, validation))
 		if best != nil {
-			p.Add(dot(plotter.XY{X: o.X.x(r.History.Started, best), Y: onVal(best)}, valColor))
+			p.Add(dot(plotter.XY{X: l.x.x(r.History.Started, best), Y: onVal(best)}, valColor))
 		}
 		fit(p)
 		return p
@@ -261,25 +272,16 @@ func extreme(r Run, m measure, sign float64) *train.EpochDone {
 }
 
 // comparePicture draws several runs: validation above, training below.
-func comparePicture(runs []Run, o Options) picture {
-	weight := 0.0
-	for _, r := range runs {
-		if len(r.History.Epochs) >= 10 {
-			weight = DefaultSmooth
-		}
-	}
-	if o.Smooth != nil {
-		weight = *o.Smooth
-	}
+func comparePicture(runs []Run, l look) picture {
 	pic := picture{title: comparisonTitle(runs)}
 	for i, r := range runs {
 		style := draw.LineStyle{Color: runColors[i%len(runColors)], Width: lineWidth, Dashes: dashes[i%len(dashes)]}
 		pic.legend = append(pic.legend, entry{style, r.Label})
 	}
 	chart := func(name string, percent bool, m measure) *plot.Plot {
-		p := newChart(name, o.X, percent)
+		p := l.newChart(name, percent)
 		for i, r := range runs {
-			addSmoothed(p, newCurve(r, o.X, m, pic.legend[i].style), weight)
+			l.addSmoothed(p, newCurve(r, l.x, m, pic.legend[i].style))
 		}
 		fit(p)
 		return p

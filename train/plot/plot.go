@@ -7,7 +7,8 @@
 //
 // The background is transparent and everything on it of middling lightness, at
 // least 3:1 against white paper and against a dark page: one file serves both.
-// Lines differ by their dashes as well as by colour.
+// Lines differ by their dashes as well as by colour. Text is ASCII, as the PDF's
+// fonts have no more.
 package plot
 
 import (
@@ -117,10 +118,11 @@ func Write(w io.Writer, format string, runs []Run, o Options) error {
 	if len(drawn) == 0 {
 		return fmt.Errorf("plot: no run here has finished an epoch yet")
 	}
-	pic := comparePicture(drawn, o)
+	l := look{x: o.X, weight: o.smoothing(drawn), onWhite: format == "pdf"}
+	pic := comparePicture(drawn, l)
 	size := vg.Point{X: 10 * vg.Inch, Y: 7.4 * vg.Inch}
 	if len(drawn) == 1 {
-		pic = runPicture(drawn[0], o)
+		pic = runPicture(drawn[0], l)
 		size.Y = 4.2 * vg.Inch
 	}
 	if o.Width > 0 {
@@ -148,6 +150,16 @@ func Write(w io.Writer, format string, runs []Run, o Options) error {
 		return fmt.Errorf("plot: %w", err)
 	}
 	return nil
+}
+
+func (o Options) smoothing(runs []Run) float64 {
+	if o.Smooth != nil {
+		return *o.Smooth
+	}
+	if len(runs) > 1 && slices.ContainsFunc(runs, func(r Run) bool { return len(r.History.Epochs) >= 10 }) {
+		return DefaultSmooth
+	}
+	return 0
 }
 
 func newCanvas(format string, size vg.Point) (vg.CanvasWriterTo, error) {
@@ -182,7 +194,7 @@ func (p picture) draw(dc draw.Canvas) {
 	style := textStyle(titleSize)
 	style.XAlign, style.YAlign = draw.XCenter, draw.YTop
 	dc = draw.Crop(dc, margin, -margin, margin, -margin)
-	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, p.title)
+	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, plain(p.title))
 	dc = draw.Crop(dc, 0, 0, 0, -1.6*titleSize)
 	dc = drawLegend(dc, p.legend)
 	tiles := draw.Tiles{Rows: len(p.charts), Cols: len(p.charts[0]), PadX: 2 * margin, PadY: 2 * margin}
@@ -199,7 +211,7 @@ func drawLegend(dc draw.Canvas, entries []entry) draw.Canvas {
 	const thumb, gap = 22 * vg.Length(1), 5 * vg.Length(1)
 	style := textStyle(tickSize)
 	style.YAlign = draw.YCenter
-	width := func(e entry) vg.Length { return thumb + gap + style.Width(e.name) + 4*gap }
+	width := func(e entry) vg.Length { return thumb + gap + style.Width(plain(e.name)) + 4*gap }
 	for len(entries) > 0 {
 		n, row := 0, vg.Length(0)
 		for n < len(entries) && (n == 0 || row+width(entries[n]) <= dc.Max.X-dc.Min.X) {
@@ -209,7 +221,7 @@ func drawLegend(dc draw.Canvas, entries []entry) draw.Canvas {
 		x, y := dc.Center().X-row/2+2*gap, dc.Max.Y-0.8*tickSize
 		for _, e := range entries[:n] {
 			dc.StrokeLine2(e.style, x, y, x+thumb, y)
-			dc.FillText(style, vg.Point{X: x + thumb + gap, Y: y}, e.name)
+			dc.FillText(style, vg.Point{X: x + thumb + gap, Y: y}, plain(e.name))
 			x += width(e)
 		}
 		entries = entries[n:]
@@ -221,7 +233,7 @@ func drawLegend(dc draw.Canvas, entries []entry) draw.Canvas {
 func runTitle(r Run) string {
 	title := r.Label
 	if s := r.History.Started; s != nil {
-		title += fmt.Sprintf(" · %s, batch %d, %s", dataName(s), s.Config.Batch, s.Config.Optimizer)
+		title += fmt.Sprintf(": %s, batch %d, %s", dataName(s), s.Config.Batch, s.Config.Optimizer)
 	}
 	return title
 }
@@ -234,7 +246,17 @@ func comparisonTitle(runs []Run) string {
 			names = append(names, dataName(s))
 		}
 	}
-	return fmt.Sprintf("%d runs · %s", len(runs), strings.Join(names, ", "))
+	return fmt.Sprintf("%d runs: %s", len(runs), strings.Join(names, ", "))
+}
+
+// plain replaces what the PDF's fonts lack.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 func dataName(s *train.RunStarted) string {

@@ -195,3 +195,19 @@ func TestSmoothIsTensorBoards(t *testing.T) {
 		}
 	}
 }
+
+// The PDF's fonts and its transparency once spoilt what the others drew.
+func TestTextIsASCIIAndFaintIsMixedForPDF(t *testing.T) {
+	r := likeTheArticle("na\u00efve \u00b7 run", 64, 3)
+	if got := svg(t, []Run{r}, Options{}); !strings.Contains(got, "na?ve ? run") {
+		t.Error("text beyond ASCII is drawn")
+	}
+	c := color.NRGBA{0, 100, 255, 0xff}
+	if got := (look{}).veil(c, 0x66); got != (color.NRGBA{0, 100, 255, 0x66}) {
+		t.Errorf("see-through colour %v", got)
+	}
+	// 0.4 of the colour, 0.6 of white.
+	if got := (look{onWhite: true}).veil(c, 0x66); got != (color.NRGBA{153, 193, 255, 0xff}) {
+		t.Errorf("colour mixed with white %v", got)
+	}
+}
