@@ -18,18 +18,19 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui":                {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/control", "train/metrics", "train/plot", "train/tfevents", "tui"}},
-	"cifartui/cifar":          {},
-	"cifartui/nn":             {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
-	"cifartui/nn/kernel":      {},
-	"cifartui/nn/kernel/peer": {},
-	"cifartui/nn/peer":        {ours: []string{"nn"}},
-	"cifartui/train":          {ours: []string{"cifar", "nn"}},
-	"cifartui/train/control":  {ours: []string{"train"}},
-	"cifartui/train/metrics":  {ours: []string{"train"}},
-	"cifartui/train/plot":     {ours: []string{"train"}},
-	"cifartui/train/tfevents": {ours: []string{"train"}},
-	"cifartui/tui":            {ours: []string{"train", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/", "github.com/guptarohit/asciigraph"}},
+	"cifartui":                    {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/control", "train/metrics", "train/plot", "train/tfevents", "tui"}},
+	"cifartui/assets/screenshots": {},
+	"cifartui/cifar":              {},
+	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
+	"cifartui/nn/kernel":          {},
+	"cifartui/nn/kernel/peer":     {},
+	"cifartui/nn/peer":            {ours: []string{"nn"}},
+	"cifartui/train":              {ours: []string{"cifar", "nn"}},
+	"cifartui/train/control":      {ours: []string{"train"}},
+	"cifartui/train/metrics":      {ours: []string{"train"}},
+	"cifartui/train/plot":         {ours: []string{"train"}},
+	"cifartui/train/tfevents":     {ours: []string{"train"}},
+	"cifartui/tui":                {ours: []string{"train", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/", "github.com/guptarohit/asciigraph"}},
 	// It is of use only as long as it imports nothing else.
 	"cifartui/tui/internal/noprobe": {libraries: []string{"github.com/charmbracelet/"}},
 }

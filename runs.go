@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,5 +44,93 @@ func runsCommand() *cobra.Command {
 	f.StringArrayVar(&filters, "filter", nil, "keep runs with `key=value` (name, state, live, data, batch, optimizer, problem); may be given again")
 	f.StringVar(&sortBy, "sort", "created", "name, state, data, batch, epoch, best, created or updated; -best is in reverse")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.AddCommand(runsRemoveCommand(&runs), runsPruneCommand(&runs))
 	return cmd
+}
+
+func runsRemoveCommand(runs *string) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "rm RUN...",
+		Short: "Delete runs with all that they hold; asks first",
+		Args:  oneOrMore,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var folders []string
+			for _, name := range args {
+				folder, err := findRun(*runs, name)
+				if err != nil {
+					return err
+				}
+				folders = append(folders, folder)
+			}
+			if !yes && !confirm(cmd, fmt.Sprintf("Delete %s?", strings.Join(folders, ", "))) {
+				return nil
+			}
+			for _, folder := range folders {
+				freed, err := train.Remove(folder)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "deleted %s, %.1f MiB\n", folder, mib(freed))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func runsPruneCommand(runs *string) *cobra.Command {
+	var keepBest, yes bool
+	cmd := &cobra.Command{
+		Use:   "prune --keep-best",
+		Short: "Delete all checkpoints but the best of each run; asks first",
+		Long: `Prune frees space: of each run it keeps the weights of the best epoch, and of one
+that has not come to its end also what it is resumed from. Live runs are left
+alone.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !keepBest {
+				return usage("prune: say what to keep: --keep-best")
+			}
+			would, err := train.Prune(*runs, true)
+			if err != nil {
+				return err
+			}
+			total := int64(0)
+			for _, p := range would {
+				total += p.Bytes
+				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s  %.1f MiB\n", p.Folder, plural(len(p.Files), "file"), mib(p.Bytes))
+			}
+			if len(would) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), "nothing to delete")
+				return nil
+			}
+			if !yes && !confirm(cmd, fmt.Sprintf("Delete these, %.1f MiB?", mib(total))) {
+				return nil
+			}
+			done, err := train.Prune(*runs, false)
+			freed := int64(0)
+			for _, p := range done {
+				freed += p.Bytes
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "freed %.1f MiB\n", mib(freed))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&keepBest, "keep-best", false, "keep the weights of each run's best epoch")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+// confirm asks on standard error and reads the answer. Where nobody can answer
+// it is no.
+func confirm(cmd *cobra.Command, question string) bool {
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
+	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "\nnot deleted: say --yes where nobody can answer")
+		return false
+	}
+	return strings.EqualFold(strings.TrimSpace(line), "y") || strings.EqualFold(strings.TrimSpace(line), "yes")
 }
