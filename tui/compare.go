@@ -17,6 +17,8 @@ type compareState struct {
 	layout layout
 	order  order
 	target int // index into targets
+	table  train.Table
+	told   [2]int // epochs and ended runs that the table tells of
 }
 
 // A layout is how runs are put beside each other.
@@ -77,38 +79,36 @@ func (r *run) imagesPerSecond() float64 {
 // look is the number of the run's colour and stroke.
 func (m *Model) look(r *run) int { return slices.Index(m.runs, r) }
 
-// compared are the settings that runs are told apart by.
-var compared = []struct {
-	name  string
-	value func(train.Config) string
-}{
-	{"batch", func(c train.Config) string { return fmt.Sprint(c.Batch) }},
-	{"optimizer", func(c train.Config) string { return c.Optimizer }},
-	{"lr", func(c train.Config) string { return rate(c.LR) }},
-	{"dropout", func(c train.Config) string { return fmt.Sprint(c.Dropout) }},
-	{"augment", func(c train.Config) string { return onOff(c.Augment) }},
-	{"seed", func(c train.Config) string { return fmt.Sprint(c.Seed) }},
-}
-
-// labels names a run by the settings that differ among the runs: long with
-// their names, short without, and what the short one is a value of.
-func (m *Model) labels(r *run) (long, short, of string) {
-	var words, values, names []string
-	for _, f := range compared {
-		v := f.value(r.started.Config)
-		if slices.ContainsFunc(m.runs, func(o *run) bool { return f.value(o.started.Config) != v }) {
-			words, values, names = append(words, f.name+" "+v), append(values, v), append(names, f.name)
-		}
-	}
-	if len(words) == 0 {
-		return r.name, r.name, "run"
-	}
-	return strings.Join(words, " "), strings.Join(values, " "), strings.Join(names, ", ")
-}
-
+// label names a run by the settings that set it apart from the others.
 func (m *Model) label(r *run) string {
-	long, _, _ := m.labels(r)
-	return long
+	if !m.several() {
+		return r.name
+	}
+	var all []*train.RunHistory
+	for _, o := range m.runs {
+		all = append(all, &train.RunHistory{Name: o.name, Started: &o.started})
+	}
+	return train.Labels(all)[m.look(r)]
+}
+
+// labels names runs briefly for a legend: "64" and "128" by "batch" where they
+// are called "batch 64" and "batch 128".
+func (m *Model) labels(rs []*run) (short []string, by string) {
+	for i, r := range rs {
+		word, value, ok := strings.Cut(m.label(r), " ")
+		if !ok || strings.Contains(value, " ") || i > 0 && word != by {
+			short = nil
+			break
+		}
+		short, by = append(short, value), word
+	}
+	if short == nil {
+		for _, r := range rs {
+			short = append(short, m.label(r))
+		}
+		return short, "run"
+	}
+	return short, by
 }
 
 func (m *Model) openRun() tea.Cmd { return m.show(viewCharts) }
@@ -272,71 +272,21 @@ func (m *Model) overlay(rs []*run, title string, col int) chart {
 	c := m.charts
 	lo, hi, _ := m.span(rs[0])
 	weight := smoothings[c.weight]
-	by := ""
-	if m.several() {
-		_, _, of := m.labels(rs[0])
-		by = " by " + of
-	}
+	names, by := m.labels(rs)
 	ch := chart{
-		title: title + by, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
+		title: title + " by " + by, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
 		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: "Validation values come after the first epoch.",
 	}
 	place := math.Inf(1)
 	if c.hasCursor {
 		ch.cursor, place = c.cursor, c.cursor
 	}
-	for _, r := range rs {
-		i, v := m.look(r), &r.epochs.values[col]
-		_, name, _ := m.labels(r)
+	for k, r := range rs {
+		i, v, name := m.look(r), &r.epochs.values[col], names[k]
 		ch.lines = append(ch.lines, chartLine{name, polyline{m.places(r, r.epochs), v.smooth(weight), v}, runStyle(i), runRawStyle(i), i})
 		if row := r.epochs.nearest(c.axis, place/m.unit(r)); row >= 0 {
 			ch.read = append(ch.read, part{i, []span{{dim, name + " "}, {runStyle(i), fixed4(float64(v.mean[row]))}}})
 		}
 	}
 	return ch
-}
-
-// drawRuns draws the table of all runs.
-func (m *Model) drawRuns(a area) {
-	in := a.box(frame, m.glyphs)
-	a.text(2, 0, heading, fmt.Sprintf(" %s %s by %s ", plural(len(m.runs), "run"), m.glyphs.sep, orderNames[m.compare.order]))
-	t := table{columns: []tableColumn{
-		{title: "run", width: 12, grows: true},
-		{title: "state", width: 13, rank: 3},
-		{title: "epoch", width: 9, rank: 2, right: true},
-		{title: "batch", width: 5, rank: 8, right: true},
-		{title: "img/s", width: 5, rank: 5, right: true},
-		{title: "an epoch", width: 8, rank: 4, right: true},
-		{title: "val_acc", width: 7, right: true},
-		{title: "best @", width: 6, rank: 3, right: true},
-		{title: "loss", width: 6, rank: 7, right: true},
-	}}
-	for i, goal := range []float64{0.80, 0.85, 0.88} {
-		t.columns = append(t.columns, tableColumn{title: fmt.Sprintf("to %.0f%%", 100*goal), width: 6, rank: 6 + i, right: true})
-	}
-	for _, r := range m.orderedRuns() {
-		if r == m.current() {
-			t.chosen = len(t.rows)
-		}
-		epoch, _, _ := r.progress()
-		st, name := runStyle(m.look(r)), m.label(r)
-		if r.hidden {
-			st, name = dim, name+" (hidden)"
-		}
-		_, state := m.glyphs.stateLook(r.state)
-		acc, at, loss, seconds := "-", "-", "-", "-"
-		if r.bestAcc.epoch > 0 {
-			acc, at = percent(r.bestAcc.value), fmt.Sprint(r.bestAcc.epoch)
-		}
-		if r.epoch != nil {
-			loss, seconds = fixed4(float64(r.epoch.Loss)), duration(r.epoch.Seconds)
-		}
-		row := []span{{st, name}, {state, r.stateWords()}, {plain, of(epoch, r.started.Config.Epochs)},
-			{plain, fmt.Sprint(r.started.Config.Batch)}, {plain, speed(r.imagesPerSecond())}, {plain, seconds}, {valid, acc}, {plain, at}, {plain, loss}}
-		for _, goal := range []float64{0.80, 0.85, 0.88} {
-			row = append(row, span{plain, duration(m.timeTo(r, goal))})
-		}
-		t.rows = append(t.rows, row)
-	}
-	t.draw(in, m.glyphs)
 }

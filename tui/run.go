@@ -61,6 +61,7 @@ type run struct {
 	ended   *train.RunEnded
 
 	steps, epochs *series
+	done          []*train.EpochDone // the newest epochRows at most, for the comparison's table
 	// pending are steps and epochs not yet in the series: the charts take them
 	// up once a second, so that they are not sent to the terminal ten times.
 	pending []train.Event
@@ -113,6 +114,10 @@ func (r *run) take(e train.Event, at time.Time) (notice string) {
 		r.pend(e)
 	case *train.EpochDone:
 		r.epoch = e
+		if len(r.done) == epochRows {
+			r.done = slices.Delete(r.done, 0, epochRows/4)
+		}
+		r.done = append(r.done, e)
 		r.pend(e)
 		r.judge(e)
 		return ""
@@ -155,6 +160,7 @@ func (r *run) start(e *train.RunStarted) {
 func (r *run) rewind(total int64) {
 	r.steps.rewind(total)
 	r.epochs.rewind(total)
+	r.done = slices.DeleteFunc(r.done, func(e *train.EpochDone) bool { return e.Total > total })
 	if r.step != nil && r.step.Total > total {
 		r.step = nil
 	}
