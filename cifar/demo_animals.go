@@ -135,7 +135,7 @@ func (p *canvas) dogStanding() {
 	b.tail = func(x, y int) {
 		p.curve(coat, x+4, y-4, p.between(170, 270), p.between(0, 40), p.between(10, 22), p.between(4, 7))
 	}
-	pricked := p.chance(20)
+	pricked := p.chance(12)
 	b.ears = func() {
 		if pricked {
 			p.poly(coat.bright(80), point{-12, -b.head / 2}, point{-8, -b.head - p.between(8, 16)}, point{4, -b.head * 2 / 3})

@@ -73,7 +73,7 @@ func (p *canvas) dogFace() {
 		snout: p.between(27, 36), nose: p.between(10, 15), noseColour: p.pick(colour{28, 26, 26}, colour{28, 26, 26}, colour{110, 75, 65}),
 	}
 	ear := coat.bright(p.between(60, 90))
-	if p.chance(20) { // pricked
+	if p.chance(12) { // pricked
 		h := p.between(20, 40)
 		f.ears = func() {
 			for _, side := range []int{-1, 1} {
@@ -135,7 +135,7 @@ func (p *canvas) catSitting() {
 func (p *canvas) dogSitting() {
 	coat := p.coat()
 	b := beast{coat: coat, points: coat.bright(p.between(60, 120)), head: p.between(22, 28), muzzle: p.between(26, 38), eye: colour{25, 22, 22}}
-	pricked := p.chance(20)
+	pricked := p.chance(12)
 	b.ears = func() {
 		if pricked {
 			p.poly(coat.bright(80), point{-16, -b.head / 2}, point{-10, -b.head - p.between(10, 20)}, point{6, -b.head * 2 / 3})

@@ -60,6 +60,9 @@ func (o FetchOptions) download(ctx context.Context, part string, m *meter) (resu
 		if ctx.Err() != nil {
 			return false, fmt.Errorf("cifar: fetch %s: %w", o.URL, ctx.Err())
 		}
+		if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound {
+			return false, fmt.Errorf("cifar: fetch %s: %w: %s", o.URL, err, o.otherWays())
+		}
 		if final := (*finalError)(nil); errors.As(err, &final) {
 			return false, fmt.Errorf("cifar: fetch %s: %w", o.URL, err)
 		}
@@ -68,7 +71,7 @@ func (o FetchOptions) download(ctx context.Context, part string, m *meter) (resu
 		}
 		failures++
 		if failures >= o.Tries {
-			return false, fmt.Errorf("cifar: fetch %s: gave up after %d tries: %w", o.URL, failures, err)
+			return false, fmt.Errorf("cifar: fetch %s: gave up after %d tries: %w: %s", o.URL, failures, err, o.otherWays())
 		}
 		wait := min(o.Backoff<<(failures-1), longest)
 		if busy := (*busyError)(nil); errors.As(err, &busy) && busy.after > 0 {
@@ -81,6 +84,11 @@ func (o FetchOptions) download(ctx context.Context, part string, m *meter) (resu
 			return false, fmt.Errorf("cifar: fetch %s: %w", o.URL, ctx.Err())
 		}
 	}
+}
+
+// otherWays says what a person can do whose network doesn't do it.
+func (o FetchOptions) otherWays() string {
+	return fmt.Sprintf("check the network, name another place with --data-url, or put %s into %s by hand", archiveName, o.CacheDir)
 }
 
 // transfer asks once for what is missing of part. It returns the byte it began
@@ -188,9 +196,6 @@ func (o FetchOptions) ask(ctx context.Context, from origin, at int64) (*http.Res
 	}
 	if uerr := (*url.Error)(nil); errors.As(err, &uerr) {
 		err = uerr.Err // the address stands in the error already
-	}
-	if dns := (*net.DNSError)(nil); errors.As(err, &dns) && dns.IsNotFound {
-		return nil, &finalError{err}
 	}
 	return nil, err
 }
