@@ -7,19 +7,21 @@ package kernel
 // tiles into the one dU. So the sums' order is the tiles', whoever computes
 // them, there is nothing to add up at the end, and sixteen workers find work.
 type filterGradient struct {
-	c         *Conv
-	grid      grid
-	in, out   int // channels, padded
-	stretch   int // tiles of a stretch
-	vRow      int
-	vPos      int
-	dRow      int
-	dPos      int
-	scratch   int
-	du        []float32 // [panels][positions][in+1][panel]
-	duPos     int
-	duPanel   int
-	sums      []float32 // of the bias's gradient, one a block of tiles
+	c       *Conv
+	grid    grid
+	in, out int // channels, padded
+	stretch int // tiles of a stretch
+	tiles   int // of a piece of transforms, a divisor of every stretch
+
+	// Distances in V, in A dy Aᵀ and in dU, padded against powers of two.
+	vRow, vPos     int
+	dRow, dPos     int
+	duPos, duPanel int
+	scratch        int // of one worker
+
+	du   []float32 // [panels][positions][in+1][panel]
+	sums []float32 // of the bias's gradient, one a piece of transforms
+
 	transform transformTask
 	multiply  multiplyTask
 	finish    finishTask
@@ -28,9 +30,9 @@ type filterGradient struct {
 const (
 	// stretchBytes is the part of the third-level cache that V and dY may take.
 	// 2 to 6 MB are alike; 20 MB, which is in memory, cost 40% more.
-	stretchBytes = 4 << 20
-	// transformTiles are transformed in one piece of work.
-	transformTiles = 8
+	stretchBytes = 6 << 20
+	// transformChannels bounds the tiles times channels of one piece of transforms.
+	transformChannels = 2048
 	// depthTiles are the products that a register sums before it is added to dU.
 	depthTiles = 128
 	// chunkChannels are the input channels of one piece of the matrix products.
@@ -43,13 +45,16 @@ func newFilterGradient(c *Conv) *filterGradient {
 	f.in = roundUp(c.in.C, lane)
 	f.out = roundUp(c.out.C, max(lane, panel))
 	f.vRow, f.dRow = f.in+lane, f.out+lane
+	for f.tiles = 8; 2*f.tiles*f.in <= transformChannels && f.tiles < depthTiles; {
+		f.tiles *= 2
+	}
 	f.stretch = stretchBytes / 4 / (positions * (f.vRow + f.dRow)) / depthTiles * depthTiles
-	f.stretch = min(max(f.stretch, depthTiles), roundUp(f.grid.tiles(c.spec.Images), transformTiles))
+	f.stretch = min(max(f.stretch, depthTiles), roundUp(f.grid.tiles(c.spec.Images), f.tiles))
 	f.vPos, f.dPos = f.stretch*f.vRow+lane, f.stretch*f.dRow+lane
 	f.duPos = (f.in + 1) * panel
 	f.duPanel = positions * f.duPos
 	f.du = Alloc(f.out / panel * f.duPanel)
-	f.sums = Alloc((f.grid.tiles(c.spec.Images) + transformTiles - 1) / transformTiles * f.out)
+	f.sums = Alloc((f.grid.tiles(c.spec.Images) + f.tiles - 1) / f.tiles * f.out)
 	f.scratch = max(positions*f.in, tileSize*tileSize*f.out)
 	c.w.reserve(positions*(f.vPos+f.dPos) + c.w.N()*f.scratch)
 	f.transform.filterGradient, f.multiply.filterGradient, f.finish.filterGradient = f, f, f
@@ -63,14 +68,14 @@ func (f *filterGradient) run(dw, db, x, dy []float32, arg []uint8, rows int) {
 	for first := 0; first < total; first += f.stretch {
 		n := min(f.stretch, total-first)
 		f.transform.first, f.transform.n = first, n
-		f.c.w.Do((n+transformTiles-1)/transformTiles, &f.transform)
+		f.c.w.Do((n+f.tiles-1)/f.tiles, &f.transform)
 		f.multiply.n, f.multiply.add = n, first > 0
 		f.c.w.Do(positions*((f.in+chunkChannels-1)/chunkChannels), &f.multiply)
 	}
 	f.finish.dw = dw
 	f.c.w.Do(f.in/lane, &f.finish)
 
-	blocks := (total + transformTiles - 1) / transformTiles
+	blocks := (total + f.tiles - 1) / f.tiles
 	for o := range db[:f.c.spec.Out] {
 		s := 0.0
 		for b := range blocks {
@@ -88,7 +93,7 @@ func (f *filterGradient) workspace(worker int) (v, d, scratch []float32) {
 	return v, d, ws[worker*f.scratch:][:f.scratch]
 }
 
-// transformTask transforms transformTiles tiles of x and dy.
+// transformTask transforms f.tiles tiles of x and dy.
 type transformTask struct {
 	*filterGradient
 	x, dy    source
@@ -98,13 +103,19 @@ type transformTask struct {
 func (t *transformTask) Run(worker, i int) {
 	f := t.filterGradient
 	v, d, scratch := f.workspace(worker)
-	sum := f.sums[(t.first/transformTiles+i)*f.out:][:f.out]
+	sum := f.sums[(t.first/f.tiles+i)*f.out:][:f.out]
 	clear(sum)
-	for tile := i * transformTiles; tile < min((i+1)*transformTiles, t.n); tile++ {
-		if ahead := tile + inputAhead; ahead < t.n {
+	first := i * t.tiles
+	last := min(first+t.tiles, t.n)
+	for ahead := first; ahead < last+inputAhead; ahead++ {
+		if ahead < last {
 			n, y, x := f.grid.at(t.first + ahead)
 			t.x.fetch(n, y+1, x+1)
 			t.dy.fetch(n, y, x)
+		}
+		tile := ahead - inputAhead
+		if tile < first {
+			continue
 		}
 		n, y, x := f.grid.at(t.first + tile)
 		t.x.input(worker, v[tile*f.vRow:], f.vPos, scratch, n, y-1, x-1)
@@ -147,13 +158,13 @@ func (t *finishTask) Run(worker, i int) {
 	f, k := t.filterGradient, t.c.kernels
 	_, _, scratch := f.workspace(worker)
 	in, out := f.c.spec.In, f.c.spec.Out
-	for r := i * lane; r < min((i+1)*lane, in); r++ {
-		for panel := range f.out / k.panel {
-			col := panel * k.panel
-			n := min(k.panel, out-col)
-			if n <= 0 {
-				break
-			}
+	for panel := range f.out / k.panel {
+		col := panel * k.panel
+		n := min(k.panel, out-col)
+		if n <= 0 {
+			break
+		}
+		for r := i * lane; r < min((i+1)*lane, in); r++ {
 			du := f.du[panel*f.duPanel+r*k.panel:]
 			dw := t.dw[r*out+col:]
 			if n%lane == 0 {

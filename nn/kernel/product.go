@@ -124,10 +124,14 @@ func (t *productTask) Run(worker, i int) {
 	ws := t.c.w.workspace[worker*p.workspace():][:p.workspace()]
 	v, m, scratch := ws[:positions*p.vPos], ws[positions*p.vPos:][:positions*p.mPos], ws[positions*(p.vPos+p.mPos):]
 
-	for tile := first; tile < last; tile++ {
-		if ahead := tile + inputAhead; ahead < t.total {
+	for ahead := first; ahead < last+inputAhead; ahead++ {
+		if ahead < last {
 			n, y, x := p.grid.at(ahead)
 			t.source.fetch(n, y+1, x+1)
+		}
+		tile := ahead - inputAhead
+		if tile < first {
+			continue
 		}
 		n, y, x := p.grid.at(tile)
 		t.source.input(worker, v[(tile-first)*p.vRow:], p.vPos, scratch, n, y-1, x-1)
@@ -143,9 +147,13 @@ func (t *productTask) Run(worker, i int) {
 			}
 		}
 		n := min(panels*k.panel, p.out.C-col) // channels of the group that exist
-		for tile := first; tile < last; tile++ {
-			if ahead := tile + maskAhead; t.mask != nil && ahead < last {
+		for ahead := first; ahead < last+maskAhead; ahead++ {
+			if t.mask != nil && ahead < last {
 				t.fetchMask(ahead, col, n)
+			}
+			tile := ahead - maskAhead
+			if tile < first {
+				continue
 			}
 			t.output(worker, tile, m[(tile-first)*p.mRow:], scratch, col, n)
 		}
