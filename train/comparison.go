@@ -64,8 +64,8 @@ type ComparisonOptions struct {
 
 // A Comparison trains several runs in one process and one folder, each with a
 // [Trainer] and a run folder of its own. They take turns, so that one trains at
-// a time; the memory of all that have begun and not ended is held at once when
-// they are interleaved.
+// a time. Interleaved, all that have begun keep the memory of their batches,
+// unless the machine has too little for that.
 type Comparison struct {
 	folder  string
 	lock    *lock
@@ -159,27 +159,28 @@ func (c *Comparison) open(o ComparisonOptions) error {
 		}
 		c.members = append(c.members, m)
 	}
-	return c.noteMemory(o, configs, file.Order)
+	return c.fit(o, configs, file.Order)
 }
 
-// noteMemory has the first run tell that memory will be short.
-func (c *Comparison) noteMemory(o ComparisonOptions, configs []Config, order Order) error {
+// fit sees to it that the runs fit in memory, or has the first tell that they
+// don't.
+func (c *Comparison) fit(o ComparisonOptions, configs []Config, order Order) error {
 	var left []Config
-	var first *Trainer
+	var trainers []*Trainer
 	for i, m := range c.members {
 		if m.trainer != nil {
-			left = append(left, configs[i])
-			if first == nil {
-				first = m.trainer
-			}
+			left, trainers = append(left, configs[i]), append(trainers, m.trainer)
 		}
 	}
 	all, largest, err := memoryOf(left, o.Network)
 	if err != nil {
 		return err
 	}
-	if note := memoryNote(order, all, largest, availableMemory("/proc/meminfo")); note != "" && first != nil {
-		first.notes = append(first.notes, note)
+	if note := memoryNote(order, all, largest, availableMemory("/proc/meminfo")); note != "" {
+		trainers[0].notes = append(trainers[0].notes, note)
+		for _, t := range trainers {
+			t.lean = order == Interleave
+		}
 	}
 	return nil
 }

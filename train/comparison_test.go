@@ -14,7 +14,7 @@ import (
 	"cifartui/nn"
 )
 
-// tinyComparison compares three batch sizes on tinyOptions' network: 5, 3 and 9
+// tinyComparison compares three batch sizes on tinyOptions' network: 3, 2 and 5
 // batches an epoch.
 func tinyComparison(t testing.TB, order Order) ComparisonOptions {
 	o := tinyOptions(t)
@@ -224,6 +224,53 @@ func TestPausedRunLetsTheOthersGoOn(t *testing.T) {
 	}
 	alone, _ := mustTrain(t, tinyOptions(t, func(c *Config) { c.Batch, c.Epochs = 32, 2 }), nil)
 	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
+}
+
+// With too little memory for all at once the runs give theirs back with the
+// turn, in the middle of an epoch too, and the bits stay the same.
+func TestRunsThatGiveTheirMemoryBack(t *testing.T) {
+	change := func(c *Config) { c.ValSplit, c.Epochs = 10, 2 }
+	o := tinyComparison(t, Interleave)
+	change(&o.Config)
+	c := newComparison(t, o)
+	for _, m := range c.members {
+		m.trainer.lean = true
+	}
+	rec := &recorder{at: func(e Event) {
+		var cmd Command
+		switch e := e.(type) {
+		case *StepDone:
+			if e.Run != "batch=16" || e.Total != 1 {
+				return
+			}
+			cmd = Pause{To{Run: "batch=16"}}
+		case *EpochDone:
+			if e.Run != "batch=32" || e.Epoch != 2 {
+				return
+			}
+			cmd = Resume{To{Run: "batch=16"}}
+		default:
+			return
+		}
+		if err := c.Send(cmd); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := c.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	if got := epochOrder(rec.events); got != "32 8 32 8 16 16" {
+		t.Errorf("epochs in the order %s", got)
+	}
+	for _, batch := range []int{16, 32} {
+		alone, _ := mustTrain(t, tinyOptions(t, change, func(c *Config) { c.Batch = batch }), nil)
+		sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), fmt.Sprintf("batch=%d", batch))))
+	}
+	for _, e := range of[*RunEnded](rec.events) {
+		if e.TestAcc == nil {
+			t.Errorf("%s has no accuracy on the test set", e.Run)
+		}
+	}
 }
 
 func TestStopAfterTheEpochOfAll(t *testing.T) {

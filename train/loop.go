@@ -29,6 +29,7 @@ type run struct {
 	eval     *nn.Eval
 	schedule nn.Schedule
 	steps    int // batches in an epoch
+	rows     int // images in a whole batch
 
 	pos Position
 	// best are the best weights: always with a validation split, whose end
@@ -155,7 +156,13 @@ func (r *run) build() error {
 	if err := r.load(); err != nil {
 		return err
 	}
-	if r.step, err = r.net.NewStep(min(r.Config.Batch, trainSet.Len()), r.solver); err != nil {
+	r.rows = min(r.Config.Batch, trainSet.Len())
+	return r.allocate()
+}
+
+// allocate makes what trains and evaluates batches.
+func (r *run) allocate() (err error) {
+	if r.step, err = r.net.NewStep(r.rows, r.solver); err != nil {
 		return err
 	}
 	r.eval, err = r.net.NewEval(evalBatch)
@@ -186,7 +193,7 @@ func (r *run) load() error {
 	return nil
 }
 
-// free gives the network's memory back.
+// free gives back what allocate took. The weights and the optimiser stay.
 func (r *run) free() {
 	if r.step != nil {
 		r.step.Close()
@@ -194,6 +201,7 @@ func (r *run) free() {
 	if r.eval != nil {
 		r.eval.Close()
 	}
+	r.step, r.eval = nil, nil
 }
 
 // all trains all epochs.
@@ -391,6 +399,11 @@ func (r *run) endEpoch(v validation) error {
 func (r *run) test() error {
 	if r.Config.ValSplit == 0 || r.pos.Test != nil || r.best == nil {
 		return nil
+	}
+	if r.eval == nil { // given back with the turn
+		if err := r.allocate(); err != nil {
+			return err
+		}
 	}
 	last := r.net.Weights()
 	if err := r.net.SetWeights(r.best); err != nil {

@@ -39,7 +39,7 @@ func memoryNote(order Order, all, largest, free int64) string {
 	case free == 0 || largest <= free && (all <= free || order == Sequential):
 		return ""
 	case largest <= free:
-		return fmt.Sprintf("interleaved, these runs take about %.1f GB of memory, and %.1f GB is free: with --order sequential they take %.1f GB", gb(all), gb(free), gb(largest))
+		return fmt.Sprintf("interleaved, these runs take about %.1f GB of memory, and %.1f GB is free: each gives its memory back after its epoch and takes it again before the next, which costs some time; --order sequential does not", gb(all), gb(free))
 	default:
 		return fmt.Sprintf("the largest of these runs takes about %.1f GB of memory, and %.1f GB is free: leave larger batches out", gb(largest), gb(free))
 	}

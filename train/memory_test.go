@@ -30,7 +30,7 @@ func TestMemoryNote(t *testing.T) {
 	}{
 		{Interleave, 2 * gb, gb, 3 * gb, ""},
 		{Interleave, 2 * gb, gb, 0, ""},
-		{Interleave, 3 * gb, gb, 2 * gb, "--order sequential they take 1.0 GB"},
+		{Interleave, 3 * gb, gb, 2 * gb, "gives its memory back after its epoch"},
 		{Sequential, 3 * gb, gb, 2 * gb, ""},
 		{Interleave, 3 * gb, 2 * gb, gb, "leave larger batches out"},
 		{Sequential, 3 * gb, 2 * gb, gb, "leave larger batches out"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime/debug"
 )
 
 // await takes the commands that have come, and returns when the run may go on:
@@ -36,6 +37,8 @@ func (r *run) await() Outcome {
 			r.clock.stop()
 			r.setState(StateWaiting, "another run's turn")
 			r.takeTurn()
+		case r.net != nil && r.step == nil:
+			r.failure = r.allocate()
 		default:
 			r.clock.start()
 			r.setState(r.active(), r.reason)
@@ -147,6 +150,10 @@ func (r *run) takeTurn() {
 func (r *run) giveTurn() {
 	if r.turn {
 		r.turn = false
+		if r.lean {
+			r.free()
+			debug.FreeOSMemory() // for the next run, now
+		}
 		r.Turns.Give()
 	}
 }

@@ -73,7 +73,9 @@ type Trainer struct {
 	resumed  bool     // also when there was no checkpoint yet
 	notes    []string // to be told as warnings once Run has started
 	commands mailbox
-	closing  sync.Once
+	// lean is set when the memory of a batch is given back with the turn.
+	lean    bool
+	closing sync.Once
 }
 
 // NewTrainer makes the folder of a new run, or opens that of an old one, and
