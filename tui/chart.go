@@ -71,9 +71,21 @@ func (ch chart) drawTitle(a area, g *glyphs) {
 		left = append(left, part{9, []span{{dim, " " + ch.note + " "}}})
 	}
 	var right []part
+	row := a.sub(2, 0, a.w-4, 1)
+	legend, dashes := width(ch.title)+2, 2
 	for _, l := range ch.lines {
-		stroke := g.lines[l.stroke%len(g.lines)].Horizontal
-		right = append(right, part{1, []span{{l.style, " " + stroke + stroke + " " + l.name + " "}}})
+		legend += width(l.name) + 5
+	}
+	if legend > row.w {
+		dashes = 1
+	}
+	for i, l := range ch.lines {
+		stroke := strings.Repeat(g.lines[l.stroke%len(g.lines)].Horizontal, dashes)
+		end := ""
+		if dashes == 2 || i == len(ch.lines)-1 {
+			end = " "
+		}
+		right = append(right, part{1, []span{{l.style, " " + stroke + " " + l.name + end}}})
 	}
 	for _, l := range ch.lines {
 		if len(l.polyline.gaps(ch.x0, ch.x1, 1)) > 0 {
@@ -86,7 +98,7 @@ func (ch chart) drawTitle(a area, g *glyphs) {
 			right = append(right, part{3 + i, []span{{m.style, " " + m.sign + " "}, {dim, m.words + " "}}})
 		}
 	}
-	a.sub(2, 0, a.w-4, 1).line(0, 0, left, right)
+	row.line(0, 0, left, right)
 }
 
 // drawRead writes the read-out into the lower border, as much as fits.

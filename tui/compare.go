@@ -234,7 +234,7 @@ func (m *Model) drawPane(a area, r *run) {
 // facts are the lines over a pane's charts, the most telling first.
 func (m *Model) facts(r *run) [][]part {
 	epoch, _, _ := r.progress()
-	sign, st := m.glyphs.stateLook(r.state)
+	sign, st := m.glyphs.stateLook(r)
 	bestAcc := []span{{dim, "val_acc "}, {dim, "     -"}}
 	if r.bestAcc.epoch > 0 {
 		bestAcc = []span{{dim, "val_acc "}, {valid, percent(r.bestAcc.value)}, {dim, " @ "}, {plain, fmt.Sprint(r.bestAcc.epoch)}}
@@ -274,7 +274,7 @@ func (m *Model) overlay(rs []*run, title string, col int) chart {
 	weight := smoothings[c.weight]
 	names, by := m.labels(rs)
 	ch := chart{
-		title: title + " by " + by, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
+		title: title, note: "by " + by, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
 		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: "Validation values come after the first epoch.",
 	}
 	place := math.Inf(1)

@@ -90,7 +90,7 @@ func (m *Model) resultRow(r *run, row train.TableRow) []span {
 	if r.hidden {
 		st, name = dim, name+" (hidden)"
 	}
-	_, state := m.glyphs.stateLook(r.state)
+	_, state := m.glyphs.stateLook(r)
 	best := "-"
 	if row.BestEpoch > 0 {
 		best = fmt.Sprint(row.BestEpoch)

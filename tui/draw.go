@@ -99,6 +99,8 @@ func (m *Model) message() span {
 		return span{trouble, r.outcome()}
 	case r.ended != nil:
 		return span{plain, r.outcome()}
+	case r.lost != "" && m.o.Mode == Replay:
+		return span{amber, "The record ends without the run's end: it was killed, or is at work elsewhere."}
 	case r.state == train.StatePaused:
 		return span{amber, "Paused. " + keyLabel(m.keyOf("pause"), m.glyphs) + " goes on."}
 	case r.turned:

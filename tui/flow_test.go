@@ -25,6 +25,9 @@ func TestPausingTellsWhenItHasHappened(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	b.press(" ")
 	says(t, b, "Pausing after this batch")
+	if c := b.control.commands()[0].(train.Pause); c.Why != "space pressed" {
+		t.Errorf("the log will tell %q as the reason", c.Why)
+	}
 	n := len(s.events)
 	s.train(3, 0, 40).state(train.StatePaused, "key", 3, 40)
 	b.feed(s.events[n:]...)
@@ -305,6 +308,10 @@ func TestSourceErrorsAreTold(t *testing.T) {
 	b := newBench(t, Options{Mode: Attached}, 120, 40, scenes[0].events()...)
 	b.Update(eventsMsg{err: errors.New("attach: connection lost"), at: b.at})
 	says(t, b, "Attach: connection lost.")
+	says(t, b, "out of reach")
+	b = newBench(t, Options{Mode: Replay}, 120, 40, scenes[0].events()...)
+	b.Update(eventsMsg{err: io.EOF, at: b.at})
+	says(t, b, "cut short")
 	b = newBench(t, Options{Mode: Replay}, 120, 40)
 	b.Update(eventsMsg{err: io.EOF, at: b.at})
 	says(t, b, "it never began")

@@ -85,8 +85,12 @@ var asciiGlyphs = glyphs{
 }
 
 // glyphsFor chooses the set by the locale, as a C program would: LC_ALL, else
-// LC_CTYPE, else LANG. Windows terminals take UTF-8 whatever the locale.
+// LC_CTYPE, else LANG. Windows terminals take UTF-8 whatever the locale; the
+// font of Linux' own console lacks most of what is needed.
 func glyphsFor(env func(string) string, windows bool) *glyphs {
+	if env("TERM") == "linux" {
+		return &asciiGlyphs
+	}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if v := strings.ToLower(env(name)); v != "" {
 			if strings.Contains(v, "utf-8") || strings.Contains(v, "utf8") {

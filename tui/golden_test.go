@@ -236,6 +236,22 @@ func TestOtherLocalesGetASCIIOnly(t *testing.T) {
 	}
 }
 
+func TestComparisonsLookAsTheyDid(t *testing.T) {
+	for name, keys := range map[string][]string{
+		"overlay": {"w"}, "table": {"w", "w"}, "images": {"w", "t", "left"}, "one-hidden": {"n", "v", "o"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all strings.Builder
+			for _, size := range sizes {
+				b := scene(t, viewCompare, scenes[2].events(), size[0], size[1], Options{Theme: "none"})
+				b.press(keys...)
+				all.WriteString(framed(fmt.Sprintf("%dx%d", size[0], size[1]), colourCode.ReplaceAllString(b.View(), "")))
+			}
+			golden(t, "comparison-"+name+".txt", all.String())
+		})
+	}
+}
+
 func TestDialogsLookAsTheyDid(t *testing.T) {
 	running := scenes[0].events()
 	for _, d := range []struct {

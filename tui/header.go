@@ -14,10 +14,13 @@ func (m *Model) headerHeight() int {
 	return 3
 }
 
-// stateLook is how a state is shown: in words always, with a sign, and in a
-// colour.
-func (g *glyphs) stateLook(s train.State) (sign string, st style) {
-	switch s {
+// stateLook is how a run's state is shown beside its words: with a sign, and in
+// a colour.
+func (g *glyphs) stateLook(r *run) (sign string, st style) {
+	if r.lost != "" {
+		return g.waiting, amber
+	}
+	switch r.state {
 	case train.StateRunning:
 		return g.running, running
 	case train.StatePaused:
@@ -34,6 +37,9 @@ func (g *glyphs) stateLook(s train.State) (sign string, st style) {
 
 // stateWords is the state's name, or how the run ended.
 func (r *run) stateWords() string {
+	if r.lost != "" {
+		return r.lost
+	}
 	if r.ended != nil {
 		switch r.ended.Outcome {
 		case train.OutcomeEarlyStopped:
@@ -83,7 +89,7 @@ func (m *Model) titleParts(r *run, w int) []part {
 	} else if r.started.Dataset != "" {
 		parts = append(parts, part{4, []span{{dim, r.started.Dataset}}})
 	}
-	sign, st := m.glyphs.stateLook(r.state)
+	sign, st := m.glyphs.stateLook(r)
 	return append(parts, part{0, []span{{st, sign + " " + r.stateWords()}}})
 }
 
@@ -133,7 +139,7 @@ func (m *Model) progressParts(r *run, w int) []part {
 		{1, at},
 		{8, barSpans(barWidth, inEpoch, m.glyphs)},
 	}
-	if r.ended != nil {
+	if r.ended != nil || r.lost != "" {
 		return append(parts, part{3, []span{{dim, "took "}, {plain, duration(r.elapsed(m.now))}}})
 	}
 	left, all := r.left()

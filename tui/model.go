@@ -52,6 +52,7 @@ type Model struct {
 	dialog     *dialog
 	loading    *loadState // data is being made ready; nil: it is
 	notice     span       // what was last worth saying
+	pressed    string     // the last key that did something, for the event log
 	quitting   bool       // stop and save was chosen: wait for the end, then leave
 	sourceDone bool       // no more events will come
 	catchingUp bool       // the source had more than one batch
@@ -258,6 +259,7 @@ func (m *Model) take(msg eventsMsg) tea.Cmd {
 	case m.ctx.Err() != nil:
 	default:
 		m.sourceDone, m.catchingUp = true, false
+		m.lose()
 		if !errors.Is(msg.err, io.EOF) {
 			m.say(trouble, sentence(msg.err.Error()))
 		}
@@ -266,6 +268,18 @@ func (m *Model) take(msg eventsMsg) tea.Cmd {
 		return tea.Quit
 	}
 	return tea.Batch(append(cmds, m.tick())...)
+}
+
+// lose marks the runs that never told their end.
+func (m *Model) lose() {
+	for _, r := range m.runs {
+		if r.ended == nil {
+			r.lost, r.asked = "out of reach", ""
+			if m.o.Mode == Replay {
+				r.lost = "cut short"
+			}
+		}
+	}
 }
 
 // takeUp moves new points into the charts once a second, or now.
@@ -353,6 +367,7 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 		m.say(dim, m.whyNot(b))
 		return nil
 	}
+	m.pressed = keyLabel(k, &asciiGlyphs)
 	return b.do(m)
 }
 

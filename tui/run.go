@@ -53,6 +53,7 @@ type run struct {
 	name    string
 	started train.RunStarted
 	state   train.State
+	lost    string  // set when no more events come of a run that has not ended
 	asked   string  // what a person asked for and has not happened yet
 	wanted  float64 // the learning rate asked for; 0: none under way
 	step    *train.StepDone
@@ -379,7 +380,7 @@ func (r *run) elapsed(now time.Time) float64 {
 		return e
 	}
 	e = r.step.Elapsed
-	if r.state == train.StateRunning && now.After(r.stepAt) {
+	if r.state == train.StateRunning && r.lost == "" && now.After(r.stepAt) {
 		e += now.Sub(r.stepAt).Seconds()
 	}
 	return e

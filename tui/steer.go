@@ -59,28 +59,28 @@ func (m *Model) send(c train.Command) tea.Cmd {
 }
 
 // to addresses a command to the selected run.
-func (m *Model) to(why string) train.To {
-	return train.To{Run: m.current().name, Why: why}
+func (m *Model) to() train.To {
+	return train.To{Run: m.current().name, Why: m.pressed + " pressed"}
 }
 
 func (m *Model) togglePause() tea.Cmd {
 	r := m.current()
 	if r.state == train.StatePaused {
 		r.asked = "going on"
-		return m.send(train.Resume{To: m.to("key")})
+		return m.send(train.Resume{To: m.to()})
 	}
 	r.asked = "pausing after this batch"
-	return m.send(train.Pause{To: m.to("key")})
+	return m.send(train.Pause{To: m.to()})
 }
 
 func (m *Model) save() tea.Cmd {
 	m.current().asked = "saving"
-	return m.send(train.Save{To: m.to("key")})
+	return m.send(train.Save{To: m.to()})
 }
 
 func (m *Model) stop(after train.Boundary) tea.Cmd {
 	m.current().asked = "stopping after this " + string(after)
-	return m.send(train.Stop{To: m.to("key"), After: after})
+	return m.send(train.Stop{To: m.to(), After: after})
 }
 
 func (m *Model) askStop() tea.Cmd {
@@ -119,7 +119,7 @@ func (m *Model) lr() float64 {
 
 func (m *Model) setRate(v float64) tea.Cmd {
 	m.current().asked = "setting the learning rate to " + rate(v)
-	return m.send(train.SetLearnRate{To: m.to("key"), Rate: v})
+	return m.send(train.SetLearnRate{To: m.to(), Rate: v})
 }
 
 // scaleRate changes the learning rate by a factor. Keys pressed faster than
@@ -211,7 +211,7 @@ func (m *Model) stopAndQuit() tea.Cmd {
 			r.asked = "stopping after this batch"
 		}
 	}
-	return m.send(train.Stop{To: train.To{Why: "key"}, After: train.AfterBatch})
+	return m.send(train.Stop{To: train.To{Why: m.pressed + " pressed"}, After: train.AfterBatch})
 }
 
 // selectRun goes d runs on in the order in which they are shown.

@@ -194,6 +194,7 @@ func TestLocalesChooseCharacters(t *testing.T) {
 		{[]string{"LANG", "en_US.UTF-8"}, false, true},
 		{[]string{"LANG", "de_DE.utf8"}, false, true},
 		{[]string{"LANG", "C"}, false, false},
+		{[]string{"LANG", "C.UTF-8", "TERM", "linux"}, false, false},
 		{[]string{"LANG", ""}, false, false},
 		{[]string{"LANG", ""}, true, true},
 		{[]string{"LANG", "C", "LC_CTYPE", "C.UTF-8"}, false, true},
