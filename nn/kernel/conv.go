@@ -123,7 +123,7 @@ func (c *Conv) Forward(y []float32, arg []uint8, x, bias []float32, rows int) {
 // BackwardData computes dx, the gradient at the layer's input, from dy, the
 // gradient at its pre-activation, for the first rows images. Where x, the
 // layer's input and itself the output of a ReLU, is 0, dx is 0; a nil x means
-// no such mask.
+// no such mask. dx may be x itself.
 func (c *Conv) BackwardData(dx, dy, x []float32, rows int) {
 	checkLen("Conv.BackwardData", "dy", len(dy), c.out.Len())
 	c.backwardData("Conv.BackwardData", dx, dy, nil, x, rows)

@@ -178,10 +178,10 @@ func (t *productTask) output(worker, tile int, m, scratch []float32, first, n in
 		k.outputMask(t.dst[at:], row, p.out.C, m, p.mPos, mask, n)
 	case p == t.c.data:
 		k.outputMask(scratch, tileSize*padded, padded, m, p.mPos, nil, padded)
-		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
 		if t.mask != nil {
-			maskTile(p.out, t.dst, t.mask, image, y, x, first, n)
+			maskTile(p.out, scratch, t.mask, image, y, x, padded, first, n)
 		}
+		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
 	case t.c.spec.Pool:
 		t.outputPool(worker, m, scratch, image, y/2, x/2, first, n, whole)
 	case whole:
@@ -227,14 +227,14 @@ func (t *productTask) outputPool(worker int, m, scratch []float32, image, y, x, 
 	}
 }
 
-// maskTile clears the channels first to first+n of a tile of dst where mask is 0.
-func maskTile(img Image, dst, mask []float32, image, y, x, first, n int) {
+// maskTile clears a scratch tile of col values a pixel where the mask's channels
+// first to first+n are 0.
+func maskTile(img Image, scratch, mask []float32, image, y, x, col, first, n int) {
 	for i := range min(tileSize, img.H-y) {
 		for j := range min(tileSize, img.W-x) {
-			at := img.At(image, y+i, x+j) + first
-			for c, v := range mask[at:][:n] {
+			for c, v := range mask[img.At(image, y+i, x+j)+first:][:n] {
 				if v == 0 {
-					dst[at+c] = 0
+					scratch[(i*tileSize+j)*col+c] = 0
 				}
 			}
 		}
