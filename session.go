@@ -95,7 +95,7 @@ type leg struct {
 	starting sync.Mutex // held by start
 	mu       sync.Mutex
 	runner   runner          // nil until start
-	stop     []train.Command // given before there was a runner
+	early    []train.Command // given before there was a runner
 
 	server  *control.Server
 	metrics *metrics.Server
@@ -105,12 +105,17 @@ type leg struct {
 	err     error
 	outcome train.Outcome // of the last RunEnded; read after readers are done
 
-	startedMu sync.Mutex
-	started   []train.Event // the RunStarted of each run
+	seenMu  sync.Mutex
+	started []train.Event          // the RunStarted of each run
+	states  map[string]train.State // of each run, the newest
 }
 
 func newLeg(s *session) *leg {
-	l := &leg{session: s, bus: train.NewBus(), detach: make(chan string, 1), done: make(chan struct{})}
+	l := &leg{session: s, bus: train.NewBus(), detach: make(chan string, 1), done: make(chan struct{}), states: map[string]train.State{}}
+	for _, run := range s.paused {
+		l.early = append(l.stop, train.Pause{To: train.To{Run: run, Why: "paused before the hand-over"}})
+	}
+	s.paused = nil
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -153,7 +158,7 @@ func (l *leg) start(ctx context.Context, data string, progress func(cifar.Progre
 	}
 	l.mu.Lock()
 	l.runner = r
-	for _, c := range l.stop {
+	for _, c := range l.early {
 		// It fails only for a run that has ended.
 		_ = r.Send(c)
 	}
@@ -245,24 +250,34 @@ func (l *leg) serve(r runner) error {
 func (l *leg) read(f func()) { l.readers.Go(f) }
 
 // watch follows the run for the process: who waits for it in the background is
-// told when the first batch is trained, and the outcome is kept.
+// told when it trains, and what is asked about it later is kept.
 func (l *leg) watch(r runner, events train.Source) {
 	told := false
+	ready := func() {
+		if !told {
+			told = true
+			if err := l.ready.Ready(r.Folder()); err != nil {
+				l.note("%v", err)
+			}
+		}
+	}
 	for {
 		list, err := events.Next(context.Background(), 64)
 		for _, e := range list {
 			switch e := e.(type) {
 			case *train.RunStarted:
-				l.startedMu.Lock()
+				l.seenMu.Lock()
 				l.started = append(l.started, e)
-				l.startedMu.Unlock()
-			case *train.StepDone:
-				if !told {
-					told = true
-					if err := l.ready.Ready(r.Folder()); err != nil {
-						l.note("%v", err)
-					}
+				l.seenMu.Unlock()
+			case *train.StateChanged:
+				// The network is built by then. The first batch may come only
+				// after a whole validation.
+				if e.State == train.StateRunning || e.State == train.StatePaused {
+					ready()
 				}
+				l.seenMu.Lock()
+				l.states[e.Run] = e.State
+				l.seenMu.Unlock()
 			case *train.RunEnded:
 				l.outcome = e.Outcome
 			}
@@ -271,8 +286,9 @@ func (l *leg) watch(r runner, events train.Source) {
 			break
 		}
 	}
-	if !told && (l.outcome == train.OutcomeFinished || l.outcome == train.OutcomeEarlyStopped || l.outcome == train.OutcomeStopped) {
-		_ = l.ready.Ready(r.Folder()) // there was nothing left to train
+	switch l.outcome {
+	case train.OutcomeFinished, train.OutcomeEarlyStopped, train.OutcomeStopped:
+		ready() // there was nothing left to train
 	}
 }
 
@@ -310,7 +326,7 @@ func (l *leg) Send(c train.Command) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner == nil {
-		l.stop = append(l.stop, c)
+		l.early = append(l.stop, c)
 		return nil
 	}
 	return l.runner.Send(c)
@@ -352,9 +368,9 @@ func (l *leg) note(format string, args ...any) {
 func (l *leg) withoutScreen(ctx context.Context) (again bool, err error) {
 	l.NoTUI = true
 	events := l.bus.SubscribeSteps(l.LogEvery)
-	l.startedMu.Lock()
+	l.seenMu.Lock()
 	began := l.started
-	l.startedMu.Unlock()
+	l.seenMu.Unlock()
 	return l.headless(ctx, events, began...)
 }
 
@@ -454,6 +470,13 @@ func (l *leg) handOver(ctx context.Context, why string) (again bool, err error) 
 			args = append(args, flag, value)
 		}
 	}
+	l.seenMu.Lock()
+	for run, state := range l.states {
+		if state == train.StatePaused {
+			args = append(args, "--paused", run)
+		}
+	}
+	l.seenMu.Unlock()
 	resumed := false
 	child, err := control.HandOver{
 		Stop: func(context.Context) error {

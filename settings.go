@@ -49,6 +49,7 @@ type settings struct {
 	batches []string // --batch, before it is split into Config.Batch and Sweep
 	file    string   // --config
 	child   bool     // this process took over from one that detached
+	paused  []string // runs that were paused when it did
 }
 
 // defaultSettings are the article's recipe and a person at a terminal.
@@ -110,8 +111,10 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.BoolVar(&s.Bell, "bell", s.Bell, "ring the terminal's bell when the run ends")
 	f.StringVar(&s.Kernels, "kernels", s.Kernels, "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
 
+	// Given by this program to itself; hiding fails only for a flag that is not there.
 	f.BoolVar(&s.child, "child", false, "")
-	_ = f.MarkHidden("child") // given by this program to itself
+	f.StringArrayVar(&s.paused, "paused", nil, "")
+	_, _ = f.MarkHidden("child"), f.MarkHidden("paused")
 }
 
 // resolve layers flags over the file over the defaults and checks the result.
