@@ -108,14 +108,10 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 				if err := os.WriteFile(file("log"), lines, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				args := []string{"compare", "--weights", file("start"), "--data", file("data"), "--log", file("log"), "--after", file("after"),
+				peer(t, "compare", "--weights", file("start"), "--data", file("data"), "--log", file("log"), "--after", file("after"),
 					"--optimizer", c.name, "--lr", fmt.Sprint(c.options.LR), "--momentum", fmt.Sprint(c.options.Momentum),
 					"--weight-decay", fmt.Sprint(c.options.WeightDecay), "--batch", fmt.Sprint(batch), "--steps", fmt.Sprint(steps),
-					"--tolerance", c.tolerance}
-				if c.steps == 1 {
-					args = append(args, "--double")
-				}
-				peer(t, args...)
+					"--tolerance", c.tolerance)
 			})
 		}
 	}
