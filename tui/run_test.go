@@ -195,35 +195,50 @@ func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
 	}
 }
 
-// stalled runs a screen on a terminal that reads nothing.
-func TestStalledTerminalStopsNeitherEventsNorLeaving(t *testing.T) {
-	out := &stuckWriter{free: make(chan struct{})}
-	src := newFakeSource(runningScript().events...)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: strings.NewReader(""), Out: out, Env: env(), width: 120, height: 40})
-		done <- err
-	}()
-	taken := func() int { src.mu.Lock(); defer src.mu.Unlock(); return src.taken }
-	all := len(runningScript().events)
-	eventually(t, "taking what there was", func() bool { return taken() == all })
-	s := newScript("model_20261123_1405", 64, 200)
-	for e := 4; e <= 8; e++ { // whole epochs more, with nobody reading the screen
-		s.events = nil
-		s.epoch(e)
-		src.feed(s.events...)
-		all += len(s.events)
-		eventually(t, "taking events while the terminal is stuck", func() bool { return taken() == all })
-	}
-	cancel()
-	within(t, "leaving while the terminal is stuck", func() {
-		if err := <-done; err != nil {
-			t.Error(err)
+// A terminal that reads nothing (Ctrl+S, a dead link) stops neither the taking
+// of events nor leaving, and when it reads again it gets the newest screen.
+func TestStalledTerminal(t *testing.T) {
+	for _, wakes := range []bool{false, true} {
+		out := &stuckWriter{free: make(chan struct{})}
+		src := newFakeSource(runningScript().events...)
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		done := make(chan error, 1)
+		in, keys := io.Pipe()
+		go func() {
+			_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 200, height: 60})
+			done <- err
+			keys.Close()
+		}()
+		taken := func() int { src.mu.Lock(); defer src.mu.Unlock(); return src.taken }
+		all := len(runningScript().events)
+		eventually(t, "taking what there was", func() bool { return taken() == all })
+		s := newScript("model_20261123_1405", 64, 200)
+		for e := 4; e <= 8; e++ { // whole epochs more, with nobody reading the screen
+			s.events = nil
+			s.epoch(e)
+			src.feed(s.events...)
+			all += len(s.events)
+			eventually(t, "taking events while the terminal is stuck", func() bool { return taken() == all })
 		}
-	})
-	close(out.free)
+		for range 2 * views { // more frames than are kept for the terminal
+			_, _ = io.WriteString(keys, "\t")
+			time.Sleep(120 * time.Millisecond)
+		}
+		if wakes {
+			close(out.free)
+			eventually(t, "seeing the newest screen", func() bool { return strings.Contains(out.String(), "9/200") })
+		}
+		cancel()
+		within(t, "leaving", func() {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+		if !wakes {
+			close(out.free)
+		}
+	}
 }
 
 // A countingWriter counts bytes and forgets them.
