@@ -20,14 +20,19 @@ func NewCPU(threads int) *CPU {
 	return &CPU{w: kernel.NewWorkers(threads)}
 }
 
+// Name is the name of the kernels in use.
 func (c *CPU) Name() string { return kernel.Name() }
+
+// Threads is the number of threads, the caller's included.
 func (c *CPU) Threads() int { return c.w.N() }
-func (c *CPU) Close()       { c.w.Close() }
-func (c *CPU) Sync() error  { return nil }
 
-// Free leaves the memory to the garbage collector.
-func (c *CPU) Free(Memory) {}
+// Close ends the threads.
+func (c *CPU) Close() { c.w.Close() }
 
+// Sync has nothing to wait for.
+func (c *CPU) Sync() error { return nil }
+
+// Alloc takes memory that is aligned for the kernels.
 func (c *CPU) Alloc(ints bool, n int) (Memory, error) {
 	if ints {
 		return hostInts(make([]int32, n)), nil
@@ -35,21 +40,28 @@ func (c *CPU) Alloc(ints bool, n int) (Memory, error) {
 	return hostMemory(kernel.Alloc(n)), nil
 }
 
+// Free leaves the memory to the garbage collector.
+func (c *CPU) Free(Memory) {}
+
+// Upload copies src to dst.
 func (c *CPU) Upload(dst *Buffer, src []float32) error {
 	copy(dst.Floats, src)
 	return nil
 }
 
+// Download copies src to dst.
 func (c *CPU) Download(dst []float32, src *Buffer) error {
 	copy(dst, src.Floats)
 	return nil
 }
 
+// LoadImages is kernel.PadInput.
 func (c *CPU) LoadImages(dst *Buffer, src []float32, rows int) error {
 	kernel.PadInput(c.w, dst.Floats, dst.Image, src, rows)
 	return nil
 }
 
+// LoadLabels widens the class numbers.
 func (c *CPU) LoadLabels(dst *Buffer, src []uint8) error {
 	for i, l := range src {
 		dst.Ints[i] = int32(l)
@@ -57,30 +69,37 @@ func (c *CPU) LoadLabels(dst *Buffer, src []uint8) error {
 	return nil
 }
 
+// Dropout is kernel.Dropout.
 func (c *CPU) Dropout(dst, src *Buffer, rows int, p float32, key uint64) {
 	kernel.Dropout(c.w, dst.Floats, src.Floats, src.Image, rows, p, key)
 }
 
+// DropoutBackward is kernel.DropoutBackward.
 func (c *CPU) DropoutBackward(dsrc, ddst, src *Buffer, rows int, p float32, key uint64) {
 	kernel.DropoutBackward(c.w, dsrc.Floats, dsrc.Image, ddst.Floats, src.Floats, rows, p, key)
 }
 
+// Dense is kernel.Dense.
 func (c *CPU) Dense(y, x, w, bias *Buffer, rows int) {
 	kernel.Dense(c.w, y.Floats, x.Floats, w.Floats, bias.Floats, rows, w.shape[1], w.shape[0])
 }
 
+// DenseBackwardData is kernel.DenseBackwardData.
 func (c *CPU) DenseBackwardData(dx, dy, w *Buffer, rows int) {
 	kernel.DenseBackwardData(c.w, dx.Floats, dy.Floats, w.Floats, rows, w.shape[1], w.shape[0])
 }
 
+// DenseBackwardFilter is kernel.DenseBackwardFilter.
 func (c *CPU) DenseBackwardFilter(dw, db, x, dy *Buffer, rows int) {
 	kernel.DenseBackwardFilter(c.w, dw.Floats, db.Floats, x.Floats, dy.Floats, rows, dw.shape[1], dw.shape[0])
 }
 
+// Adadelta is kernel.Adadelta.
 func (c *CPU) Adadelta(x, g, eg2, ed2 *Buffer, lr, rho, eps float32) {
 	kernel.Adadelta(c.w, x.Floats, g.Floats, eg2.Floats, ed2.Floats, lr, rho, eps)
 }
 
+// SGD is kernel.SGD.
 func (c *CPU) SGD(x, g, m *Buffer, lr, momentum, decay float32) {
 	var state []float32
 	if m != nil {
@@ -89,10 +108,12 @@ func (c *CPU) SGD(x, g, m *Buffer, lr, momentum, decay float32) {
 	kernel.SGD(c.w, x.Floats, g.Floats, state, lr, momentum, decay)
 }
 
+// Adam is kernel.Adam.
 func (c *CPU) Adam(x, g, m, v *Buffer, a AdamStep) {
 	kernel.Adam(c.w, x.Floats, g.Floats, m.Floats, v.Floats, a.LR, a.Beta1, a.Beta2, a.Eps, a.Bias1, a.Bias2, a.Decay, a.Decoupled)
 }
 
+// NewConv makes a kernel.Conv.
 func (c *CPU) NewConv(s ConvSpec) (Conv, error) {
 	k := &cpuConv{
 		conv: kernel.NewConv(c.w, kernel.ConvSpec(s)),
@@ -135,6 +156,7 @@ func (k *cpuConv) BackwardFilter(dw, db, x, dy *Buffer, rows int) {
 	k.conv.BackwardFilter(dw.Floats, db.Floats, x.Floats, dy.Floats, rows)
 }
 
+// NewLoss makes a loss on kernel.SoftmaxCrossEntropy.
 func (c *CPU) NewLoss(batch, classes int) (Loss, error) {
 	return &cpuLoss{prob: kernel.Alloc(batch * classes), classes: classes}, nil
 }
