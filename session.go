@@ -113,7 +113,7 @@ type leg struct {
 func newLeg(s *session) *leg {
 	l := &leg{session: s, bus: train.NewBus(), detach: make(chan string, 1), done: make(chan struct{}), states: map[string]train.State{}}
 	for _, run := range s.paused {
-		l.early = append(l.stop, train.Pause{To: train.To{Run: run, Why: "paused before the hand-over"}})
+		l.early = append(l.early, train.Pause{To: train.To{Run: run, Why: "paused before the hand-over"}})
 	}
 	s.paused = nil
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -326,7 +326,7 @@ func (l *leg) Send(c train.Command) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner == nil {
-		l.early = append(l.stop, c)
+		l.early = append(l.early, c)
 		return nil
 	}
 	return l.runner.Send(c)
@@ -527,8 +527,14 @@ func (l *leg) close() {
 func (l *leg) screen(ctx context.Context) (again bool, err error) {
 	events := l.bus.Subscribe()
 	defer events.Close()
+	source := train.Source(events)
+	if l.Resume != "" {
+		if source, err = train.Resumed(l.Resume, events); err != nil {
+			return false, err
+		}
+	}
 	l.errs.hold() // lines would garble the screen; warnings are events
-	result, asked, err := l.show(ctx, events)
+	result, asked, err := l.show(ctx, source)
 	l.errs.release()
 	if !l.began() {
 		return false, err

@@ -87,18 +87,7 @@ func (s *settings) locate() error {
 
 // findRun finds the folder of a run or of a comparison. A run of a comparison
 // is gone on with by its comparison, whose order it takes part in.
-func findRun(runs, which string) (string, error) {
-	for _, folder := range []string{filepath.Join(runs, which), which} {
-		if which != "last" && train.IsComparison(folder) {
-			return folder, nil
-		}
-	}
-	folder, err := train.FindRun(runs, which)
-	if err != nil {
-		return "", err
-	}
-	return folder, nil
-}
+func findRun(runs, which string) (string, error) { return train.FindFolder(runs, which) }
 
 // resumedConfig is what a resumed run or comparison was trained with.
 func (s *settings) resumedConfig() (train.Config, error) {
