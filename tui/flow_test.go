@@ -287,6 +287,19 @@ func TestKeysActOnTheSelectedRun(t *testing.T) {
 	}
 }
 
+func TestRunsStandInTheOrderTheyBegin(t *testing.T) {
+	b := newBench(t, Options{}, 120, 40)
+	a, z := newScript("batch 64", 64, 200), newScript("batch 128", 128, 200)
+	z.state(train.StateWaiting, "", 1, 0)
+	b.feed(z.events...)
+	b.feed(a.start().events...)
+	z.events = nil
+	b.feed(z.start().events...)
+	if b.runs[0].name != "batch 64" || b.runs[1].name != "batch 128" || b.current().name != "batch 64" {
+		t.Errorf("%s, %s, selected %s", b.runs[0].name, b.runs[1].name, b.current().name)
+	}
+}
+
 func TestComparedRunsShareOneAxis(t *testing.T) {
 	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
 	b.press("2", "t")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -240,6 +241,9 @@ func (m *Model) take(msg eventsMsg) tea.Cmd {
 	listed := false
 	for _, e := range msg.events {
 		r := m.run(e.Head().Run)
+		if _, ok := e.(*train.RunStarted); ok && r.started.StepsPerEpoch == 0 {
+			m.inOrder(r)
+		}
 		notice := r.take(e, msg.at)
 		if notice != "" && !m.catchingUp && r == m.current() {
 			m.say(noticeStyle(e), notice)
@@ -315,6 +319,22 @@ func (m *Model) run(name string) *run {
 	r := newRun(name)
 	m.runs = append(m.runs, r)
 	return r
+}
+
+// inOrder puts a run that starts now after those that have started: others may
+// have told that they wait for their turn before.
+func (m *Model) inOrder(r *run) {
+	shown := m.current()
+	m.runs = slices.DeleteFunc(m.runs, func(o *run) bool { return o == r })
+	k := 0
+	for k < len(m.runs) && m.runs[k].started.StepsPerEpoch > 0 {
+		k++
+	}
+	m.runs = slices.Insert(m.runs, k, r)
+	if k == 0 {
+		shown = r
+	}
+	m.selected = max(slices.Index(m.runs, shown), 0)
 }
 
 // current returns the run that the views show and keys act on, nil before the
