@@ -93,8 +93,6 @@ type Conv interface {
 	// BackwardFilter writes both dw and db, summed over the rows, from x and
 	// the dy of BackwardData.
 	BackwardFilter(dw, db, x, dy *Buffer, rows int)
-	// Bytes is the size of the workspace.
-	Bytes() int
 	Close()
 }
 

@@ -133,7 +133,6 @@ type cpuConv struct {
 }
 
 func (k *cpuConv) SetWeights(w *Buffer) { k.conv.SetWeights(w.Floats) }
-func (k *cpuConv) Bytes() int           { return k.conv.Bytes() + len(k.arg) }
 func (k *cpuConv) Close()               {}
 
 func (k *cpuConv) Forward(y, x, bias *Buffer, rows int) {

@@ -105,11 +105,18 @@ func (m *Machine) run(from, to int) error {
 // Reset does nothing: RunAll can be called again at once.
 func (m *Machine) Reset() {}
 
-// Close gives the memory back. The machine must not be used again.
+// Close gives the memory back. The machine and its graph must not be used
+// again.
 func (m *Machine) Close() error {
 	for _, s := range m.steps {
-		if o, ok := s.op.(operation); ok && o.common().ready {
-			o.release()
+		if o, ok := s.op.(operation); ok {
+			c := o.common()
+			if c.ready {
+				o.release()
+			}
+			// Gorgonia may hold on to the graph: a constant that all graphs
+			// have knows the last one.
+			c.out.Memory = Memory{}
 		}
 	}
 	for _, s := range m.slabs {

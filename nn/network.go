@@ -58,12 +58,6 @@ func describeParams(s Spec) []param {
 	return ps
 }
 
-// Spec returns what the network was made from.
-func (n *Network) Spec() Spec { return n.spec }
-
-// Backend returns what the network was made on.
-func (n *Network) Backend() Backend { return n.on }
-
 // Weights returns copies of the parameters, which SetWeights takes back bit
 // for bit. It returns nil if the backend has failed.
 func (n *Network) Weights() []Tensor {

@@ -38,6 +38,7 @@ func (c *convolution) prepare() (err error) {
 
 func (c *convolution) release() {
 	c.kernel.Close()
+	c.kernel = nil
 }
 
 // refresh gives the kernel the weights if they have changed.

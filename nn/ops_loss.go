@@ -30,6 +30,7 @@ func (c *crossEntropy) prepare() (err error) {
 
 func (c *crossEntropy) release() {
 	c.kernel.Close()
+	c.kernel = nil
 }
 
 func (c *crossEntropy) run(in []gorgonia.Value) error {

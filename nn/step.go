@@ -147,21 +147,6 @@ func (s *Step) Profile() []OpTime {
 	return append(ts, OpTime{Role: s.solver.Name(), Pass: Optimizer, Duration: s.phases[2]})
 }
 
-// Gradients returns copies of the gradients of the last Run, named and laid
-// out as the network's weights; nil if the backend has failed.
-func (s *Step) Gradients() []Tensor {
-	ts := make([]Tensor, len(s.graph.params))
-	for i, n := range s.graph.params {
-		g := s.graph.gradients[i].Value().(*Buffer)
-		g.order = n.Value().(*Buffer).order
-		var err error
-		if ts[i], err = export(s.graph.batch.on, n.Name(), g); err != nil {
-			return nil
-		}
-	}
-	return ts
-}
-
 // Close gives the memory back. The network and the solver stay.
 func (s *Step) Close() {
 	s.machine.Close()

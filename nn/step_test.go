@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -214,4 +215,41 @@ func TestProfileNamesEveryPartOfAStep(t *testing.T) {
 	if sum > f+b+o {
 		t.Errorf("the parts take %v, more than the whole, %v", sum, f+b+o)
 	}
+}
+
+func TestCloseGivesTheMemoryBack(t *testing.T) {
+	b := newCPU(t, 2)
+	n, err := New(b, VGG(0.5), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	sv, err := NewSolver(b, "sgd", SolverOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := n.NewStep(64, sv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := n.NewEval(64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := heap()
+	st.Close()
+	e.Close()
+	after := heap()
+	// what stays is the workers' own, which the next step uses again
+	if held < before+64<<20 || after > before+24<<20 {
+		t.Errorf("%d MiB before, %d MiB with a step of 64 images, %d MiB after it", before>>20, held>>20, after>>20)
+	}
+	runtime.KeepAlive(st)
+	runtime.KeepAlive(e)
 }
