@@ -35,14 +35,14 @@ const (
 type order int
 
 const (
-	orderStart order = iota
+	orderName order = iota
 	orderBest
 	orderSpeed
 	orderBatch
 	orders
 )
 
-var orderNames = [orders]string{"start", "best val_acc", "images a second", "batch size"}
+var orderNames = [orders]string{"name", "best val_acc", "images a second", "batch size"}
 
 // targets are the accuracies whose time is shown.
 var targets = []float64{0.80, 0.85, 0.88, 0.90, 0.50, 0.60, 0.70}

@@ -287,16 +287,27 @@ func TestKeysActOnTheSelectedRun(t *testing.T) {
 	}
 }
 
-func TestRunsStandInTheOrderTheyBegin(t *testing.T) {
+func TestRunsStandInTheOrderOfTheirNames(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40)
-	a, z := newScript("batch 64", 64, 200), newScript("batch 128", 128, 200)
-	z.state(train.StateWaiting, "", 1, 0)
-	b.feed(z.events...)
-	b.feed(a.start().events...)
-	z.events = nil
-	b.feed(z.start().events...)
-	if b.runs[0].name != "batch 64" || b.runs[1].name != "batch 128" || b.current().name != "batch 64" {
-		t.Errorf("%s, %s, selected %s", b.runs[0].name, b.runs[1].name, b.current().name)
+	for _, name := range []string{"batch=128", "batch=512", "batch=64", "batch=256"} {
+		b.feed(newScript(name, 64, 200).start().events...)
+	}
+	var names []string
+	for _, r := range b.runs {
+		names = append(names, r.name)
+	}
+	if got := strings.Join(names, " "); got != "batch=64 batch=128 batch=256 batch=512" || b.current().name != "batch=64" {
+		t.Errorf("%s, selected %s", got, b.current().name)
+	}
+	b.press("n")
+	b.feed(newScript("batch=8", 64, 200).start().events...)
+	if b.current().name != "batch=128" {
+		t.Errorf("a new run moved the selection to %s", b.current().name)
+	}
+	for _, c := range []struct{ a, b string }{{"a", "b"}, {"a", "ab"}, {"", "a"}, {"a9", "a10"}, {"a2b", "a10a"}, {"a1", "a1b"}} {
+		if !before(c.a, c.b) || before(c.b, c.a) || before(c.a, c.a) {
+			t.Errorf("%q and %q", c.a, c.b)
+		}
 	}
 }
 

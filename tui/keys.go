@@ -80,7 +80,7 @@ func bindings() []binding {
 		{"open_run", []string{"enter"}, "open", "open the selected run large", "Compare", in(viewCompare), 2, false, (*Model).hasRun, (*Model).openRun},
 		{"layout", []string{"w"}, "layout", "panes, one chart of all, or a table", "Compare", in(viewCompare), 5, false, (*Model).hasRun, (*Model).nextLayout},
 		{"hide_run", []string{"v"}, "hide", "hide or show the selected run", "Compare", in(viewCompare), 7, false, (*Model).hasRun, (*Model).hideRun},
-		{"sort_runs", []string{"o"}, "order", "sort by start, val_acc, speed or batch", "Compare", in(viewCompare), 8, false, (*Model).hasRun, (*Model).nextOrder},
+		{"sort_runs", []string{"o"}, "order", "sort by name, val_acc, speed or batch", "Compare", in(viewCompare), 8, false, (*Model).hasRun, (*Model).nextOrder},
 		{"target", []string{"a"}, "target", "the accuracy to time", "Compare", in(viewCompare), 9, false, (*Model).hasRun, (*Model).nextTarget},
 
 		{"up", []string{"up", "k"}, "move", "up", "Lists", lists, 9, true, (*Model).hasRun, func(m *Model) tea.Cmd { return m.scroll(-1) }},

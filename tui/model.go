@@ -39,8 +39,9 @@ type Model struct {
 	bindings []binding
 	w, h     int // of the window; 0 until it is known
 
-	runs     []*run // in the order they began
+	runs     []*run // in the order of their names
 	selected int    // the run that keys act on
+	chose    bool   // whether a person chose it
 	view     view
 	charts   chartState
 	compare  compareState
@@ -241,9 +242,6 @@ func (m *Model) take(msg eventsMsg) tea.Cmd {
 	listed := false
 	for _, e := range msg.events {
 		r := m.run(e.Head().Run)
-		if _, ok := e.(*train.RunStarted); ok && r.started.StepsPerEpoch == 0 {
-			m.inOrder(r)
-		}
 		notice := r.take(e, msg.at)
 		if notice != "" && !m.catchingUp && r == m.current() {
 			m.say(noticeStyle(e), notice)
@@ -309,32 +307,53 @@ func noticeStyle(e train.Event) style {
 	return plain
 }
 
-// run returns the run of that name, a new one when it is not known yet.
+// run returns the run of that name, a new one when it is not known yet. Runs
+// stand in the order of their names, as those of a comparison begin all at once
+// and in any order. The first is shown until a person chooses.
 func (m *Model) run(name string) *run {
-	for _, r := range m.runs {
+	at := len(m.runs)
+	for i, r := range m.runs {
 		if r.name == name {
 			return r
 		}
+		if at > i && before(name, r.name) {
+			at = i
+		}
 	}
 	r := newRun(name)
-	m.runs = append(m.runs, r)
+	m.runs = slices.Insert(m.runs, at, r)
+	if m.selected >= at && m.chose {
+		m.selected++
+	}
 	return r
 }
 
-// inOrder puts a run that starts now after those that have started: others may
-// have told that they wait for their turn before.
-func (m *Model) inOrder(r *run) {
-	shown := m.current()
-	m.runs = slices.DeleteFunc(m.runs, func(o *run) bool { return o == r })
-	k := 0
-	for k < len(m.runs) && m.runs[k].started.StepsPerEpoch > 0 {
-		k++
+// before orders names as people do: "batch=64" before "batch=128".
+func before(a, b string) bool {
+	for a != "" && b != "" {
+		na, nb := leadingNumber(a), leadingNumber(b)
+		switch {
+		case na != "" && nb != "":
+			x, y := strings.TrimLeft(na, "0"), strings.TrimLeft(nb, "0")
+			if len(x) != len(y) {
+				return len(x) < len(y)
+			}
+			if x != y {
+				return x < y
+			}
+			a, b = a[len(na):], b[len(nb):]
+		case a[0] != b[0]:
+			return a[0] < b[0]
+		default:
+			a, b = a[1:], b[1:]
+		}
 	}
-	m.runs = slices.Insert(m.runs, k, r)
-	if k == 0 {
-		shown = r
-	}
-	m.selected = max(slices.Index(m.runs, shown), 0)
+	return len(a) < len(b)
+}
+
+// leadingNumber returns the digits that s begins with.
+func leadingNumber(s string) string {
+	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }
 
 // current returns the run that the views show and keys act on, nil before the

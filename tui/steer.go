@@ -216,6 +216,7 @@ func (m *Model) stopAndQuit() tea.Cmd {
 
 // selectRun goes d runs on in the order in which they are shown.
 func (m *Model) selectRun(d int) tea.Cmd {
+	m.chose = true
 	order := m.orderedRuns()
 	for i, r := range order {
 		if r == m.current() {
