@@ -120,12 +120,16 @@ func findings(runs []*RunHistory, rows []TableRow) []string {
 			spread := medianOf(s.run.Epochs, func(e *EpochDone) float64 { return math.Abs(e.Seconds - middle) })
 			return max(0.02*middle, 2*spread)
 		})
+	fast, slow := lowest(speed).value, highest(speed).value
 	speedText := map[trend]string{
 		level: "An epoch took about as long with each",
 		rises: "An epoch took longer with " + more,
 		falls: "An epoch was faster with " + more,
 		mixed: "An epoch was fastest with " + lowest(speed).label,
 	}[trendOf(speed)]
+	if trendOf(speed) == level && slow > 1.05*fast {
+		speedText = "The time of an epoch varies too much within a run to tell which is faster"
+	}
 	out := []string{speedText + ": " + each(speed, func(p point) string { return fmt.Sprintf("%.1f s", p.value) }) + "."}
 
 	// Convergence, by epochs to an accuracy that all reached.

@@ -141,6 +141,13 @@ func TestFindings(t *testing.T) {
 		}
 	}
 
+	varying := shapes(shape{64, 10, 50, 0.9, 10, 0}, shape{128, 9, 50, 0.9, 10, 0})
+	for i, e := range varying[1].Epochs {
+		e.Seconds += float64(i % 7)
+	}
+	if got := find(varying); !strings.Contains(got, "varies too much within a run to tell which is faster: 10.0 s (batch 64), 12.0 s") {
+		t.Errorf("times that vary:\n%s", got)
+	}
 	running := shapes(shape{64, 10, 50, 0.9, 10, 0}, shape{128, 10, 50, 0.9, 10, 0})
 	running[1].Ended = nil
 	if got := find(running); !strings.Contains(got, "Not all of these runs have ended") {
