@@ -122,12 +122,20 @@ func yLabel(v float64, digits int) string {
 	return s
 }
 
-// xTicks returns ticks between lo and hi for an axis w columns wide.
+// xTicks returns ticks between lo and hi for an axis w columns wide: ten columns
+// apart and more, or where that leaves hardly any, six.
 func xTicks(a axis, lo, hi float64, w int) []tick {
 	if hi <= lo || w < 8 {
 		return nil
 	}
-	least := (hi - lo) * 10 / float64(w) // ten columns a label
+	ticks := xTicksApart(a, lo, hi, (hi-lo)*10/float64(w))
+	if len(ticks) < 3 {
+		ticks = xTicksApart(a, lo, hi, (hi-lo)*6/float64(w))
+	}
+	return ticks
+}
+
+func xTicksApart(a axis, lo, hi, least float64) []tick {
 	var step float64
 	switch {
 	case a == byTime:
