@@ -24,7 +24,6 @@ var layers = map[string]struct {
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/kernel":          {},
 	"cifartui/nn/kernel/peer":     {},
-	"cifartui/nn/peer":            {ours: []string{"nn"}},
 	"cifartui/train":              {ours: []string{"cifar", "nn"}},
 	"cifartui/train/control":      {ours: []string{"train"}},
 	"cifartui/train/metrics":      {ours: []string{"train"}},

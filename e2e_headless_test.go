@@ -132,6 +132,7 @@ func TestHeadlessOutputIsPlain(t *testing.T) {
 // SIGTERM and SIGINT end the run after the batch, saved and with 0; SIGUSR1
 // saves; SIGHUP does nothing; a second SIGINT leaves at once with 130.
 func TestSignals(t *testing.T) {
+	program(t)
 	runs := t.TempDir()
 	endless := func(name string) *process {
 		p := start(t, "--no-tui", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", name)
