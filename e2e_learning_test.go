@@ -1,0 +1,54 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"cifartui/cifar"
+	"cifartui/train"
+)
+
+// Memory of a training run: under 600 MB resident at batch 64, under 2 GB at
+// batch 512, with all of CIFAR-10 loaded.
+func TestMemoryOfARun(t *testing.T) {
+	const realImages = 60_000 * (cifar.Pixels + 1) // bytes that the demo set does not take
+	for _, c := range []struct {
+		batch string
+		limit int64
+	}{{"64", 600e6}, {"512", 2e9}} {
+		t.Run("batch "+c.batch, func(t *testing.T) {
+			p := start(t, "--no-tui", "--data", "demo", "--batch", c.batch, "--epochs", "1", "--max-steps", "10", "--runs", t.TempDir(), "--name", "memory")
+			p.mustEnd(t, 0)
+			peak := p.ProcessState.SysUsage().(*syscall.Rusage).Maxrss*1024 + realImages
+			t.Logf("%d MB with CIFAR-10", peak/1e6)
+			if peak > c.limit {
+				t.Errorf("%d bytes resident at most, want under %d", peak, c.limit)
+			}
+		})
+	}
+}
+
+// The recipe learns real images: over 60% on the test images after 3 epochs.
+func TestLearnsRealImages(t *testing.T) {
+	data := os.Getenv("CIFARTUI_DATA")
+	if data == "" || !long() {
+		t.Skip("set CIFARTUI_LONG and CIFARTUI_DATA, a folder with CIFAR-10: it takes some minutes")
+	}
+	runs := t.TempDir()
+	p := start(t, "--no-tui", "--data", data, "--seed", "1", "--epochs", "3", "--runs", runs, "--name", "real")
+	if err := p.Wait(); err != nil { // as long as it takes
+		t.Fatalf("%v\n%s%s", err, p.out.String(), p.errs.String())
+	}
+	for _, e := range record(filepath.Join(runs, "real")) {
+		if e, ok := e.(*train.EpochDone); ok {
+			t.Logf("epoch %d: val_acc %.4f", e.Epoch, float64(e.ValAcc))
+			if e.Epoch == 3 && e.ValAcc <= 0.60 {
+				t.Errorf("val_acc %.4f after 3 epochs, want over 0.60", float64(e.ValAcc))
+			}
+		}
+	}
+}
