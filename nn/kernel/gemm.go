@@ -27,8 +27,8 @@ type convKernels struct {
 }
 
 const (
-	genericPanel = 16 // the panel of the Go versions
-	maxGroup     = 64 // the most output channels that a product computes at once
+	genericPanel = 16  // the panel of the Go versions
+	maxGroup     = 128 // the most output channels that a product computes at once
 )
 
 var genericConv = convKernels{

@@ -40,7 +40,7 @@ type product struct {
 const (
 	// blockBytes bounds V and M of a block: what does not fit the second-level
 	// cache is still near, and each block reads all of the weights.
-	blockBytes = 1200 << 10
+	blockBytes = 2 << 20
 	// blockTiles bounds them where there are few channels: the weights are then
 	// in the second-level cache too.
 	blockTiles = 32
