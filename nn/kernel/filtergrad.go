@@ -107,19 +107,19 @@ func (t *transformTask) Run(worker, i int) {
 	clear(sum)
 	first := i * t.tiles
 	last := min(first+t.tiles, t.n)
-	for ahead := first; ahead < last+inputAhead; ahead++ {
-		if ahead < last {
-			n, y, x := f.grid.at(t.first + ahead)
-			t.x.fetch(n, y+1, x+1)
-			t.dy.fetch(n, y, x)
+	here := t.grid.at(t.first + first)
+	ahead := here
+	for i := first; i < last+inputAhead; i++ {
+		if i < last {
+			t.x.fetch(ahead.image, ahead.y+1, ahead.x+1)
+			t.dy.fetch(ahead.image, ahead.y, ahead.x)
+			t.grid.next(&ahead)
 		}
-		tile := ahead - inputAhead
-		if tile < first {
-			continue
+		if tile := i - inputAhead; tile >= first {
+			t.x.input(worker, v[tile*t.vRow:], t.vPos, scratch, here.image, here.y-1, here.x-1)
+			t.dy.gradient(d[tile*t.dRow:], t.dPos, scratch, here.image, here.y, here.x, sum)
+			t.grid.next(&here)
 		}
-		n, y, x := f.grid.at(t.first + tile)
-		t.x.input(worker, v[tile*f.vRow:], f.vPos, scratch, n, y-1, x-1)
-		t.dy.gradient(d[tile*f.dRow:], f.dPos, scratch, n, y, x, sum)
 	}
 }
 

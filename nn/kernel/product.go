@@ -124,46 +124,49 @@ func (t *productTask) Run(worker, i int) {
 	ws := t.c.w.workspace[worker*p.workspace():][:p.workspace()]
 	v, m, scratch := ws[:positions*p.vPos], ws[positions*p.vPos:][:positions*p.mPos], ws[positions*(p.vPos+p.mPos):]
 
-	for ahead := first; ahead < last+inputAhead; ahead++ {
-		if ahead < last {
-			n, y, x := p.grid.at(ahead)
-			t.source.fetch(n, y+1, x+1)
+	here := t.grid.at(first)
+	ahead := here
+	for i := first; i < last+inputAhead; i++ {
+		if i < last {
+			t.source.fetch(ahead.image, ahead.y+1, ahead.x+1)
+			t.grid.next(&ahead)
 		}
-		tile := ahead - inputAhead
-		if tile < first {
-			continue
+		if tile := i - inputAhead; tile >= first {
+			t.source.input(worker, v[(tile-first)*p.vRow:], p.vPos, scratch, here.image, here.y-1, here.x-1)
+			t.grid.next(&here)
 		}
-		n, y, x := p.grid.at(tile)
-		t.source.input(worker, v[(tile-first)*p.vRow:], p.vPos, scratch, n, y-1, x-1)
 	}
 	// The rows past the last tile hold what was there before; nobody reads them.
 	rows := roundUp(last-first, 4)
 	for g := part; g < p.groups(); g += t.parts {
 		col := g * p.mRow
-		panels := min(p.mRow, p.n-col) / k.panel
+		columns := min(p.mRow, p.n-col)
 		for pos := range positions {
-			for q := range panels {
-				k.gemm(m[pos*p.mPos+q*k.panel:], p.mRow, v[pos*p.vPos:], p.vRow, p.filters(g*p.group+q, 0)[pos*p.uPos:], rows, p.k)
+			u := p.u[(g*positions+pos)*p.uPos:]
+			for q := 0; q < columns; q += k.panel {
+				k.gemm(m[pos*p.mPos+q:], p.mRow, v[pos*p.vPos:], p.vRow, u[q*p.k:], rows, p.k)
 			}
 		}
-		n := min(panels*k.panel, p.out.C-col) // channels of the group that exist
-		for ahead := first; ahead < last+maskAhead; ahead++ {
-			if t.mask != nil && ahead < last {
+		n := min(columns, p.out.C-col) // channels of the group that exist
+		here := t.grid.at(first)
+		ahead := here
+		for i := first; i < last+maskAhead; i++ {
+			if t.mask != nil && i < last {
 				t.fetchMask(ahead, col, n)
+				t.grid.next(&ahead)
 			}
-			tile := ahead - maskAhead
-			if tile < first {
-				continue
+			if tile := i - maskAhead; tile >= first {
+				t.output(worker, here, m[(tile-first)*p.mRow:], scratch, col, n)
+				t.grid.next(&here)
 			}
-			t.output(worker, tile, m[(tile-first)*p.mRow:], scratch, col, n)
 		}
 	}
 }
 
 // output writes channels first to first+n of a tile.
-func (t *productTask) output(worker, tile int, m, scratch []float32, first, n int) {
+func (t *productTask) output(worker int, tile place, m, scratch []float32, first, n int) {
 	p, k := t.product, t.c.kernels
-	image, y, x := p.grid.at(tile)
+	image, y, x := tile.image, tile.y, tile.x
 	whole := n%lane == 0 && y+tileSize <= p.out.H && x+tileSize <= p.out.W
 	padded := roundUp(n, lane)
 	bias := t.c.bias
@@ -193,10 +196,9 @@ func (t *productTask) output(worker, tile int, m, scratch []float32, first, n in
 }
 
 // fetchMask asks for the mask of a tile.
-func (t *productTask) fetchMask(tile, first, n int) {
-	image, y, x := t.grid.at(tile)
-	for i := range min(tileSize, t.out.H-y) {
-		t.c.kernels.prefetch(t.mask[t.out.At(image, y+i, x)+first:], t.out.C, tileSize, n)
+func (t *productTask) fetchMask(tile place, first, n int) {
+	for i := range min(tileSize, t.out.H-tile.y) {
+		t.c.kernels.prefetch(t.mask[t.out.At(tile.image, tile.y+i, tile.x)+first:], t.out.C, tileSize, n)
 	}
 }
 
