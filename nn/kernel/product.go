@@ -5,7 +5,7 @@ package kernel
 // same with turned filters.
 //
 // A piece of work is a block of tiles, small enough that its V and a group of
-// columns of its M stay in the second-level cache while the weights stream past:
+// columns of its M stay near while the weights stream past:
 //
 //	V = inputTile of each tile
 //	for each group of panels of output channels:
@@ -30,7 +30,7 @@ type product struct {
 	// Distances in V and M, padded against powers of two.
 	vRow, vPos int
 	mRow, mPos int
-	scratch    int // of tiles copied, and of positions of maxima
+	scratch    int // for tiles and filters that are copied
 
 	parts   int // pieces that the groups of one block are dealt to
 	task    productTask
@@ -38,11 +38,12 @@ type product struct {
 }
 
 const (
-	// blockBytes bounds V and M of a block: what does not fit the second-level
-	// cache is still near, and each block reads all of the weights.
+	// blockBytes bounds V and M of a block. More than the second-level cache
+	// holds pays where there are many channels, as each block reads all of the
+	// weights: with 256, 24 and 32 tiles take 8% less than 8.
 	blockBytes = 2 << 20
-	// blockTiles bounds them where there are few channels: the weights are then
-	// in the second-level cache too.
+	// blockTiles bounds them where there are few: the weights are in the cache
+	// then.
 	blockTiles = 32
 )
 

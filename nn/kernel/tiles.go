@@ -2,9 +2,9 @@ package kernel
 
 // Transforms read and write whole tiles of whole lanes of channels. Where an
 // image has them, they work on the image itself; at a border that cuts a tile,
-// and for channels that are no multiple of lane, they work on a copy. A pooled
-// gradient is spread to full resolution in a copy too, a tile at a time, so that
-// it never takes the way through memory.
+// and for channels that are no multiple of lane, they work on a copy. A max
+// pool's gradient is spread to full resolution while it is read, or in such a
+// copy, so that the full resolution never takes the way through memory.
 
 // source is an image that tiles are read from. With arg it is the gradient at a
 // max pool's output, which is read as if MaxPoolBackward had spread it.
@@ -121,15 +121,15 @@ func (s *source) spread(dst []float32, n, y, x, side, row, col int) {
 				continue
 			}
 			at := ((n*small.H+h/2)*small.W + w/2) * c
-			k := spreadGeneric(d[:c], s.data[small.At(n, h/2, w/2):], s.arg[at:], uint8(h%2*2+w%2))
-			clear(d[k:])
+			spreadPixel(d[:c], s.data[small.At(n, h/2, w/2):], s.arg[at:], uint8(h%2*2+w%2))
+			clear(d[c:])
 		}
 	}
 }
 
-// spreadGeneric copies the gradients whose maximum was at position pos, and 0
-// for the others. It returns their number.
-func spreadGeneric(dst, grad []float32, arg []uint8, pos uint8) int {
+// spreadPixel copies the gradients whose maximum was at position pos of their
+// windows, and 0 for the others.
+func spreadPixel(dst, grad []float32, arg []uint8, pos uint8) {
 	arg, grad = arg[:len(dst)], grad[:len(dst)]
 	for c := range dst {
 		if arg[c] == pos {
@@ -138,12 +138,11 @@ func spreadGeneric(dst, grad []float32, arg []uint8, pos uint8) int {
 			dst[c] = 0
 		}
 	}
-	return len(dst)
 }
 
-// scatter copies the part of a tile that lies inside an image of h by w pixels
-// from a scratch tile of side pixels and col values a pixel; channels first to
-// first+n of the image are written.
+// scatter copies the part of a tile that lies inside the image from a scratch
+// tile of side pixels a side and col values a pixel, to channels first to first+n
+// of the image.
 func scatter(img Image, dst, scratch []float32, image, y, x, side, col, first, n int) {
 	for i := range min(side, img.H-y) {
 		for j := range min(side, img.W-x) {
