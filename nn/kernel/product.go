@@ -11,6 +11,10 @@ package kernel
 //	for each group of panels of output channels:
 //		for each of the 36 positions, for each panel: M = V U
 //		outputTile of each tile
+//
+// Blocks are taken from the last to the first, where the first layer and the
+// filter's gradient go forwards: a pass then begins with what the one before it
+// left in the third-level cache.
 type product struct {
 	c       *Conv
 	in, out Image
@@ -32,6 +36,7 @@ type product struct {
 	mRow, mPos int
 	scratch    int // for tiles and filters that are copied
 
+	blocks  int // of the batch
 	parts   int // pieces that the groups of one block are dealt to
 	task    productTask
 	weights weightsTask
@@ -108,18 +113,18 @@ func (p *product) run(t productTask, rows int) {
 	t.source = source{p.in, t.src, t.srcArg, p.c}
 	p.task = t
 	// With few blocks, as for a single image, a block's panels are dealt out too.
-	blocks := (t.total + p.tiles - 1) / p.tiles
+	p.blocks = (t.total + p.tiles - 1) / p.tiles
 	p.parts = 1
-	for p.parts < p.groups() && blocks*p.parts < 2*p.c.w.N() {
+	for p.parts < p.groups() && p.blocks*p.parts < 2*p.c.w.N() {
 		p.parts *= 2
 	}
 	p.parts = min(p.parts, p.groups())
-	p.c.w.Do(blocks*p.parts, &p.task)
+	p.c.w.Do(p.blocks*p.parts, &p.task)
 }
 
 func (t *productTask) Run(worker, i int) {
 	p, k := t.product, t.c.kernels
-	block, part := i/t.parts, i%t.parts
+	block, part := t.blocks-1-i/t.parts, i%t.parts
 	first := block * t.tiles
 	last := min(first+t.tiles, t.total)
 	ws := t.c.w.workspace[worker*p.workspace():][:p.workspace()]
