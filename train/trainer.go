@@ -103,6 +103,9 @@ func NewTrainer(o Options) (*Trainer, error) {
 			t.Config = saved
 		}
 		about = a
+		if now := o.Backend.Name(); a.Kernels != "" && a.Kernels != now {
+			t.notes = append(t.notes, fmt.Sprintf("the run was trained with %s kernels and goes on with %s, which round differently: --kernels %s would keep it exact", a.Kernels, now, a.Kernels))
+		}
 	}
 	if err := t.check(); err != nil {
 		return nil, err
