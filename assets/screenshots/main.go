@@ -2,13 +2,16 @@
 // terminal of its own, presses keys, and writes what stands on the screen as
 // SVG files.
 //
-//	go build -o cifartui . && go run ./assets/screenshots -out assets -- ./cifartui --data demo --epochs 14
+//	go build -o cifartui .
+//	go run ./assets/screenshots -until 'epoch   8/' -- ./cifartui --data DIR
+//	go run ./assets/screenshots -only compare -keys 2 -until batch=512 -- ./cifartui open COMPARISON
 //
 // The screen is drawn from the bytes that the program sends, by a terminal
 // emulator: what the pictures show is what a person saw.
 package main
 
 import (
+	"bufio"
 	"flag"
 	"fmt"
 	"html"
@@ -31,13 +34,11 @@ type shot struct {
 	wait time.Duration // between the keys and the picture
 }
 
-// shots are the README's pictures, in the order they are taken. The run is
-// paused by the time of the first one, so that nothing moves in between.
+// shots are the README's pictures of one run, in the order they are taken.
 var shots = []shot{
 	{"charts", "]]", time.Second},
 	{"samples", "4", time.Second},
 	{"system", "5", 3 * time.Second},
-	{"checkpoints", "3", time.Second},
 }
 
 const (
@@ -50,7 +51,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("screenshots: ")
 	out := flag.String("out", "assets", "folder for the pictures")
-	until := flag.String("until", "", "wait until the screen shows this text, then pause the run")
+	until := flag.String("until", "", "wait until the screen shows this text")
 	only := flag.String("only", "", "take only this one picture, in the view that opens, and name it so")
 	keys := flag.String("keys", "", "keys to press before the picture of -only")
 	limit := flag.Duration("limit", 10*time.Minute, "how long to wait for it")
@@ -60,7 +61,7 @@ func main() {
 	}
 	list := shots
 	if *only != "" {
-		list = []shot{{*only, *keys, 2 * time.Second}}
+		list = []shot{{*only, *keys, 5 * time.Second}}
 	}
 	if err := take(list, *out, *until, *limit, flag.Args()); err != nil {
 		log.Fatal(err)
@@ -79,12 +80,9 @@ func take(list []shot, out, until string, limit time.Duration, command []string)
 	term := vt10x.New(vt10x.WithSize(columns, rows), vt10x.WithWriter(io.Discard))
 	ended := make(chan error, 1)
 	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, err := tty.Read(buf)
-			// The emulator reports codes that it does not know; it draws the rest.
-			_, _ = term.Write(buf[:n])
-			if err != nil {
+		// Parse, unlike Write, keeps a character whole that two reads split.
+		for in := bufio.NewReaderSize(tty, 1<<16); ; {
+			if err := term.Parse(in); err != nil {
 				ended <- err
 				return
 			}
