@@ -29,7 +29,7 @@ func TestKilledRunEndsWithTheSameBits(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	kills, inTraining := 0, 0
-	for round := 0; kills < rounds(4, 20); round++ {
+	for round := 0; kills < rounds(2, 20); round++ {
 		name := fmt.Sprintf("killed%d", round)
 		folder := filepath.Join(runs, name)
 		args := small(runs, name)

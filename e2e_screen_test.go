@@ -254,7 +254,7 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for round := range rounds(3, 20) {
+	for round := range rounds(2, 20) {
 		name := "moved" + string(rune('a'+round))
 		folder := filepath.Join(runs, name)
 		s := open(t, small(runs, name, "--no-tui=false")...)
