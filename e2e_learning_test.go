@@ -32,10 +32,9 @@ func TestMemoryOfARun(t *testing.T) {
 	}
 }
 
-// The recipe learns real images: within 3 epochs it is over 60% on the test
-// images. The best of them counts, as it does for the checkpoint: at Adadelta's
-// rate of 1.0 a single early epoch can fall by 15 points and the next make it
-// good.
+// The recipe learns real images: over 60% on the test images after 3 epochs.
+// At Adadelta's rate of 1.0 a single early epoch can fall by 15 points: with
+// seed 1 the third does, to 49%, and the fourth is at 74%.
 func TestLearnsRealImages(t *testing.T) {
 	data := os.Getenv("CIFARTUI_DATA")
 	if data == "" || !long() {
@@ -46,14 +45,12 @@ func TestLearnsRealImages(t *testing.T) {
 	if err := p.Wait(); err != nil { // as long as it takes
 		t.Fatalf("%v\n%s%s", err, p.out.String(), p.errs.String())
 	}
-	best := train.Float(0)
 	for _, e := range record(filepath.Join(runs, "real")) {
 		if e, ok := e.(*train.EpochDone); ok {
 			t.Logf("epoch %d: val_acc %.4f", e.Epoch, float64(e.ValAcc))
-			best = max(best, e.ValAcc)
+			if e.Epoch == 3 && e.ValAcc <= 0.60 {
+				t.Errorf("val_acc %.4f after 3 epochs, want over 0.60", float64(e.ValAcc))
+			}
 		}
-	}
-	if best <= 0.60 {
-		t.Errorf("val_acc %.4f at best within 3 epochs, want over 0.60", float64(best))
 	}
 }
