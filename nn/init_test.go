@@ -3,6 +3,8 @@ package nn
 import (
 	"math"
 	"testing"
+
+	"cifartui/nn/bittest"
 )
 
 func TestInitialWeightsHaveTheRightMomentsAndTruncation(t *testing.T) {
@@ -46,7 +48,7 @@ func TestFreshNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sameTensors(t, "equal seeds", same.Weights(), n.Weights())
+	bittest.Values(t, "equal seeds", same.Weights(), n.Weights())
 	other, err := New(on, small, 2)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"cifartui/nn/bittest"
 )
 
 // problem is a small network with a batch, and all that the references need
@@ -125,7 +127,7 @@ func TestMachineAgreesWithTapeMachineBitForBit(t *testing.T) {
 			if loss != want {
 				t.Errorf("loss %v, on TapeMachine %v", loss, want)
 			}
-			sameTensors(t, "gradients", grads, wantGrads)
+			bittest.Values(t, "gradients", grads, wantGrads)
 		}
 	}
 }
@@ -165,7 +167,7 @@ func TestShortBatchEqualsABatchOfItsSize(t *testing.T) {
 		if loss != long {
 			t.Errorf("%d rows in a batch of 8: loss %v, want %v", rows, long, loss)
 		}
-		sameTensors(t, "gradients", longGrads, grads)
+		bittest.Values(t, "gradients", longGrads, grads)
 	}
 }
 
@@ -192,7 +194,7 @@ func TestShortBatchAfterAFullOne(t *testing.T) {
 	if r.Loss != want || r.Rows != 3 {
 		t.Errorf("loss %v of %d rows, want %v of 3", r.Loss, r.Rows, want)
 	}
-	sameTensors(t, "gradients", st.graph.exportGradients(t), wantGrads)
+	bittest.Values(t, "gradients", st.graph.exportGradients(t), wantGrads)
 }
 
 func TestPlanSharesOnlyWhatIsSafe(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"cifartui/nn/bittest"
 )
 
 func TestWeightsAreInPyTorchsOrder(t *testing.T) {
@@ -71,7 +73,7 @@ func TestWeightsRoundTripBitForBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Reverse(ws)
-	sameTensors(t, "weights", n.Weights(), ws)
+	bittest.Values(t, "weights", n.Weights(), ws)
 }
 
 func TestWrongWeightsAreRefused(t *testing.T) {
@@ -99,7 +101,7 @@ func TestWrongWeightsAreRefused(t *testing.T) {
 				ts[i].Data = make([]float32, len(ts[i].Data))
 			}
 			mention(t, n.SetWeights(c.change(ts)), c.says...)
-			sameTensors(t, "weights after refused ones", n.Weights(), good)
+			bittest.Values(t, "weights after refused ones", n.Weights(), good)
 		})
 	}
 }

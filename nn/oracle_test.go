@@ -1,7 +1,6 @@
 package nn
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -309,32 +308,5 @@ func near(t *testing.T, what string, got, want []float64, tolerance float64) {
 		t.Errorf("%s: differs by %.2g of its norm, want at most %.0g", what, d, tolerance)
 	} else {
 		t.Logf("%s: %.1e", what, d)
-	}
-}
-
-// sameBits fails the test unless got and want are equal, bit for bit.
-func sameBits(t *testing.T, what string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
-	}
-	for i := range got {
-		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-			t.Fatalf("%s: element %d is %v, want %v, bit for bit", what, i, got[i], want[i])
-		}
-	}
-}
-
-// sameTensors is sameBits for lists of tensors.
-func sameTensors(t *testing.T, what string, got, want []Tensor) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d tensors, want %d", what, len(got), len(want))
-	}
-	for i := range got {
-		if got[i].Name != want[i].Name || fmt.Sprint(got[i].Shape) != fmt.Sprint(want[i].Shape) {
-			t.Fatalf("%s: tensor %d is %s %v, want %s %v", what, i, got[i].Name, got[i].Shape, want[i].Name, want[i].Shape)
-		}
-		sameBits(t, what+": "+got[i].Name, got[i].Data, want[i].Data)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"gorgonia.org/gorgonia"
+
+	"cifartui/nn/bittest"
 )
 
 // mention fails the test unless err says all of it.
@@ -175,8 +177,8 @@ func TestSolverStateContinuesBitForBit(t *testing.T) {
 				whole, wholeSolver := train(nil, nil, 7)
 				first, firstSolver := train(nil, nil, 4)
 				second, secondSolver := train(first.Weights(), firstSolver.State(), 3)
-				sameTensors(t, "weights", second.Weights(), whole.Weights())
-				sameTensors(t, "state", secondSolver.State(), wholeSolver.State())
+				bittest.Values(t, "weights", second.Weights(), whole.Weights())
+				bittest.Values(t, "state", secondSolver.State(), wholeSolver.State())
 			})
 		}
 	}
@@ -249,7 +251,7 @@ func TestWrongSolverStateIsRefused(t *testing.T) {
 	mention(t, damaged(func(ts []Tensor) []Tensor { return append(ts, ts[0]) }), "two tensors named conv1.weight.m")
 	mention(t, damaged(func(ts []Tensor) []Tensor { ts[0].Shape = []int{1, 2}; return ts }), "conv1.weight.m", "[1 2]", "[4 3 3 3]")
 	mention(t, damaged(func(ts []Tensor) []Tensor { ts[0].Data = ts[0].Data[1:]; return ts }), "conv1.weight.m", "damaged")
-	sameTensors(t, "state after refused ones", s.State(), good)
+	bittest.Values(t, "state after refused ones", s.State(), good)
 
 	other, err := NewSolver(on, "adadelta", SolverOptions{})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"cifartui/nn/bittest"
 )
 
 // small is a network that is quick to run, with all kinds of layers.
@@ -91,8 +93,8 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 		weights, state, loss := train(s, solver, 1, rows, rows)
 		for _, threads := range []int{2, 5} {
 			w, st, l := train(s, solver, threads, capacity, rows)
-			sameTensors(t, solver+": weights", w, weights)
-			sameTensors(t, solver+": state", st, state)
+			bittest.Values(t, solver+": weights", w, weights)
+			bittest.Values(t, solver+": state", st, state)
 			if l != loss {
 				t.Errorf("%s: loss %v on %d threads, %v on one", solver, l, threads, loss)
 			}
@@ -157,8 +159,8 @@ func TestNonFiniteLossLeavesWeightsAndOptimiserAlone(t *testing.T) {
 	if !math.IsNaN(r.Loss) {
 		t.Errorf("loss %v of a batch with a NaN", r.Loss)
 	}
-	sameTensors(t, "weights", n.Weights(), weights)
-	sameTensors(t, "state", sv.State(), state)
+	bittest.Values(t, "weights", n.Weights(), weights)
+	bittest.Values(t, "state", sv.State(), state)
 	// and the next good batch finds nothing left behind
 	if r, err = st.Run(x, labels, 2); err != nil || math.IsNaN(r.Loss) {
 		t.Errorf("loss %v, error %v of a good batch after a bad one", r.Loss, err)
@@ -190,7 +192,7 @@ func TestWrongBatchesAreRefused(t *testing.T) {
 		_, err := st.Run(c.x, c.labels, 0)
 		mention(t, err, c.says...)
 	}
-	sameTensors(t, "weights", n.Weights(), weights)
+	bittest.Values(t, "weights", n.Weights(), weights)
 	_, err := n.NewStep(0, st.solver)
 	mention(t, err, "batch of 0")
 	_, err = n.NewEval(-1)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"cifartui/nn/bittest"
 )
 
 // denseLayer holds what the three passes read, and their results in float64.
@@ -90,10 +92,10 @@ func TestDenseMatchesFloat64(t *testing.T) {
 				}
 			}
 			y3, dx3, dw3, db3 := d.run(t, three, 1+s[1]%15)
-			sameBits(t, "y on 3 workers", y3, y)
-			sameBits(t, "dx on 3 workers", dx3, dx)
-			sameBits(t, "dw on 3 workers", dw3, dw)
-			sameBits(t, "db on 3 workers", db3, db)
+			bittest.Numbers(t, "y on 3 workers", y3, y)
+			bittest.Numbers(t, "dx on 3 workers", dx3, dx)
+			bittest.Numbers(t, "dw on 3 workers", dw3, dw)
+			bittest.Numbers(t, "db on 3 workers", db3, db)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"testing"
+
+	"cifartui/nn/bittest"
 )
 
 // fillInterior writes values into the interior of an image, some of them 0, NaN
@@ -55,7 +57,7 @@ func TestPadInputAddsAChannelOfOnes(t *testing.T) {
 						}
 					}
 				}
-				sameBits(t, fmt.Sprintf("%v rows %d", img, rows), dst, want)
+				bittest.Numbers(t, fmt.Sprintf("%v rows %d", img, rows), dst, want)
 			}
 		}
 	})
@@ -110,8 +112,8 @@ func testDropout(t *testing.T, w *Workers, img Image, rows int, p float32, key u
 	for _, intact := range []func(){srcIntact, dstIntact, gradIntact, dsrcIntact} {
 		intact()
 	}
-	sameBits(t, fmt.Sprintf("Dropout %v p=%v", img, p), dst, want)
-	sameBits(t, fmt.Sprintf("DropoutBackward %v p=%v", img, p), dsrc, dwant)
+	bittest.Numbers(t, fmt.Sprintf("Dropout %v p=%v", img, p), dst, want)
+	bittest.Numbers(t, fmt.Sprintf("DropoutBackward %v p=%v", img, p), dsrc, dwant)
 }
 
 func TestDropoutOfZeroProbabilityCopies(t *testing.T) {
@@ -125,7 +127,7 @@ func TestDropoutOfZeroProbabilityCopies(t *testing.T) {
 	for n := range 2 {
 		for y := range 2 {
 			at := img.At(n, y, 0)
-			sameBits(t, "row", dst[n*32+y*16:][:16], src[at:at+16])
+			bittest.Numbers(t, "row", dst[n*32+y*16:][:16], src[at:at+16])
 		}
 	}
 }

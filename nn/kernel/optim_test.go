@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"cifartui/nn/bittest"
 )
 
 // shifted returns guarded memory that starts shift elements behind a 64-byte
@@ -21,20 +23,6 @@ func shifted(t testing.TB, name string, n, shift int) ([]float32, func()) {
 			if v != guard {
 				t.Fatalf("%s: written before its start", name)
 			}
-		}
-	}
-}
-
-// sameBits compares bit for bit, but takes every NaN for the same.
-func sameBits(t testing.TB, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Fatalf("%s: %d elements, want %d", name, len(got), len(want))
-	}
-	for i, v := range got {
-		if math.Float32bits(v) != math.Float32bits(want[i]) && (v == v || want[i] == want[i]) {
-			t.Fatalf("%s[%d] of %d = %g (%#08x), want %g (%#08x)", name, i, len(got),
-				v, math.Float32bits(v), want[i], math.Float32bits(want[i]))
 		}
 	}
 }
@@ -211,7 +199,7 @@ func TestOptimisersGiveTheSameBitsEverywhere(t *testing.T) {
 							o.step(w, got, 3)
 							for k := range got {
 								intact[k]()
-								sameBits(t, fmt.Sprintf("state %d", k), got[k], want[k])
+								bittest.Numbers(t, fmt.Sprintf("state %d", k), got[k], want[k])
 							}
 						}
 					}
