@@ -23,6 +23,7 @@ var layers = map[string]struct {
 	"cifartui/cifar":              {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/bittest":         {},
+	"cifartui/nn/cuda/driver":     {},
 	"cifartui/nn/kernel":          {},
 	"cifartui/nn/kernel/peer":     {},
 	"cifartui/train":              {ours: []string{"cifar", "nn"}},
