@@ -61,13 +61,13 @@ func (e *Eval) Run(x []float32, labels []uint8) (lossSum float64, correct int, e
 }
 
 // Probabilities returns those of the last Run, [rows][classes]. They hold
-// until the next.
-func (e *Eval) Probabilities() []float32 {
+// until the next. The error is the backend's.
+func (e *Eval) Probabilities() ([]float32, error) {
 	p, err := e.graph.lossOp.kernel.Probabilities()
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("nn: read the probabilities: %w", err)
 	}
-	return p
+	return p, nil
 }
 
 // Close gives the memory back. The network stays.

@@ -66,7 +66,7 @@ func TestProbabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := append([]float32(nil), e.Probabilities()...)
+	p := append([]float32(nil), probabilitiesOf(t, e)...)
 	if len(p) != 5*small.Classes {
 		t.Fatalf("%d probabilities of 5 rows of %d classes", len(p), small.Classes)
 	}
@@ -87,7 +87,7 @@ func TestProbabilities(t *testing.T) {
 	if _, _, err := e.Run(x, nil); err != nil {
 		t.Fatalf("without labels: %v", err)
 	}
-	bittest.Floats(t, "probabilities without labels", e.Probabilities(), p)
+	bittest.Floats(t, "probabilities without labels", probabilitiesOf(t, e), p)
 	_, _, err = e.Run(x[:len(x)-1], nil)
 	mention(t, err, "numbers")
 }
@@ -121,7 +121,7 @@ func TestEvalTakesUpSetWeights(t *testing.T) {
 	if run(es[0]) == run(es[1]) {
 		t.Fatal("two networks have the same loss")
 	}
-	if err := n.SetWeights(other.Weights()); err != nil {
+	if err := n.SetWeights(weightsOf(t, other)); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := run(es[0]), run(es[1]); a != b {

@@ -67,16 +67,17 @@ func newGraph(on Backend, s Spec, params []param, capacity int, train bool) (*gr
 // layers puts the network from the images x to the logits into the graph.
 func (g *graph) layers(s Spec, x *gorgonia.Node, train bool) (_ *gorgonia.Node, err error) {
 	params := g.params
-	for _, l := range s.Layers() {
+	list := s.Layers()
+	for i, l := range list {
 		switch l.Kind {
-		case "Conv2D":
+		case Conv2D:
 			var c *convolution
 			w, b := params[0], params[1]
 			params = params[2:]
 			spec := ConvSpec{
 				Images: g.batch.rows, H: l.Out[0], W: l.Out[1],
 				In: w.Shape()[2], Out: w.Shape()[3],
-				Pool:      len(g.convs)%2 == 1, // each block's second
+				Pool:      list[i+1].Kind == MaxPooling2D,
 				Inference: !train,
 			}
 			if c, x, err = applyConvolution(&g.batch, l.Name, spec, x, w, b); err != nil {
@@ -84,7 +85,9 @@ func (g *graph) layers(s Spec, x *gorgonia.Node, train bool) (_ *gorgonia.Node, 
 			}
 			g.convs = append(g.convs, c)
 			g.convWeights = append(g.convWeights, w.Value().(*Buffer))
-		case "Dropout":
+		case MaxPooling2D, Flatten:
+			// Part of the convolution before it, and of the dropout behind it.
+		case Dropout:
 			p := s.Dropout
 			if !train {
 				p = 0
@@ -92,10 +95,12 @@ func (g *graph) layers(s Spec, x *gorgonia.Node, train bool) (_ *gorgonia.Node, 
 			if x, err = applyFlatten(&g.batch, p, x); err != nil {
 				return nil, err
 			}
-		case "Dense":
+		case Dense:
 			if x, err = applyDense(&g.batch, l.Name, x, params[0], params[1]); err != nil {
 				return nil, err
 			}
+		default:
+			return nil, fmt.Errorf("nn: %s is a %s, which has no operation", l.Name, l.Kind)
 		}
 	}
 	return x, nil

@@ -48,19 +48,19 @@ func TestFreshNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bittest.Values(t, "equal seeds", same.Weights(), n.Weights())
+	bittest.Values(t, "equal seeds", weightsOf(t, same), weightsOf(t, n))
 	other, err := New(on, small, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, w := range n.Weights() {
+	for i, w := range weightsOf(t, n) {
 		zero := true
 		for _, v := range w.Data {
 			zero = zero && v == 0
 		}
 		if bias := len(w.Shape) == 1; zero != bias {
 			t.Errorf("%s: all zero %v", w.Name, zero)
-		} else if !bias && w.Data[0] == other.Weights()[i].Data[0] {
+		} else if !bias && w.Data[0] == weightsOf(t, other)[i].Data[0] {
 			t.Errorf("%s is the same for two seeds", w.Name)
 		}
 	}

@@ -32,7 +32,7 @@ func newProblem(t *testing.T, dropout float64, rows int) *problem {
 	if p.net, err = New(p.on, p.spec, 3); err != nil {
 		t.Fatal(err)
 	}
-	ws := p.net.Weights()
+	ws := weightsOf(t, p.net)
 	for i := range ws { // biases of zero would hide mistakes
 		if len(ws[i].Shape) == 1 {
 			for j := range ws[i].Data {
@@ -140,7 +140,7 @@ func TestNetworkGradients(t *testing.T) {
 	for _, dropout := range []float64{0, 0.5} {
 		p := newProblem(t, dropout, 4)
 		loss, grads := p.onMachine(t, 4)
-		ws := p.net.Weights()
+		ws := weightsOf(t, p.net)
 		weights := make([][]float64, len(ws))
 		for i, w := range ws {
 			weights[i] = to64(w.Data)

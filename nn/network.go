@@ -46,11 +46,11 @@ func describeParams(s Spec) []param {
 	in := imageChannels
 	for _, l := range s.Layers() {
 		switch l.Kind {
-		case "Conv2D":
+		case Conv2D:
 			out := l.Out[2]
 			add(l.Name, newBuffer(3, 3, in, out), convOrder(in, out))
 			in = out
-		case "Dense":
+		case Dense:
 			side := s.Size >> len(s.Filters)
 			add(l.Name, newBuffer(s.Classes, s.features()), denseOrder(s.Classes, side, side, in))
 		}
@@ -59,16 +59,16 @@ func describeParams(s Spec) []param {
 }
 
 // Weights returns copies of the parameters, which SetWeights takes back bit
-// for bit. It returns nil if the backend has failed.
-func (n *Network) Weights() []Tensor {
+// for bit. The error is the backend's.
+func (n *Network) Weights() ([]Tensor, error) {
 	ts := make([]Tensor, len(n.params))
 	for i, p := range n.params {
 		var err error
 		if ts[i], err = export(n.on, p.name, p.Buffer); err != nil {
-			return nil
+			return nil, err
 		}
 	}
-	return ts
+	return ts, nil
 }
 
 // SetWeights sets the parameters, given in any order. It checks all names and

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
@@ -14,7 +15,7 @@ func TestWeightsAreInPyTorchsOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws := n.Weights()
+	ws := weightsOf(t, n)
 	shapes := map[string][]int{
 		"conv1.weight": {64, 3, 3, 3}, "conv1.bias": {64},
 		"conv2.weight": {64, 64, 3, 3}, "conv2.bias": {64},
@@ -61,7 +62,7 @@ func TestWeightsRoundTripBitForBit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws := n.Weights()
+	ws := weightsOf(t, n)
 	odd := []uint32{0x80000000, 0x00000001, 0x7f800000, 0x7fc12345, 0xff7fffff} // -0, denormal, Inf, a NaN, -max
 	for i := range ws {
 		for j := range ws[i].Data {
@@ -73,7 +74,7 @@ func TestWeightsRoundTripBitForBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Reverse(ws)
-	bittest.Values(t, "weights", n.Weights(), ws)
+	bittest.Values(t, "weights", weightsOf(t, n), ws)
 }
 
 func TestWrongWeightsAreRefused(t *testing.T) {
@@ -82,7 +83,7 @@ func TestWrongWeightsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := n.Weights()
+	good := weightsOf(t, n)
 	for _, c := range []struct {
 		name   string
 		change func(ts []Tensor) []Tensor
@@ -101,7 +102,7 @@ func TestWrongWeightsAreRefused(t *testing.T) {
 				ts[i].Data = make([]float32, len(ts[i].Data))
 			}
 			mention(t, n.SetWeights(c.change(ts)), c.says...)
-			bittest.Values(t, "weights after refused ones", n.Weights(), good)
+			bittest.Values(t, "weights after refused ones", weightsOf(t, n), good)
 		})
 	}
 }
@@ -125,4 +126,27 @@ func TestWrongSpecsAreRefused(t *testing.T) {
 		mention(t, err, c.says)
 		mention(t, c.spec.Summary(nil, 1), c.says)
 	}
+}
+
+// deaf is a backend whose memory can no longer be read.
+type deaf struct{ Backend }
+
+func (deaf) Download([]float32, *Buffer) error { return errors.New("the device is gone") }
+
+// TestFailedBackendIsAnError: what goes into a checkpoint must never be silently
+// missing.
+func TestFailedBackendIsAnError(t *testing.T) {
+	on := deaf{newCPU(t, 1)}
+	s := Spec{Size: 4, Filters: []int{4}, Classes: 3}
+	n, sv, _ := newTraining(t, on, s, 2, "adadelta")
+	weights, err := n.Weights()
+	if weights != nil {
+		t.Errorf("weights from a backend that failed: %v", weights)
+	}
+	mention(t, err, "conv1.weight", "the device is gone")
+	state, err := sv.State()
+	if state != nil {
+		t.Errorf("state from a backend that failed: %v", state)
+	}
+	mention(t, err, "conv1.weight.eg2", "the device is gone")
 }

@@ -310,3 +310,30 @@ func near(t *testing.T, what string, got, want []float64, tolerance float64) {
 		t.Logf("%s: %.1e", what, d)
 	}
 }
+
+func weightsOf(t testing.TB, n *Network) []Tensor {
+	t.Helper()
+	ts, err := n.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ts
+}
+
+func stateOf(t testing.TB, s Solver) []Tensor {
+	t.Helper()
+	ts, err := s.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ts
+}
+
+func probabilitiesOf(t testing.TB, e *Eval) []float32 {
+	t.Helper()
+	p, err := e.Probabilities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

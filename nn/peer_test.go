@@ -31,7 +31,7 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := fresh.Weights()
+	start := weightsOf(t, fresh)
 	for i, w := range start {
 		if w.Name == "dense.weight" {
 			for j := range w.Data {
@@ -102,7 +102,7 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 					}
 					lines = fmt.Appendf(lines, "{\"event\":\"step\",\"step\":%d,\"loss\":%.9g}\n", i+1, r.Loss)
 					if i == 0 {
-						writeSafetensors(t, file("after"), n.Weights())
+						writeSafetensors(t, file("after"), weightsOf(t, n))
 					}
 				}
 				if err := os.WriteFile(file("log"), lines, 0o600); err != nil {

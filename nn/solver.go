@@ -24,8 +24,8 @@ type Solver interface {
 	// State returns copies of all that the solver keeps between two steps,
 	// named after the parameters, as conv1.weight.eg2, in their shapes, and
 	// for those who count steps, t. It is empty as long as the parameters
-	// aren't known, and nil if the backend has failed.
-	State() []Tensor
+	// aren't known. The error is the backend's.
+	State() ([]Tensor, error)
 	// SetState takes State back bit for bit. Before the parameters are known
 	// it is remembered, and checked when they are.
 	SetState([]Tensor) error
@@ -190,13 +190,13 @@ func (m *moments) step(model []gorgonia.ValueGrad, u updater) error {
 // floats that hold 24 bits each exactly.
 const counter = "t"
 
-func (m *moments) State() []Tensor {
+func (m *moments) State() ([]Tensor, error) {
 	var ts []Tensor
 	for i, bs := range m.state {
 		for k, b := range bs {
 			t, err := export(m.on, m.names[i]+"."+m.kinds[k], b)
 			if err != nil {
-				return nil
+				return nil, err
 			}
 			ts = append(ts, t)
 		}
@@ -204,7 +204,7 @@ func (m *moments) State() []Tensor {
 	if m.counts && m.params != nil {
 		ts = append(ts, Tensor{Name: counter, Shape: []int{2}, Data: []float32{float32(m.steps >> 24), float32(m.steps & (1<<24 - 1))}})
 	}
-	return ts
+	return ts, nil
 }
 
 func (m *moments) SetState(ts []Tensor) error {

@@ -176,9 +176,9 @@ func TestSolverStateContinuesBitForBit(t *testing.T) {
 				}
 				whole, wholeSolver := train(nil, nil, 7)
 				first, firstSolver := train(nil, nil, 4)
-				second, secondSolver := train(first.Weights(), firstSolver.State(), 3)
-				bittest.Values(t, "weights", second.Weights(), whole.Weights())
-				bittest.Values(t, "state", secondSolver.State(), wholeSolver.State())
+				second, secondSolver := train(weightsOf(t, first), stateOf(t, firstSolver), 3)
+				bittest.Values(t, "weights", weightsOf(t, second), weightsOf(t, whole))
+				bittest.Values(t, "state", stateOf(t, secondSolver), stateOf(t, wholeSolver))
 			})
 		}
 	}
@@ -199,7 +199,7 @@ func TestSolverStateIsNamedAfterTheParameters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(s.State()) != 0 {
+		if len(stateOf(t, s)) != 0 {
 			t.Errorf("%s has a state before it knows any parameter", name)
 		}
 		st, err := n.NewStep(1, s)
@@ -207,7 +207,7 @@ func TestSolverStateIsNamedAfterTheParameters(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer st.Close()
-		ts := s.State()
+		ts := stateOf(t, s)
 		if got := ts[0].Name + " " + ts[1].Name; got != want {
 			t.Errorf("%s: state starts with %s, want %s", name, got, want)
 		}
@@ -228,7 +228,7 @@ func TestAdamCountsBeyondWhatAFloatHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.steps = 1<<40 + 1<<24 + 3
-	state := s.State()
+	state := stateOf(t, s)
 	s.steps = 0
 	if err := s.SetState(state); err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestAdamCountsBeyondWhatAFloatHolds(t *testing.T) {
 func TestWrongSolverStateIsRefused(t *testing.T) {
 	on := newCPU(t, 1)
 	n, s, _ := newTraining(t, on, small, 2, "adam")
-	good := s.State()
+	good := stateOf(t, s)
 	damaged := func(change func(ts []Tensor) []Tensor) error {
 		return s.SetState(change(append([]Tensor(nil), good...)))
 	}
@@ -251,7 +251,7 @@ func TestWrongSolverStateIsRefused(t *testing.T) {
 	mention(t, damaged(func(ts []Tensor) []Tensor { return append(ts, ts[0]) }), "two tensors named conv1.weight.m")
 	mention(t, damaged(func(ts []Tensor) []Tensor { ts[0].Shape = []int{1, 2}; return ts }), "conv1.weight.m", "[1 2]", "[4 3 3 3]")
 	mention(t, damaged(func(ts []Tensor) []Tensor { ts[0].Data = ts[0].Data[1:]; return ts }), "conv1.weight.m", "damaged")
-	bittest.Values(t, "state after refused ones", s.State(), good)
+	bittest.Values(t, "state after refused ones", stateOf(t, s), good)
 
 	other, err := NewSolver(on, "adadelta", SolverOptions{})
 	if err != nil {

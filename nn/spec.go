@@ -24,10 +24,22 @@ func VGG(dropout float64) Spec {
 	return Spec{Size: 32, Filters: []int{64, 128, 256}, Classes: 10, Dropout: dropout}
 }
 
+// Kind is what a layer does, under Keras's name for it.
+type Kind string
+
+// The kinds of layers that a network is made of.
+const (
+	Conv2D       Kind = "Conv2D" // 3x3, same padding, stride 1, with a ReLU
+	MaxPooling2D Kind = "MaxPooling2D"
+	Flatten      Kind = "Flatten"
+	Dropout      Kind = "Dropout"
+	Dense        Kind = "Dense"
+)
+
 // Layer is one line of the network's table.
 type Layer struct {
 	Name   string // conv1, pool1, ..., dense
-	Kind   string // Keras's name for it: Conv2D, MaxPooling2D, Dropout, Flatten, Dense
+	Kind   Kind
 	Out    [3]int // height, width, channels; a flat output of n is {1, 1, n}
 	Params int    // weights and biases
 	// FLOPs is the arithmetic of the forward pass for an image, a multiply-add
@@ -38,7 +50,7 @@ type Layer struct {
 
 // flat tells whether the layer's output has no height and width.
 func (l Layer) flat() bool {
-	return l.Kind == "Flatten" || l.Kind == "Dropout" || l.Kind == "Dense"
+	return l.Kind == Flatten || l.Kind == Dropout || l.Kind == Dense
 }
 
 // validate reports what makes s impossible to build.
@@ -71,7 +83,7 @@ func (s Spec) Layers() []Layer {
 		for i := range 2 {
 			ls = append(ls, Layer{
 				Name:   fmt.Sprintf("conv%d", 2*b+i+1),
-				Kind:   "Conv2D",
+				Kind:   Conv2D,
 				Out:    [3]int{size, size, f},
 				Params: 9*in*f + f,
 				FLOPs:  2 * 9 * int64(in) * int64(f) * int64(size*size),
@@ -79,13 +91,13 @@ func (s Spec) Layers() []Layer {
 			in = f
 		}
 		size /= 2
-		ls = append(ls, Layer{Name: fmt.Sprintf("pool%d", b+1), Kind: "MaxPooling2D", Out: [3]int{size, size, f}})
+		ls = append(ls, Layer{Name: fmt.Sprintf("pool%d", b+1), Kind: MaxPooling2D, Out: [3]int{size, size, f}})
 	}
 	n := size * size * in
 	return append(ls,
-		Layer{Name: "flatten", Kind: "Flatten", Out: [3]int{1, 1, n}},
-		Layer{Name: "dropout", Kind: "Dropout", Out: [3]int{1, 1, n}},
-		Layer{Name: "dense", Kind: "Dense", Out: [3]int{1, 1, s.Classes}, Params: n*s.Classes + s.Classes, FLOPs: 2 * int64(n) * int64(s.Classes)},
+		Layer{Name: "flatten", Kind: Flatten, Out: [3]int{1, 1, n}},
+		Layer{Name: "dropout", Kind: Dropout, Out: [3]int{1, 1, n}},
+		Layer{Name: "dense", Kind: Dense, Out: [3]int{1, 1, s.Classes}, Params: n*s.Classes + s.Classes, FLOPs: 2 * int64(n) * int64(s.Classes)},
 	)
 }
 

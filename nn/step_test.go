@@ -86,7 +86,7 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 			}
 			loss = r.Loss
 		}
-		return n.Weights(), sv.State(), loss
+		return weightsOf(t, n), stateOf(t, sv), loss
 	}
 	same := func(s Spec, solver string, capacity, rows int) {
 		t.Helper()
@@ -149,7 +149,7 @@ func TestNonFiniteLossLeavesWeightsAndOptimiserAlone(t *testing.T) {
 	if _, err := st.Run(x, labels, 1); err != nil {
 		t.Fatal(err)
 	}
-	weights, state := n.Weights(), sv.State()
+	weights, state := weightsOf(t, n), stateOf(t, sv)
 	bad := append([]float32(nil), x...)
 	bad[17] = float32(math.NaN())
 	r, err := st.Run(bad, labels, 2)
@@ -159,13 +159,13 @@ func TestNonFiniteLossLeavesWeightsAndOptimiserAlone(t *testing.T) {
 	if !math.IsNaN(r.Loss) {
 		t.Errorf("loss %v of a batch with a NaN", r.Loss)
 	}
-	bittest.Values(t, "weights", n.Weights(), weights)
-	bittest.Values(t, "state", sv.State(), state)
+	bittest.Values(t, "weights", weightsOf(t, n), weights)
+	bittest.Values(t, "state", stateOf(t, sv), state)
 	// and the next good batch finds nothing left behind
 	if r, err = st.Run(x, labels, 2); err != nil || math.IsNaN(r.Loss) {
 		t.Errorf("loss %v, error %v of a good batch after a bad one", r.Loss, err)
 	}
-	for _, w := range n.Weights() {
+	for _, w := range weightsOf(t, n) {
 		for _, v := range w.Data {
 			if math.IsNaN(float64(v)) {
 				t.Fatalf("%s holds a NaN", w.Name)
@@ -177,7 +177,7 @@ func TestNonFiniteLossLeavesWeightsAndOptimiserAlone(t *testing.T) {
 func TestWrongBatchesAreRefused(t *testing.T) {
 	n, _, st := newTraining(t, newCPU(t, 1), small, 4, "sgd")
 	x, labels := someBatch(small, 5, 1)
-	weights := n.Weights()
+	weights := weightsOf(t, n)
 	for _, c := range []struct {
 		name   string
 		x      []float32
@@ -192,7 +192,7 @@ func TestWrongBatchesAreRefused(t *testing.T) {
 		_, err := st.Run(c.x, c.labels, 0)
 		mention(t, err, c.says...)
 	}
-	bittest.Values(t, "weights", n.Weights(), weights)
+	bittest.Values(t, "weights", weightsOf(t, n), weights)
 	_, err := n.NewStep(0, st.solver)
 	mention(t, err, "batch of 0")
 	_, err = n.NewEval(-1)

@@ -71,7 +71,10 @@ func (r *run) judge(v *validation, b *cifar.Batch) error {
 	v.sum += sum
 	v.correct += correct
 	v.images += len(b.Labels)
-	p := r.eval.Probabilities()
+	p, err := r.eval.Probabilities()
+	if err != nil {
+		return err
+	}
 	classes := r.spec.Classes
 	for i, label := range b.Labels {
 		row := p[i*classes : (i+1)*classes]

@@ -405,7 +405,10 @@ func (r *run) test() error {
 			return err
 		}
 	}
-	last := r.net.Weights()
+	last, err := r.net.Weights()
+	if err != nil {
+		return err
+	}
 	if err := r.net.SetWeights(r.best); err != nil {
 		return err
 	}

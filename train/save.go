@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -34,9 +33,9 @@ func (r *run) afterEpochFile(e *EpochDone, reason string, w []nn.Tensor) weights
 // weights copies the network's parameters. When they are not finite it is an
 // error: a checkpoint must never replace a good one by such numbers.
 func (r *run) weights() ([]nn.Tensor, error) {
-	w := r.net.Weights()
-	if w == nil {
-		return nil, errors.New("read the weights back: the backend has failed")
+	w, err := r.net.Weights()
+	if err != nil {
+		return nil, err
 	}
 	if !finite(w) {
 		return nil, r.diverged(fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", r.pos.Epoch, r.pos.Step))
@@ -166,12 +165,16 @@ func (r *run) saveLast() error {
 	if err != nil {
 		return err
 	}
+	state, err := r.solver.State()
+	if err != nil {
+		return err
+	}
 	r.log.flush(logFlushTime)
 	r.checkLog()
 	r.pos.Elapsed = r.clock.seconds()
 	c := &Checkpoint{
 		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: r.spec, Data: r.data,
-		Position: r.pos, Weights: w, Solver: r.solver.State(), Best: r.best,
+		Position: r.pos, Weights: w, Solver: state, Best: r.best,
 	}
 	size, err := r.store.saveLast(c)
 	if err != nil {

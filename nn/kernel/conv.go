@@ -59,24 +59,6 @@ func NewConv(w *Workers, s ConvSpec) *Conv {
 	return c
 }
 
-// Bytes returns the memory that the layer holds, without the workspace that it
-// shares with others.
-func (c *Conv) Bytes() int {
-	n := len(c.bias)
-	if c.first != nil {
-		n += c.first.size()
-	}
-	for _, p := range []*product{c.forward, c.data} {
-		if p != nil {
-			n += len(p.u)
-		}
-	}
-	if c.filter != nil {
-		n += len(c.filter.du) + len(c.filter.sums)
-	}
-	return 4 * n
-}
-
 // SetWeights takes the layer's weights, [3][3][In][Out]. It must be called
 // whenever they change, before the next pass.
 func (c *Conv) SetWeights(weights []float32) {
@@ -131,7 +113,7 @@ func (c *Conv) BackwardData(dx, dy, x []float32, rows int) {
 
 // BackwardDataPooled is BackwardData for a layer with Pool: it takes dp, the
 // gradient at the pooled output, and arg as Forward wrote it. It saves
-// [MaxPoolBackward]'s pass through memory.
+// a pass through memory that would spread dp to full resolution.
 func (c *Conv) BackwardDataPooled(dx, dp []float32, arg []uint8, x []float32, rows int) {
 	c.checkPooled("Conv.BackwardDataPooled", dp, arg)
 	c.backwardData("Conv.BackwardDataPooled", dx, dp, arg, x, rows)

@@ -273,9 +273,6 @@ func TestConvChecksLengthsBeforeWriting(t *testing.T) {
 		"BackwardFilter: x":         func() { c.BackwardFilter(dw, db, short(l.x), l.dy, 2) },
 		"BackwardFilter: dy":        func() { c.BackwardFilter(dw, db, l.x, short(l.dy), 2) },
 		"BackwardFilterPooled: arg": func() { c.BackwardFilterPooled(dw, db, l.x, dp, shortArg, 2) },
-		"MaxPoolBackward: dy":       func() { MaxPoolBackward(w, short(l.dy), l.out, dp, l.arg, 2) },
-		"MaxPoolBackward: dp":       func() { MaxPoolBackward(w, l.dy, l.out, short(dp), l.arg, 2) },
-		"MaxPoolBackward: arg":      func() { MaxPoolBackward(w, l.dy, l.out, dp, shortArg, 2) },
 	} {
 		before := append([]float32(nil), l.dy...)
 		func() {

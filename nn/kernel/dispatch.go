@@ -18,9 +18,24 @@ var generic = impl{
 	convKernels:   genericConv,
 }
 
-// implementations are those that this machine can run, best first; generic is
-// the last.
-var implementations = append(machineImplementations(), &generic)
+// candidate is a set of kernels that the program was built with.
+type candidate struct {
+	*impl
+	lacks string // what the processor lacks to run it; nothing if it can
+}
+
+// candidates are all sets of the program, best first; generic is the last.
+var candidates = append(assemblySets(), candidate{impl: &generic})
+
+// implementations are the candidates that this machine can run, best first.
+var implementations = func() (list []*impl) {
+	for _, c := range candidates {
+		if c.lacks == "" {
+			list = append(list, c.impl)
+		}
+	}
+	return list
+}()
 
 // active is the set in use. It is written at start and by [Use] only.
 var active = implementations[0]

@@ -2,9 +2,9 @@
 
 package kernel
 
-// machineImplementations lists the assembly sets that the processor can run,
-// best first. Every processor that Go's arm64 runs on has NEON.
-func machineImplementations() []*impl { return []*impl{&implNEON} }
+// assemblySets lists the sets in assembly. Every processor that Go's arm64 runs
+// on has NEON.
+func assemblySets() []candidate { return []candidate{{impl: &implNEON}} }
 
 var implNEON = impl{
 	name:          "neon",

@@ -132,7 +132,7 @@ type multiplyTask struct {
 }
 
 func (t *multiplyTask) Run(_, i int) {
-	f, k := t.filterGradient, t.c.kernels
+	f, kernels := t.filterGradient, t.c.kernels
 	chunks := (f.in + chunkChannels - 1) / chunkChannels
 	pos, first := i/chunks, i%chunks*chunkChannels
 	rows := min(chunkChannels, f.in-first)
@@ -140,10 +140,10 @@ func (t *multiplyTask) Run(_, i int) {
 	for tile := 0; tile < t.n; tile += depthTiles {
 		depth := min(depthTiles, t.n-tile)
 		a := v[pos*f.vPos+tile*f.vRow+first:]
-		for panel := range f.out / k.panel {
-			b := d[pos*f.dPos+tile*f.dRow+panel*k.panel:]
-			c := f.du[panel*f.duPanel+pos*f.duPos+first*k.panel:]
-			k.gemmT(c, k.panel, a, f.vRow, b, f.dRow, rows, depth, t.add || tile > 0)
+		for panel := range f.out / kernels.panel {
+			b := d[pos*f.dPos+tile*f.dRow+panel*kernels.panel:]
+			c := f.du[panel*f.duPanel+pos*f.duPos+first*kernels.panel:]
+			kernels.gemmT(c, kernels.panel, a, f.vRow, b, f.dRow, rows, depth, t.add || tile > 0)
 		}
 	}
 }
@@ -155,26 +155,26 @@ type finishTask struct {
 }
 
 func (t *finishTask) Run(worker, i int) {
-	f, k := t.filterGradient, t.c.kernels
+	f, kernels := t.filterGradient, t.c.kernels
 	_, _, scratch := f.workspace(worker)
 	in, out := f.c.spec.In, f.c.spec.Out
-	for panel := range f.out / k.panel {
-		col := panel * k.panel
-		n := min(k.panel, out-col)
+	for panel := range f.out / kernels.panel {
+		col := panel * kernels.panel
+		n := min(kernels.panel, out-col)
 		if n <= 0 {
 			break
 		}
 		for r := i * lane; r < min((i+1)*lane, in); r++ {
-			du := f.du[panel*f.duPanel+r*k.panel:]
+			du := f.du[panel*f.duPanel+r*kernels.panel:]
 			dw := t.dw[r*out+col:]
 			if n%lane == 0 {
-				k.filterGradientTile(dw, in*out, du, f.duPos, n)
+				kernels.filterGradientTile(dw, in*out, du, f.duPos, n)
 				continue
 			}
-			w := scratch[:9*k.panel]
-			k.filterGradientTile(w, k.panel, du, f.duPos, roundUp(n, lane))
+			w := scratch[:9*kernels.panel]
+			kernels.filterGradientTile(w, kernels.panel, du, f.duPos, roundUp(n, lane))
 			for tap := range 9 {
-				copy(dw[tap*in*out:][:n], w[tap*k.panel:])
+				copy(dw[tap*in*out:][:n], w[tap*kernels.panel:])
 			}
 		}
 	}

@@ -49,8 +49,6 @@ func newFirstLayer(c *Conv) *firstLayer {
 	return l
 }
 
-func (l *firstLayer) size() int { return len(l.b) + len(l.partial) }
-
 // row returns the weights of one value of the window for one panel.
 func (l *firstLayer) row(b []float32, panel, i int) []float32 {
 	n := l.c.kernels.panel
@@ -89,16 +87,16 @@ func (l *firstLayer) forward(y []float32, arg []uint8, x []float32, rows int) {
 }
 
 func (t *firstForward) Run(worker, i int) {
-	s, k := &t.c.spec, t.c.kernels
+	s, kernels := &t.c.spec, t.c.kernels
 	pieces := (s.H + firstRows - 1) / firstRows
 	n, first := i/pieces, i%pieces*firstRows
 	last := min(first+firstRows, s.H)
 	xRow := t.c.in.rowLen()
-	if !s.Pool && s.W%4 == 0 && s.Out%k.panel == 0 {
-		for p := range t.out / k.panel {
-			b := t.b[p*firstDepth*k.panel:]
+	if !s.Pool && s.W%4 == 0 && s.Out%kernels.panel == 0 {
+		for p := range t.out / kernels.panel {
+			b := t.b[p*firstDepth*kernels.panel:]
 			for h := first; h < last; h++ {
-				k.gemmFirst(t.y[t.c.out.At(n, h, 0)+p*k.panel:], s.Out, t.x[t.c.in.At(n, h-1, -1):], xRow, b, s.W)
+				kernels.gemmFirst(t.y[t.c.out.At(n, h, 0)+p*kernels.panel:], s.Out, t.x[t.c.in.At(n, h-1, -1):], xRow, b, s.W)
 			}
 		}
 		return
@@ -112,8 +110,8 @@ func (t *firstForward) Run(worker, i int) {
 		for j := range 3 {
 			copy(windows[j*wRow:], t.x[t.c.in.At(n, h+j-1, -1):][:xRow])
 		}
-		for p := range t.out / k.panel {
-			k.gemmFirst(line[p*k.panel:], t.out, windows, wRow, t.b[p*firstDepth*k.panel:], t.wide)
+		for p := range t.out / kernels.panel {
+			kernels.gemmFirst(line[p*kernels.panel:], t.out, windows, wRow, t.b[p*firstDepth*kernels.panel:], t.wide)
 		}
 		switch {
 		case !s.Pool:
@@ -175,10 +173,10 @@ func (l *firstLayer) sum(dst []float32, i, parts int) {
 }
 
 func (t *firstBackward) Run(worker, part int) {
-	s, k := &t.c.spec, t.c.kernels
+	s, kernels := &t.c.spec, t.c.kernels
 	sum := t.partial[part*len(t.b):][:len(t.b)]
-	direct := t.dy.arg == nil && s.Out%k.panel == 0
-	panels := t.out / k.panel
+	direct := t.dy.arg == nil && s.Out%kernels.panel == 0
+	panels := t.out / kernels.panel
 	scratch := t.c.w.workspace[worker*t.scratch:][:t.scratch]
 	// Rows of the image are taken in one go, borders and all: there dy is 0.
 	step := 1
@@ -190,20 +188,20 @@ func (t *firstBackward) Run(worker, part int) {
 		for h := 0; h < s.H; h += step {
 			depth := (min(step, s.H-h)-1)*(s.W+2) + s.W
 			for panel := range panels {
-				b, ldb := scratch[:s.W*k.panel], k.panel
+				b, ldb := scratch[:s.W*kernels.panel], kernels.panel
 				if direct {
-					b, ldb = t.dy.data[t.c.out.At(n, h, 0)+panel*k.panel:], s.Out
+					b, ldb = t.dy.data[t.c.out.At(n, h, 0)+panel*kernels.panel:], s.Out
 				} else {
-					t.line(b, scratch[s.W*k.panel:], n, h, panel*k.panel)
+					t.line(b, scratch[s.W*kernels.panel:], n, h, panel*kernels.panel)
 				}
 				for j := range 3 {
 					if direct && h+step < s.H {
 						// Ask for a share of the rows that come next.
 						share := min(step, s.H-h-step) * t.c.out.rowLen() / (3 * panels)
-						k.prefetch(t.dy.data[t.c.out.At(n, h+step, 0)+(3*panel+j)*share:], 0, 1, share)
+						kernels.prefetch(t.dy.data[t.c.out.At(n, h+step, 0)+(3*panel+j)*share:], 0, 1, share)
 					}
 					a := t.x[t.c.in.At(n, h+j-1, -1):]
-					k.gemmT(sum[(panel*firstDepth+j*firstRun)*k.panel:], k.panel, a, firstChannels, b, ldb, firstRun, depth, add)
+					kernels.gemmT(sum[(panel*firstDepth+j*firstRun)*kernels.panel:], kernels.panel, a, firstChannels, b, ldb, firstRun, depth, add)
 				}
 			}
 			add = true

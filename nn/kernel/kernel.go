@@ -16,8 +16,8 @@
 // is chosen once at start by the processor's features (dispatch.go). Each
 // assembly kernel names the Go function that it must agree with, and the tests
 // run every set that the machine has against a float64 reference. The tag
-// purego leaves the assembly out. The amd64 assembly is written by the
-// generator in _asm, a module of its own.
+// purego leaves the assembly out. All assembly is written by the generator in
+// _asm, a module of its own.
 //
 // # Threads
 //
@@ -37,7 +37,6 @@
 //	product.go, filtergrad.go       the two kinds of passes, by Winograd's algorithm
 //	winograd.go, tiles.go, gemm.go  what they are made of; its mathematics
 //	firstlayer.go                   the layer with 3 input channels
-//	pool.go                         2x2 max pooling, backward
 //	elementwise.go                  input padding, dropout
 //	dense.go, loss.go               last layer, softmax and cross-entropy
 //	optim.go                        Adadelta, SGD, Adam

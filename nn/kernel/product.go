@@ -16,10 +16,10 @@ package kernel
 // filter's gradient go forwards: a pass then begins with what the one before it
 // left in the third-level cache.
 type product struct {
-	c       *Conv
-	in, out Image
-	grid    grid
-	k, n    int // channels of in and out, padded to lane and to panels
+	c                   *Conv
+	in, out             Image
+	grid                grid
+	inPadded, outPadded int // channels of in and out, padded to lane and to panels
 
 	// u holds the transformed weights in the order of their use: for each group
 	// of panels, for each position, for each panel of the group, k rows of panel
@@ -62,18 +62,18 @@ const (
 func newProduct(c *Conv, in, out Image) *product {
 	panel := c.kernels.panel
 	p := &product{c: c, in: in, out: out, grid: newGrid(in)}
-	p.k = roundUp(in.C, lane)
-	p.n = roundUp(out.C, max(lane, panel))
-	p.group = max(1, min(maxGroup, p.n)/panel)
-	p.uPos = (p.group*p.k + 1) * panel
-	p.u = Alloc(p.groups()*positions*p.uPos + p.k*panel)
-	p.vRow = p.k + lane
+	p.inPadded = roundUp(in.C, lane)
+	p.outPadded = roundUp(out.C, max(lane, panel))
+	p.group = max(1, min(maxGroup, p.outPadded)/panel)
+	p.uPos = (p.group*p.inPadded + 1) * panel
+	p.u = Alloc(p.groups()*positions*p.uPos + p.inPadded*panel)
+	p.vRow = p.inPadded + lane
 	p.mRow = p.group * panel
 	p.tiles = blockBytes / 4 / (positions * (p.vRow + p.mRow)) / 8 * 8
 	p.tiles = min(max(p.tiles, 8), blockTiles, roundUp(p.grid.tiles(in.N), 4))
 	p.vPos = p.tiles*p.vRow + lane
 	p.mPos = p.tiles*p.mRow + lane
-	p.scratch = roundUp(max(positions*p.k, tileSize*tileSize*p.mRow, 9*lane*panel), lane)
+	p.scratch = roundUp(max(positions*p.inPadded, tileSize*tileSize*p.mRow, 9*lane*panel), lane)
 	p.task.product = p
 	p.weights.product = p
 	c.w.reserve(c.w.N() * p.workspace())
@@ -87,12 +87,12 @@ func (p *product) workspace() int { return positions*(p.vPos+p.mPos) + p.scratch
 // is uPos from the next.
 func (p *product) filters(panel, row int) []float32 {
 	group, q := panel/p.group, panel%p.group
-	return p.u[group*positions*p.uPos+(q*p.k+row)*p.c.kernels.panel:]
+	return p.u[group*positions*p.uPos+(q*p.inPadded+row)*p.c.kernels.panel:]
 }
 
 // groups returns the number of groups of panels.
 func (p *product) groups() int {
-	panels := p.n / p.c.kernels.panel
+	panels := p.outPadded / p.c.kernels.panel
 	return (panels + p.group - 1) / p.group
 }
 
@@ -123,7 +123,7 @@ func (p *product) run(t productTask, rows int) {
 }
 
 func (t *productTask) Run(worker, i int) {
-	p, k := t.product, t.c.kernels
+	p, kernels := t.product, t.c.kernels
 	block, part := t.blocks-1-i/t.parts, i%t.parts
 	first := block * t.tiles
 	last := min(first+t.tiles, t.total)
@@ -146,11 +146,11 @@ func (t *productTask) Run(worker, i int) {
 	rows := roundUp(last-first, 4)
 	for g := part; g < p.groups(); g += t.parts {
 		col := g * p.mRow
-		columns := min(p.mRow, p.n-col)
+		columns := min(p.mRow, p.outPadded-col)
 		for pos := range positions {
 			u := p.u[(g*positions+pos)*p.uPos:]
-			for q := 0; q < columns; q += k.panel {
-				k.gemm(m[pos*p.mPos+q:], p.mRow, v[pos*p.vPos:], p.vRow, u[q*p.k:], rows, p.k)
+			for q := 0; q < columns; q += kernels.panel {
+				kernels.gemm(m[pos*p.mPos+q:], p.mRow, v[pos*p.vPos:], p.vRow, u[q*p.inPadded:], rows, p.inPadded)
 			}
 		}
 		n := min(columns, p.out.C-col) // channels of the group that exist
@@ -171,7 +171,7 @@ func (t *productTask) Run(worker, i int) {
 
 // output writes channels first to first+n of a tile.
 func (t *productTask) output(worker int, tile place, m, scratch []float32, first, n int) {
-	p, k := t.product, t.c.kernels
+	p, kernels := t.product, t.c.kernels
 	image, y, x := tile.image, tile.y, tile.x
 	whole := n%lane == 0 && y+tileSize <= p.out.H && x+tileSize <= p.out.W
 	padded := roundUp(n, lane)
@@ -184,9 +184,9 @@ func (t *productTask) output(worker int, tile place, m, scratch []float32, first
 		if t.mask != nil {
 			mask = t.mask[at:]
 		}
-		k.outputMask(t.dst[at:], row, p.out.C, m, p.mPos, mask, n)
+		kernels.outputMask(t.dst[at:], row, p.out.C, m, p.mPos, mask, n)
 	case p == t.c.data:
-		k.outputMask(scratch, tileSize*padded, padded, m, p.mPos, nil, padded)
+		kernels.outputMask(scratch, tileSize*padded, padded, m, p.mPos, nil, padded)
 		if t.mask != nil {
 			maskTile(p.out, scratch, t.mask, image, y, x, padded, first, n)
 		}
@@ -194,9 +194,9 @@ func (t *productTask) output(worker int, tile place, m, scratch []float32, first
 	case t.c.spec.Pool:
 		t.outputPool(worker, m, scratch, image, y/2, x/2, first, n, whole)
 	case whole:
-		k.outputReLU(t.dst[p.out.At(image, y, x)+first:], row, p.out.C, m, p.mPos, bias[first:], n)
+		kernels.outputReLU(t.dst[p.out.At(image, y, x)+first:], row, p.out.C, m, p.mPos, bias[first:], n)
 	default:
-		k.outputReLU(scratch, tileSize*padded, padded, m, p.mPos, bias[first:], padded)
+		kernels.outputReLU(scratch, tileSize*padded, padded, m, p.mPos, bias[first:], padded)
 		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
 	}
 }
@@ -210,7 +210,7 @@ func (t *productTask) fetchMask(tile place, first, n int) {
 
 // outputPool writes the 2x2 pooled pixels of a tile, the first of them (y, x).
 func (t *productTask) outputPool(worker int, m, scratch []float32, image, y, x, first, n int, whole bool) {
-	p, k, out := t.product, t.c.kernels, t.c.pooled
+	p, kernels, out := t.product, t.c.kernels, t.c.pooled
 	bias := t.c.bias[first:]
 	argAt := func(i, j int) int { return ((image*out.H+y+i)*out.W+x+j)*out.C + first }
 	if whole {
@@ -218,12 +218,12 @@ func (t *productTask) outputPool(worker int, m, scratch []float32, image, y, x, 
 		if t.arg != nil {
 			arg = t.arg[argAt(0, 0):]
 		}
-		k.outputPool(t.dst[out.At(image, y, x)+first:], out.rowLen(), out.C, arg, out.W*out.C, out.C, m, p.mPos, bias, n)
+		kernels.outputPool(t.dst[out.At(image, y, x)+first:], out.rowLen(), out.C, arg, out.W*out.C, out.C, m, p.mPos, bias, n)
 		return
 	}
 	padded := roundUp(n, lane)
 	arg := t.c.positions[worker*tilePositions:][:4*padded]
-	k.outputPool(scratch, 2*padded, padded, arg, 2*padded, padded, m, p.mPos, bias, padded)
+	kernels.outputPool(scratch, 2*padded, padded, arg, 2*padded, padded, m, p.mPos, bias, padded)
 	scatter(out, t.dst, scratch, image, y, x, 2, padded, first, n)
 	if t.arg == nil {
 		return
@@ -258,44 +258,44 @@ type weightsTask struct {
 
 func (p *product) setWeights(w []float32, turned bool) {
 	p.weights.w, p.weights.turned = w, turned
-	p.c.w.Do(p.k/lane, &p.weights)
+	p.c.w.Do(p.inPadded/lane, &p.weights)
 }
 
 func (t *weightsTask) Run(worker, i int) {
-	p, k := t.product, t.c.kernels
+	p, kernels := t.product, t.c.kernels
 	in, out := p.in.C, p.out.C
 	rows := min(lane, in-i*lane)
-	for panel := range p.n / k.panel {
-		col := panel * k.panel
-		n := min(k.panel, out-col)
+	for panel := range p.outPadded / kernels.panel {
+		col := panel * kernels.panel
+		n := min(kernels.panel, out-col)
 		if n <= 0 {
 			break
 		}
 		if !t.turned && n%lane == 0 {
 			for r := i * lane; r < i*lane+rows; r++ {
-				k.filterTile(p.filters(panel, r), p.uPos, t.w[r*out+col:], in*out, n)
+				kernels.filterTile(p.filters(panel, r), p.uPos, t.w[r*out+col:], in*out, n)
 			}
 			continue
 		}
 		// Filters of lane rows and one panel of columns.
-		w := t.c.w.workspace[worker*9*lane*k.panel:][:9*lane*k.panel]
+		w := t.c.w.workspace[worker*9*lane*kernels.panel:][:9*lane*kernels.panel]
 		for tap := range 9 {
-			w := w[tap*lane*k.panel:]
+			w := w[tap*lane*kernels.panel:]
 			if !t.turned {
 				for r := range rows {
-					copy(w[r*k.panel:][:n], t.w[(tap*in+i*lane+r)*out+col:])
+					copy(w[r*kernels.panel:][:n], t.w[(tap*in+i*lane+r)*out+col:])
 				}
 				continue
 			}
 			// The row of t.w is this product's column.
 			for c := range n {
 				for r, v := range t.w[((8-tap)*out+col+c)*in+i*lane:][:rows] {
-					w[r*k.panel+c] = v
+					w[r*kernels.panel+c] = v
 				}
 			}
 		}
 		for r := range rows {
-			k.filterTile(p.filters(panel, i*lane+r), p.uPos, w[r*k.panel:], lane*k.panel, roundUp(n, lane))
+			kernels.filterTile(p.filters(panel, i*lane+r), p.uPos, w[r*kernels.panel:], lane*kernels.panel, roundUp(n, lane))
 		}
 	}
 }

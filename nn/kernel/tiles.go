@@ -7,7 +7,7 @@ package kernel
 // copy, so that the full resolution never takes the way through memory.
 
 // source is an image that tiles are read from. With arg it is the gradient at a
-// max pool's output, which is read as if MaxPoolBackward had spread it.
+// max pool's output, which is read as if it had been spread to full resolution before.
 type source struct {
 	img  Image // at full resolution
 	data []float32
@@ -25,18 +25,18 @@ const (
 // input transforms the 6x6 pixels from (y, x) of image n on. scratch holds
 // positions*roundUp(img.C, lane) values.
 func (s *source) input(worker int, v []float32, vPos int, scratch []float32, n, y, x int) {
-	c, k := s.img.C, s.c.kernels
+	c, kernels := s.img.C, s.c.kernels
 	small := s.img.pooled()
 	if s.arg == nil || c%lane > 0 || (y+1)/2+2 > small.H || (x+1)/2+2 > small.W {
 		p, row, col := s.tile(scratch, n, y, x, tileInput)
-		k.inputTile(v, vPos, p, row, col, roundUp(c, lane))
+		kernels.inputTile(v, vPos, p, row, col, roundUp(c, lane))
 		return
 	}
 	y, x = (y-1)/2, (x-1)/2 // the first of 4x4 windows, which may be in the border
 	dp := s.data[small.At(n, y, x):]
 	first := ((n*small.H+y)*small.W + x) * c
 	if first >= 0 && first+(3*small.W+4)*c <= len(s.arg) {
-		k.inputTilePooled(v, vPos, dp, small.rowLen(), c, s.arg[first:], small.W*c, c, c)
+		kernels.inputTilePooled(v, vPos, dp, small.rowLen(), c, s.arg[first:], small.W*c, c, c)
 		return
 	}
 	// There is no arg behind the border of the first and the last image.
@@ -48,7 +48,7 @@ func (s *source) input(worker int, v []float32, vPos int, scratch []float32, n, 
 				copy(arg[w*spreadChannels:][:some], s.arg[at+i:])
 			}
 		}
-		k.inputTilePooled(v[i:], vPos, dp[i:], small.rowLen(), c, arg, 4*spreadChannels, spreadChannels, some)
+		kernels.inputTilePooled(v[i:], vPos, dp[i:], small.rowLen(), c, arg, 4*spreadChannels, spreadChannels, some)
 	}
 }
 

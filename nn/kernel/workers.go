@@ -44,7 +44,6 @@ type Workers struct {
 	// allocates nothing.
 	scratch struct {
 		pad         padTask
-		pool        poolBackwardTask
 		dropout     dropoutTask
 		dense       denseTask
 		denseData   denseDataTask
