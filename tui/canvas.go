@@ -6,15 +6,6 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// A colour is a 24-bit colour of an image cell; noColour leaves it to the style.
-type colour uint32
-
-const noColour colour = 0
-
-func rgb(r, g, b uint8) colour {
-	return 1<<24 | colour(r)<<16 | colour(g)<<8 | colour(b)
-}
-
 // A cell is one character of the screen. The right half of a wide character
 // holds rune 0.
 type cell struct {
@@ -66,13 +57,13 @@ func (c *canvas) encode(p *palette) string {
 				cl.style, cl.fg = pen.style, pen.fg // the ink of a blank is not seen
 			}
 			if cl.style != pen.style || cl.fg != pen.fg || cl.bg != pen.bg {
-				p.switchTo(&b, cl)
+				p.switchTo(&b, cl.style, cl.fg, cl.bg)
 				pen.style, pen.fg, pen.bg = cl.style, cl.fg, cl.bg
 			}
 			b.WriteRune(cl.r)
 		}
 		if pen.style != plain || pen.fg != noColour || pen.bg != noColour {
-			p.switchTo(&b, cell{})
+			p.switchTo(&b, plain, noColour, noColour)
 		}
 	}
 	return b.String()
@@ -169,12 +160,6 @@ func (a area) spans(x, y int, ss ...span) int {
 	return x
 }
 
-// A span is a piece of text of one style.
-type span struct {
-	s style
-	t string
-}
-
 // width returns the number of columns that t takes.
 func width(t string) int { return runewidth.StringWidth(t) }
 
@@ -193,28 +178,13 @@ type part struct {
 	spans []span
 }
 
+// ranked makes a part of spans.
+func ranked(rank int, spans ...span) part { return part{rank: rank, spans: spans} }
+
 // line draws parts on row y, left ones from the left edge, right ones at the
 // right edge, gap columns apart, and drops the least important until all fit.
 func (a area) line(y, gap int, left, right []part) {
-	left, right = append([]part(nil), left...), append([]part(nil), right...)
-	for {
-		n, worst := 0, -1
-		for _, ps := range [][]part{left, right} {
-			for _, p := range ps {
-				n += spansWidth(p.spans) + gap
-				worst = max(worst, p.rank)
-			}
-		}
-		if n-gap <= a.w || len(left)+len(right) <= 1 {
-			break
-		}
-		if i := lastOfRank(right, worst); i >= 0 {
-			right = append(right[:i], right[i+1:]...)
-		} else {
-			i = lastOfRank(left, worst)
-			left = append(left[:i], left[i+1:]...)
-		}
-	}
+	left, right = fit(a.w, gap, left, right)
 	x := 0
 	for _, p := range left {
 		x = a.spans(x, y, p.spans...) + gap
@@ -225,6 +195,47 @@ func (a area) line(y, gap int, left, right []part) {
 		a.spans(x, y, right[i].spans...)
 		x -= gap
 	}
+}
+
+// label writes parts into row y of a border, from column x on and no wider than
+// w, with a blank before and after them.
+func (a area) label(x, y, w, gap int, parts []part) {
+	parts, _ = fit(w-2, gap, parts, nil)
+	if len(parts) == 0 {
+		return
+	}
+	row := a.sub(x, y, w, 1)
+	n := partsWidth(parts, gap)
+	row.sub(0, 0, n+2, 1).fill(plain, ' ')
+	row.sub(1, 0, w-2, 1).line(0, gap, parts, nil)
+}
+
+// fit drops the least important parts until all that are left fit into w
+// columns, or only one is left.
+func fit(w, gap int, left, right []part) (l, r []part) {
+	l, r = append([]part(nil), left...), append([]part(nil), right...)
+	for len(l)+len(r) > 1 && partsWidth(l, gap)+partsWidth(r, gap)+gap*min(len(l), len(r), 1) > w {
+		worst := -1
+		for _, p := range append(l[:len(l):len(l)], r...) {
+			worst = max(worst, p.rank)
+		}
+		if i := lastOfRank(r, worst); i >= 0 {
+			r = append(r[:i], r[i+1:]...)
+		} else {
+			i = lastOfRank(l, worst)
+			l = append(l[:i], l[i+1:]...)
+		}
+	}
+	return l, r
+}
+
+// partsWidth is the width of parts, gap columns apart.
+func partsWidth(ps []part, gap int) int {
+	n := gap * max(len(ps)-1, 0)
+	for _, p := range ps {
+		n += spansWidth(p.spans)
+	}
+	return n
 }
 
 func lastOfRank(ps []part, rank int) int {
@@ -273,4 +284,17 @@ func wrap(t string, w int) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// asciiOnly replaces every character of the canvas that an ASCII terminal
+// can't show, such as those in a run's name.
+func (c *canvas) asciiOnly() {
+	for i := range c.cells {
+		switch r := c.cells[i].r; {
+		case r == 0:
+			c.cells[i].r = ' '
+		case r > '~':
+			c.cells[i].r = '?'
+		}
+	}
 }

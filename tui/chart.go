@@ -80,7 +80,7 @@ func (ch chart) drawTitle(a area, g *glyphs) {
 		dashes = 1
 	}
 	for i, l := range ch.lines {
-		stroke := strings.Repeat(g.lines[l.stroke%len(g.lines)].Horizontal, dashes)
+		stroke := strings.Repeat(strokes(g)[l.stroke%len(unicodeStrokes)].Horizontal, dashes)
 		end := ""
 		if dashes == 2 || i == len(ch.lines)-1 {
 			end = " "
@@ -102,21 +102,7 @@ func (ch chart) drawTitle(a area, g *glyphs) {
 }
 
 // drawRead writes the read-out into the lower border, as much as fits.
-func (ch chart) drawRead(a area) {
-	if len(ch.read) == 0 {
-		return
-	}
-	row := a.sub(2, a.h-1, a.w-4, 1)
-	inner := newCanvas(row.w-2, 1)
-	inner.all().line(0, 1, ch.read, nil)
-	end := inner.w
-	for end > 0 && inner.cells[end-1] == blank {
-		end--
-	}
-	copy(row.c.cells[row.y*row.c.w+row.x+1:], inner.cells[:end])
-	row.text(0, 0, plain, " ")
-	row.text(end+1, 0, plain, " ")
-}
+func (ch chart) drawRead(a area) { a.label(2, a.h-1, a.w-4, 1, ch.read) }
 
 // drawPlot draws axes and lines and reports whether there was anything.
 func (ch chart) drawPlot(in area, g *glyphs) bool {
@@ -167,7 +153,7 @@ func (ch chart) drawPlot(in area, g *glyphs) bool {
 		}
 	}
 	for _, l := range ch.lines {
-		drawLine(plot, s, l.polyline.columns(ch.x0, ch.x1, cols), g.lines[l.stroke%len(g.lines)], l.style, g)
+		drawLine(plot, s, l.polyline.columns(ch.x0, ch.x1, cols), strokes(g)[l.stroke%len(unicodeStrokes)], l.style, g)
 	}
 	return true
 }

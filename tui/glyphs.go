@@ -2,8 +2,6 @@ package tui
 
 import (
 	"strings"
-
-	"github.com/guptarohit/asciigraph"
 )
 
 // glyphs are the characters that the screen is drawn with: one set for UTF-8
@@ -35,16 +33,7 @@ type glyphs struct {
 	celsius             string
 	sep                 string
 
-	lines []asciigraph.CharSet // one a line of a chart, solid first
-	ramp  string               // from empty to full, for images without colour
-}
-
-func charSet(h, v, dr, dl, ur, ul string) asciigraph.CharSet {
-	return asciigraph.CharSet{
-		Horizontal: h, VerticalLine: v,
-		ArcDownRight: dr, ArcDownLeft: dl, ArcUpRight: ur, ArcUpLeft: ul,
-		EndCap: h, StartCap: h,
-	}
+	ramp string // from empty to full, for images without colour
 }
 
 var unicodeGlyphs = glyphs{
@@ -55,14 +44,6 @@ var unicodeGlyphs = glyphs{
 	barFull: '█', barEmpty: ' ', barParts: []rune("▏▎▍▌▋▊▉"), barOpen: "▕", barClose: "▏",
 	running: "●", paused: "‖", busy: "◐", waiting: "○", done: "✓", failed: "✗", selected: "▸",
 	left: "←", right: "→", up: "↑", down: "↓", celsius: "°C", sep: "·",
-	lines: []asciigraph.CharSet{
-		charSet("─", "│", "╭", "╮", "╰", "╯"),
-		charSet("╌", "╎", "╭", "╮", "╰", "╯"),
-		charSet("━", "┃", "┏", "┓", "┗", "┛"),
-		charSet("┈", "┊", "╭", "╮", "╰", "╯"),
-		charSet("═", "║", "╔", "╗", "╚", "╝"),
-		charSet("╍", "╏", "┏", "┓", "┗", "┛"),
-	},
 	ramp: " .:-=+*#%@",
 }
 
@@ -73,14 +54,6 @@ var asciiGlyphs = glyphs{
 	barFull: '#', barEmpty: '.', barOpen: "[", barClose: "]",
 	running: "*", paused: "=", busy: "~", waiting: "o", done: "+", failed: "!", selected: ">",
 	left: "left", right: "right", up: "up", down: "down", celsius: "C", sep: "-",
-	lines: []asciigraph.CharSet{
-		charSet("-", "|", "/", "\\", "\\", "/"),
-		charSet("=", ":", "+", "+", "+", "+"),
-		asciigraph.CreateCharSet("o"),
-		asciigraph.CreateCharSet("."),
-		asciigraph.CreateCharSet("x"),
-		asciigraph.CreateCharSet("#"),
-	},
 	ramp: " .:-=+*#%@",
 }
 
@@ -103,17 +76,4 @@ func glyphsFor(env func(string) string, windows bool) *glyphs {
 		return &unicodeGlyphs
 	}
 	return &asciiGlyphs
-}
-
-// asciiOnly replaces every character of the canvas that an ASCII terminal
-// can't show, such as those in a run's name.
-func (c *canvas) asciiOnly() {
-	for i := range c.cells {
-		switch r := c.cells[i].r; {
-		case r == 0:
-			c.cells[i].r = ' '
-		case r > '~':
-			c.cells[i].r = '?'
-		}
-	}
 }

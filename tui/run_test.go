@@ -129,7 +129,7 @@ func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
 	control := &fakeControl{}
 	// Letters of the answer are keys of the screen: s would save, x would stop.
 	s := startPty(t, context.Background(), Options{Source: src, Control: control}, "\x1b]11;rgb:ffff/ffff/ffff\x1b\\")
-	light := newPalette(0, false).codes[training]
+	light := newPalette(0, false).code(training)
 	s.see(light)
 	s.keys("q")
 	s.see("leave it training")

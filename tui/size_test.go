@@ -66,19 +66,6 @@ func TestSmallWindowsSayWhatIsNeeded(t *testing.T) {
 	}
 }
 
-func TestWideCharactersAreNeverCut(t *testing.T) {
-	c := newCanvas(5, 1)
-	c.all().text(0, 0, plain, "a広広い")
-	if got := c.encode(newPalette(3, true)); runewidth.StringWidth(got) > 5 || !strings.HasPrefix(got, "a広広") {
-		t.Errorf("%q", got)
-	}
-	c = newCanvas(4, 1)
-	c.all().text(0, 0, plain, "a広広")
-	if got := c.encode(newPalette(3, true)); got != "a広" {
-		t.Errorf("%q", got)
-	}
-}
-
 // manySteps are 1,000,000 steps in 10,000 epochs.
 func manySteps() []train.Event {
 	s := newScript("model_20261123_1405", 500, 10_000)

@@ -25,7 +25,6 @@ const (
 	amber   // paused
 	demo    // the demo set's label
 	trouble // errors and non-finite values; nothing else is red
-	badTag  // the failed state's label
 	keyName // a key in the footer and help
 	chosen  // the selected row or option
 	cursorLine
@@ -88,7 +87,6 @@ var looks = [styles]look{
 	amber:      {dark: "#ffb627", light: "#9a6200", basic: "11", plainAttr: "1"},
 	demo:       {dark: "#1c1400", light: "#1c1400", basic: "0", bgDark: "#ffb627", bgLight: "#ffc14d", bgBasic: "11", attr: "1", plainAttr: "1;7"},
 	trouble:    {dark: "#ff6b5e", light: "#c0261c", basic: "9", attr: "1"},
-	badTag:     {dark: "#ffffff", light: "#ffffff", basic: "15", bgDark: "#c0362c", bgLight: "#c0261c", bgBasic: "1", attr: "1", plainAttr: "1;7"},
 	keyName:    {dark: "#d5dae1", light: "#2b3038", attr: "1"},
 	chosen:     {dark: "#ffffff", light: "#0d1117", basic: "15", bgDark: "#2a4a6b", bgLight: "#cfe3f7", bgBasic: "4", attr: "1", plainAttr: "7"},
 	cursorLine: {dark: "#c9ced6", light: "#4a5058", basic: "7"},
@@ -160,19 +158,23 @@ func (p *palette) pictures() bool {
 	return p.profile == termenv.TrueColor || p.profile == termenv.ANSI256
 }
 
-// switchTo writes the code that makes the terminal draw as c asks.
-func (p *palette) switchTo(b *strings.Builder, c cell) {
+// code returns the parameters of the code that makes the terminal draw in style s.
+func (p *palette) code(s style) string { return p.codes[s] }
+
+// switchTo writes the code that makes the terminal draw in style s, and in the
+// colours fg and bg where they are set.
+func (p *palette) switchTo(b *strings.Builder, s style, fg, bg colour) {
 	b.WriteString("\x1b[")
 	sep := ""
-	if s := p.codes[c.style]; s != "" {
-		b.WriteString("0;" + s)
+	if code := p.codes[s]; code != "" {
+		b.WriteString("0;" + code)
 		sep = ";"
-	} else if c.fg == noColour || c.bg == noColour {
+	} else if fg == noColour || bg == noColour {
 		b.WriteString("0")
 		sep = ";"
 	}
-	p.imageColour(b, &sep, 38, c.fg)
-	p.imageColour(b, &sep, 48, c.bg)
+	p.imageColour(b, &sep, 38, fg)
+	p.imageColour(b, &sep, 48, bg)
 	b.WriteByte('m')
 }
 
@@ -187,4 +189,19 @@ func (p *palette) imageColour(b *strings.Builder, sep *string, code int, c colou
 		return
 	}
 	fmt.Fprintf(b, "%d;2;%d;%d;%d", code, c>>16&0xff, c>>8&0xff, c&0xff)
+}
+
+// A colour is a 24-bit colour of an image cell; noColour leaves it to the style.
+type colour uint32
+
+const noColour colour = 0
+
+func rgb(r, g, b uint8) colour {
+	return 1<<24 | colour(r)<<16 | colour(g)<<8 | colour(b)
+}
+
+// A span is a piece of text of one style.
+type span struct {
+	s style
+	t string
 }

@@ -13,7 +13,11 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/term"
+	"github.com/muesli/termenv"
 )
+
+// errTerminal is the error of a terminal that is gone.
+var errTerminal = errors.New("the terminal is gone")
 
 // A screenWriter stands between Bubble Tea and the terminal. Bubble Tea writes
 // while it holds the lock that every update needs, so a terminal that stops
@@ -82,7 +86,7 @@ func (w *screenWriter) drain() {
 		w.mu.Unlock()
 
 		if _, err := w.out.Write(buf); err != nil {
-			w.fail(errors.Join(ErrTerminal, err))
+			w.fail(errors.Join(errTerminal, err))
 			return
 		}
 
@@ -217,9 +221,28 @@ func darkByEnv(env func(string) string) (dark, ok bool) {
 	return bg < 7 || bg == 8, true
 }
 
-func has(s, part string) bool { return strings.Contains(s, part) }
+// colours returns which colours a terminal has, by its environment.
+func colours(env func(string) string, windows bool) termenv.Profile {
+	term, colour := env("TERM"), env("COLORTERM")
+	switch {
+	case env("NO_COLOR") != "" || term == "dumb":
+		return termenv.Ascii
+	case colour == "truecolor" || colour == "24bit" || windows || env("WT_SESSION") != "":
+		return termenv.TrueColor
+	case has(term, "direct", "truecolor", "kitty", "ghostty", "alacritty", "foot", "wezterm"):
+		return termenv.TrueColor // these tell of 24-bit colours by their name
+	case has(term, "256color", "tmux", "screen"):
+		return termenv.ANSI256
+	}
+	return termenv.ANSI
+}
 
-// trueColourTerm reports whether a TERM tells of 24-bit colours by itself.
-func trueColourTerm(t string) bool {
-	return has(t, "direct") || has(t, "truecolor") || has(t, "kitty") || has(t, "ghostty") || has(t, "alacritty") || has(t, "foot") || has(t, "wezterm")
+// has reports whether s holds one of parts.
+func has(s string, parts ...string) bool {
+	for _, p := range parts {
+		if strings.Contains(s, p) {
+			return true
+		}
+	}
+	return false
 }

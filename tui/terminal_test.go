@@ -101,7 +101,7 @@ func TestALostTerminalIsToldOnce(t *testing.T) {
 	within(t, "being told", func() { <-lost })
 	_, _ = io.WriteString(w, "b")
 	w.close()
-	if err := w.err(); !errors.Is(err, ErrTerminal) || !errors.Is(err, os.ErrClosed) {
+	if err := w.err(); !errors.Is(err, errTerminal) || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("error %v", err)
 	}
 	if len(lost) != 0 {
@@ -181,27 +181,6 @@ func TestColoursOfTerminals(t *testing.T) {
 	} {
 		if dark, ok := darkByEnv(env("COLORFGBG", c.in)); dark != c.dark || ok != c.ok {
 			t.Errorf("COLORFGBG=%q: %v, %v, want %v, %v", c.in, dark, ok, c.dark, c.ok)
-		}
-	}
-}
-
-func TestLocalesChooseCharacters(t *testing.T) {
-	for _, c := range []struct {
-		vars    []string
-		windows bool
-		unicode bool
-	}{
-		{[]string{"LANG", "en_US.UTF-8"}, false, true},
-		{[]string{"LANG", "de_DE.utf8"}, false, true},
-		{[]string{"LANG", "C"}, false, false},
-		{[]string{"LANG", "C.UTF-8", "TERM", "linux"}, false, false},
-		{[]string{"LANG", ""}, false, false},
-		{[]string{"LANG", ""}, true, true},
-		{[]string{"LANG", "C", "LC_CTYPE", "C.UTF-8"}, false, true},
-		{[]string{"LANG", "C.UTF-8", "LC_CTYPE", "C.UTF-8", "LC_ALL", "POSIX"}, false, false},
-	} {
-		if got := glyphsFor(env(c.vars...), c.windows).unicode; got != c.unicode {
-			t.Errorf("%v: unicode is %v", c.vars, got)
 		}
 	}
 }

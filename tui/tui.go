@@ -16,7 +16,6 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -129,7 +128,7 @@ type Result struct {
 }
 
 // ErrTerminal is the error of a terminal that is gone.
-var ErrTerminal = errors.New("the terminal is gone")
+var ErrTerminal = errTerminal
 
 // A Crash is the error of a panic in the screen.
 type Crash struct {
@@ -212,20 +211,10 @@ func (o Options) filled() Options {
 
 // terminal returns what the environment tells of the terminal.
 func (o Options) terminal() (*glyphs, termenv.Profile) {
-	g := glyphsFor(o.Env, runtime.GOOS == "windows")
-	if o.Theme == "none" || o.Env("NO_COLOR") != "" {
+	windows := runtime.GOOS == "windows"
+	g := glyphsFor(o.Env, windows)
+	if o.Theme == "none" {
 		return g, termenv.Ascii
 	}
-	term, colour := o.Env("TERM"), o.Env("COLORTERM")
-	switch {
-	case term == "dumb":
-		return g, termenv.Ascii
-	case colour == "truecolor" || colour == "24bit" || runtime.GOOS == "windows" || o.Env("WT_SESSION") != "":
-		return g, termenv.TrueColor
-	case trueColourTerm(term):
-		return g, termenv.TrueColor
-	case has(term, "256color") || has(term, "tmux") || has(term, "screen"):
-		return g, termenv.ANSI256
-	}
-	return g, termenv.ANSI
+	return g, colours(o.Env, windows)
 }
