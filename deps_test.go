@@ -31,7 +31,13 @@ var layers = map[string]struct {
 	"cifartui/train/metrics":      {ours: []string{"train"}},
 	"cifartui/train/plot":         {ours: []string{"train"}},
 	"cifartui/train/tfevents":     {ours: []string{"train"}},
-	"cifartui/tui":                {ours: []string{"train", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/", "github.com/guptarohit/asciigraph"}},
+	"cifartui/tui":                {ours: []string{"train", "tui/canvas", "tui/chart", "tui/format", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
+	"cifartui/tui/canvas":         {ours: []string{"tui/style"}},
+	"cifartui/tui/chart":          {ours: []string{"tui/canvas", "tui/format", "tui/style"}, libraries: []string{"github.com/guptarohit/asciigraph"}},
+	"cifartui/tui/format":         {},
+	"cifartui/tui/machine":        {},
+	"cifartui/tui/style":          {},
+	"cifartui/tui/terminal":       {libraries: []string{"github.com/charmbracelet/"}},
 	// It is of use only as long as it imports nothing else.
 	"cifartui/tui/internal/noprobe": {libraries: []string{"github.com/charmbracelet/"}},
 }

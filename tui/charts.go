@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"math"
 
+	"cifartui/tui/canvas"
+	"cifartui/tui/chart"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
+
 	tea "github.com/charmbracelet/bubbletea"
 )
 
 // chartState is how charts are looked at; all charts of all views share it.
 type chartState struct {
-	axis      axis
-	win       window
+	axis      chart.Axis
+	win       chart.Window
 	hasCursor bool
 	cursor    float64 // place on the axis
 	weight    int     // index into smoothings
@@ -44,15 +49,15 @@ const fewEpochs = 3
 // unit is what a run's places on the x axis are multiplied by: comparing runs
 // of several batch sizes, images are counted instead of steps.
 func (m *Model) unit(r *run) float64 {
-	if m.view == viewCompare && m.charts.axis == byStep {
+	if m.view == viewCompare && m.charts.axis == chart.ByStep {
 		return float64(max(r.started.Config.Batch, 1))
 	}
 	return 1
 }
 
 // places returns where the rows of a series lie on the x axis.
-func (m *Model) places(r *run, s *series) []float64 {
-	xs := s.at[m.charts.axis]
+func (m *Model) places(r *run, s *chart.Series) []float64 {
+	xs := s.At[m.charts.axis]
 	if u := m.unit(r); u != 1 {
 		xs = append([]float64(nil), xs...)
 		for i := range xs {
@@ -80,10 +85,10 @@ func (m *Model) extent(r *run) (first, last float64, bySteps bool) {
 
 func (m *Model) extentOf(r *run) (first, last float64, bySteps bool) {
 	a, u := m.charts.axis, m.unit(r)
-	if a != byEpoch || r.epochs.len() < fewEpochs {
-		return 0, u * math.Max(r.steps.last(a), r.epochs.last(a)), true
+	if a != chart.ByEpoch || r.epochs.Len() < fewEpochs {
+		return 0, u * math.Max(r.steps.Last(a), r.epochs.Last(a)), true
 	}
-	return r.epochs.at[a][0], r.epochs.last(a), false
+	return r.epochs.At[a][0], r.epochs.Last(a), false
 }
 
 // span returns the part of the x axis that is shown of a run, and whether its
@@ -91,34 +96,34 @@ func (m *Model) extentOf(r *run) (first, last float64, bySteps bool) {
 func (m *Model) span(r *run) (lo, hi float64, bySteps bool) {
 	c := m.charts
 	first, last, bySteps := m.extent(r)
-	lo, hi = c.win.span(first, last)
-	if c.win.zoomed && c.axis == byEpoch && hi-lo < fewEpochs-1 {
+	lo, hi = c.win.Span(first, last)
+	if c.win.Zoomed && c.axis == chart.ByEpoch && hi-lo < fewEpochs-1 {
 		bySteps = true
 	}
-	return lo, hi, bySteps && r.steps.len() > 0 || r.epochs.len() == 0
+	return lo, hi, bySteps && r.steps.Len() > 0 || r.epochs.Len() == 0
 }
 
 // axisName is the x axis in a word.
 func (m *Model) axisName() string {
-	if m.view == viewCompare && m.charts.axis == byStep {
+	if m.view == viewCompare && m.charts.axis == chart.ByStep {
 		return "images"
 	}
 	return axisNames[m.charts.axis]
 }
 
-var axisNames = [axes]string{"epoch", "step", "time"}
+var axisNames = [chart.Axes]string{"epoch", "step", "time"}
 
 // charts returns the accuracy and the loss chart of a run.
-func (m *Model) chartsOf(r *run) (acc, loss chart) {
+func (m *Model) chartsOf(r *run) (acc, loss chart.Chart) {
 	c := m.charts
 	lo, hi, bySteps := m.span(r)
 	weight, stepWeight := smoothings[c.weight], stepSmoothings[c.weight]
-	line := func(s *series, col int, name string, st, raw style, stroke int) chartLine {
-		v, w := &s.values[col], weight
+	line := func(s *chart.Series, col int, name string, st, raw style.Style, stroke int) chart.Line {
+		v, w := &s.Values[col], weight
 		if s == r.steps {
 			w = stepWeight
 		}
-		return chartLine{name, polyline{m.places(r, s), v.smooth(w), v}, st, raw, stroke}
+		return chart.Line{Name: name, Polyline: chart.Polyline{Xs: m.places(r, s), Smooth: v.Smooth(w), Raw: v}, Style: st, RawStyle: raw, Stroke: stroke}
 	}
 	train, trainAcc, trainLoss, shown := r.epochs, epochAcc, epochLoss, weight
 	if bySteps {
@@ -128,31 +133,31 @@ func (m *Model) chartsOf(r *run) (acc, loss chart) {
 	if weight == 0 {
 		note = "not smoothed"
 	}
-	base := chart{
-		note: note, axis: c.axis, x0: lo, x1: hi, raw: weight > 0 || bySteps, xName: m.axisName(),
-		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: m.emptyWords(r),
+	base := chart.Chart{
+		Note: note, Axis: c.axis, X0: lo, X1: hi, Raw: weight > 0 || bySteps, XName: m.axisName(),
+		Cursor: math.NaN(), Floor: 0, Ceil: math.NaN(), Empty: m.emptyWords(r),
 	}
 	if c.hasCursor {
-		base.cursor = c.cursor
+		base.Cursor = c.cursor
 	}
 	acc, loss = base, base
-	acc.title, loss.title = "accuracy", "loss"
-	acc.ceil = 1
-	loss.log = c.log
+	acc.Title, loss.Title = "accuracy", "loss"
+	acc.Ceil = 1
+	loss.Log = c.log
 	if c.log {
-		loss.note += ", log"
+		loss.Note += ", log"
 	}
-	acc.lines = []chartLine{
-		line(train, trainAcc, "train", training, trainRaw, 0),
-		line(r.epochs, epochValAcc, "val", valid, validRaw, 1),
+	acc.Lines = []chart.Line{
+		line(train, trainAcc, "train", style.Training, style.TrainingRaw, 0),
+		line(r.epochs, epochValAcc, "val", style.Validation, style.ValidationRaw, 1),
 	}
-	loss.lines = []chartLine{
-		line(train, trainLoss, "train", training, trainRaw, 0),
-		line(r.epochs, epochValLoss, "val", valid, validRaw, 1),
+	loss.Lines = []chart.Line{
+		line(train, trainLoss, "train", style.Training, style.TrainingRaw, 0),
+		line(r.epochs, epochValLoss, "val", style.Validation, style.ValidationRaw, 1),
 	}
-	acc.marks, loss.marks = m.marks(r)
-	acc.read = m.readOut(r, bySteps, stepAcc, epochAcc, epochValAcc)
-	loss.read = m.readOut(r, bySteps, stepLoss, epochLoss, epochValLoss)
+	acc.Marks, loss.Marks = m.marks(r)
+	acc.Read = m.readOut(r, bySteps, stepAcc, epochAcc, epochValAcc)
+	loss.Read = m.readOut(r, bySteps, stepLoss, epochLoss, epochValLoss)
 	return acc, loss
 }
 
@@ -161,75 +166,75 @@ func (m *Model) emptyWords(r *run) string {
 	switch {
 	case r.ended != nil:
 		return "The run ended before its first batch."
-	case r.steps.len() > 0 || r.epochs.len() > 0:
+	case r.steps.Len() > 0 || r.epochs.Len() > 0:
 		return "Nothing here: zoom out or move on."
 	}
 	return "Curves begin with the first batch."
 }
 
 // marks returns what is marked on the accuracy and on the loss chart.
-func (m *Model) marks(r *run) (acc, loss []chartMark) {
+func (m *Model) marks(r *run) (acc, loss []chart.Mark) {
 	g, a, u := m.glyphs, m.charts.axis, m.unit(r)
-	at := func(epoch int) float64 { return u * r.epochs.convert(float64(epoch), byEpoch, a) }
+	at := func(epoch int) float64 { return u * r.epochs.Convert(float64(epoch), chart.ByEpoch, a) }
 	if b := r.bestAcc; b.epoch > 0 {
-		acc = append(acc, chartMark{at(b.epoch), g.best, fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), valid})
+		acc = append(acc, chart.Mark{At: at(b.epoch), Sign: g.Best, Words: fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), Style: style.Validation})
 	}
 	if r.turned {
-		t := chartMark{u * r.epochs.at[a][r.turn.row], g.overfit, fmt.Sprintf("overfitting @ %.0f", r.turn.epoch), amber}
+		t := chart.Mark{At: u * r.epochs.At[a][r.turn.row], Sign: g.Overfit, Words: fmt.Sprintf("overfitting @ %.0f", r.turn.epoch), Style: style.Caution}
 		acc, loss = append(acc, t), append(loss, t)
 	}
 	if b := r.bestLoss; b.epoch > 0 {
-		loss = append(loss, chartMark{at(b.epoch), g.best, fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), valid})
+		loss = append(loss, chart.Mark{At: at(b.epoch), Sign: g.Best, Words: fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), Style: style.Validation})
 	}
 	for i := len(r.rates) - 1; i >= 0; i-- {
 		words := ""
 		if i == len(r.rates)-1 {
-			words = "lr " + rate(r.rates[i].to)
+			words = "lr " + format.Rate(r.rates[i].to)
 		}
-		mark := chartMark{u * r.steps.convert(float64(r.rates[i].total), byStep, a), g.rate, words, mark}
+		mark := chart.Mark{At: u * r.steps.Convert(float64(r.rates[i].total), chart.ByStep, a), Sign: g.Rate, Words: words, Style: style.Mark}
 		acc, loss = append(acc, mark), append(loss, mark)
 	}
 	return acc, loss
 }
 
 // readOut tells the values at the cursor, or the newest.
-func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []part {
+func (m *Model) readOut(r *run, bySteps bool, step, trained, validated int) []canvas.Part {
 	c := m.charts
 	a := c.axis
 	place := math.Inf(1)
 	if c.hasCursor {
 		place = c.cursor / m.unit(r)
 	}
-	e, s := r.epochs.nearest(a, place), r.steps.nearest(a, place)
-	value := func(st style, s *series, row, col int) span {
-		v := float64(s.values[col].mean[row])
-		if !finite(v) {
-			st = trouble
+	e, s := r.epochs.Nearest(a, place), r.steps.Nearest(a, place)
+	value := func(st style.Style, s *chart.Series, row, col int) style.Span {
+		v := float64(s.Values[col].Mean[row])
+		if !chart.Finite(v) {
+			st = style.Trouble
 		}
-		return span{st, fixed4(v)}
+		return st.Text(format.Fixed4(v))
 	}
-	var out []part
+	var out []canvas.Part
 	if bySteps && s >= 0 {
-		epoch := math.Ceil(r.steps.at[byEpoch][s]) // a step's place is its end
-		out = append(out, part{2, []span{{dim, fmt.Sprintf("epoch %.0f, step %s:", epoch, count(int64(r.steps.at[byStep][s])))}}},
-			part{1, []span{{dim, "train "}, value(training, r.steps, s, step)}})
+		epoch := math.Ceil(r.steps.At[chart.ByEpoch][s]) // a step's place is its end
+		out = append(out, canvas.Ranked(2, style.Dim.Text(fmt.Sprintf("epoch %.0f, step %s:", epoch, format.Count(int64(r.steps.At[chart.ByStep][s]))))),
+			canvas.Ranked(1, style.Dim.Text("train "), value(style.Training, r.steps, s, step)))
 		if e >= 0 {
-			out = append(out, part{0, []span{{dim, fmt.Sprintf(" val @ %.0f ", r.epochs.at[byEpoch][e])}, value(valid, r.epochs, e, validated)}})
+			out = append(out, canvas.Ranked(0, style.Dim.Text(fmt.Sprintf(" val @ %.0f ", r.epochs.At[chart.ByEpoch][e])), value(style.Validation, r.epochs, e, validated)))
 		}
 		return out
 	}
 	if e < 0 {
 		return nil
 	}
-	return []part{
-		{2, []span{{dim, fmt.Sprintf("epoch %.0f:", r.epochs.at[byEpoch][e])}}},
-		{1, []span{{dim, "train "}, value(training, r.epochs, e, trained)}},
-		{0, []span{{dim, " val "}, value(valid, r.epochs, e, validated)}},
+	return []canvas.Part{
+		canvas.Ranked(2, style.Dim.Text(fmt.Sprintf("epoch %.0f:", r.epochs.At[chart.ByEpoch][e]))),
+		canvas.Ranked(1, style.Dim.Text("train "), value(style.Training, r.epochs, e, trained)),
+		canvas.Ranked(0, style.Dim.Text(" val "), value(style.Validation, r.epochs, e, validated)),
 	}
 }
 
 // drawCharts draws the Charts view.
-func (m *Model) drawCharts(a area) {
+func (m *Model) drawCharts(a canvas.Area) {
 	r := m.current()
 	if r == nil {
 		m.drawNothing(a, "charts")
@@ -241,22 +246,22 @@ func (m *Model) drawCharts(a area) {
 
 // drawPair draws two charts side by side or one over the other, or one alone
 // where there is no room or no wish for both.
-func (m *Model) drawPair(a area, acc, loss chart) {
+func (m *Model) drawPair(a canvas.Area, acc, loss chart.Chart) {
 	switch {
 	case m.charts.metric == accuracyOnly:
-		acc.draw(a, m.glyphs)
+		acc.Draw(a, m.glyphs)
 	case m.charts.metric == lossOnly:
-		loss.draw(a, m.glyphs)
-	case a.w >= 2*sideBySide:
-		half := a.w / 2
-		acc.draw(a.sub(0, 0, half, a.h), m.glyphs)
-		loss.draw(a.sub(half, 0, a.w-half, a.h), m.glyphs)
-	case a.h >= 16:
-		half := a.h / 2
-		acc.draw(a.sub(0, 0, a.w, half), m.glyphs)
-		loss.draw(a.sub(0, half, a.w, a.h-half), m.glyphs)
+		loss.Draw(a, m.glyphs)
+	case a.W >= 2*sideBySide:
+		half := a.W / 2
+		acc.Draw(a.Sub(0, 0, half, a.H), m.glyphs)
+		loss.Draw(a.Sub(half, 0, a.W-half, a.H), m.glyphs)
+	case a.H >= 16:
+		half := a.H / 2
+		acc.Draw(a.Sub(0, 0, a.W, half), m.glyphs)
+		loss.Draw(a.Sub(0, half, a.W, a.H-half), m.glyphs)
 	default:
-		acc.draw(a, m.glyphs)
+		acc.Draw(a, m.glyphs)
 	}
 }
 
@@ -276,7 +281,7 @@ func (m *Model) moveCursor(d int) tea.Cmd {
 	if bySteps {
 		s = r.steps
 	}
-	if s.len() == 0 {
+	if s.Len() == 0 {
 		return nil
 	}
 	if !c.hasCursor {
@@ -285,16 +290,16 @@ func (m *Model) moveCursor(d int) tea.Cmd {
 		if d > 0 {
 			edge = lo
 		}
-		c.cursor = u * s.at[c.axis][s.nearest(c.axis, edge/u)]
+		c.cursor = u * s.At[c.axis][s.Nearest(c.axis, edge/u)]
 		return nil
 	}
 	column := (hi - lo) / float64(max(m.plotColumns(), 1))
-	i := s.nearest(c.axis, c.cursor/u)
-	next := s.nearest(c.axis, s.at[c.axis][i]+float64(d)*column/u)
+	i := s.Nearest(c.axis, c.cursor/u)
+	next := s.Nearest(c.axis, s.At[c.axis][i]+float64(d)*column/u)
 	if next == i {
-		next = min(max(i+d, 0), s.len()-1)
+		next = min(max(i+d, 0), s.Len()-1)
 	}
-	c.cursor = u * s.at[c.axis][next]
+	c.cursor = u * s.At[c.axis][next]
 	m.showCursor(r)
 	return nil
 }
@@ -305,20 +310,20 @@ func (m *Model) plotColumns() int {
 	if w >= 2*sideBySide && m.charts.metric == bothMetrics {
 		w /= 2
 	}
-	return w - yLabelWidth - 4
+	return w - chart.YLabelWidth - 4
 }
 
 // showCursor pans so that the cursor is in the window.
 func (m *Model) showCursor(r *run) {
 	c := &m.charts
 	first, last, _ := m.extent(r)
-	lo, hi := c.win.span(first, last)
+	lo, hi := c.win.Span(first, last)
 	switch {
-	case !c.win.zoomed:
+	case !c.win.Zoomed:
 	case c.cursor < lo:
-		c.win = c.win.pan(first, last, (c.cursor-lo)/(hi-lo))
+		c.win = c.win.Pan(first, last, (c.cursor-lo)/(hi-lo))
 	case c.cursor > hi:
-		c.win = c.win.pan(first, last, (c.cursor-hi)/(hi-lo))
+		c.win = c.win.Pan(first, last, (c.cursor-hi)/(hi-lo))
 	}
 }
 
@@ -348,52 +353,52 @@ func (m *Model) zoom(factor float64) tea.Cmd {
 	}
 	c := &m.charts
 	first, last, _ := m.extent(r)
-	_, at := c.win.span(first, last)
+	_, at := c.win.Span(first, last)
 	if c.hasCursor {
 		at = c.cursor
 	}
-	c.win = c.win.zoom(first, last, at, factor)
+	c.win = c.win.Zoom(first, last, at, factor)
 	return nil
 }
 
 func (m *Model) pan(share float64) tea.Cmd {
 	if r := m.current(); r != nil {
 		first, last, _ := m.extent(r)
-		m.charts.win = m.charts.win.pan(first, last, share)
+		m.charts.win = m.charts.win.Pan(first, last, share)
 	}
 	return nil
 }
 
 func (m *Model) fit() tea.Cmd {
-	m.charts.win = window{}
+	m.charts.win = chart.Window{}
 	return nil
 }
 
 // nextAxis changes the x axis. Cursor and window stay at the same moments.
 func (m *Model) nextAxis() tea.Cmd {
 	c := &m.charts
-	to := (c.axis + 1) % axes
+	to := (c.axis + 1) % chart.Axes
 	if r := m.current(); r != nil {
 		s := r.steps
-		if s.len() == 0 {
+		if s.Len() == 0 {
 			s = r.epochs
 		}
 		first, last, _ := m.extent(r)
-		lo, hi := c.win.span(first, last)
+		lo, hi := c.win.Span(first, last)
 		from, before := c.axis, m.unit(r)
 		c.axis = to
 		after := m.unit(r)
-		moved := func(v float64) float64 { return after * s.convert(v/before, from, to) }
+		moved := func(v float64) float64 { return after * s.Convert(v/before, from, to) }
 		c.cursor = moved(c.cursor)
-		if c.win.zoomed {
-			c.win.lo, c.win.hi = moved(lo), moved(hi)
-			if c.win.hi <= c.win.lo {
-				c.win = window{}
+		if c.win.Zoomed {
+			c.win.Lo, c.win.Hi = moved(lo), moved(hi)
+			if c.win.Hi <= c.win.Lo {
+				c.win = chart.Window{}
 			}
 		}
 	}
 	c.axis = to
-	m.say(dim, "The x axis is "+m.axisName()+".")
+	m.say(style.Dim, "The x axis is "+m.axisName()+".")
 	return nil
 }
 

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -156,10 +159,10 @@ func (m *Model) verify() tea.Cmd {
 	f, _ := m.chosenFile()
 	files := m.o.Checkpoints
 	if files == nil {
-		m.say(dim, "The files can't be reached from here.")
+		m.say(style.Dim, "The files can't be reached from here.")
 		return nil
 	}
-	m.say(dim, "Checking "+f.File+m.glyphs.dots)
+	m.say(style.Dim, "Checking "+f.File+m.glyphs.Dots)
 	return m.do(func() tea.Msg { return verifiedMsg{f.Path, files.Verify(f.Path)} })
 }
 
@@ -168,22 +171,22 @@ func (m *Model) verified(msg verifiedMsg) {
 		m.files.checked = map[string]string{}
 	}
 	m.files.checked[msg.path] = "whole and sound"
-	m.say(plain, path.Base(msg.path)+" is whole and sound.")
+	m.say(style.Plain, path.Base(msg.path)+" is whole and sound.")
 	if msg.err != nil {
 		m.files.checked[msg.path] = msg.err.Error()
-		m.say(trouble, sentence(msg.err.Error()))
+		m.say(style.Trouble, sentence(msg.err.Error()))
 	}
 }
 
 func (m *Model) askDelete() tea.Cmd {
 	f, _ := m.chosenFile()
 	if m.o.Checkpoints == nil || m.o.Control == nil && m.o.Mode != Replay {
-		m.say(dim, "The files can't be changed from here.")
+		m.say(style.Dim, "The files can't be changed from here.")
 		return nil
 	}
 	m.dialog = &dialog{
 		title: "Delete",
-		text:  fmt.Sprintf("Delete %s (%s)? This can't be undone.", f.File, strings.TrimSpace(size(f.Size))),
+		text:  fmt.Sprintf("Delete %s (%s)? This can't be undone.", f.File, strings.TrimSpace(format.Size(f.Size))),
 		options: []option{
 			{"c", "cancel", "", nil},
 			{"d", "delete", "", func(m *Model) tea.Cmd {
@@ -197,10 +200,10 @@ func (m *Model) askDelete() tea.Cmd {
 
 func (m *Model) deleted(msg deletedMsg) tea.Cmd {
 	if msg.err != nil {
-		m.say(trouble, sentence(msg.err.Error()))
+		m.say(style.Trouble, sentence(msg.err.Error()))
 		return nil
 	}
-	m.say(plain, "Deleted "+path.Base(msg.path)+".")
+	m.say(style.Plain, "Deleted "+path.Base(msg.path)+".")
 	if r := m.current(); r != nil {
 		for i, e := range r.saved {
 			if e.File == path.Base(msg.path) {
@@ -217,7 +220,7 @@ func (m *Model) deleted(msg deletedMsg) tea.Cmd {
 func (m *Model) copyPath() tea.Cmd {
 	f, _ := m.chosenFile()
 	if m.tell == nil {
-		m.say(plain, f.Path)
+		m.say(style.Plain, f.Path)
 		return nil
 	}
 	code := "\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte(f.Path)) + "\x07"
@@ -270,16 +273,16 @@ func known(v train.Float, show func(float64) string) string {
 	return show(float64(v))
 }
 
-func (m *Model) drawCheckpoints(a area) {
+func (m *Model) drawCheckpoints(a canvas.Area) {
 	if m.current() == nil {
 		m.drawNothing(a, "checkpoints")
 		return
 	}
 	rows := m.fileRows()
-	title := fmt.Sprintf(" checkpoints %s %d ", m.glyphs.sep, len(rows))
+	title := fmt.Sprintf(" checkpoints %s %d ", m.glyphs.Sep, len(rows))
 	if len(rows) == 0 {
-		in := a.box(frame, m.glyphs)
-		a.text(2, 0, heading, " checkpoints ")
+		in := a.Box(style.Frame, m.glyphs)
+		a.Text(2, 0, style.Heading, " checkpoints ")
 		words := "No checkpoint yet: the first comes with the first epoch."
 		if m.canSteer() {
 			words += " " + keyLabel(m.keyOf("save"), m.glyphs) + " saves one now."
@@ -287,65 +290,65 @@ func (m *Model) drawCheckpoints(a area) {
 		if m.files.problem != "" {
 			words = m.files.problem
 		}
-		for i, l := range wrap(words, in.w-4) {
-			in.centre(in.h/2+i, dim, l)
+		for i, l := range canvas.Wrap(words, in.W-4) {
+			in.Centre(in.H/2+i, style.Dim, l)
 		}
 		return
 	}
 	m.files.chosen = min(m.files.chosen, len(rows)-1)
-	list, detail := a, area{}
+	list, detail := a, canvas.Area{}
 	switch {
-	case a.w >= 120:
-		list = a.sub(0, 0, a.w-46, a.h)
-		detail = a.sub(a.w-46, 0, 46, a.h)
-	case a.h >= 19:
-		list = a.sub(0, 0, a.w, a.h-10)
-		detail = a.sub(0, a.h-10, a.w, 10)
+	case a.W >= 120:
+		list = a.Sub(0, 0, a.W-46, a.H)
+		detail = a.Sub(a.W-46, 0, 46, a.H)
+	case a.H >= 19:
+		list = a.Sub(0, 0, a.W, a.H-10)
+		detail = a.Sub(0, a.H-10, a.W, 10)
 	}
-	in := list.box(frame, m.glyphs)
-	list.text(2, 0, heading, title)
-	m.fileTable(rows).draw(in, m.glyphs)
-	if detail.w > 0 {
+	in := list.Box(style.Frame, m.glyphs)
+	list.Text(2, 0, style.Heading, title)
+	m.fileTable(rows).Draw(in, m.glyphs)
+	if detail.W > 0 {
 		m.drawFile(detail, rows[m.files.chosen])
 	}
 }
 
-func (m *Model) fileTable(rows []fileRow) table {
-	t := table{chosen: m.files.chosen, columns: []tableColumn{
-		{title: "file", width: 34, grows: true},
-		{title: "kind", width: 7, rank: 1},
-		{title: "epoch", width: 5, rank: 3, right: true},
-		{title: "step", width: 6, rank: 6, right: true},
-		{title: "val_acc", width: 7, rank: 2, right: true},
-		{title: "val_loss", width: 8, rank: 5, right: true},
-		{title: "size", width: 8, rank: 7, right: true},
-		{title: "age", width: 4, rank: 4, right: true},
+func (m *Model) fileTable(rows []fileRow) canvas.Table {
+	t := canvas.Table{Chosen: m.files.chosen, Columns: []canvas.TableColumn{
+		{Title: "file", Width: 34, Grows: true},
+		{Title: "kind", Width: 7, Rank: 1},
+		{Title: "epoch", Width: 5, Rank: 3, Right: true},
+		{Title: "step", Width: 6, Rank: 6, Right: true},
+		{Title: "val_acc", Width: 7, Rank: 2, Right: true},
+		{Title: "val_loss", Width: 8, Rank: 5, Right: true},
+		{Title: "size", Width: 8, Rank: 7, Right: true},
+		{Title: "age", Width: 4, Rank: 4, Right: true},
 	}}
 	for _, f := range rows {
-		st, acc := plain, plain
+		st, acc := style.Plain, style.Plain
 		if f.best {
-			acc = valid
+			acc = style.Validation
 		}
 		if f.Problem != "" {
-			st = trouble
+			st = style.Trouble
 		}
 		step := "-"
 		if !f.whole {
 			step = fmt.Sprint(f.Step)
 		}
-		t.rows = append(t.rows, []span{
-			{st, f.File}, {acc, f.kind()}, {plain, fmt.Sprint(f.done)}, {plain, step},
-			{acc, known(f.ValAcc, percent)}, {plain, known(f.ValLoss, fixed4)}, {dim, size(f.Size)}, {dim, ago(m.now.Sub(f.Time))},
+		t.Rows = append(t.Rows, []style.Span{
+			st.Text(f.File), acc.Text(f.kind()), style.Plain.Text(fmt.Sprint(f.done)), style.Plain.Text(step),
+			acc.Text(known(f.ValAcc, format.Percent)), style.Plain.Text(known(f.ValLoss, format.Fixed4)), style.Dim.Text(format.Size(f.Size)), style.Dim.Text(format.Ago(m.now.Sub(f.Time))),
 		})
 	}
 	return t
 }
 
 // drawFile shows all that is known of one file.
-func (m *Model) drawFile(a area, f fileRow) {
-	in := a.box(frame, m.glyphs)
-	a.text(2, 0, heading, " "+elide(f.File, a.w-6, m.glyphs)+" ")
-	in = in.sub(1, 0, in.w-2, in.h)
+func (m *Model) drawFile(a canvas.Area, f fileRow) {
+	in := a.Box(style.Frame, m.glyphs)
+	a.Text(2, 0, style.Heading, " "+canvas.Elide(f.File, a.W-6, m.glyphs)+" ")
+	in = in.Sub(1, 0, in.W-2, in.H)
 	use := "weights, for eval, predict and a new run's start"
 	if f.Resumable {
 		use = "all that a resume needs, to the bit"
@@ -353,9 +356,9 @@ func (m *Model) drawFile(a area, f fileRow) {
 	lines := [][2]string{
 		{"kind", f.kind()},
 		{"trained", f.where()},
-		{"val_acc", strings.TrimSpace(known(f.ValAcc, percent))},
-		{"val_loss", strings.TrimSpace(known(f.ValLoss, fixed4))},
-		{"size", strings.TrimSpace(size(f.Size))},
+		{"val_acc", strings.TrimSpace(known(f.ValAcc, format.Percent))},
+		{"val_loss", strings.TrimSpace(known(f.ValLoss, format.Fixed4))},
+		{"size", strings.TrimSpace(format.Size(f.Size))},
 		{"saved", f.Time.Format("2006-01-02 15:04:05")},
 		{"holds", use},
 	}
@@ -369,13 +372,13 @@ func (m *Model) drawFile(a area, f fileRow) {
 	y := 0
 	const label = 10
 	for _, l := range lines {
-		st := plain
+		st := style.Plain
 		if l[0] == "problem" {
-			st = trouble
+			st = style.Trouble
 		}
-		in.text(0, y, dim, l[0])
-		for _, t := range wrap(l[1], in.w-label) {
-			in.text(label, y, st, t)
+		in.Text(0, y, style.Dim, l[0])
+		for _, t := range canvas.Wrap(l[1], in.W-label) {
+			in.Text(label, y, st, t)
 			y++
 		}
 	}

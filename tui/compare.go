@@ -8,6 +8,10 @@ import (
 	"strings"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/chart"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -126,14 +130,14 @@ func (m *Model) hideRun() tea.Cmd {
 	}
 	r.hidden = !r.hidden
 	if r.hidden {
-		m.say(dim, fmt.Sprintf("%s is hidden; %s shows it again.", upperFirst(m.label(r)), keyLabel(m.keyOf("hide_run"), m.glyphs)))
+		m.say(style.Dim, fmt.Sprintf("%s is hidden; %s shows it again.", upperFirst(m.label(r)), keyLabel(m.keyOf("hide_run"), m.glyphs)))
 	}
 	return nil
 }
 
 func (m *Model) nextOrder() tea.Cmd {
 	m.compare.order = (m.compare.order + 1) % orders
-	m.say(dim, "Sorted by "+orderNames[m.compare.order]+".")
+	m.say(style.Dim, "Sorted by "+orderNames[m.compare.order]+".")
 	return nil
 }
 
@@ -149,7 +153,7 @@ const (
 	overlayLeast = 14
 )
 
-func (m *Model) drawCompare(a area) {
+func (m *Model) drawCompare(a canvas.Area) {
 	var shown []*run
 	for _, r := range m.orderedRuns() {
 		if !r.hidden {
@@ -170,18 +174,18 @@ func (m *Model) drawCompare(a area) {
 
 // drawPanes draws a pane a run, those about the selected one when not all fit,
 // and below them all runs on one chart where there is room.
-func (m *Model) drawPanes(a area, rs []*run) {
-	cols := max(1, min(len(rs), a.w/paneWidth))
+func (m *Model) drawPanes(a canvas.Area, rs []*run) {
+	cols := max(1, min(len(rs), a.W/paneWidth))
 	rows := (len(rs) + cols - 1) / cols
 	if len(rs) == 4 && cols == 3 {
 		cols, rows = 2, 2
 	}
-	if left := a.h - rows*(paneHeight+3); left >= overlayLeast && len(rs) > 1 {
-		h := max(overlayLeast, a.h*2/5)
-		m.drawOverlay(a.sub(0, a.h-h, a.w, h), rs)
-		a = a.sub(0, 0, a.w, a.h-h)
+	if left := a.H - rows*(paneHeight+3); left >= overlayLeast && len(rs) > 1 {
+		h := max(overlayLeast, a.H*2/5)
+		m.drawOverlay(a.Sub(0, a.H-h, a.W, h), rs)
+		a = a.Sub(0, 0, a.W, a.H-h)
 	}
-	if fit := max(1, a.h/paneHeight); rows > fit {
+	if fit := max(1, a.H/paneHeight); rows > fit {
 		rows = fit
 	}
 	page := rows * cols
@@ -194,60 +198,60 @@ func (m *Model) drawPanes(a area, rs []*run) {
 	rows = (len(rs) + cols - 1) / cols
 	for i, r := range rs {
 		x, y := i%cols, i/cols
-		x0, x1 := x*a.w/cols, (x+1)*a.w/cols
-		y0, y1 := y*a.h/rows, (y+1)*a.h/rows
-		m.drawPane(a.sub(x0, y0, x1-x0, y1-y0), r)
+		x0, x1 := x*a.W/cols, (x+1)*a.W/cols
+		y0, y1 := y*a.H/rows, (y+1)*a.H/rows
+		m.drawPane(a.Sub(x0, y0, x1-x0, y1-y0), r)
 	}
 }
 
 // drawPane draws one run small: what it is doing, and its charts.
-func (m *Model) drawPane(a area, r *run) {
-	border, title := frame, heading
+func (m *Model) drawPane(a canvas.Area, r *run) {
+	border, title := style.Frame, style.Heading
 	mark := ""
 	if r == m.current() && m.several() {
-		border, title, mark = cursorLine, chosen, m.glyphs.selected+" "
+		border, title, mark = style.CursorLine, style.Chosen, m.glyphs.Selected+" "
 	}
-	in := a.box(border, m.glyphs)
-	a.text(2, 0, title, " "+mark+elide(m.label(r), a.w-8, m.glyphs)+" ")
-	in = in.sub(1, 0, in.w-2, in.h)
+	in := a.Box(border, m.glyphs)
+	a.Text(2, 0, title, " "+mark+canvas.Elide(m.label(r), a.W-8, m.glyphs)+" ")
+	in = in.Sub(1, 0, in.W-2, in.H)
 	facts := m.facts(r)
-	n := min(len(facts), max(1, in.h-6))
+	n := min(len(facts), max(1, in.H-6))
 	for y, f := range facts[:n] {
-		in.line(y, 2, f, nil)
+		in.Line(y, 2, f, nil)
 	}
-	in = in.sub(0, n, in.w, in.h-n)
+	in = in.Sub(0, n, in.W, in.H-n)
 	acc, loss := m.chartsOf(r)
 	switch {
-	case m.charts.metric == bothMetrics && in.h >= 16:
-		acc.drawBare(in.sub(0, 0, in.w, in.h/2), m.glyphs)
-		loss.drawBare(in.sub(0, in.h/2, in.w, in.h-in.h/2), m.glyphs)
-	case m.charts.metric == bothMetrics && in.w >= 56:
-		acc.drawBare(in.sub(0, 0, in.w/2-1, in.h), m.glyphs)
-		loss.drawBare(in.sub(in.w/2+1, 0, in.w-in.w/2-1, in.h), m.glyphs)
+	case m.charts.metric == bothMetrics && in.H >= 16:
+		acc.DrawBare(in.Sub(0, 0, in.W, in.H/2), m.glyphs)
+		loss.DrawBare(in.Sub(0, in.H/2, in.W, in.H-in.H/2), m.glyphs)
+	case m.charts.metric == bothMetrics && in.W >= 56:
+		acc.DrawBare(in.Sub(0, 0, in.W/2-1, in.H), m.glyphs)
+		loss.DrawBare(in.Sub(in.W/2+1, 0, in.W-in.W/2-1, in.H), m.glyphs)
 	case m.charts.metric == lossOnly:
-		loss.drawBare(in, m.glyphs)
+		loss.DrawBare(in, m.glyphs)
 	default:
-		acc.drawBare(in, m.glyphs)
+		acc.DrawBare(in, m.glyphs)
 	}
 }
 
 // facts are the lines over a pane's charts, the most telling first.
-func (m *Model) facts(r *run) [][]part {
+func (m *Model) facts(r *run) [][]canvas.Part {
 	epoch, _, _ := r.progress()
-	sign, st := m.glyphs.stateLook(r)
-	bestAcc := []span{{dim, "val_acc "}, {dim, "     -"}}
+	sign, st := stateLook(r, m.glyphs)
+	bestAcc := []style.Span{style.Dim.Text("val_acc "), style.Dim.Text("     -")}
 	if r.bestAcc.epoch > 0 {
-		bestAcc = []span{{dim, "val_acc "}, {valid, percent(r.bestAcc.value)}, {dim, " @ "}, {plain, fmt.Sprint(r.bestAcc.epoch)}}
+		bestAcc = []style.Span{style.Dim.Text("val_acc "), style.Validation.Text(format.Percent(r.bestAcc.value)), style.Dim.Text(" @ "), style.Plain.Text(fmt.Sprint(r.bestAcc.epoch))}
 	}
 	seconds := "     -"
 	if r.epoch != nil {
-		seconds = span6(r.epoch.Seconds)
+		seconds = format.Duration6(r.epoch.Seconds)
 	}
 	target := targets[m.compare.target]
-	return [][]part{
-		{{0, []span{{st, sign + " " + r.stateWords()}}}, {0, []span{{dim, "epoch "}, {plain, of(epoch, r.started.Config.Epochs)}}}, {1, []span{{plain, speed(r.imagesPerSecond())}, {dim, " img/s"}}}},
-		{{0, bestAcc}, {1, []span{{plain, seconds}, {dim, " an epoch"}}}},
-		{{0, []span{{dim, fmt.Sprintf("to %.0f%% ", 100*target)}, {plain, span6(m.timeTo(r, target))}}}, {1, []span{{dim, "batch "}, {plain, fmt.Sprint(r.started.Config.Batch)}}}},
+	return [][]canvas.Part{
+		{canvas.Ranked(0, st.Text(sign+" "+r.stateWords())), canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, r.started.Config.Epochs))), canvas.Ranked(1, style.Plain.Text(format.Speed(r.imagesPerSecond())), style.Dim.Text(" img/s"))},
+		{canvas.Ranked(0, bestAcc...), canvas.Ranked(1, style.Plain.Text(seconds), style.Dim.Text(" an epoch"))},
+		{canvas.Ranked(0, style.Dim.Text(fmt.Sprintf("to %.0f%% ", 100*target)), style.Plain.Text(format.Duration6(m.timeTo(r, target)))), canvas.Ranked(1, style.Dim.Text("batch "), style.Plain.Text(fmt.Sprint(r.started.Config.Batch)))},
 	}
 }
 
@@ -260,32 +264,32 @@ func (m *Model) timeTo(r *run, acc float64) float64 {
 }
 
 // drawOverlay draws all runs on one chart of accuracy and one of loss.
-func (m *Model) drawOverlay(a area, rs []*run) {
+func (m *Model) drawOverlay(a canvas.Area, rs []*run) {
 	acc := m.overlay(rs, "val_acc", epochValAcc)
-	acc.ceil = 1
+	acc.Ceil = 1
 	loss := m.overlay(rs, "val_loss", epochValLoss)
-	loss.log = m.charts.log
+	loss.Log = m.charts.log
 	m.drawPair(a, acc, loss)
 }
 
-func (m *Model) overlay(rs []*run, title string, col int) chart {
+func (m *Model) overlay(rs []*run, title string, col int) chart.Chart {
 	c := m.charts
 	lo, hi, _ := m.span(rs[0])
 	weight := smoothings[c.weight]
 	names, by := m.labels(rs)
-	ch := chart{
-		title: title, note: "by " + by, axis: c.axis, x0: lo, x1: hi, raw: weight > 0, xName: m.axisName(),
-		cursor: math.NaN(), floor: 0, ceil: math.NaN(), empty: "Validation values come after the first epoch.",
+	ch := chart.Chart{
+		Title: title, Note: "by " + by, Axis: c.axis, X0: lo, X1: hi, Raw: weight > 0, XName: m.axisName(),
+		Cursor: math.NaN(), Floor: 0, Ceil: math.NaN(), Empty: "Validation values come after the first epoch.",
 	}
 	place := math.Inf(1)
 	if c.hasCursor {
-		ch.cursor, place = c.cursor, c.cursor
+		ch.Cursor, place = c.cursor, c.cursor
 	}
 	for k, r := range rs {
-		i, v, name := m.look(r), &r.epochs.values[col], names[k]
-		ch.lines = append(ch.lines, chartLine{name, polyline{m.places(r, r.epochs), v.smooth(weight), v}, runStyle(i), runRawStyle(i), i})
-		if row := r.epochs.nearest(c.axis, place/m.unit(r)); row >= 0 {
-			ch.read = append(ch.read, part{i, []span{{dim, name + " "}, {runStyle(i), fixed4(float64(v.mean[row]))}}})
+		i, v, name := m.look(r), &r.epochs.Values[col], names[k]
+		ch.Lines = append(ch.Lines, chart.Line{Name: name, Polyline: chart.Polyline{Xs: m.places(r, r.epochs), Smooth: v.Smooth(weight), Raw: v}, Style: style.Run(i), RawStyle: style.RunRaw(i), Stroke: i})
+		if row := r.epochs.Nearest(c.axis, place/m.unit(r)); row >= 0 {
+			ch.Read = append(ch.Read, canvas.Ranked(i, style.Dim.Text(name+" "), style.Run(i).Text(format.Fixed4(float64(v.Mean[row])))))
 		}
 	}
 	return ch

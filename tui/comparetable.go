@@ -5,6 +5,9 @@ import (
 	"strings"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
 )
 
 // results compares all runs as the trainer's own table does, which is printed at
@@ -31,52 +34,52 @@ func (m *Model) results() train.Table {
 }
 
 // drawRuns draws the table of all runs, and under it what it says.
-func (m *Model) drawRuns(a area) {
-	in := a.box(frame, m.glyphs)
-	a.text(2, 0, heading, fmt.Sprintf(" %s %s by %s ", plural(len(m.runs), "run"), m.glyphs.sep, orderNames[m.compare.order]))
+func (m *Model) drawRuns(a canvas.Area) {
+	in := a.Box(style.Frame, m.glyphs)
+	a.Text(2, 0, style.Heading, fmt.Sprintf(" %s %s by %s ", format.Plural(len(m.runs), "run"), m.glyphs.Sep, orderNames[m.compare.order]))
 	results := m.results()
 	rows := map[string]train.TableRow{}
 	for _, row := range results.Rows {
 		rows[row.Run] = row
 	}
-	t := table{columns: []tableColumn{
-		{title: "run", width: 12, grows: true},
-		{title: "state", width: 13, rank: 3},
-		{title: "epoch", width: 9, rank: 2, right: true},
-		{title: "batch", width: 5, rank: 8, right: true},
-		{title: "img/s", width: 5, rank: 5, right: true},
-		{title: "an epoch", width: 8, rank: 4, right: true},
-		{title: "val_acc", width: 7, right: true},
-		{title: "best @", width: 6, rank: 3, right: true},
-		{title: "loss", width: 6, rank: 7, right: true},
+	t := canvas.Table{Columns: []canvas.TableColumn{
+		{Title: "run", Width: 12, Grows: true},
+		{Title: "state", Width: 13, Rank: 3},
+		{Title: "epoch", Width: 9, Rank: 2, Right: true},
+		{Title: "batch", Width: 5, Rank: 8, Right: true},
+		{Title: "img/s", Width: 5, Rank: 5, Right: true},
+		{Title: "an epoch", Width: 8, Rank: 4, Right: true},
+		{Title: "val_acc", Width: 7, Right: true},
+		{Title: "best @", Width: 6, Rank: 3, Right: true},
+		{Title: "loss", Width: 6, Rank: 7, Right: true},
 	}}
 	for i, goal := range train.Goals {
-		t.columns = append(t.columns, tableColumn{title: fmt.Sprintf("to %.0f%%", 100*goal), width: 6, rank: 6 + i, right: true})
+		t.Columns = append(t.Columns, canvas.TableColumn{Title: fmt.Sprintf("to %.0f%%", 100*goal), Width: 6, Rank: 6 + i, Right: true})
 	}
 	for _, r := range m.orderedRuns() {
 		if r == m.current() {
-			t.chosen = len(t.rows)
+			t.Chosen = len(t.Rows)
 		}
-		t.rows = append(t.rows, m.resultRow(r, rows[r.name]))
+		t.Rows = append(t.Rows, m.resultRow(r, rows[r.name]))
 	}
-	h := min(len(t.rows)+1, in.h)
-	t.draw(in.sub(0, 0, in.w, h), m.glyphs)
-	for i, l := range m.findingLines(results.Findings, in.w-4, in.h-h-1) {
-		in.text(2, h+1+i, plain, l)
+	h := min(len(t.Rows)+1, in.H)
+	t.Draw(in.Sub(0, 0, in.W, h), m.glyphs)
+	for i, l := range m.findingLines(results.Findings, in.W-4, in.H-h-1) {
+		in.Text(2, h+1+i, style.Plain, l)
 	}
 }
 
 // findingLines are what the results say, as many whole sentences as fit.
 func (m *Model) findingLines(findings []string, w, h int) (lines []string) {
 	for _, f := range findings {
-		sentence := wrap(f, w-2)
+		sentence := canvas.Wrap(f, w-2)
 		if len(lines)+len(sentence) > h {
 			break
 		}
 		for i, l := range sentence {
 			lead := "  "
 			if i == 0 {
-				lead = m.glyphs.sep + " "
+				lead = m.glyphs.Sep + " "
 			}
 			lines = append(lines, lead+l)
 		}
@@ -84,27 +87,27 @@ func (m *Model) findingLines(findings []string, w, h int) (lines []string) {
 	return lines
 }
 
-func (m *Model) resultRow(r *run, row train.TableRow) []span {
+func (m *Model) resultRow(r *run, row train.TableRow) []style.Span {
 	epoch, _, _ := r.progress()
-	st, name := runStyle(m.look(r)), m.label(r)
+	st, name := style.Run(m.look(r)), m.label(r)
 	if r.hidden {
-		st, name = dim, name+" (hidden)"
+		st, name = style.Dim, name+" (hidden)"
 	}
-	_, state := m.glyphs.stateLook(r)
+	_, state := stateLook(r, m.glyphs)
 	best := "-"
 	if row.BestEpoch > 0 {
 		best = fmt.Sprint(row.BestEpoch)
 	}
-	value := func(v train.Float, show func(float64) string) span {
-		return span{plain, strings.TrimSpace(known(v, show))}
+	value := func(v train.Float, show func(float64) string) style.Span {
+		return style.Plain.Text(strings.TrimSpace(known(v, show)))
 	}
-	cells := []span{
-		{st, name}, {state, r.stateWords()}, {plain, of(epoch, r.started.Config.Epochs)},
-		{plain, fmt.Sprint(r.started.Config.Batch)}, value(row.ImagesPerSecond, speed), value(row.EpochSeconds, duration),
-		{valid, known(row.BestValAcc, percent)}, {plain, best}, value(row.FinalLoss, fixed4),
+	cells := []style.Span{
+		st.Text(name), state.Text(r.stateWords()), style.Plain.Text(format.Of(epoch, r.started.Config.Epochs)),
+		style.Plain.Text(fmt.Sprint(r.started.Config.Batch)), value(row.ImagesPerSecond, format.Speed), value(row.EpochSeconds, format.Duration),
+		style.Validation.Text(known(row.BestValAcc, format.Percent)), style.Plain.Text(best), value(row.FinalLoss, format.Fixed4),
 	}
 	for _, v := range row.TimeTo {
-		cells = append(cells, value(v, duration))
+		cells = append(cells, value(v, format.Duration))
 	}
 	return cells
 }

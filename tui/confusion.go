@@ -5,6 +5,9 @@ import (
 	"math"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
 )
 
 // A confusion is a confusion matrix ready to be shown: how often images of each
@@ -58,43 +61,43 @@ func share(v float64) string {
 	if math.IsNaN(v) {
 		return "-"
 	}
-	return percent(v)
+	return format.Percent(v)
 }
 
 // drawMatrix draws the matrix in a frame, narrow in percent where it must.
-func (m *Model) drawMatrix(a area, c confusion) {
+func (m *Model) drawMatrix(a canvas.Area, c confusion) {
 	g := m.glyphs
-	in := a.box(frame, g)
-	parts := []part{
-		{0, []span{{heading, " confusion "}}},
-		{2, []span{{dim, " rows: what it is, columns: what was said "}}},
+	in := a.Box(style.Frame, g)
+	parts := []canvas.Part{
+		canvas.Ranked(0, style.Heading.Text(" confusion ")),
+		canvas.Ranked(2, style.Dim.Text(" rows: what it is, columns: what was said ")),
 	}
-	a.sub(2, 0, a.w-4, 1).line(0, 0, parts, []part{{1, []span{{dim, fmt.Sprintf(" epoch %d ", c.epoch)}}}})
+	a.Sub(2, 0, a.W-4, 1).Line(0, 0, parts, []canvas.Part{canvas.Ranked(1, style.Dim.Text(fmt.Sprintf(" epoch %d ", c.epoch)))})
 	n := len(c.counts)
 	name, shares := classWidth, true
-	cellW := max(4, min(11, (in.w-classWidth-2*shareWidth-1)/max(n, 1)))
+	cellW := max(4, min(11, (in.W-classWidth-2*shareWidth-1)/max(n, 1)))
 	percents := false
-	if in.w < c.least()-2 {
+	if in.W < c.least()-2 {
 		shares = false
-		if cellW = 4; in.w < classWidth+n*cellW {
+		if cellW = 4; in.W < classWidth+n*cellW {
 			name, cellW, percents = 6, 3, true
 		}
 	}
 	top := 0
-	if rows := in.h - 1; n > rows {
+	if rows := in.H - 1; n > rows {
 		top = max(0, min(m.samples.top, n-rows))
 	}
-	m.samples.top = min(m.samples.top, max(n-in.h+1, 0))
+	m.samples.top = min(m.samples.top, max(n-in.H+1, 0))
 	for j := range n {
-		in.right(name+(j+1)*cellW, 0, dim, abbreviate(c.names[j], cellW-1))
+		in.Right(name+(j+1)*cellW, 0, style.Dim, abbreviate(c.names[j], cellW-1))
 	}
 	if shares {
-		in.right(name+n*cellW+shareWidth+1, 0, dim, "precision")
-		in.right(name+n*cellW+2*shareWidth+1, 0, dim, "recall")
+		in.Right(name+n*cellW+shareWidth+1, 0, style.Dim, "precision")
+		in.Right(name+n*cellW+2*shareWidth+1, 0, style.Dim, "recall")
 	}
 	y := 1
-	for i := top; i < n && y < in.h; i++ {
-		in.text(0, y, plain, elide(c.names[i], name-1, g))
+	for i := top; i < n && y < in.H; i++ {
+		in.Text(0, y, style.Plain, canvas.Elide(c.names[i], name-1, g))
 		for j := range n {
 			v := c.counts[i][j]
 			text := fmt.Sprint(v)
@@ -102,37 +105,37 @@ func (m *Model) drawMatrix(a area, c confusion) {
 				text = fmt.Sprintf("%.0f", min(99, 100*float64(v)/float64(max(c.totals[i], 1))))
 			}
 			if v == 0 {
-				text = g.sep
+				text = g.Sep
 			}
-			in.right(name+(j+1)*cellW, y, c.look(i, j), text)
+			in.Right(name+(j+1)*cellW, y, c.look(i, j), text)
 		}
 		if shares {
-			in.right(name+n*cellW+shareWidth+1, y, plain, share(c.precision[i]))
-			in.right(name+n*cellW+2*shareWidth+1, y, plain, share(c.recall[i]))
+			in.Right(name+n*cellW+shareWidth+1, y, style.Plain, share(c.precision[i]))
+			in.Right(name+n*cellW+2*shareWidth+1, y, style.Plain, share(c.recall[i]))
 		}
 		y++
 	}
-	if y < in.h && shares {
-		in.text(0, y, dim, "accuracy")
-		in.right(name+n*cellW+2*shareWidth+1, y, heading, share(c.accuracy))
+	if y < in.H && shares {
+		in.Text(0, y, style.Dim, "accuracy")
+		in.Right(name+n*cellW+2*shareWidth+1, y, style.Heading, share(c.accuracy))
 	}
 }
 
 // look is the style of a cell: right answers stand out, and the more mistakes
 // the warmer.
-func (c confusion) look(i, j int) style {
+func (c confusion) look(i, j int) style.Style {
 	v := float64(c.counts[i][j]) / float64(max(c.totals[i], 1))
 	switch {
 	case i == j:
-		return diagonal
+		return style.Diagonal
 	case c.counts[i][j] == 0:
-		return frame
+		return style.Frame
 	case v >= 0.10:
-		return wrong3
+		return style.Wrong3
 	case v >= 0.03:
-		return wrong2
+		return style.Wrong2
 	}
-	return wrong1
+	return style.Wrong1
 }
 
 // abbreviate cuts a class' name without dots.

@@ -1,6 +1,9 @@
 package tui
 
 import (
+	"cifartui/tui/canvas"
+	"cifartui/tui/style"
+
 	tea "github.com/charmbracelet/bubbletea"
 )
 
@@ -84,71 +87,71 @@ func (m *Model) choose(o *option) tea.Cmd {
 
 // draw draws the dialog in the middle of a. In a low window blank lines go
 // first, then the end of the text: the answers stay.
-func (d *dialog) draw(a area, g *glyphs) {
-	w := min(a.w, 66)
-	lines := wrap(d.text, w-6)
+func (d *dialog) draw(a canvas.Area, g *style.Glyphs) {
+	w := min(a.W, 66)
+	lines := canvas.Wrap(d.text, w-6)
 	answers := len(d.options)
 	if d.input != nil {
 		answers = 2 // the line, and what was wrong with it
 	}
-	room := a.h - 2 - answers
+	room := a.H - 2 - answers
 	if len(lines) > room {
 		lines = lines[:max(room, 0)]
 		if n := len(lines); n > 0 {
-			lines[n-1] = elide(lines[n-1]+" "+g.dots, w-6, g)
+			lines[n-1] = canvas.Elide(lines[n-1]+" "+g.Dots, w-6, g)
 		}
 	}
 	room -= len(lines)
 	between, above, below := min(room, 1), min(max(room-1, 0), 1), min(max(room-2, 0), 1)
 	h := 2 + above + len(lines) + between + answers + below
 
-	box := a.sub((a.w-w)/2, (a.h-h)/2, w, h)
-	box.fill(plain, ' ')
-	in := box.box(heading, g)
-	box.text(2, 0, heading, " "+d.title+" ")
-	in = in.sub(2, above, in.w-4, in.h-above)
+	box := a.Sub((a.W-w)/2, (a.H-h)/2, w, h)
+	box.Fill(style.Plain, ' ')
+	in := box.Box(style.Heading, g)
+	box.Text(2, 0, style.Heading, " "+d.title+" ")
+	in = in.Sub(2, above, in.W-4, in.H-above)
 	for y, l := range lines {
-		in.text(0, y, plain, l)
+		in.Text(0, y, style.Plain, l)
 	}
-	in = in.sub(0, len(lines)+between, in.w, answers)
+	in = in.Sub(0, len(lines)+between, in.W, answers)
 	if d.input != nil {
-		d.input.draw(in.sub(0, 0, in.w, 1), g)
-		hint := span{dim, "enter takes it, esc goes back"}
+		d.input.draw(in.Sub(0, 0, in.W, 1), g)
+		hint := style.Dim.Text("enter takes it, esc goes back")
 		if d.problem != "" {
-			hint = span{trouble, d.problem}
+			hint = style.Trouble.Text(d.problem)
 		}
-		in.spans(0, 1, hint)
+		in.Spans(0, 1, hint)
 		return
 	}
 	d.drawOptions(in, g)
 }
 
-func (d *dialog) drawOptions(a area, g *glyphs) {
+func (d *dialog) drawOptions(a canvas.Area, g *style.Glyphs) {
 	labels := 0
 	for _, o := range d.options {
-		labels = max(labels, width(o.label))
+		labels = max(labels, canvas.Width(o.label))
 	}
 	for i, o := range d.options {
-		row := a.sub(0, i, a.w, 1)
-		st, hint, mark := plain, dim, " "
+		row := a.Sub(0, i, a.W, 1)
+		st, hint, mark := style.Plain, style.Dim, " "
 		if i == d.chosen {
-			st, hint, mark = chosen, chosen, g.selected
-			row.fill(chosen, ' ')
+			st, hint, mark = style.Chosen, style.Chosen, g.Selected
+			row.Fill(style.Chosen, ' ')
 		}
-		row.text(0, 0, st, mark)
-		row.text(2, 0, keyStyle(i == d.chosen), o.key)
-		row.text(4, 0, st, o.label)
-		if x := 4 + labels + 2; x+width(o.hint) <= a.w {
-			row.text(x, 0, hint, o.hint)
+		row.Text(0, 0, st, mark)
+		row.Text(2, 0, keyStyle(i == d.chosen), o.key)
+		row.Text(4, 0, st, o.label)
+		if x := 4 + labels + 2; x+canvas.Width(o.hint) <= a.W {
+			row.Text(x, 0, hint, o.hint)
 		}
 	}
 }
 
-func keyStyle(on bool) style {
+func keyStyle(on bool) style.Style {
 	if on {
-		return chosen
+		return style.Chosen
 	}
-	return keyName
+	return style.Key
 }
 
 // A lineEdit is a line of text being typed.
@@ -182,16 +185,16 @@ func (l *lineEdit) key(msg tea.KeyMsg) {
 	l.fresh = false
 }
 
-func (l *lineEdit) draw(a area, g *glyphs) {
+func (l *lineEdit) draw(a canvas.Area, g *style.Glyphs) {
 	t := string(l.text)
-	for width(t) > a.w-4 && t != "" {
+	for canvas.Width(t) > a.W-4 && t != "" {
 		t = string([]rune(t)[1:])
 	}
-	x := a.text(0, 0, keyName, g.selected+" ")
-	st := plain
+	x := a.Text(0, 0, style.Key, g.Selected+" ")
+	st := style.Plain
 	if l.fresh {
-		st = chosen
+		st = style.Chosen
 	}
-	x = a.text(x, 0, st, t)
-	a.text(x, 0, chosen, " ")
+	x = a.Text(x, 0, st, t)
+	a.Text(x, 0, style.Chosen, " ")
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -11,10 +13,10 @@ import (
 // draw makes the frame: the header, a view, the message line and the keys, and
 // over them what asks for an answer.
 func (m *Model) draw() string {
-	c := newCanvas(m.w, m.h)
-	all := c.all()
+	c := canvas.New(m.w, m.h)
+	all := c.All()
 	if m.w < leastWidth || m.h < leastHeight {
-		all.text(0, 0, plain, elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
+		all.Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
 		return m.encode(c)
 	}
 	top := m.headerHeight()
@@ -23,12 +25,12 @@ func (m *Model) draw() string {
 	if message {
 		bottom = 2
 	}
-	m.drawHeader(all.sub(0, 0, m.w, top))
-	body := all.sub(0, top, m.w, m.h-top-bottom)
-	foot := all.sub(1, m.h-1, m.w-2, 1)
+	m.drawHeader(all.Sub(0, 0, m.w, top))
+	body := all.Sub(0, top, m.w, m.h-top-bottom)
+	foot := all.Sub(1, m.h-1, m.w-2, 1)
 	words := m.message()
 	if message {
-		all.text(1, m.h-2, words.s, elide(words.t, m.w-2, m.glyphs))
+		all.Text(1, m.h-2, words.Style, canvas.Elide(words.Text, m.w-2, m.glyphs))
 	}
 	switch {
 	case m.loading != nil:
@@ -41,22 +43,22 @@ func (m *Model) draw() string {
 	if m.dialog != nil {
 		m.dialog.draw(body, m.glyphs)
 	}
-	if !message && m.notice.t != "" {
-		foot.text(0, 0, m.notice.s, elide(m.notice.t, foot.w, m.glyphs))
+	if !message && m.notice.Text != "" {
+		foot.Text(0, 0, m.notice.Style, canvas.Elide(m.notice.Text, foot.W, m.glyphs))
 	} else {
 		m.drawFooter(foot)
 	}
 	return m.encode(c)
 }
 
-func (m *Model) encode(c *canvas) string {
-	if !m.glyphs.unicode {
-		c.asciiOnly()
+func (m *Model) encode(c *canvas.Canvas) string {
+	if !m.glyphs.Unicode {
+		c.ASCIIOnly()
 	}
-	return c.encode(m.palette)
+	return c.Encode(m.palette)
 }
 
-func (m *Model) drawView(a area) {
+func (m *Model) drawView(a canvas.Area) {
 	switch m.view {
 	case viewCharts:
 		m.drawCharts(a)
@@ -72,9 +74,9 @@ func (m *Model) drawView(a area) {
 }
 
 // drawNothing draws a view that has nothing to show yet.
-func (m *Model) drawNothing(a area, title string) {
-	in := a.box(frame, m.glyphs)
-	a.text(2, 0, heading, " "+title+" ")
+func (m *Model) drawNothing(a canvas.Area, title string) {
+	in := a.Box(style.Frame, m.glyphs)
+	a.Text(2, 0, style.Heading, " "+title+" ")
 	words := "Waiting for the run to begin."
 	switch {
 	case len(m.runs) > 0:
@@ -82,35 +84,35 @@ func (m *Model) drawNothing(a area, title string) {
 	case m.sourceDone:
 		words = "This run has no events: it never began."
 	}
-	in.centre(in.h/2, dim, words)
+	in.Centre(in.H/2, style.Dim, words)
 }
 
 // message is the one sentence that matters most now.
-func (m *Model) message() span {
+func (m *Model) message() style.Span {
 	r := m.current()
 	switch {
-	case m.notice.t != "":
+	case m.notice.Text != "":
 		return m.notice
 	case r == nil:
-		return span{}
+		return style.Span{}
 	case r.asked != "":
-		return span{amber, upperFirst(r.asked) + m.glyphs.dots}
+		return style.Caution.Text(upperFirst(r.asked) + m.glyphs.Dots)
 	case r.ended != nil && r.state == train.StateFailed:
-		return span{trouble, r.outcome()}
+		return style.Trouble.Text(r.outcome())
 	case r.ended != nil:
-		return span{plain, r.outcome()}
+		return style.Plain.Text(r.outcome())
 	case r.lost != "" && m.o.Mode == Replay:
-		return span{amber, "The record ends without the run's end: it was killed, or is at work elsewhere."}
+		return style.Caution.Text("The record ends without the run's end: it was killed, or is at work elsewhere.")
 	case r.state == train.StatePaused:
-		return span{amber, "Paused. " + keyLabel(m.keyOf("pause"), m.glyphs) + " goes on."}
+		return style.Caution.Text("Paused. " + keyLabel(m.keyOf("pause"), m.glyphs) + " goes on.")
 	case r.turned:
-		return span{amber, r.turnWords()}
-	case r.epochs.len() == 0 && r.step == nil:
-		return span{dim, "Waiting for the first batch."}
-	case r.epochs.len() == 0:
-		return span{dim, "Validation values come after the first epoch."}
+		return style.Caution.Text(r.turnWords())
+	case r.epochs.Len() == 0 && r.step == nil:
+		return style.Dim.Text("Waiting for the first batch.")
+	case r.epochs.Len() == 0:
+		return style.Dim.Text("Validation values come after the first epoch.")
 	}
-	return span{}
+	return style.Span{}
 }
 
 // turnWords says what overfitting looks like in this run.
@@ -131,11 +133,11 @@ func (m *Model) keyOf(action string) string {
 }
 
 // drawFooter shows the keys that count now, as many as fit.
-func (m *Model) drawFooter(a area) {
+func (m *Model) drawFooter(a canvas.Area) {
 	if m.dialog != nil || m.loading != nil {
 		return
 	}
-	var left, right []part
+	var left, right []canvas.Part
 	for i, b := range m.bindings {
 		if b.short == "" && b.action != "quit" || b.views&(1<<m.view) == 0 || len(b.keys) == 0 || b.when != nil && !b.when(m) {
 			continue
@@ -155,44 +157,44 @@ func (m *Model) drawFooter(a area) {
 				name = "go on"
 			}
 		}
-		p := part{b.rank, []span{{keyName, label}, {dim, " " + name}}}
+		p := canvas.Ranked(b.rank, style.Key.Text(label), style.Dim.Text(" "+name))
 		if b.group == "The screen" {
 			right = append(right, p)
 		} else {
 			left = append(left, p)
 		}
 	}
-	a.line(0, 2, left, right)
+	a.Line(0, 2, left, right)
 }
 
 // drawHelp lists every binding by its group, in columns where there is room.
-func (m *Model) drawHelp(a area) {
-	in := a.box(frame, m.glyphs)
-	a.text(2, 0, heading, " Keys ")
+func (m *Model) drawHelp(a canvas.Area) {
+	in := a.Box(style.Frame, m.glyphs)
+	a.Text(2, 0, style.Heading, " Keys ")
 	lines := m.helpLines()
-	cols := max(1, min(3, in.w/58))
+	cols := max(1, min(3, in.W/58))
 	perCol := (len(lines) + cols - 1) / cols
 	if cols == 1 {
 		perCol = len(lines)
 	}
-	m.helpTop = max(0, min(m.helpTop, perCol-in.h))
-	w := in.w / cols
+	m.helpTop = max(0, min(m.helpTop, perCol-in.H))
+	w := in.W / cols
 	for c := range cols {
-		for y := range in.h {
+		for y := range in.H {
 			i := c*perCol + m.helpTop + y
 			if i >= len(lines) || y+m.helpTop >= perCol {
 				break
 			}
-			in.sub(c*w+1, y, w-2, 1).spans(0, 0, lines[i]...)
+			in.Sub(c*w+1, y, w-2, 1).Spans(0, 0, lines[i]...)
 		}
 	}
-	if perCol > in.h {
-		a.text(a.w-2-width(" more below "), a.h-1, dim, " more "+m.glyphs.up+m.glyphs.down+" ")
+	if perCol > in.H {
+		a.Text(a.W-2-canvas.Width(" more below "), a.H-1, style.Dim, " more "+m.glyphs.Up+m.glyphs.Down+" ")
 	}
 }
 
-func (m *Model) helpLines() [][]span {
-	var lines [][]span
+func (m *Model) helpLines() [][]style.Span {
+	var lines [][]style.Span
 	group := ""
 	for _, b := range m.bindings {
 		if len(b.keys) == 0 {
@@ -203,7 +205,7 @@ func (m *Model) helpLines() [][]span {
 				lines = append(lines, nil)
 			}
 			group = b.group
-			lines = append(lines, []span{{heading, group}})
+			lines = append(lines, []style.Span{style.Heading.Text(group)})
 		}
 		var keys string
 		for i, k := range b.keys {
@@ -212,8 +214,8 @@ func (m *Model) helpLines() [][]span {
 			}
 			keys += keyLabel(k, m.glyphs)
 		}
-		pad := max(1, 15-width(keys))
-		lines = append(lines, []span{{keyName, keys}, {plain, fmt.Sprintf("%*s", pad, "")}, {plain, b.long}})
+		pad := max(1, 15-canvas.Width(keys))
+		lines = append(lines, []style.Span{style.Key.Text(keys), style.Plain.Text(fmt.Sprintf("%*s", pad, "")), style.Plain.Text(b.long)})
 	}
 	return lines
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/chart"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -169,14 +170,14 @@ func TestResumedRunsForgetWhatWasNotSaved(t *testing.T) {
 	e.Resumed, e.ResumedEpoch, e.ResumedStep, e.ResumedTotal, e.Elapsed = true, 5, 0, 4*782, 500
 	b.feed(s.events...)
 	r := b.current()
-	if r.epochs.len() != 4 || r.steps.last(byStep) != 4*782 || r.bestAcc.epoch > 4 {
-		t.Errorf("%d epochs, steps to %v, best at %d", r.epochs.len(), r.steps.last(byStep), r.bestAcc.epoch)
+	if r.epochs.Len() != 4 || r.steps.Last(chart.ByStep) != 4*782 || r.bestAcc.epoch > 4 {
+		t.Errorf("%d epochs, steps to %v, best at %d", r.epochs.Len(), r.steps.Last(chart.ByStep), r.bestAcc.epoch)
 	}
 	s.events = nil
 	s.epoch(5)
 	b.feed(s.events...)
-	if r.epochs.len() != 5 {
-		t.Errorf("%d epochs after the fifth was done anew", r.epochs.len())
+	if r.epochs.Len() != 5 {
+		t.Errorf("%d epochs after the fifth was done anew", r.epochs.Len())
 	}
 }
 

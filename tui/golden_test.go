@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"cifartui/train"
+	"cifartui/tui/machine"
 )
 
 // updating tells that the golden files are to be written anew. The flag is
@@ -124,9 +125,9 @@ var beside = sync.OnceValue(func() (all []train.Event) {
 	return all
 })
 
-var fixedGauges = gauges{
-	process: true, cpu: 1480, cores: 16, memory: 1410e6, memoryTotal: 64e9, threads: 31,
-	gpus: []gpuGauges{{"NVIDIA H200", 87, 61e9, 150e9, 63, 512}},
+var fixedGauges = machine.Reading{
+	Process: true, CPU: 1480, Cores: 16, Memory: 1410e6, MemoryTotal: 64e9, Threads: 31,
+	GPUs: []machine.GPU{{Name: "NVIDIA H200", Use: 87, Memory: 61e9, MemoryTotal: 150e9, Temperature: 63, Watts: 512}},
 }
 
 // scene returns a bench that shows a view of a scene.

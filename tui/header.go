@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
 )
 
 // headerHeight is how many lines the header takes.
@@ -16,23 +19,23 @@ func (m *Model) headerHeight() int {
 
 // stateLook is how a run's state is shown beside its words: with a sign, and in
 // a colour.
-func (g *glyphs) stateLook(r *run) (sign string, st style) {
+func stateLook(r *run, g *style.Glyphs) (sign string, st style.Style) {
 	if r.lost != "" {
-		return g.waiting, amber
+		return g.Waiting, style.Caution
 	}
 	switch r.state {
 	case train.StateRunning:
-		return g.running, running
+		return g.Running, style.Running
 	case train.StatePaused:
-		return g.paused, amber
+		return g.Paused, style.Caution
 	case train.StateSaving, train.StateStopping:
-		return g.busy, amber
+		return g.Busy, style.Caution
 	case train.StateFinished:
-		return g.done, running
+		return g.Done, style.Running
 	case train.StateFailed:
-		return g.failed, trouble
+		return g.Failed, style.Trouble
 	}
-	return g.waiting, dim
+	return g.Waiting, style.Dim
 }
 
 // stateWords is the state's name, or how the run ended.
@@ -56,68 +59,68 @@ func (r *run) stateWords() string {
 }
 
 // drawHeader draws what stands above all views.
-func (m *Model) drawHeader(a area) {
-	a = a.sub(1, 0, a.w-2, a.h)
+func (m *Model) drawHeader(a canvas.Area) {
+	a = a.Sub(1, 0, a.W-2, a.H)
 	r := m.current()
-	a.line(0, 2, m.titleParts(r, a.w), m.tabParts(a.w))
+	a.Line(0, 2, m.titleParts(r, a.W), m.tabParts(a.W))
 	if r == nil {
 		return
 	}
-	a.line(1, 3, m.progressParts(r, a.w), nil)
-	if a.h > 2 {
-		a.line(2, 3, m.bestParts(r), nil)
+	a.Line(1, 3, m.progressParts(r, a.W), nil)
+	if a.H > 2 {
+		a.Line(2, 3, m.bestParts(r), nil)
 	}
 }
 
-func (m *Model) titleParts(r *run, w int) []part {
-	parts := []part{{5, []span{{heading, "cifartui"}}}}
+func (m *Model) titleParts(r *run, w int) []canvas.Part {
+	parts := []canvas.Part{canvas.Ranked(5, style.Heading.Text("cifartui"))}
 	name := m.o.Name
 	if r != nil {
 		name = r.name
 	}
 	if name != "" {
-		parts = append(parts, part{1, []span{{plain, elide(name, max(w-26, 10), m.glyphs)}}})
+		parts = append(parts, canvas.Ranked(1, style.Plain.Text(canvas.Elide(name, max(w-26, 10), m.glyphs))))
 	}
 	if m.several() {
-		parts = append(parts, part{3, []span{{dim, fmt.Sprintf("run %d of %d", m.selected+1, len(m.runs))}}})
+		parts = append(parts, canvas.Ranked(3, style.Dim.Text(fmt.Sprintf("run %d of %d", m.selected+1, len(m.runs)))))
 	}
 	if r == nil {
 		return parts
 	}
 	if r.started.Demo {
-		parts = append(parts, part{0, []span{{demo, " DEMO "}}})
+		parts = append(parts, canvas.Ranked(0, style.Demo.Text(" DEMO ")))
 	} else if r.started.Dataset != "" {
-		parts = append(parts, part{4, []span{{dim, r.started.Dataset}}})
+		parts = append(parts, canvas.Ranked(4, style.Dim.Text(r.started.Dataset)))
 	}
-	sign, st := m.glyphs.stateLook(r)
-	return append(parts, part{0, []span{{st, sign + " " + r.stateWords()}}})
+	sign, st := stateLook(r, m.glyphs)
+	return append(parts, canvas.Ranked(0, st.Text(sign+" "+r.stateWords())))
 }
 
 // tabParts names the views, or where there is little room the one on screen.
-func (m *Model) tabParts(w int) []part {
+func (m *Model) tabParts(w int) []canvas.Part {
 	if w < 100 {
-		return []part{{2, []span{{tabOn, viewNames[m.view]}}}}
+		return []canvas.Part{canvas.Ranked(2, style.TabOn.Text(viewNames[m.view]))}
 	}
-	var spans []span
+	var spans []style.Span
 	for v, name := range viewNames {
-		st := tabOff
+		st := style.TabOff
 		if view(v) == m.view {
-			st = tabOn
+			st = style.TabOn
 		}
 		if v > 0 {
-			spans = append(spans, span{plain, "  "})
+			spans = append(spans, style.Plain.Text("  "))
 		}
-		spans = append(spans, span{dim, fmt.Sprint(v+1) + " "}, span{st, name})
+		spans = append(spans, style.Dim.Text(fmt.Sprint(v+1)+" "), st.Text(name))
 	}
-	return []part{{2, spans}}
+	return []canvas.Part{canvas.Ranked(2, spans...)}
 }
 
 // progressParts tell how far the run has come.
-func (m *Model) progressParts(r *run, w int) []part {
+func (m *Model) progressParts(r *run, w int) []canvas.Part {
 	epoch, step, steps := r.progress()
 	epochs := r.started.Config.Epochs
 	if steps == 0 {
-		return []part{{0, []span{{dim, "getting ready"}}}}
+		return []canvas.Part{canvas.Ranked(0, style.Dim.Text("getting ready"))}
 	}
 	inEpoch := float64(step) / float64(max(steps, 1))
 	whole := (float64(epoch-1) + inEpoch) / float64(max(epochs, 1))
@@ -125,53 +128,53 @@ func (m *Model) progressParts(r *run, w int) []part {
 	if w > 110 {
 		barWidth = 14 + (w-110)/6
 	}
-	at := []span{{dim, "step "}, {plain, of(step, steps)}}
+	at := []style.Span{style.Dim.Text("step "), style.Plain.Text(format.Of(step, steps))}
 	if r.ended == nil && step == steps && r.state == train.StateRunning {
-		at = []span{{plain, fmt.Sprintf("%-*s", 6+2*len(fmt.Sprint(steps)), "validating")}}
+		at = []style.Span{style.Plain.Text(fmt.Sprintf("%-*s", 6+2*len(fmt.Sprint(steps)), "validating"))}
 	}
 	ips := "    -"
 	if r.step != nil {
-		ips = speed(r.step.ImagesPerSecond)
+		ips = format.Speed(r.step.ImagesPerSecond)
 	}
-	parts := []part{
-		{0, []span{{dim, "epoch "}, {plain, of(epoch, epochs)}}},
-		{7, append(barSpans(barWidth, whole, m.glyphs), span{plain, fmt.Sprintf(" %3.0f%%", 100*min(whole, 1))})},
-		{1, at},
-		{8, barSpans(barWidth, inEpoch, m.glyphs)},
+	parts := []canvas.Part{
+		canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, epochs))),
+		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, m.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*min(whole, 1))))...),
+		canvas.Ranked(1, at...),
+		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, m.glyphs)...),
 	}
 	if r.ended != nil || r.lost != "" {
-		return append(parts, part{3, []span{{dim, "took "}, {plain, duration(r.elapsed(m.now))}}})
+		return append(parts, canvas.Ranked(3, style.Dim.Text("took "), style.Plain.Text(format.Duration(r.elapsed(m.now)))))
 	}
 	left, all := r.left()
 	return append(parts,
-		part{2, []span{{plain, ips}, {dim, " img/s"}}},
-		part{5, []span{{dim, "elapsed "}, {plain, span6(r.elapsed(m.now))}}},
-		part{6, []span{{dim, "epoch left "}, {plain, span6(left)}}},
-		part{3, []span{{dim, "left "}, {plain, span6(all)}}},
+		canvas.Ranked(2, style.Plain.Text(ips), style.Dim.Text(" img/s")),
+		canvas.Ranked(5, style.Dim.Text("elapsed "), style.Plain.Text(format.Duration6(r.elapsed(m.now)))),
+		canvas.Ranked(6, style.Dim.Text("epoch left "), style.Plain.Text(format.Duration6(left))),
+		canvas.Ranked(3, style.Dim.Text("left "), style.Plain.Text(format.Duration6(all))),
 	)
 }
 
 // bestParts tell how well it went.
-func (m *Model) bestParts(r *run) []part {
-	value := func(st style, b best, show func(float64) string, label string, rank int) part {
+func (m *Model) bestParts(r *run) []canvas.Part {
+	value := func(st style.Style, b best, show func(float64) string, label string, rank int) canvas.Part {
 		if b.epoch == 0 {
-			return part{rank, []span{{dim, label + " "}, {dim, "     -"}}}
+			return canvas.Ranked(rank, style.Dim.Text(label+" "), style.Dim.Text("     -"))
 		}
-		return part{rank, []span{{dim, label + " "}, {st, show(b.value)}, {dim, " best @ "}, {plain, fmt.Sprint(b.epoch)}}}
+		return canvas.Ranked(rank, style.Dim.Text(label+" "), st.Text(show(b.value)), style.Dim.Text(" best @ "), style.Plain.Text(fmt.Sprint(b.epoch)))
 	}
-	parts := []part{
-		value(valid, r.bestAcc, percent, "val_acc", 0),
-		value(valid, r.bestLoss, fixed4, "val_loss", 2),
+	parts := []canvas.Part{
+		value(style.Validation, r.bestAcc, format.Percent, "val_acc", 0),
+		value(style.Validation, r.bestLoss, format.Fixed4, "val_loss", 2),
 	}
 	if r.step != nil && r.ended == nil {
-		parts = append(parts, part{4, []span{{dim, "loss "}, {training, fixed4(float64(r.step.Loss))}}},
-			part{5, []span{{dim, "acc "}, {training, percent(float64(r.step.Acc))}}})
+		parts = append(parts, canvas.Ranked(4, style.Dim.Text("loss "), style.Training.Text(format.Fixed4(float64(r.step.Loss)))),
+			canvas.Ranked(5, style.Dim.Text("acc "), style.Training.Text(format.Percent(float64(r.step.Acc)))))
 	}
 	if r.epoch != nil && r.epoch.PatienceLeft >= 0 && r.ended == nil {
-		parts = append(parts, part{1, []span{{dim, "early stop in "}, {plain, fmt.Sprintf("%2d", r.epoch.PatienceLeft)}}})
+		parts = append(parts, canvas.Ranked(1, style.Dim.Text("early stop in "), style.Plain.Text(fmt.Sprintf("%2d", r.epoch.PatienceLeft))))
 	}
 	if lr := m.lr(); lr > 0 && r.ended == nil {
-		parts = append(parts, part{3, []span{{dim, "lr "}, {plain, rate(lr)}}})
+		parts = append(parts, canvas.Ranked(3, style.Dim.Text("lr "), style.Plain.Text(format.Rate(lr))))
 	}
 	return parts
 }

@@ -5,6 +5,8 @@ import (
 	"sort"
 	"strings"
 
+	"cifartui/tui/style"
+
 	tea "github.com/charmbracelet/bubbletea"
 )
 
@@ -142,7 +144,7 @@ func bind(custom map[string][]string) ([]binding, error) {
 		for _, k := range b.keys {
 			for _, o := range owner[k] {
 				if o.views&b.views != 0 {
-					problems = append(problems, fmt.Sprintf("%q is both %s and %s", keyLabel(k, &asciiGlyphs), o.action, b.action))
+					problems = append(problems, fmt.Sprintf("%q is both %s and %s", keyLabel(k, &style.ASCII), o.action, b.action))
 				}
 			}
 			owner[k] = append(owner[k], b)
@@ -170,18 +172,18 @@ func CheckKeys(custom map[string][]string) error {
 }
 
 // keyLabel is how a key is shown.
-func keyLabel(key string, g *glyphs) string {
+func keyLabel(key string, g *style.Glyphs) string {
 	switch key {
 	case " ":
 		return "space"
 	case "left":
-		return g.left
+		return g.Left
 	case "right":
-		return g.right
+		return g.Right
 	case "up":
-		return g.up
+		return g.Up
 	case "down":
-		return g.down
+		return g.Down
 	}
 	return key
 }

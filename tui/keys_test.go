@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cifartui/train"
+	"cifartui/tui/chart"
 
 	"github.com/creack/pty"
 )
@@ -33,11 +34,11 @@ var actionTests = map[string]struct {
 	"cursor_first": {viewCharts, nil, func(b *bench) bool { return b.charts.hasCursor && b.charts.cursor == 1 }},
 	"cursor_last":  {viewCharts, nil, func(b *bench) bool { return b.charts.hasCursor && b.charts.cursor == 40 }},
 	"zoom_in":      {viewCharts, nil, func(b *bench) bool { lo, hi, _ := b.span(b.current()); return lo == 20.5 && hi == 40 }},
-	"zoom_out":     {viewCharts, []string{"up"}, func(b *bench) bool { return !b.charts.win.zoomed }},
+	"zoom_out":     {viewCharts, []string{"up"}, func(b *bench) bool { return !b.charts.win.Zoomed }},
 	"pan_left":     {viewCharts, []string{"up", "up"}, func(b *bench) bool { _, hi, _ := b.span(b.current()); return hi < 40 }},
 	"pan_right":    {viewCharts, []string{"up", "up", ",", ","}, func(b *bench) bool { _, hi, _ := b.span(b.current()); return hi > 35 && hi < 38 }},
-	"fit":          {viewCharts, []string{"up", "up"}, func(b *bench) bool { return !b.charts.win.zoomed }},
-	"x_axis":       {viewCharts, nil, func(b *bench) bool { return b.charts.axis == byStep && strings.Contains(b.View(), "step") }},
+	"fit":          {viewCharts, []string{"up", "up"}, func(b *bench) bool { return !b.charts.win.Zoomed }},
+	"x_axis":       {viewCharts, nil, func(b *bench) bool { return b.charts.axis == chart.ByStep && strings.Contains(b.View(), "step") }},
 	"log_scale":    {viewCharts, nil, func(b *bench) bool { return b.charts.log }},
 	"smooth_less":  {viewCharts, nil, func(b *bench) bool { return b.charts.weight == 0 }},
 	"smooth_more":  {viewCharts, nil, func(b *bench) bool { return b.charts.weight == 2 }},
@@ -58,7 +59,7 @@ var actionTests = map[string]struct {
 
 	"resume_from": {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Resume from" }},
 	"verify":      {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.View(), "last.ckpt is whole and sound.") }},
-	"copy_path":   {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.notice.t, "/checkpoints/last.ckpt") }},
+	"copy_path":   {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.notice.Text, "/checkpoints/last.ckpt") }},
 	"delete":      {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Delete" }},
 	"matrix":      {viewSamples, nil, func(b *bench) bool { return b.samples.part == imagesOnly }},
 
@@ -69,7 +70,7 @@ var actionTests = map[string]struct {
 	"checkpoints":   {viewCharts, nil, func(b *bench) bool { return b.view == viewCheckpoints }},
 	"samples":       {viewCharts, nil, func(b *bench) bool { return b.view == viewSamples }},
 	"system":        {viewCharts, nil, func(b *bench) bool { return b.view == viewSystem }},
-	"back":          {viewCharts, []string{"up", "left"}, func(b *bench) bool { return !b.charts.hasCursor && b.charts.win.zoomed }},
+	"back":          {viewCharts, []string{"up", "left"}, func(b *bench) bool { return !b.charts.hasCursor && b.charts.win.Zoomed }},
 	"help":          {viewCharts, nil, func(b *bench) bool { return b.help && strings.Contains(b.View(), "The screen") }},
 	"quit":          {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Leave" }},
 }
@@ -114,7 +115,7 @@ func helpText(m *Model) (lines []string) {
 	for _, l := range m.helpLines() {
 		s := ""
 		for _, sp := range l {
-			s += sp.t
+			s += sp.Text
 		}
 		lines = append(lines, s)
 	}
@@ -177,8 +178,8 @@ func TestRebinding(t *testing.T) {
 func TestReadOnlyRunsSayWhyKeysDoNothing(t *testing.T) {
 	b := newBench(t, Options{Mode: Replay}, 120, 40, scenes[2].events()...)
 	b.press("p")
-	if !strings.Contains(b.notice.t, "has ended") {
-		t.Errorf("says %q", b.notice.t)
+	if !strings.Contains(b.notice.Text, "has ended") {
+		t.Errorf("says %q", b.notice.Text)
 	}
 	foot := b.View()[strings.LastIndex(b.View(), "\n"):]
 	if strings.Contains(foot, "pause") {
@@ -186,8 +187,8 @@ func TestReadOnlyRunsSayWhyKeysDoNothing(t *testing.T) {
 	}
 	b = newBench(t, Options{Mode: Replay, ReadOnlyWhy: "No socket here."}, 120, 40, scenes[0].events()...)
 	b.press("s")
-	if b.notice.t != "No socket here." {
-		t.Errorf("says %q", b.notice.t)
+	if b.notice.Text != "No socket here." {
+		t.Errorf("says %q", b.notice.Text)
 	}
 }
 

@@ -5,6 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"cifartui/tui/canvas"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
+
 	tea "github.com/charmbracelet/bubbletea"
 )
 
@@ -106,9 +110,9 @@ func (m *Model) loadingKey(msg tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-func (m *Model) drawLoading(a area) {
+func (m *Model) drawLoading(a canvas.Area) {
 	l := m.loading
-	w := min(a.w, 76)
+	w := min(a.W, 76)
 	if l.err != nil {
 		d := dialog{title: "The data is not there", text: sentence(l.err.Error()), options: loadChoices, chosen: l.chosen}
 		if l.folder != nil {
@@ -117,20 +121,20 @@ func (m *Model) drawLoading(a area) {
 		d.draw(a, m.glyphs)
 		return
 	}
-	in := a.sub((a.w-w)/2, max(0, a.h/2-2), w, 4)
+	in := a.Sub((a.W-w)/2, max(0, a.H/2-2), w, 4)
 	what := l.progress.What
 	if what == "" {
 		what = "Making the data ready"
 	}
-	in.text(1, 0, heading, what)
+	in.Text(1, 0, style.Heading, what)
 	p := l.progress
 	if p.Total > 0 {
 		share := float64(p.Done) / float64(p.Total)
-		in.right(w-1, 0, plain, fmt.Sprintf("%3.0f%%", 100*share))
-		in.bar(0, 1, w, share, m.glyphs)
-		in.text(1, 2, dim, strings.TrimSpace(size(p.Done))+" of "+strings.TrimSpace(size(p.Total)))
+		in.Right(w-1, 0, style.Plain, fmt.Sprintf("%3.0f%%", 100*share))
+		in.Bar(0, 1, w, share, m.glyphs)
+		in.Text(1, 2, style.Dim, strings.TrimSpace(format.Size(p.Done))+" of "+strings.TrimSpace(format.Size(p.Total)))
 	} else if p.Done > 0 {
-		in.text(1, 1, dim, strings.TrimSpace(size(p.Done)))
+		in.Text(1, 1, style.Dim, strings.TrimSpace(format.Size(p.Done)))
 	}
-	in.right(w-1, 2, dim, "q quits")
+	in.Right(w-1, 2, style.Dim, "q quits")
 }

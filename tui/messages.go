@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/machine"
 )
 
 // eventsMsg brings what the source had, and why no more will come.
@@ -56,7 +57,7 @@ type deletedMsg struct {
 type copiedMsg struct{ path string }
 
 // gaugesMsg brings what the process and the GPU use.
-type gaugesMsg struct{ gauges gauges }
+type gaugesMsg struct{ gauges machine.Reading }
 
 // crashMsg tells of a panic in a command, which ends the screen.
 type crashMsg struct{ crash *Crash }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/style"
+	"cifartui/tui/terminal"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -34,8 +36,8 @@ type Model struct {
 	ctx context.Context
 	o   Options
 
-	glyphs   *glyphs
-	palette  *palette
+	glyphs   *style.Glyphs
+	palette  *style.Palette
 	bindings []binding
 	w, h     int // of the window; 0 until it is known
 
@@ -53,7 +55,7 @@ type Model struct {
 	helpTop    int // first line of the help shown
 	dialog     *dialog
 	loading    *loadState // data is being made ready; nil: it is
-	notice     span       // what was last worth saying
+	notice     style.Span // what was last worth saying
 	pressed    string     // the last key that did something, for the event log
 	quitting   bool       // stop and save was chosen: wait for the end, then leave
 	sourceDone bool       // no more events will come
@@ -78,11 +80,11 @@ func newModel(ctx context.Context, o Options) (*Model, error) {
 	}
 	g, profile := o.terminal()
 	dark := o.Theme != "light"
-	if d, ok := darkByEnv(o.Env); ok && o.autoTheme() {
+	if d, ok := terminal.DarkByEnv(o.Env); ok && o.autoTheme() {
 		dark = d
 	}
 	m := &Model{
-		ctx: ctx, o: o, glyphs: g, palette: newPalette(profile, dark), bindings: bs,
+		ctx: ctx, o: o, glyphs: g, palette: style.NewPalette(profile, dark), bindings: bs,
 		charts: newChartState(), now: o.now(),
 	}
 	if o.Load != nil {
@@ -101,13 +103,13 @@ func (m *Model) Init() tea.Cmd {
 // askBackground asks the terminal once, where the answer is of use and the
 // terminal is known to take the question. The answer comes as a backgroundMsg.
 func (m *Model) askBackground() tea.Cmd {
-	_, known := darkByEnv(m.o.Env)
+	_, known := terminal.DarkByEnv(m.o.Env)
 	t := m.o.Env("TERM")
 	if !m.asks || m.tell == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
 		return nil
 	}
 	return m.do(func() tea.Msg {
-		_, _ = io.WriteString(m.tell, askBackground)
+		_, _ = io.WriteString(m.tell, terminal.AskBackground)
 		return nil
 	})
 }
@@ -199,8 +201,8 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.takeUp(false)
 		return tea.Batch(m.tick(), m.sample())
 	case backgroundMsg:
-		if m.o.autoTheme() && msg.dark != m.palette.dark {
-			m.palette = newPalette(m.palette.profile, msg.dark)
+		if m.o.autoTheme() && msg.dark != m.palette.Dark {
+			m.palette = style.NewPalette(m.palette.Profile, msg.dark)
 		}
 	case sentMsg:
 		if msg.err != nil {
@@ -208,7 +210,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 			for _, r := range m.runs {
 				r.asked = ""
 			}
-			m.say(trouble, sentence(msg.err.Error()))
+			m.say(style.Trouble, sentence(msg.err.Error()))
 		}
 	case loadMsg:
 		if m.loading != nil {
@@ -225,7 +227,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case deletedMsg:
 		return m.deleted(msg)
 	case copiedMsg:
-		m.say(plain, "Copied "+msg.path)
+		m.say(style.Plain, "Copied "+msg.path)
 	case gaugesMsg:
 		m.system.take(msg.gauges)
 	case crashMsg:
@@ -263,7 +265,7 @@ func (m *Model) take(msg eventsMsg) tea.Cmd {
 		m.sourceDone, m.catchingUp = true, false
 		m.lose()
 		if !errors.Is(msg.err, io.EOF) {
-			m.say(trouble, sentence(msg.err.Error()))
+			m.say(style.Trouble, sentence(msg.err.Error()))
 		}
 	}
 	if m.quitting && (m.sourceDone || m.allEnded()) {
@@ -295,16 +297,16 @@ func (m *Model) takeUp(atOnce bool) {
 	}
 }
 
-func noticeStyle(e train.Event) style {
+func noticeStyle(e train.Event) style.Style {
 	switch e := e.(type) {
 	case *train.Warning:
-		return amber
+		return style.Caution
 	case *train.RunEnded:
 		if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
-			return trouble
+			return style.Trouble
 		}
 	}
-	return plain
+	return style.Plain
 }
 
 // run returns the run of that name, a new one when it is not known yet. Runs
@@ -375,7 +377,7 @@ func (m *Model) allEnded() bool {
 }
 
 // say puts a sentence into the message line, until the next key.
-func (m *Model) say(s style, text string) { m.notice = span{s, text} }
+func (m *Model) say(s style.Style, text string) { m.notice = s.Text(text) }
 
 // key dispatches a key: to what lies on top, else by the table of bindings.
 func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
@@ -383,7 +385,7 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 		return nil // a paste is no series of commands
 	}
 	k := msg.String()
-	m.notice = span{}
+	m.notice = style.Span{}
 	switch {
 	case m.dialog != nil:
 		return m.dialogKey(msg)
@@ -403,10 +405,10 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	case b == nil:
 		return nil
 	case b.when != nil && !b.when(m):
-		m.say(dim, m.whyNot(b))
+		m.say(style.Dim, m.whyNot(b))
 		return nil
 	}
-	m.pressed = keyLabel(k, &asciiGlyphs)
+	m.pressed = keyLabel(k, &style.ASCII)
 	return b.do(m)
 }
 

@@ -1,6 +1,10 @@
 package tui
 
-import "math"
+import (
+	"math"
+
+	"cifartui/tui/chart"
+)
 
 // What counts as the validation loss having turned up for good.
 const (
@@ -20,8 +24,8 @@ type turn struct {
 }
 
 // findTurn looks for the turn in the epochs' training and validation losses.
-func findTurn(epochs *series, train, val int) (turn, bool) {
-	smooth := epochs.values[val].smooth(turnWeight)
+func findTurn(epochs *chart.Series, train, val int) (turn, bool) {
+	smooth := epochs.Values[val].Smooth(turnWeight)
 	low, end := -1, -1
 	for i, v := range smooth {
 		if math.IsNaN(v) {
@@ -37,14 +41,14 @@ func findTurn(epochs *series, train, val int) (turn, bool) {
 	}
 	// The lowest raw value lies a little before the lowest smoothed one.
 	at := low
-	means := epochs.values[val].mean
+	means := epochs.Values[val].Mean
 	for i := max(0, low-turnBefore); i < low; i++ {
 		if means[i] < means[at] { // false for NaN
 			at = i
 		}
 	}
-	at0, at1 := epochs.at[byEpoch][at], epochs.at[byEpoch][end]
-	trains := epochs.values[train].smooth(turnWeight)
+	at0, at1 := epochs.At[chart.ByEpoch][at], epochs.At[chart.ByEpoch][end]
+	trains := epochs.Values[train].Smooth(turnWeight)
 	t := turn{
 		row: at, epoch: at0,
 		valLow: smooth[low], valNow: smooth[end],

@@ -3,14 +3,16 @@ package tui
 import (
 	"math"
 	"testing"
+
+	"cifartui/tui/chart"
 )
 
 func TestOverfittingIsSeenAndNothingElse(t *testing.T) {
-	make := func(n int, train, val func(e float64) float64) *series {
-		s := newSeries(1000, epochValues)
+	make := func(n int, train, val func(e float64) float64) *chart.Series {
+		s := chart.NewSeries(1000, epochValues)
 		for i := 1; i <= n; i++ {
 			e := float64(i)
-			s.add(1, x{byEpoch: e, byStep: 782 * e}, one(train(e)), one(0), one(val(e)), one(0), one(0), one(0))
+			s.Add(1, chart.Moment{chart.ByEpoch: e, chart.ByStep: 782 * e}, chart.One(train(e)), chart.One(0), chart.One(val(e)), chart.One(0), chart.One(0), chart.One(0))
 		}
 		return s
 	}
@@ -21,7 +23,7 @@ func TestOverfittingIsSeenAndNothingElse(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name       string
-		s          *series
+		s          *chart.Series
 		want       bool
 		near, part float64
 	}{

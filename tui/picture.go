@@ -1,5 +1,10 @@
 package tui
 
+import (
+	"cifartui/tui/canvas"
+	"cifartui/tui/style"
+)
+
 // The pictures' side in pixels.
 const pictureSide = 32
 
@@ -22,29 +27,29 @@ func pixelAt(px []byte, x, y, side int) (r, g, b uint8) {
 // drawPicture draws a picture at the area's corner, two pixels a cell, each the
 // mean of a block of side by side. Where there are no colours for it, letters
 // stand for brightness.
-func drawPicture(a area, px []byte, side int, p *palette, g *glyphs) {
+func drawPicture(a canvas.Area, px []byte, side int, p *style.Palette, g *style.Glyphs) {
 	if len(px) != 3*pictureSide*pictureSide {
-		a.sub(0, 0, pictureSide/side, pictureSide/side/2).fill(dim, '.')
+		a.Sub(0, 0, pictureSide/side, pictureSide/side/2).Fill(style.Dim, '.')
 		return
 	}
 	for y := range pictureSide / side / 2 {
 		for x := range pictureSide / side {
 			r1, g1, b1 := pixelAt(px, x, 2*y, side)
 			r2, g2, b2 := pixelAt(px, x, 2*y+1, side)
-			c := a.at(x, y)
+			c := a.At(x, y)
 			switch {
-			case p.pictures() && g.unicode:
-				*c = cell{r: '▀', fg: rgb(r1, g1, b1), bg: rgb(r2, g2, b2)}
-			case p.pictures():
+			case p.Pictures() && g.Unicode:
+				*c = canvas.Cell{Rune: '▀', FG: style.RGB(r1, g1, b1), BG: style.RGB(r2, g2, b2)}
+			case p.Pictures():
 				mid := func(a, b uint8) uint8 { return uint8((int(a) + int(b)) / 2) }
-				*c = cell{r: ' ', bg: rgb(mid(r1, r2), mid(g1, g2), mid(b1, b2))}
+				*c = canvas.Cell{Rune: ' ', BG: style.RGB(mid(r1, r2), mid(g1, g2), mid(b1, b2))}
 			default:
 				luma := 2*(int(r1)+int(r2)) + 7*(int(g1)+int(g2)) + (int(b1) + int(b2))
-				i := luma * (len(g.ramp) - 1) / (20 * 255)
-				if !p.dark {
-					i = len(g.ramp) - 1 - i
+				i := luma * (len(g.Ramp) - 1) / (20 * 255)
+				if !p.Dark {
+					i = len(g.Ramp) - 1 - i
 				}
-				*c = cell{r: rune(g.ramp[i])}
+				*c = canvas.Cell{Rune: rune(g.Ramp[i])}
 			}
 		}
 	}

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/chart"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
 )
 
 // How much is kept of a run, whatever its length.
@@ -61,7 +64,7 @@ type run struct {
 	epoch   *train.EpochDone
 	ended   *train.RunEnded
 
-	steps, epochs *series
+	steps, epochs *chart.Series
 	done          []*train.EpochDone // the newest epochRows at most, for the comparison's table
 	// pending are steps and epochs not yet in the series: the charts take them
 	// up once a second, so that they are not sent to the terminal ten times.
@@ -91,15 +94,15 @@ type reached struct {
 // A logLine is one line of a run's log.
 type logLine struct {
 	at    time.Time
-	style style
+	style style.Style
 	text  string
 }
 
 func newRun(name string) *run {
 	return &run{
 		name: name, state: train.StateStarting,
-		steps:  newSeries(stepRows, stepValues),
-		epochs: newSeries(epochRows, epochValues),
+		steps:  chart.NewSeries(stepRows, stepValues),
+		epochs: chart.NewSeries(epochRows, epochValues),
 		pixels: map[int][]byte{},
 	}
 }
@@ -131,10 +134,10 @@ func (r *run) take(e train.Event, at time.Time) (notice string) {
 	case *train.LearnRateChanged:
 		r.asked, r.wanted = "", 0
 		r.rates = append(r.rates, rateMark{e.Total, e.To})
-		r.note(e, plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", rate(e.From), rate(e.To), e.Epoch, e.Step))
-		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", rate(e.To), e.Epoch, e.Step)
+		r.note(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
+		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", format.Rate(e.To), e.Epoch, e.Step)
 	case *train.Warning:
-		r.note(e, amber, e.Message)
+		r.note(e, style.Caution, e.Message)
 		return e.Message
 	case *train.RunEnded:
 		return r.end(e)
@@ -148,19 +151,19 @@ func (r *run) start(e *train.RunStarted) {
 	}
 	r.started, r.ended, r.asked, r.state = *e, nil, "", train.StateStarting
 	if !e.Resumed {
-		r.note(e, plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
-			e.Dataset, count(int64(e.TrainImages)), count(int64(e.ValImages)), e.Config.Batch, plural(e.Threads, "thread"), e.Kernels))
+		r.note(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
+			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, format.Plural(e.Threads, "thread"), e.Kernels))
 		return
 	}
 	r.flush()
 	r.rewind(e.ResumedTotal)
-	r.note(e, plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
+	r.note(e, style.Plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
 }
 
 // rewind drops what was done after step total and never saved.
 func (r *run) rewind(total int64) {
-	r.steps.rewind(total)
-	r.epochs.rewind(total)
+	r.steps.Rewind(total)
+	r.epochs.Rewind(total)
 	r.done = slices.DeleteFunc(r.done, func(e *train.EpochDone) bool { return e.Total > total })
 	if r.step != nil && r.step.Total > total {
 		r.step = nil
@@ -172,9 +175,9 @@ func (r *run) rewind(total int64) {
 		r.rates = r.rates[:len(r.rates)-1]
 	}
 	r.bestAcc, r.bestLoss, r.bestTrain, r.reached = best{}, best{}, best{}, nil
-	for i := range r.epochs.len() {
-		v := func(c int) float64 { return float64(r.epochs.values[c].mean[i]) }
-		r.better(int(math.Round(r.epochs.at[byEpoch][i])), v(epochAcc), v(epochValAcc), v(epochValLoss), r.epochs.at[byTime][i])
+	for i := range r.epochs.Len() {
+		v := func(c int) float64 { return float64(r.epochs.Values[c].Mean[i]) }
+		r.better(int(math.Round(r.epochs.At[chart.ByEpoch][i])), v(epochAcc), v(epochValAcc), v(epochValLoss), r.epochs.At[chart.ByTime][i])
 	}
 	r.turn, r.turned = findTurn(r.epochs, epochLoss, epochValLoss)
 }
@@ -192,17 +195,17 @@ func (r *run) flush() {
 	for _, e := range r.pending {
 		switch e := e.(type) {
 		case *train.StepDone:
-			at := x{byEpoch: float64(e.Epoch - 1), byStep: float64(e.Total), byTime: e.Elapsed}
+			at := chart.Moment{chart.ByEpoch: float64(e.Epoch - 1), chart.ByStep: float64(e.Total), chart.ByTime: e.Elapsed}
 			if e.Steps > 0 {
-				at[byEpoch] += float64(e.Step) / float64(e.Steps)
+				at[chart.ByEpoch] += float64(e.Step) / float64(e.Steps)
 			}
-			r.steps.add(int64(e.Count), at,
-				sample{float64(e.Loss), float64(e.MinLoss), float64(e.MaxLoss)},
-				one(float64(e.Acc)), one(e.ImagesPerSecond))
+			r.steps.Add(int64(e.Count), at,
+				chart.Sample{Mean: float64(e.Loss), Lo: float64(e.MinLoss), Hi: float64(e.MaxLoss)},
+				chart.One(float64(e.Acc)), chart.One(e.ImagesPerSecond))
 		case *train.EpochDone:
-			r.epochs.add(1, x{float64(e.Epoch), float64(e.Total), e.Elapsed},
-				one(float64(e.Loss)), one(float64(e.Acc)), one(float64(e.ValLoss)), one(float64(e.ValAcc)),
-				one(e.Seconds), one(e.ImagesPerSecond))
+			r.epochs.Add(1, chart.Moment{float64(e.Epoch), float64(e.Total), e.Elapsed},
+				chart.One(float64(e.Loss)), chart.One(float64(e.Acc)), chart.One(float64(e.ValLoss)), chart.One(float64(e.ValAcc)),
+				chart.One(e.Seconds), chart.One(e.ImagesPerSecond))
 			epochs = true
 		}
 	}
@@ -215,19 +218,19 @@ func (r *run) flush() {
 // judge keeps the best values.
 func (r *run) judge(e *train.EpochDone) {
 	r.better(e.Epoch, float64(e.Acc), float64(e.ValAcc), float64(e.ValLoss), e.Elapsed)
-	r.note(e, plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
-		e.Epoch, fixed4(float64(e.Loss)), percent(float64(e.Acc)), fixed4(float64(e.ValLoss)), percent(float64(e.ValAcc)), span6(e.Seconds)))
+	r.note(e, style.Plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
+		e.Epoch, format.Fixed4(float64(e.Loss)), format.Percent(float64(e.Acc)), format.Fixed4(float64(e.ValLoss)), format.Percent(float64(e.ValAcc)), format.Duration6(e.Seconds)))
 }
 
 func (r *run) better(epoch int, acc, valAcc, valLoss, elapsed float64) {
-	if finite(acc) && (r.bestTrain.epoch == 0 || acc > r.bestTrain.value) {
+	if chart.Finite(acc) && (r.bestTrain.epoch == 0 || acc > r.bestTrain.value) {
 		r.bestTrain = best{acc, epoch}
 	}
-	if finite(valAcc) && (r.bestAcc.epoch == 0 || valAcc > r.bestAcc.value) {
+	if chart.Finite(valAcc) && (r.bestAcc.epoch == 0 || valAcc > r.bestAcc.value) {
 		r.bestAcc = best{valAcc, epoch}
 		r.reached = append(r.reached, reached{valAcc, epoch, elapsed})
 	}
-	if finite(valLoss) && (r.bestLoss.epoch == 0 || valLoss < r.bestLoss.value) {
+	if chart.Finite(valLoss) && (r.bestLoss.epoch == 0 || valLoss < r.bestLoss.value) {
 		r.bestLoss = best{valLoss, epoch}
 	}
 }
@@ -262,7 +265,7 @@ func (r *run) checkpoint(e *train.CheckpointSaved) string {
 	if e.Reason == "last" {
 		return "" // one an epoch: not worth a word
 	}
-	r.note(e, plain, fmt.Sprintf("saved %s (%s)", e.File, e.Reason))
+	r.note(e, style.Plain, fmt.Sprintf("saved %s (%s)", e.File, e.Reason))
 	if e.Reason == "manual" {
 		r.asked = ""
 		return "Saved " + e.File + "."
@@ -286,7 +289,7 @@ func (r *run) changed(e *train.StateChanged) string {
 	if e.State == train.StateWaiting || before == train.StateWaiting && e.State == train.StateRunning {
 		return "" // turns of a comparison
 	}
-	r.note(e, plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
+	r.note(e, style.Plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
 	switch e.State {
 	case train.StatePaused:
 		return fmt.Sprintf("Paused after step %d of epoch %d.", e.Step, e.Epoch)
@@ -304,9 +307,9 @@ func (r *run) end(e *train.RunEnded) string {
 	r.ended, r.asked = e, ""
 	r.flush()
 	r.state = train.StateFinished
-	st := plain
+	st := style.Plain
 	if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
-		r.state, st = train.StateFailed, trouble
+		r.state, st = train.StateFailed, style.Trouble
 	}
 	words := r.outcome()
 	r.note(e, st, words)
@@ -316,21 +319,21 @@ func (r *run) end(e *train.RunEnded) string {
 // outcome says in a sentence how the run ended.
 func (r *run) outcome() string {
 	e := r.ended
-	took := duration(e.Seconds)
+	took := format.Duration(e.Seconds)
 	bestWords := ""
 	if e.BestValAccEpoch > 0 {
-		bestWords = fmt.Sprintf(" Best val_acc %s at epoch %d.", percent(float64(e.BestValAcc)), e.BestValAccEpoch)
+		bestWords = fmt.Sprintf(" Best val_acc %s at epoch %d.", format.Percent(float64(e.BestValAcc)), e.BestValAccEpoch)
 	}
 	if e.TestAcc != nil {
-		bestWords += fmt.Sprintf(" Test accuracy %s.", percent(float64(*e.TestAcc)))
+		bestWords += fmt.Sprintf(" Test accuracy %s.", format.Percent(float64(*e.TestAcc)))
 	}
 	switch e.Outcome {
 	case train.OutcomeFinished:
-		return fmt.Sprintf("Finished %s in %s.", plural(e.Epoch, "epoch"), took) + bestWords
+		return fmt.Sprintf("Finished %s in %s.", format.Plural(e.Epoch, "epoch"), took) + bestWords
 	case train.OutcomeEarlyStopped:
-		return fmt.Sprintf("Stopped early after %s in %s: no better value came.", plural(e.Epoch, "epoch"), took) + bestWords
+		return fmt.Sprintf("Stopped early after %s in %s: no better value came.", format.Plural(e.Epoch, "epoch"), took) + bestWords
 	case train.OutcomeStopped:
-		return fmt.Sprintf("Stopped and saved after %s; it can be resumed.", plural(e.Epoch, "epoch")) + bestWords
+		return fmt.Sprintf("Stopped and saved after %s; it can be resumed.", format.Plural(e.Epoch, "epoch")) + bestWords
 	case train.OutcomeDetached:
 		return "The run goes on in another process."
 	case train.OutcomeDiverged:
@@ -341,7 +344,7 @@ func (r *run) outcome() string {
 }
 
 // note appends a line to the log.
-func (r *run) note(e train.Event, s style, text string) {
+func (r *run) note(e train.Event, s style.Style, text string) {
 	if len(r.log) >= logLines {
 		r.log = append(r.log[:0], r.log[logLines/4:]...)
 	}

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
+	"cifartui/tui/terminal"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/exp/teatest"
@@ -59,7 +62,7 @@ func startPty(t *testing.T, ctx context.Context, o Options, reply string) *scree
 				_ = master.Close()
 				return
 			}
-			if reply != "" && bytes.Contains(buf[:n], []byte(askBackground)) {
+			if reply != "" && bytes.Contains(buf[:n], []byte(terminal.AskBackground)) {
 				_, _ = io.WriteString(master, reply)
 			}
 		}
@@ -129,7 +132,7 @@ func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
 	control := &fakeControl{}
 	// Letters of the answer are keys of the screen: s would save, x would stop.
 	s := startPty(t, context.Background(), Options{Source: src, Control: control}, "\x1b]11;rgb:ffff/ffff/ffff\x1b\\")
-	light := newPalette(0, false).code(training)
+	light := style.NewPalette(0, false).Code(style.Training)
 	s.see(light)
 	s.keys("q")
 	s.see("leave it training")
@@ -404,7 +407,7 @@ func TestAWholeRunWithKeys(t *testing.T) {
 		case train.Save:
 			kinds = append(kinds, "save "+c.Run)
 		case train.SetLearnRate:
-			kinds = append(kinds, "lr "+rate(c.Rate))
+			kinds = append(kinds, "lr "+format.Rate(c.Rate))
 		case train.Resume:
 			kinds = append(kinds, "resume "+c.Run)
 		case train.Stop:

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/canvas"
+	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -66,23 +68,23 @@ var (
 	smallTile = tile{2, pictureSide / 2, pictureSide/4 + captionLines}
 )
 
-func (m *Model) drawSamples(a area) {
+func (m *Model) drawSamples(a canvas.Area) {
 	e, r := m.samples.shown, m.current()
 	if r == nil {
 		m.drawNothing(a, "samples")
 		return
 	}
 	if e == nil || m.samples.of != r {
-		in := a.box(frame, m.glyphs)
-		a.text(2, 0, heading, " samples ")
-		for i, l := range wrap("Images that the network gets wrong come after the first epoch.", in.w-4) {
-			in.centre(in.h/2+i, dim, l)
+		in := a.Box(style.Frame, m.glyphs)
+		a.Text(2, 0, style.Heading, " samples ")
+		for i, l := range canvas.Wrap("Images that the network gets wrong come after the first epoch.", in.W-4) {
+			in.Centre(in.H/2+i, style.Dim, l)
 		}
 		return
 	}
 	matrix := newConfusion(e, r.started.Classes)
 	part := m.samples.part
-	if part == imagesAndMatrix && (a.h < matrixHeight+smallTile.h || a.w < matrix.least()) {
+	if part == imagesAndMatrix && (a.H < matrixHeight+smallTile.h || a.W < matrix.least()) {
 		part = imagesOnly
 	}
 	switch part {
@@ -91,60 +93,60 @@ func (m *Model) drawSamples(a area) {
 	case imagesOnly:
 		m.drawImages(a, e, r)
 	default:
-		h := a.h - matrixHeight
-		m.drawImages(a.sub(0, 0, a.w, h), e, r)
-		m.drawMatrix(a.sub(0, h, a.w, matrixHeight), matrix)
+		h := a.H - matrixHeight
+		m.drawImages(a.Sub(0, 0, a.W, h), e, r)
+		m.drawMatrix(a.Sub(0, h, a.W, matrixHeight), matrix)
 	}
 }
 
 // drawImages draws as many of the images as fit, worst first.
-func (m *Model) drawImages(a area, e *train.Evaluated, r *run) {
-	a.text(1, 0, heading, "worst mistakes")
-	a.right(a.w-1, 0, dim, fmt.Sprintf("of epoch %d", e.Epoch))
-	a = a.sub(1, 1, a.w-2, a.h-1)
+func (m *Model) drawImages(a canvas.Area, e *train.Evaluated, r *run) {
+	a.Text(1, 0, style.Heading, "worst mistakes")
+	a.Right(a.W-1, 0, style.Dim, fmt.Sprintf("of epoch %d", e.Epoch))
+	a = a.Sub(1, 1, a.W-2, a.H-1)
 	t := smallTile
-	large, small := a.fitTiles(largeTile), a.fitTiles(smallTile)
+	large, small := fitTiles(a, largeTile), fitTiles(a, smallTile)
 	if large >= 3 || large >= 1 && small < 6 {
 		t = largeTile
 	}
-	if a.h < t.h {
-		t.h = a.h // a low window: the caption goes first
+	if a.H < t.h {
+		t.h = a.H // a low window: the caption goes first
 	}
-	cols := max(1, (a.w+tileGap)/(t.w+tileGap))
-	rows := max(1, (a.h+1)/t.h)
+	cols := max(1, (a.W+tileGap)/(t.w+tileGap))
+	rows := max(1, (a.H+1)/t.h)
 	total := (len(e.Samples) + cols - 1) / cols
 	m.samples.top = max(0, min(m.samples.top, total-rows))
 	for i := m.samples.top * cols; i < len(e.Samples) && i < (m.samples.top+rows)*cols; i++ {
 		k := i - m.samples.top*cols
-		box := a.sub(k%cols*(t.w+tileGap), k/cols*t.h, t.w, t.h)
+		box := a.Sub(k%cols*(t.w+tileGap), k/cols*t.h, t.w, t.h)
 		m.drawSample(box, t, e.Samples[i], r)
 	}
 }
 
-func (a area) fitTiles(t tile) int {
-	return (a.w + tileGap) / (t.w + tileGap) * ((a.h + 1) / t.h)
+func fitTiles(a canvas.Area, t tile) int {
+	return (a.W + tileGap) / (t.w + tileGap) * ((a.H + 1) / t.h)
 }
 
 // drawSample draws an image and under it what it is and what was said.
-func (m *Model) drawSample(a area, t tile, s train.Sample, r *run) {
+func (m *Model) drawSample(a canvas.Area, t tile, s train.Sample, r *run) {
 	px := s.Pixels
 	if px == nil {
 		px = r.pixels[s.Index]
 	}
 	h := pictureSide / t.side / 2
-	drawPicture(a.sub(0, 0, t.w, min(h, a.h-1)), px, t.side, m.palette, m.glyphs)
+	drawPicture(a.Sub(0, 0, t.w, min(h, a.H-1)), px, t.side, m.palette, m.glyphs)
 	said := class(r.started.Classes, s.Predicted)
-	y := min(h, a.h-1)
+	y := min(h, a.H-1)
 	sure := fmt.Sprintf(" %.0f%%", 100*s.Confidence)
 	is := class(r.started.Classes, s.Label)
 	switch {
 	case s.Label == s.Predicted:
-		a.spans(0, y, span{valid, elide(said, t.w-len(sure), m.glyphs)}, span{dim, sure})
+		a.Spans(0, y, style.Validation.Text(canvas.Elide(said, t.w-len(sure), m.glyphs)), style.Dim.Text(sure))
 	case t.side == 1:
-		a.spans(0, y, span{wrong3, said}, span{dim, sure + ", is "}, span{valid, is})
+		a.Spans(0, y, style.Wrong3.Text(said), style.Dim.Text(sure+", is "), style.Validation.Text(is))
 	default:
-		a.spans(0, y, span{wrong3, elide(said, t.w-len(sure), m.glyphs)}, span{dim, sure})
-		a.spans(0, y+1, span{dim, "is "}, span{valid, is})
+		a.Spans(0, y, style.Wrong3.Text(canvas.Elide(said, t.w-len(sure), m.glyphs)), style.Dim.Text(sure))
+		a.Spans(0, y+1, style.Dim.Text("is "), style.Validation.Text(is))
 	}
 }
 

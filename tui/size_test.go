@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"cifartui/train"
-
-	"github.com/mattn/go-runewidth"
+	"cifartui/tui/chart"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/mattn/go-runewidth"
 )
 
 // No line of any view is wider than the window, and there are no more lines
@@ -95,10 +95,10 @@ func TestALongRunTakesBoundedMemory(t *testing.T) {
 		b.Update(eventsMsg{events: batch, at: testStart, more: len(batch) == eventBatch})
 	}
 	r := b.current()
-	if r.steps.len() > stepRows || r.epochs.len() > epochRows || len(r.log) > logLines || len(r.pending) > pendingMost {
-		t.Errorf("%d steps, %d epochs, %d lines, %d pending", r.steps.len(), r.epochs.len(), len(r.log), len(r.pending))
+	if r.steps.Len() > stepRows || r.epochs.Len() > epochRows || len(r.log) > logLines || len(r.pending) > pendingMost {
+		t.Errorf("%d steps, %d epochs, %d lines, %d pending", r.steps.Len(), r.epochs.Len(), len(r.log), len(r.pending))
 	}
-	if got := r.epochs.len(); got != 10_000 {
+	if got := r.epochs.Len(); got != 10_000 {
 		t.Errorf("%d epochs are kept, want each", got)
 	}
 }
@@ -121,8 +121,8 @@ func BenchmarkDrawAMillionSteps(b *testing.B) {
 		m.Update(eventsMsg{events: events[i:min(i+eventBatch, len(events))], at: testStart})
 	}
 	for v := range views {
-		for _, a := range []axis{byEpoch, byStep} {
-			if a == byStep && v > viewCompare {
+		for _, a := range []chart.Axis{chart.ByEpoch, chart.ByStep} {
+			if a == chart.ByStep && v > viewCompare {
 				continue
 			}
 			m.show(v)

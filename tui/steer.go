@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"cifartui/train"
+	"cifartui/tui/chart"
+	"cifartui/tui/format"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -101,7 +103,7 @@ func (m *Model) askStop() tea.Cmd {
 // epochLeft says how long the epoch still takes.
 func (m *Model) epochLeft(r *run) string {
 	if left, _ := r.left(); left >= 0 {
-		return "in about " + duration(left)
+		return "in about " + format.Duration(left)
 	}
 	return ""
 }
@@ -118,7 +120,7 @@ func (m *Model) lr() float64 {
 }
 
 func (m *Model) setRate(v float64) tea.Cmd {
-	m.current().asked = "setting the learning rate to " + rate(v)
+	m.current().asked = "setting the learning rate to " + format.Rate(v)
 	return m.send(train.SetLearnRate{To: m.to(), Rate: v})
 }
 
@@ -141,11 +143,11 @@ func (m *Model) scaleRate(factor float64) tea.Cmd {
 func (m *Model) askRate() tea.Cmd {
 	m.dialog = &dialog{
 		title: "Learning rate",
-		text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", rate(m.lr())),
-		input: &lineEdit{text: []rune(rate(m.lr())), fresh: true},
+		text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", format.Rate(m.lr())),
+		input: &lineEdit{text: []rune(format.Rate(m.lr())), fresh: true},
 		accept: func(m *Model, text string) (tea.Cmd, string) {
 			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-			if err != nil || !finite(v) || v <= 0 {
+			if err != nil || !chart.Finite(v) || v <= 0 {
 				return nil, "A learning rate is a number above 0."
 			}
 			return m.setRate(v), ""
@@ -192,7 +194,7 @@ func (m *Model) whatRuns() string {
 				n++
 			}
 		}
-		return plural(n, "run") + " of this comparison are not done."
+		return format.Plural(n, "run") + " of this comparison are not done."
 	}
 	epoch, step, steps := r.progress()
 	return fmt.Sprintf("%s is %s in epoch %d of %d, step %d of %d.", r.name, r.state, epoch, r.started.Config.Epochs, step, steps)
@@ -238,7 +240,7 @@ func (m *Model) show(v view) tea.Cmd {
 		m.view = v
 		f := m.unit(r) / before
 		m.charts.cursor *= f
-		m.charts.win.lo, m.charts.win.hi = m.charts.win.lo*f, m.charts.win.hi*f
+		m.charts.win.Lo, m.charts.win.Hi = m.charts.win.Lo*f, m.charts.win.Hi*f
 	}
 	m.view = v
 	switch v {
@@ -255,8 +257,8 @@ func (m *Model) back() tea.Cmd {
 	switch {
 	case m.charts.hasCursor:
 		m.charts.hasCursor = false
-	case m.charts.win.zoomed:
-		m.charts.win = window{}
+	case m.charts.win.Zoomed:
+		m.charts.win = chart.Window{}
 	}
 	return nil
 }

@@ -5,13 +5,13 @@
 // another terminal and one finished long ago look the same. Events come from a
 // [train.Source] in batches that a command waits for; what a person asks goes
 // to a [train.Controller]. The trainer never waits for the screen, nor the
-// screen for the terminal (see terminal.go).
+// screen for the terminal (see terminal/).
 //
 // The state of the screen is the [Model] and changes only in Update, which
-// also draws: onto a canvas of cells (canvas.go), from styles named by what
-// they mean (styles.go). All keys stand in one table (keys.go), all messages
+// also draws: onto a canvas of cells (canvas/), from styles named by what
+// they mean (style/). All keys stand in one table (keys.go), all messages
 // in messages.go. What is known of a run is a run (run.go) with its histories
-// (series.go); each view has a file of its own.
+// (chart/); each view has a file of its own.
 package tui
 
 import (
@@ -24,6 +24,8 @@ import (
 
 	"cifartui/train"
 	_ "cifartui/tui/internal/noprobe" // keeps Bubble Tea from asking the terminal at start
+	"cifartui/tui/style"
+	"cifartui/tui/terminal"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/muesli/termenv"
@@ -128,7 +130,7 @@ type Result struct {
 }
 
 // ErrTerminal is the error of a terminal that is gone.
-var ErrTerminal = errTerminal
+var ErrTerminal = terminal.ErrGone
 
 // A Crash is the error of a panic in the screen.
 type Crash struct {
@@ -151,15 +153,15 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	out := newScreenWriter(o.Out)
-	defer out.close()
+	out := terminal.NewWriter(o.Out)
+	defer out.Close()
 	m.tell = out
 
 	opts := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond),
 		tea.WithoutSignalHandler(), tea.WithOutput(out),
 	}
-	in := newKeyReader(o.In)
+	in := terminal.NewReader(o.In)
 	if in != nil {
 		opts = append(opts, tea.WithInput(in))
 	} else if o.In != nil {
@@ -168,11 +170,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		opts = append(opts, tea.WithInputTTY())
 	}
 	p := tea.NewProgram(m, opts...)
-	out.repaint = func() { p.Send(tea.ClearScreen()) }
-	out.lost = p.Kill
+	out.Repaint = func() { p.Send(tea.ClearScreen()) }
+	out.Lost = p.Kill
 	if in != nil {
-		in.background = func(dark bool) { p.Send(backgroundMsg{dark}) }
-		in.lost = func() { out.fail(ErrTerminal) }
+		in.Background = func(dark bool) { p.Send(backgroundMsg{dark}) }
+		in.Lost = func() { out.Fail(ErrTerminal) }
 		m.asks = true
 	}
 	if o.width > 0 {
@@ -182,8 +184,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	switch {
 	case m.crash != nil:
 		return Result{}, m.crash
-	case out.err() != nil:
-		return Result{}, out.err()
+	case out.Err() != nil:
+		return Result{}, out.Err()
 	case err != nil && ctx.Err() != nil:
 		return Result{Action: Cancelled}, nil
 	case err != nil:
@@ -210,11 +212,11 @@ func (o Options) filled() Options {
 }
 
 // terminal returns what the environment tells of the terminal.
-func (o Options) terminal() (*glyphs, termenv.Profile) {
+func (o Options) terminal() (*style.Glyphs, termenv.Profile) {
 	windows := runtime.GOOS == "windows"
-	g := glyphsFor(o.Env, windows)
+	g := style.GlyphsFor(o.Env, windows)
 	if o.Theme == "none" {
 		return g, termenv.Ascii
 	}
-	return g, colours(o.Env, windows)
+	return g, terminal.Colours(o.Env, windows)
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64) && !static
 
-package tui
+package machine
 
 import (
 	"os"
@@ -43,7 +43,7 @@ func TestGPUsAreReadThroughTheDriversLibrary(t *testing.T) {
 
 	var r gpuReader
 	r.open()
-	want := []gpuGauges{
+	want := []GPU{
 		{"NVIDIA H200", 87, 61e9, 150e9, 63, 512.5},
 		{"NVIDIA T4", 87, 61e9, 150e9, 63, 0}, // a GPU that does not tell its power
 	}

@@ -1,11 +1,15 @@
-package tui
+package chart
 
-import "github.com/guptarohit/asciigraph"
+import (
+	"cifartui/tui/style"
+
+	"github.com/guptarohit/asciigraph"
+)
 
 // strokes are the characters of a chart's lines, solid first, so that lines are
 // told apart without colours too.
-func strokes(g *glyphs) []asciigraph.CharSet {
-	if g.unicode {
+func strokes(g *style.Glyphs) []asciigraph.CharSet {
+	if g.Unicode {
 		return unicodeStrokes
 	}
 	return asciiStrokes

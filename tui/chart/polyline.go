@@ -1,26 +1,26 @@
-package tui
+package chart
 
 import (
 	"math"
 	"sort"
 )
 
-// A polyline is one value over rising x: smoothed, and raw with its extremes.
-type polyline struct {
-	xs     []float64
-	smooth []float64
-	raw    *column
+// A Polyline is one value over rising x: smoothed, and raw with its extremes.
+type Polyline struct {
+	Xs     []float64
+	Smooth []float64
+	Raw    *column
 }
 
 // each calls f with the rows of each of n columns between x0 and x1: i up to
 // but not including j.
-func (p polyline) each(x0, x1 float64, n int, f func(col, i, j int, left, right float64)) {
+func (p Polyline) each(x0, x1 float64, n int, f func(col, i, j int, left, right float64)) {
 	w := (x1 - x0) / float64(n)
-	i := sort.SearchFloat64s(p.xs, x0)
+	i := sort.SearchFloat64s(p.Xs, x0)
 	for col := range n {
 		left, right := x0+w*float64(col), x0+w*float64(col+1)
 		j := i
-		for j < len(p.xs) && (p.xs[j] < right || col == n-1 && p.xs[j] <= x1) {
+		for j < len(p.Xs) && (p.Xs[j] < right || col == n-1 && p.Xs[j] <= x1) {
 			j++
 		}
 		f(col, i, j, left, right)
@@ -30,27 +30,27 @@ func (p polyline) each(x0, x1 float64, n int, f func(col, i, j int, left, right 
 
 // between returns the value at x on the straight line from row i-1 to row i,
 // NaN where there is none.
-func (p polyline) between(x float64, i int, value func(int) float64) float64 {
-	if i <= 0 || i >= len(p.xs) || p.xs[i] <= p.xs[i-1] {
+func (p Polyline) between(x float64, i int, value func(int) float64) float64 {
+	if i <= 0 || i >= len(p.Xs) || p.Xs[i] <= p.Xs[i-1] {
 		return math.NaN()
 	}
 	a, b := value(i-1), value(i)
-	return a + (b-a)*(x-p.xs[i-1])/(p.xs[i]-p.xs[i-1])
+	return a + (b-a)*(x-p.Xs[i-1])/(p.Xs[i]-p.Xs[i-1])
 }
 
 // columns returns the smoothed value in each of n columns: the mean of the
 // rows in it, or where there are none a value between the neighbours. NaN is a
 // gap.
-func (p polyline) columns(x0, x1 float64, n int) []float64 {
+func (p Polyline) columns(x0, x1 float64, n int) []float64 {
 	out := make([]float64, n)
-	at := func(i int) float64 { return p.smooth[i] }
+	at := func(i int) float64 { return p.Smooth[i] }
 	p.each(x0, x1, n, func(col, i, j int, left, right float64) {
 		if i == j {
 			out[col] = p.between((left+right)/2, i, at)
 			return
 		}
 		sum, k := 0.0, 0
-		for _, v := range p.smooth[i:j] {
+		for _, v := range p.Smooth[i:j] {
 			if !math.IsNaN(v) {
 				sum, k = sum+v, k+1
 			}
@@ -80,14 +80,14 @@ func (e extent) with(v float64) extent {
 
 // extents returns the range of the raw line in each of n columns, its extremes
 // and its way through the column's edges included.
-func (p polyline) extents(x0, x1 float64, n int) []extent {
+func (p Polyline) extents(x0, x1 float64, n int) []extent {
 	out := make([]extent, n)
-	at := func(i int) float64 { return float64(p.raw.mean[i]) }
+	at := func(i int) float64 { return float64(p.Raw.Mean[i]) }
 	p.each(x0, x1, n, func(col, i, j int, left, right float64) {
 		e := noExtent.with(p.between(left, i, at)).with(p.between(right, j, at))
 		for k := i; k < j; k++ {
-			if p.raw.count[k] > 0 {
-				e = e.with(float64(p.raw.lo[k])).with(float64(p.raw.hi[k]))
+			if p.Raw.count[k] > 0 {
+				e = e.with(float64(p.Raw.lo[k])).with(float64(p.Raw.hi[k]))
 			}
 		}
 		out[col] = e
@@ -96,11 +96,11 @@ func (p polyline) extents(x0, x1 float64, n int) []extent {
 }
 
 // gaps returns the columns in which some value was not finite.
-func (p polyline) gaps(x0, x1 float64, n int) []int {
+func (p Polyline) gaps(x0, x1 float64, n int) []int {
 	var out []int
 	p.each(x0, x1, n, func(col, i, j int, _, _ float64) {
 		for k := i; k < j; k++ {
-			if p.raw.bad[k] {
+			if p.Raw.bad[k] {
 				out = append(out, col)
 				return
 			}
@@ -110,17 +110,17 @@ func (p polyline) gaps(x0, x1 float64, n int) []int {
 }
 
 // limits returns the range of all that is drawn between x0 and x1.
-func (p polyline) limits(x0, x1 float64, raw bool) extent {
+func (p Polyline) limits(x0, x1 float64, raw bool) extent {
 	e := noExtent
-	i, j := sort.SearchFloat64s(p.xs, x0), sort.SearchFloat64s(p.xs, math.Nextafter(x1, math.Inf(1)))
+	i, j := sort.SearchFloat64s(p.Xs, x0), sort.SearchFloat64s(p.Xs, math.Nextafter(x1, math.Inf(1)))
 	for k := i; k < j; k++ {
-		e = e.with(p.smooth[k])
-		if raw && p.raw.count[k] > 0 {
-			e = e.with(float64(p.raw.lo[k])).with(float64(p.raw.hi[k]))
+		e = e.with(p.Smooth[k])
+		if raw && p.Raw.count[k] > 0 {
+			e = e.with(float64(p.Raw.lo[k])).with(float64(p.Raw.hi[k]))
 		}
 	}
 	if e.empty() { // zoomed in between two rows
-		e = e.with(p.between((x0+x1)/2, i, func(k int) float64 { return p.smooth[k] }))
+		e = e.with(p.between((x0+x1)/2, i, func(k int) float64 { return p.Smooth[k] }))
 	}
 	return e
 }

@@ -1,6 +1,6 @@
 //go:build !linux || !(amd64 || arm64) || static
 
-package tui
+package machine
 
 // A gpuReader reads no GPUs on systems whose NVIDIA driver has no NVML that is
 // opened here.

@@ -1,4 +1,7 @@
-package tui
+// Package terminal stands between Bubble Tea and the terminal: a [Writer] that
+// never waits for it, a [Reader] that takes its answers out of the keys, and
+// what the environment tells of its colours.
+package terminal
 
 import (
 	"bytes"
@@ -16,18 +19,18 @@ import (
 	"github.com/muesli/termenv"
 )
 
-// errTerminal is the error of a terminal that is gone.
-var errTerminal = errors.New("the terminal is gone")
+// ErrGone is the error of a terminal that is gone.
+var ErrGone = errors.New("the terminal is gone")
 
-// A screenWriter stands between Bubble Tea and the terminal. Bubble Tea writes
+// A Writer stands between Bubble Tea and the terminal. Bubble Tea writes
 // while it holds the lock that every update needs, so a terminal that stops
 // reading (Ctrl+S, a dead link) would stop the whole program. Here a goroutine
 // does the writing; while it is stuck, frames are thrown away, and once the
 // terminal reads again the whole screen is painted anew.
-type screenWriter struct {
+type Writer struct {
 	out     io.Writer
-	repaint func() // asks for the whole screen; may block
-	lost    func() // called once when the terminal is gone
+	Repaint func() // asks for the whole screen; may block
+	Lost    func() // called once when the terminal is gone
 
 	mu      sync.Mutex
 	more    *sync.Cond
@@ -48,15 +51,16 @@ const (
 	farewell = 300 * time.Millisecond
 )
 
-func newScreenWriter(out io.Writer) *screenWriter {
-	w := &screenWriter{out: out, done: make(chan struct{})}
+// NewWriter starts a writer to out. End stops it.
+func NewWriter(out io.Writer) *Writer {
+	w := &Writer{out: out, done: make(chan struct{})}
 	w.more = sync.NewCond(&w.mu)
 	go w.drain()
 	return w
 }
 
 // Write never blocks and never fails: Bubble Tea could do nothing about it.
-func (w *screenWriter) Write(p []byte) (int, error) {
+func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// Short codes, such as those that restore the terminal, always get through.
@@ -70,7 +74,7 @@ func (w *screenWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *screenWriter) drain() {
+func (w *Writer) drain() {
 	defer close(w.done)
 	var buf []byte
 	for {
@@ -86,7 +90,7 @@ func (w *screenWriter) drain() {
 		w.mu.Unlock()
 
 		if _, err := w.out.Write(buf); err != nil {
-			w.fail(errors.Join(errTerminal, err))
+			w.Fail(errors.Join(ErrGone, err))
 			return
 		}
 
@@ -94,35 +98,35 @@ func (w *screenWriter) drain() {
 		again := w.dropped && !w.closed
 		w.dropped = false
 		w.mu.Unlock()
-		if again && w.repaint != nil {
-			go w.repaint()
+		if again && w.Repaint != nil {
+			go w.Repaint()
 		}
 	}
 }
 
-// fail notes that the terminal is gone, and why.
-func (w *screenWriter) fail(err error) {
+// Fail notes that the terminal is gone, and why.
+func (w *Writer) Fail(err error) {
 	w.mu.Lock()
 	first := w.failure == nil
 	if first {
 		w.failure = err
 	}
 	w.mu.Unlock()
-	if first && w.lost != nil {
-		w.lost()
+	if first && w.Lost != nil {
+		w.Lost()
 	}
 }
 
-// err returns why the terminal is gone, nil while it is there.
-func (w *screenWriter) err() error {
+// Err returns why the terminal is gone, nil while it is there.
+func (w *Writer) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failure
 }
 
-// close waits a moment for the last bytes to be written. A terminal that still
+// End waits a moment for the last bytes to be written. A terminal that still
 // does not read keeps the goroutine; it ends with the process or the terminal.
-func (w *screenWriter) close() {
+func (w *Writer) End() {
 	w.mu.Lock()
 	w.closed = true
 	w.more.Signal()
@@ -134,31 +138,31 @@ func (w *screenWriter) close() {
 }
 
 // Fd, Read and Close let Bubble Tea see the terminal behind the writer.
-func (w *screenWriter) Fd() uintptr {
+func (w *Writer) Fd() uintptr {
 	if f, ok := w.out.(term.File); ok {
 		return f.Fd()
 	}
 	return ^uintptr(0)
 }
 
-func (w *screenWriter) Read([]byte) (int, error) { return 0, io.EOF }
-func (w *screenWriter) Close() error             { return nil }
+func (w *Writer) Read([]byte) (int, error) { return 0, io.EOF }
+func (w *Writer) Close() error             { return nil }
 
-// askBackground asks the terminal for its background colour (OSC 11).
-const askBackground = "\x1b]11;?\x1b\\"
+// AskBackground asks the terminal for its background colour (OSC 11).
+const AskBackground = "\x1b]11;?\x1b\\"
 
-// A keyReader reads the terminal's keys and takes out its answers to
+// A Reader reads the terminal's keys and takes out its answers to
 // askBackground, which else would be read as keys, however late they come. So
 // nothing has to wait for an answer, and none is ever too late.
-type keyReader struct {
+type Reader struct {
 	*os.File
-	background func(dark bool) // called with each answer; may block
-	lost       func()          // called when the terminal is gone
+	Background func(dark bool) // called with each answer; may block
+	Lost       func()          // called when the terminal is gone
 }
 
-// newKeyReader reads keys from in, or from standard input when in is nil. It
+// NewReader reads keys from in, or from standard input when in is nil. It
 // returns nil where there is no terminal to read from.
-func newKeyReader(in io.Reader) *keyReader {
+func NewReader(in io.Reader) *Reader {
 	if in == nil {
 		in = os.Stdin
 	}
@@ -166,26 +170,26 @@ func newKeyReader(in io.Reader) *keyReader {
 	if !ok || runtime.GOOS == "windows" || !term.IsTerminal(f.Fd()) {
 		return nil
 	}
-	return &keyReader{File: f}
+	return &Reader{File: f}
 }
 
 var backgroundAnswer = regexp.MustCompile(`\x1b\]11;([^\x07\x1b]*)(\x07|\x1b\\)`)
 
 // Read reads keys without the answers. It may return 0 bytes and no error.
-func (k *keyReader) Read(p []byte) (int, error) {
+func (k *Reader) Read(p []byte) (int, error) {
 	n, err := k.File.Read(p)
 	if err != nil || n == 0 {
 		// Bubble Tea takes an end of input for nothing special and would leave
 		// the screen standing on a terminal that is gone.
-		if k.lost != nil {
-			k.lost()
+		if k.Lost != nil {
+			k.Lost()
 		}
 		return n, err
 	}
 	if bytes.Contains(p[:n], []byte("\x1b]11;")) {
 		n = copy(p, backgroundAnswer.ReplaceAllFunc(p[:n], func(b []byte) []byte {
-			if dark, ok := darkColour(string(backgroundAnswer.FindSubmatch(b)[1])); ok && k.background != nil {
-				go k.background(dark)
+			if dark, ok := darkColour(string(backgroundAnswer.FindSubmatch(b)[1])); ok && k.Background != nil {
+				go k.Background(dark)
 			}
 			return nil
 		}))
@@ -211,8 +215,8 @@ func darkColour(s string) (dark, ok bool) {
 	return luma < 0.5, true
 }
 
-// darkByEnv reads COLORFGBG ("15;0", "0;default;15"), which some terminals set.
-func darkByEnv(env func(string) string) (dark, ok bool) {
+// DarkByEnv reads COLORFGBG ("15;0", "0;default;15"), which some terminals set.
+func DarkByEnv(env func(string) string) (dark, ok bool) {
 	parts := strings.Split(env("COLORFGBG"), ";")
 	bg, err := strconv.Atoi(parts[len(parts)-1])
 	if len(parts) < 2 || err != nil {
@@ -221,8 +225,8 @@ func darkByEnv(env func(string) string) (dark, ok bool) {
 	return bg < 7 || bg == 8, true
 }
 
-// colours returns which colours a terminal has, by its environment.
-func colours(env func(string) string, windows bool) termenv.Profile {
+// Colours returns which colours a terminal has, by its environment.
+func Colours(env func(string) string, windows bool) termenv.Profile {
 	term, colour := env("TERM"), env("COLORTERM")
 	switch {
 	case env("NO_COLOR") != "" || term == "dumb":

@@ -1,10 +1,12 @@
-package tui
+package chart
 
 import (
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
+
+	"cifartui/tui/format"
 )
 
 // A tick is a labelled place on an axis.
@@ -20,7 +22,7 @@ func niceStep(least float64) float64 { return roundUp(least, 1, 2, 2.5, 5) }
 // roundUp returns the smallest of some factors times a power of ten that is at
 // least least.
 func roundUp(least float64, factors ...float64) float64 {
-	if least <= 0 || !finite(least) {
+	if least <= 0 || !Finite(least) {
 		return 1
 	}
 	mag := math.Pow(10, math.Floor(math.Log10(least)))
@@ -35,7 +37,7 @@ func roundUp(least float64, factors ...float64) float64 {
 // bounds widens [lo,hi] to whole steps of a nice size, so that the axis stays
 // still while values creep.
 func bounds(lo, hi float64, rows int) (float64, float64) {
-	if !finite(lo) || !finite(hi) || lo > hi {
+	if !Finite(lo) || !Finite(hi) || lo > hi {
 		return 0, 1
 	}
 	if hi-lo < 1e-9*math.Max(1, math.Abs(hi)) {
@@ -46,8 +48,8 @@ func bounds(lo, hi float64, rows int) (float64, float64) {
 	return math.Floor(lo/step+1e-9) * step, math.Ceil(hi/step-1e-9) * step
 }
 
-// yLabelWidth is how wide the labels of a y axis are, whatever they say.
-const yLabelWidth = 6
+// YLabelWidth is how wide the labels of a y axis are, whatever they say.
+const YLabelWidth = 6
 
 // yTicks returns round values between lo and hi, about one every two or three
 // of an axis' rows.
@@ -112,19 +114,19 @@ func logTicks(lo, hi float64, rows int) []tick {
 
 // yLabel shows v with so many digits after the point, in yLabelWidth columns.
 func yLabel(v float64, digits int) string {
-	s := fmt.Sprintf("%*.*f", yLabelWidth, digits, v)
-	if len(s) > yLabelWidth {
-		s = fmt.Sprintf("%*.3g", yLabelWidth, v)
+	s := fmt.Sprintf("%*.*f", YLabelWidth, digits, v)
+	if len(s) > YLabelWidth {
+		s = fmt.Sprintf("%*.3g", YLabelWidth, v)
 	}
-	if len(s) > yLabelWidth {
-		s = fmt.Sprintf("%*.0e", yLabelWidth, v)
+	if len(s) > YLabelWidth {
+		s = fmt.Sprintf("%*.0e", YLabelWidth, v)
 	}
 	return s
 }
 
 // xTicks returns ticks between lo and hi for an axis w columns wide: ten columns
 // apart and more, or where that leaves hardly any, six.
-func xTicks(a axis, lo, hi float64, w int) []tick {
+func xTicks(a Axis, lo, hi float64, w int) []tick {
 	if hi <= lo || w < 8 {
 		return nil
 	}
@@ -135,12 +137,12 @@ func xTicks(a axis, lo, hi float64, w int) []tick {
 	return ticks
 }
 
-func xTicksApart(a axis, lo, hi, least float64) []tick {
+func xTicksApart(a Axis, lo, hi, least float64) []tick {
 	var step float64
 	switch {
-	case a == byTime:
+	case a == ByTime:
 		step = niceTime(least)
-	case a == byStep && least < 1:
+	case a == ByStep && least < 1:
 		step = 1
 	default: // epochs and steps are counted: no 2.5
 		step = roundUp(least, 1, 2, 5)
@@ -159,9 +161,9 @@ func niceTime(least float64) float64 {
 }
 
 // xLabel shows a place on an x axis in few columns.
-func xLabel(a axis, v float64) string {
-	if a == byTime { // 15m for 15m00s
-		s := duration(v)
+func xLabel(a Axis, v float64) string {
+	if a == ByTime { // 15m for 15m00s
+		s := format.Duration(v)
 		if t, ok := strings.CutSuffix(s, "m00s"); ok {
 			return t + "m"
 		}

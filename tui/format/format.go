@@ -1,4 +1,6 @@
-package tui
+// Package format shows numbers, times and sizes on the screen. They keep their
+// width as they change, so that nothing beside them moves.
+package format
 
 import (
 	"fmt"
@@ -8,19 +10,16 @@ import (
 	"time"
 )
 
-// Numbers on the screen keep their width as they change, so that nothing
-// beside them moves.
-
-// percent shows an accuracy in [0,1] in 6 columns.
-func percent(v float64) string {
+// Percent shows an accuracy in [0,1] in 6 columns.
+func Percent(v float64) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "   nan"
 	}
 	return fmt.Sprintf("%5.2f%%", 100*v)
 }
 
-// fixed4 shows a loss or an accuracy in 6 columns.
-func fixed4(v float64) string {
+// Fixed4 shows a loss or an accuracy in 6 columns.
+func Fixed4(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "   nan"
@@ -34,8 +33,8 @@ func fixed4(v float64) string {
 	return fmt.Sprintf("%6.0e", v)
 }
 
-// rate shows a learning rate, with no more digits than it has.
-func rate(v float64) string {
+// Rate shows a learning rate, with no more digits than it has.
+func Rate(v float64) string {
 	if v != 0 && (v < 1e-4 || v >= 1e5) {
 		return strconv.FormatFloat(v, 'e', -1, 64)
 	}
@@ -46,8 +45,8 @@ func rate(v float64) string {
 	return s
 }
 
-// speed shows images a second in 5 columns.
-func speed(v float64) string {
+// Speed shows images a second in 5 columns.
+func Speed(v float64) string {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
 		return "    -"
@@ -59,11 +58,11 @@ func speed(v float64) string {
 	return fmt.Sprintf("%4.0fk", min(v/1000, 9999))
 }
 
-// span6 shows a duration in 6 columns, with its two largest units.
-func span6(seconds float64) string { return fmt.Sprintf("%6s", duration(seconds)) }
+// Duration6 shows a duration in 6 columns, with its two largest units.
+func Duration6(seconds float64) string { return fmt.Sprintf("%6s", Duration(seconds)) }
 
-// duration shows a duration with its two largest units.
-func duration(seconds float64) string {
+// Duration shows a duration with its two largest units.
+func Duration(seconds float64) string {
 	if math.IsNaN(seconds) || seconds < 0 || seconds > 1e9 {
 		return "-"
 	}
@@ -80,8 +79,8 @@ func duration(seconds float64) string {
 	}
 }
 
-// ago shows how long ago something was, with one unit.
-func ago(d time.Duration) string {
+// Ago shows how long ago something was, with one unit.
+func Ago(d time.Duration) string {
 	switch {
 	case d < -time.Hour:
 		return "-" // another machine's clock
@@ -95,8 +94,8 @@ func ago(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-// size shows a number of bytes in 8 columns.
-func size(n int64) string {
+// Size shows a number of bytes in 8 columns.
+func Size(n int64) string {
 	v, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
 	i := 0
 	for v >= 999.95 && i < len(units)-1 {
@@ -108,8 +107,8 @@ func size(n int64) string {
 	return fmt.Sprintf("%5.1f %s", v, units[i])
 }
 
-// count shows a whole number with commas between thousands.
-func count(n int64) string {
+// Count shows a whole number with commas between thousands.
+func Count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -117,14 +116,14 @@ func count(n int64) string {
 	return s
 }
 
-// of shows "n/total" with n padded to total's width.
-func of(n, total int) string {
+// Of shows "n/total" with n padded to total's width.
+func Of(n, total int) string {
 	t := strconv.Itoa(total)
 	return fmt.Sprintf("%*d/%s", len(t), n, t)
 }
 
-// plural is "1 epoch" or "3 epochs".
-func plural(n int, what string) string {
+// Plural is "1 epoch" or "3 epochs".
+func Plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

@@ -1,4 +1,4 @@
-package tui
+package style
 
 import "testing"
 
@@ -17,8 +17,17 @@ func TestLocalesChooseCharacters(t *testing.T) {
 		{[]string{"LANG", "C", "LC_CTYPE", "C.UTF-8"}, false, true},
 		{[]string{"LANG", "C.UTF-8", "LC_CTYPE", "C.UTF-8", "LC_ALL", "POSIX"}, false, false},
 	} {
-		if got := glyphsFor(env(c.vars...), c.windows).unicode; got != c.unicode {
+		if got := GlyphsFor(env(c.vars...), c.windows).Unicode; got != c.unicode {
 			t.Errorf("%v: unicode is %v", c.vars, got)
 		}
 	}
+}
+
+// env is an environment of these variables, of a UTF-8 terminal else.
+func env(set ...string) func(string) string {
+	vars := map[string]string{"LANG": "C.UTF-8", "TERM": "xterm-256color"}
+	for i := 0; i+1 < len(set); i += 2 {
+		vars[set[i]] = set[i+1]
+	}
+	return func(k string) string { return vars[k] }
 }

@@ -1,4 +1,4 @@
-package tui
+package machine
 
 import (
 	"os"
@@ -6,21 +6,21 @@ import (
 )
 
 func TestSamplerReadsThisProcess(t *testing.T) {
-	var s sampler
-	s.read(os.Getpid())
+	var s Sampler
+	s.Read(os.Getpid())
 	busy := 0
 	for i := range 50_000_000 {
 		busy += i
 	}
-	g := s.read(os.Getpid())
-	if !g.process || g.memory < 1<<20 || g.memoryTotal < g.memory || g.threads < 1 || g.cores < 1 || g.cpu < 0 {
+	g := s.Read(os.Getpid())
+	if !g.Process || g.Memory < 1<<20 || g.MemoryTotal < g.Memory || g.Threads < 1 || g.Cores < 1 || g.CPU < 0 {
 		t.Errorf("%+v (%d)", g, busy)
 	}
 }
 
 func TestSamplerStandsAProcessThatIsGone(t *testing.T) {
-	var s sampler
-	if g := s.read(1 << 30); g.process {
+	var s Sampler
+	if g := s.Read(1 << 30); g.Process {
 		t.Errorf("%+v", g)
 	}
 }

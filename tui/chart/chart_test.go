@@ -1,28 +1,34 @@
-package tui
+package chart
 
 import (
 	"math"
+	"regexp"
 	"strings"
 	"testing"
+
+	"cifartui/tui/canvas"
+	"cifartui/tui/style"
 )
 
-func chartOf(values []float64, log, raw bool) chart {
-	s := newSeries(1<<16, 1)
+func chartOf(values []float64, log, raw bool) Chart {
+	s := NewSeries(1<<16, 1)
 	for i, v := range values {
-		s.add(1, x{byEpoch: float64(i + 1)}, one(v))
+		s.Add(1, Moment{ByEpoch: float64(i + 1)}, One(v))
 	}
-	v := &s.values[0]
-	return chart{
-		title: "t", axis: byEpoch, x0: 0, x1: math.Max(1, float64(len(values))), log: log, raw: raw, xName: "epoch",
-		cursor: math.NaN(), floor: math.NaN(), ceil: math.NaN(), empty: "nothing",
-		lines: []chartLine{{"a", polyline{s.at[byEpoch], v.smooth(0), v}, training, trainRaw, 0}},
+	v := &s.Values[0]
+	return Chart{
+		Title: "t", Axis: ByEpoch, X0: 0, X1: math.Max(1, float64(len(values))), Log: log, Raw: raw, XName: "epoch",
+		Cursor: math.NaN(), Floor: math.NaN(), Ceil: math.NaN(), Empty: "nothing",
+		Lines: []Line{{"a", Polyline{s.At[ByEpoch], v.Smooth(0), v}, style.Training, style.TrainingRaw, 0}},
 	}
 }
 
-func drawn(ch chart, w, h int, g *glyphs) string {
-	c := newCanvas(w, h)
-	ch.draw(c.all(), g)
-	return colourCode.ReplaceAllString(c.encode(newPalette(3, true)), "")
+var colourCode = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+func drawn(ch Chart, w, h int, g *style.Glyphs) string {
+	c := canvas.New(w, h)
+	ch.Draw(c.All(), g)
+	return colourCode.ReplaceAllString(c.Encode(style.NewPalette(3, true)), "")
 }
 
 // A spike in one of 100,000 values, drawn 60 columns wide, must be seen.
@@ -32,11 +38,11 @@ func TestChartShowsASpikeAmongManyPoints(t *testing.T) {
 		values[i] = 1
 	}
 	values[61_234] = 9
-	for _, g := range []*glyphs{&unicodeGlyphs, &asciiGlyphs} {
+	for _, g := range []*style.Glyphs{&style.Unicode, &style.ASCII} {
 		lines := strings.Split(drawn(chartOf(values, false, true), 70, 20, g), "\n")
 		top := []rune(lines[2])[8:69]
 		if strings.TrimSpace(string(top)) == "" {
-			t.Errorf("unicode %v: no mark of the spike:\n%s", g.unicode, strings.Join(lines, "\n"))
+			t.Errorf("unicode %v: no mark of the spike:\n%s", g.Unicode, strings.Join(lines, "\n"))
 		}
 	}
 }
@@ -51,9 +57,9 @@ func TestChartsStandAnyValues(t *testing.T) {
 	} {
 		for _, log := range []bool{false, true} {
 			for _, size := range [][2]int{{12, 4}, {13, 5}, {20, 7}, {60, 20}, {200, 60}} {
-				for _, g := range []*glyphs{&unicodeGlyphs, &asciiGlyphs} {
+				for _, g := range []*style.Glyphs{&style.Unicode, &style.ASCII} {
 					ch := chartOf(values, log, true)
-					ch.cursor = 1
+					ch.Cursor = 1
 					if got := drawn(ch, size[0], size[1], g); strings.Count(got, "\n") != size[1]-1 {
 						t.Errorf("%s at %v: %d lines", name, size, strings.Count(got, "\n")+1)
 					}
@@ -71,7 +77,7 @@ func TestGapsAreGapsAndMarked(t *testing.T) {
 			values[i] = math.NaN()
 		}
 	}
-	got := drawn(chartOf(values, false, false), 60, 12, &unicodeGlyphs)
+	got := drawn(chartOf(values, false, false), 60, 12, &style.Unicode)
 	if !strings.Contains(got, "×") || !strings.Contains(got, "not finite") {
 		t.Errorf("nothing tells of the values that are not finite:\n%s", got)
 	}
@@ -91,7 +97,7 @@ func TestTicksAreRoundAndInside(t *testing.T) {
 			t.Errorf("%v to %v: %d ticks", c.lo, c.hi, len(ticks))
 		}
 		for i, k := range ticks {
-			if k.at < c.lo-1e-9 || k.at > c.hi+1e-9 || width(k.label) != yLabelWidth {
+			if k.at < c.lo-1e-9 || k.at > c.hi+1e-9 || canvas.Width(k.label) != YLabelWidth {
 				t.Errorf("%v to %v: tick %q at %v", c.lo, c.hi, k.label, k.at)
 			}
 			if i > 0 && k.label == ticks[i-1].label {
@@ -99,7 +105,7 @@ func TestTicksAreRoundAndInside(t *testing.T) {
 			}
 		}
 	}
-	for _, a := range []axis{byEpoch, byStep, byTime} {
+	for _, a := range []Axis{ByEpoch, ByStep, ByTime} {
 		for _, hi := range []float64{0.5, 3, 47, 200, 1e4, 1e6, 3e7} {
 			for _, w := range []int{8, 30, 90, 280} {
 				if n := len(xTicks(a, 0, hi, w)); n > max(2, w/5) {
@@ -111,36 +117,36 @@ func TestTicksAreRoundAndInside(t *testing.T) {
 }
 
 func TestZoomAndPanStayWhereDataIs(t *testing.T) {
-	w := window{}
+	w := Window{}
 	for range 5 {
-		w = w.zoom(0, 100, 50, 0.5)
+		w = w.Zoom(0, 100, 50, 0.5)
 	}
-	lo, hi := w.span(0, 100)
+	lo, hi := w.Span(0, 100)
 	if lo != 50-100.0/64 || hi != 50+100.0/64 {
 		t.Errorf("shows %v to %v", lo, hi)
 	}
 	for range 500 {
-		w = w.pan(0, 100, -0.25)
+		w = w.Pan(0, 100, -0.25)
 	}
-	if lo, _ := w.span(0, 100); lo != 0 {
+	if lo, _ := w.Span(0, 100); lo != 0 {
 		t.Errorf("panned left to %v", lo)
 	}
 	for range 500 {
-		w = w.pan(0, 100, 0.25)
+		w = w.Pan(0, 100, 0.25)
 	}
-	if _, hi := w.span(0, 120); hi != 120 || !w.follow {
+	if _, hi := w.Span(0, 120); hi != 120 || !w.follow {
 		t.Errorf("at the right end it does not follow new data: shows up to %v", hi)
 	}
 	for range 100 {
-		w = w.zoom(0, 100, 100, 0.5)
+		w = w.Zoom(0, 100, 100, 0.5)
 	}
-	if lo, hi := w.span(0, 100); hi <= lo {
+	if lo, hi := w.Span(0, 100); hi <= lo {
 		t.Errorf("zoomed to nothing: %v to %v", lo, hi)
 	}
 	for range 100 {
-		w = w.zoom(0, 100, 100, 2)
+		w = w.Zoom(0, 100, 100, 2)
 	}
-	if w.zoomed {
+	if w.Zoomed {
 		t.Error("zooming out does not come to an end")
 	}
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64) && !static
 
-package tui
+package machine
 
 import (
 	"bytes"
@@ -78,28 +78,28 @@ func (r *gpuReader) open() {
 }
 
 // read reads every GPU; values that a GPU does not tell are 0.
-func (r *gpuReader) read() []gpuGauges {
-	var gs []gpuGauges
+func (r *gpuReader) read() []GPU {
+	var gs []GPU
 	for _, dev := range r.devices {
-		g := gpuGauges{name: "GPU"}
+		g := GPU{Name: "GPU"}
 		name := make([]byte, 96)
 		if r.name(dev, &name[0], uint32(len(name))) == 0 {
-			g.name = string(name[:max(bytes.IndexByte(name, 0), 0)])
+			g.Name = string(name[:max(bytes.IndexByte(name, 0), 0)])
 		}
 		var u nvmlUtilization
 		if r.use(dev, &u) == 0 {
-			g.use = int(u.GPU)
+			g.Use = int(u.GPU)
 		}
 		var m nvmlMemory
 		if r.memory(dev, &m) == 0 {
-			g.memory, g.memoryTotal = int64(m.Used), int64(m.Total)
+			g.Memory, g.MemoryTotal = int64(m.Used), int64(m.Total)
 		}
 		var celsius, milliwatts uint32
 		if r.temperature(dev, 0, &celsius) == 0 {
-			g.temperature = int(celsius)
+			g.Temperature = int(celsius)
 		}
 		if r.power(dev, &milliwatts) == 0 {
-			g.watts = float64(milliwatts) / 1000
+			g.Watts = float64(milliwatts) / 1000
 		}
 		gs = append(gs, g)
 	}

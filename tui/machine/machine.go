@@ -1,0 +1,67 @@
+// Package machine reads what a process and the machine's GPUs use at a moment.
+package machine
+
+import (
+	"runtime"
+
+	"github.com/shirou/gopsutil/v4/mem"
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// Reading are what a process and the machine's GPUs use at one moment.
+type Reading struct {
+	Process     bool    // whether the next are known
+	CPU         float64 // percent of one core
+	Cores       int
+	Memory      int64 // resident bytes
+	MemoryTotal int64 // of the machine
+	Threads     int
+	GPUs        []GPU
+}
+
+// GPU are those of one GPU.
+type GPU struct {
+	Name                string
+	Use                 int // percent
+	Memory, MemoryTotal int64
+	Temperature         int // degrees Celsius
+	Watts               float64
+}
+
+// A Sampler reads gauges. It remembers the last reading, since CPU use is what
+// was used in between.
+type Sampler struct {
+	pid    int
+	proc   *process.Process
+	gpus   gpuReader
+	opened bool
+}
+
+// Read reads the gauges of a process. What can't be read is left out.
+func (s *Sampler) Read(pid int) Reading {
+	g := Reading{Cores: runtime.NumCPU()}
+	if s.proc == nil || s.pid != pid {
+		s.pid = pid
+		s.proc, _ = process.NewProcess(int32(pid))
+	}
+	if s.proc != nil {
+		if cpu, err := s.proc.Percent(0); err == nil {
+			g.Process, g.CPU = true, cpu
+		}
+		if m, err := s.proc.MemoryInfo(); err == nil {
+			g.Memory = int64(m.RSS)
+		}
+		if n, err := s.proc.NumThreads(); err == nil {
+			g.Threads = int(n)
+		}
+		if v, err := mem.VirtualMemory(); err == nil {
+			g.MemoryTotal = int64(v.Total)
+		}
+	}
+	if !s.opened {
+		s.opened = true
+		s.gpus.open()
+	}
+	g.GPUs = s.gpus.read()
+	return g
+}
