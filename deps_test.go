@@ -24,20 +24,22 @@ var layers = map[string]struct {
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/bittest":         {},
 	"cifartui/nn/cuda/driver":     {},
-	"cifartui/nn/kernel":          {},
-	"cifartui/nn/kernel/peer":     {},
-	"cifartui/train":              {ours: []string{"cifar", "nn"}},
-	"cifartui/train/control":      {ours: []string{"train"}},
-	"cifartui/train/metrics":      {ours: []string{"train"}},
-	"cifartui/train/plot":         {ours: []string{"train"}},
-	"cifartui/train/tfevents":     {ours: []string{"train"}},
-	"cifartui/tui":                {ours: []string{"train", "tui/canvas", "tui/chart", "tui/format", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
-	"cifartui/tui/canvas":         {ours: []string{"tui/style"}},
-	"cifartui/tui/chart":          {ours: []string{"tui/canvas", "tui/format", "tui/style"}, libraries: []string{"github.com/guptarohit/asciigraph"}},
-	"cifartui/tui/format":         {},
-	"cifartui/tui/machine":        {},
-	"cifartui/tui/style":          {},
-	"cifartui/tui/terminal":       {libraries: []string{"github.com/charmbracelet/"}},
+	// The interpreter judges the kernels and must not share a line with them.
+	"cifartui/nn/cuda/internal/ptx": {},
+	"cifartui/nn/kernel":            {},
+	"cifartui/nn/kernel/peer":       {},
+	"cifartui/train":                {ours: []string{"cifar", "nn"}},
+	"cifartui/train/control":        {ours: []string{"train"}},
+	"cifartui/train/metrics":        {ours: []string{"train"}},
+	"cifartui/train/plot":           {ours: []string{"train"}},
+	"cifartui/train/tfevents":       {ours: []string{"train"}},
+	"cifartui/tui":                  {ours: []string{"train", "tui/canvas", "tui/chart", "tui/format", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
+	"cifartui/tui/canvas":           {ours: []string{"tui/style"}},
+	"cifartui/tui/chart":            {ours: []string{"tui/canvas", "tui/format", "tui/style"}, libraries: []string{"github.com/guptarohit/asciigraph"}},
+	"cifartui/tui/format":           {},
+	"cifartui/tui/machine":          {},
+	"cifartui/tui/style":            {},
+	"cifartui/tui/terminal":         {libraries: []string{"github.com/charmbracelet/"}},
 	// It is of use only as long as it imports nothing else.
 	"cifartui/tui/internal/noprobe": {libraries: []string{"github.com/charmbracelet/"}},
 }
@@ -86,6 +88,19 @@ func TestImportsPointOneWay(t *testing.T) {
 			if p.ImportPath == "cifartui/nn/kernel" && !standard && imp != kernelImports {
 				t.Errorf("nn/kernel imports %s; it may import only the standard library and %s", imp, kernelImports)
 			}
+		}
+	}
+}
+
+// The interpreter of GPU kernels and the driver over it are for tests.
+func TestProgramCarriesNoInterpreter(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		if strings.HasPrefix(path, "cifartui/nn/cuda/internal/") {
+			t.Errorf("the program imports %s, which only tests may", path)
 		}
 	}
 }
