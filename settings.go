@@ -66,7 +66,7 @@ func defaultSettings() settings {
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "settings `file` (YAML, or a run's config.json); flags win over it")
 
-	f.StringVar(&s.Data, "data", s.Data, "images: auto (the cache, else fetched), demo, or a `folder` or archive of CIFAR-10")
+	f.StringVar(&s.Data, "data", s.Data, "images: auto (the cache, else fetched), demo (demo:400: a small one), or a `folder` or archive of CIFAR-10")
 	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 from this `address` instead of its home page")
 	f.IntVar(&s.ValSplit, "val-split", s.ValSplit, "hold `n` training images out for validation and leave the test set to the end")
 	f.StringVar(&s.Preprocess, "preprocess", s.Preprocess, "pixels: unit ([0,1]), signed ([-1,1]), mean or standard")

@@ -65,7 +65,7 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 // a run may be resumed from another one, and finds the run to resume.
 func (s *settings) locate() error {
 	for _, path := range []*string{&s.Data, &s.Init} {
-		if *path == "" || path == &s.Data && (*path == cifar.Auto || *path == cifar.DemoName) {
+		if *path == "" || path == &s.Data && (*path == cifar.Auto || cifar.IsDemo(*path)) {
 			continue
 		}
 		abs, err := filepath.Abs(*path)

@@ -107,8 +107,9 @@ const (
 
 // Options says which data [Open] opens. The zero value means Auto.
 type Options struct {
-	// Data is Auto or "" (the cache, else the network), DemoName, or the
-	// path of a folder or of an archive.
+	// Data is Auto or "" (the cache, else the network), DemoName (with ":400"
+	// behind it: that many training images and a quarter of it for testing), or
+	// the path of a folder or of an archive.
 	Data string
 	// URL is where Auto fetches from; "" means [DefaultURL].
 	URL string
@@ -176,10 +177,12 @@ func (e *NoDataError) Unwrap() []error { return []error{ErrNoData, e.Err} }
 // the cache holds nothing and the network neither, the error is a
 // [*NoDataError]. An ended ctx ends Open with ctx's error.
 func Open(ctx context.Context, o Options) (*Dataset, error) {
-	switch o.Data {
-	case DemoName:
-		return drawDemo(ctx, o.Seed, newMeter(o.Progress))
-	case Auto, "":
+	if n, demo, err := demoSize(o.Data); err != nil {
+		return nil, err
+	} else if demo {
+		return drawDemo(ctx, o.Seed, n, newMeter(o.Progress))
+	}
+	if o.Data == Auto || o.Data == "" {
 		return openAuto(ctx, o)
 	}
 	return published.openPath(ctx, o.Data, newMeter(o.Progress))

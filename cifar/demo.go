@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -30,29 +32,59 @@ import (
 //	demo_vehicles.go  airplane, automobile, ship, truck
 const (
 	demoTrain = 4000
-	demoTest  = 1000
+	demoTest  = demoTrain / testShare
+	// testShare training images come to one test image.
+	testShare = 4
+	// maxDemo bounds what a person may ask for: 123 MB of training images.
+	maxDemo = 40_000
 )
+
+// demoSize reads "demo" and "demo:N", N training images. ok is false for
+// anything else, such as a path.
+func demoSize(data string) (n int, ok bool, err error) {
+	if data == DemoName {
+		return demoTrain, true, nil
+	}
+	text, ok := strings.CutPrefix(data, DemoName+":")
+	if !ok {
+		return 0, false, nil
+	}
+	n, err = strconv.Atoi(text)
+	if err != nil || n < Classes*testShare || n > maxDemo || n%(Classes*testShare) != 0 {
+		return 0, true, fmt.Errorf("cifar: %q: a demo set has %d to %d training images, in steps of %d, such as demo:400",
+			data, Classes*testShare, maxDemo, Classes*testShare)
+	}
+	return n, true, nil
+}
+
+// IsDemo reports whether data means the demo set, "demo" or "demo:N", and not a
+// path.
+func IsDemo(data string) bool {
+	_, ok, _ := demoSize(data)
+	return ok
+}
 
 // Demo draws the demo set: 4,000 training and 1,000 test images, as many of
 // each class. The same seed gives the same bytes on every machine.
 func Demo(seed uint64) *Dataset {
-	ds, _ := drawDemo(context.Background(), seed, newMeter(nil)) // it fails only with its context
+	ds, _ := drawDemo(context.Background(), seed, demoTrain, newMeter(nil)) // it fails only with its context
 	return ds
 }
 
-// drawDemo draws on all processors. Each image has its own random stream, so
-// that it doesn't matter who draws it.
-func drawDemo(ctx context.Context, seed uint64, m *meter) (*Dataset, error) {
+// drawDemo draws train training images and a quarter of that of test images, on
+// all processors. Each image has its own random stream, so that it doesn't
+// matter who draws it.
+func drawDemo(ctx context.Context, seed uint64, train int, m *meter) (*Dataset, error) {
 	ds := &Dataset{
 		Name:    "demo",
 		Demo:    true,
 		Source:  fmt.Sprintf("drawn from seed %d", seed),
-		Train:   newSet(demoTrain),
-		Test:    newSet(demoTest),
+		Train:   newSet(train),
+		Test:    newSet(train / testShare),
 		Classes: ClassNames(),
 	}
-	const all = demoTrain + demoTest
-	m.start(StageDraw, 0, all)
+	all := train + train/testShare
+	m.start(StageDraw, 0, int64(all))
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -64,8 +96,8 @@ func drawDemo(ctx context.Context, seed uint64, m *meter) (*Dataset, error) {
 					return
 				}
 				set, i := ds.Train, n
-				if n >= demoTrain {
-					set, i = ds.Test, n-demoTrain
+				if n >= train {
+					set, i = ds.Test, n-train
 				}
 				label := i % Classes
 				set.Labels[i] = byte(label)
@@ -78,7 +110,7 @@ func drawDemo(ctx context.Context, seed uint64, m *meter) (*Dataset, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("cifar: draw the demo set: %w", err)
 	}
-	m.add(all)
+	m.add(int64(all))
 	m.flush()
 	return ds, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -102,6 +103,33 @@ func TestDemoIsNeitherNoiseNorTrivial(t *testing.T) {
 	t.Logf("nearest mean image: %d of %d right", right, ds.Test.Len())
 	if right < 200 || right > 600 {
 		t.Errorf("nearest mean image: %d of %d right, want 200 to 600", right, ds.Test.Len())
+	}
+}
+
+// A demo set of another size is drawn when asked for, as many of each class.
+func TestDemoOfAnotherSize(t *testing.T) {
+	ds, err := Open(context.Background(), Options{Data: "demo:400", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ds.Demo || ds.Name != "demo" || ds.Train.Len() != 400 || ds.Test.Len() != 100 {
+		t.Errorf("%s, demo %v, %d and %d images, want 400 and 100", ds.Name, ds.Demo, ds.Train.Len(), ds.Test.Len())
+	}
+	if !bytes.Equal(ds.Train.Pixels, demo1().Train.Pixels[:400*Pixels]) {
+		t.Error("its training images are not the first of the whole set")
+	}
+	for class, n := range ds.Test.Counts() {
+		if n != 10 {
+			t.Errorf("%d test images of class %d, want 10", n, class)
+		}
+	}
+	for _, bad := range []string{"demo:", "demo:0", "demo:-40", "demo:41", "demo:40040", "demo:4e2", "demo:99999999999999999999"} {
+		if _, err := Open(context.Background(), Options{Data: bad}); err == nil || !strings.Contains(err.Error(), "demo:400") {
+			t.Errorf("%s: %v, want an error with an example", bad, err)
+		}
+	}
+	if IsDemo("./demo") || IsDemo("demos") || !IsDemo("demo") || !IsDemo("demo:80") {
+		t.Error("a path is taken for the demo set, or the other way round")
 	}
 }
 
