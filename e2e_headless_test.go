@@ -20,91 +20,133 @@ import (
 // A run that is killed with SIGKILL at any instant and resumed ends with the
 // same bits as one that was left alone.
 func TestKilledRunEndsWithTheSameBits(t *testing.T) {
+	t.Parallel()
+	alone := reference(t)
 	runs := t.TempDir()
-	began := time.Now()
-	start(t, small(runs, "alone")...).mustEnd(t, 0)
-	took := time.Since(began)
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("a run takes %v; seed %d", took, seed)
+	t.Logf("a run takes %v; seed %d", referenceTook, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
 	kills, inTraining := 0, 0
-	for round := 0; kills < rounds(2, 20); round++ {
+	kill := func(p *process, folder string) (ended bool) {
+		if p.Process.Signal(syscall.SIGKILL) != nil || p.code(t) == 0 {
+			return true // it was faster
+		}
+		kills++
+		if at := steps(folder); at > 0 && at < smallSteps {
+			inTraining++
+		}
+		return false
+	}
+	for round := 0; round < rounds(2, 12); round++ {
 		name := fmt.Sprintf("killed%d", round)
 		folder := filepath.Join(runs, name)
-		args := small(runs, name)
-		for {
-			p := start(t, args...)
-			time.Sleep(time.Duration(random.Int64N(int64(took * 3 / 2))))
-			if p.Process.Signal(syscall.SIGKILL) != nil || p.code(t) == 0 {
-				break // it was faster
-			}
-			kills++
-			if steps(folder) > 0 {
-				inTraining++
-			}
-			if _, err := os.Stat(filepath.Join(folder, train.ConfigFile)); err != nil {
-				os.RemoveAll(folder) // killed before there was a run
-				continue
-			}
-			args = []string{"--no-tui", "--runs", runs, "--resume", name}
+		// The first kill comes while it trains,
+		p := start(t, small(runs, name)...)
+		at := random.Int64N(smallSteps - 5)
+		eventually(t, "step", func() bool { return steps(folder) > at || p.ended() })
+		time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond))))
+		ended := kill(p, folder)
+		// the others at any time, also while it starts or ends.
+		for !ended {
+			p := start(t, "--no-tui", "--runs", runs, "--resume", name)
+			p.waitAtMost(time.Duration(random.Int64N(int64(referenceTook * 3 / 2))))
+			ended = kill(p, folder)
 		}
-		sameBits(t, filepath.Join(runs, "alone"), folder)
-		if t.Failed() {
-			return
-		}
+		sameBits(t, alone, folder)
 	}
 	t.Logf("%d kills, %d of them while training", kills, inTraining)
+	if inTraining == 0 {
+		t.Error("no kill hit training: nothing was tried")
+	}
+}
+
+// A run that is killed before it has a checkpoint, or a folder, starts again.
+func TestRunKilledAtItsStartCanBeStartedAgain(t *testing.T) {
+	t.Parallel()
+	alone := reference(t)
+	runs := t.TempDir()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	for round := range rounds(1, 8) {
+		name := fmt.Sprintf("early%d", round)
+		folder := filepath.Join(runs, name)
+		args := small(runs, name)
+		for range 2 {
+			p := start(t, args...)
+			p.waitAtMost(time.Duration(random.Int64N(int64(400 * time.Millisecond))))
+			p.Process.Kill()
+			p.code(t)
+			if _, err := os.Stat(filepath.Join(folder, train.ConfigFile)); err == nil {
+				args = []string{"--no-tui", "--runs", runs, "--resume", name}
+			} else {
+				os.RemoveAll(folder)
+			}
+		}
+		start(t, args...).mustEnd(t, 0)
+		sameBits(t, alone, folder)
+	}
 }
 
 // The same seed gives the same bits, whatever --threads says.
 func TestThreadsDoNotChangeTheBits(t *testing.T) {
+	t.Parallel()
+	two := reference(t)
 	runs := t.TempDir()
-	start(t, small(runs, "one", "--threads", "1", "--max-steps", "12")...).mustEnd(t, 0)
-	start(t, small(runs, "two", "--threads", "2", "--max-steps", "12")...).mustEnd(t, 0)
-	start(t, small(runs, "five", "--threads", "5", "--max-steps", "12")...).mustEnd(t, 0)
-	sameBits(t, filepath.Join(runs, "one"), filepath.Join(runs, "two"))
-	sameBits(t, filepath.Join(runs, "one"), filepath.Join(runs, "five"))
+	for _, threads := range []string{"1", "5"} {
+		start(t, small(runs, threads, "--threads", threads)...).mustEnd(t, 0)
+		sameBits(t, two, filepath.Join(runs, threads))
+	}
 }
 
 // A comparison that is killed and resumed ends with the same bits as one left
 // alone, and its lines begin with the run's name.
 func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
+	t.Parallel()
+	program(t)
 	runs := t.TempDir()
 	args := func(name string) []string {
-		return []string{"--no-tui", "--data", "demo", "--batch", "4,8,16,32", "--epochs", "3", "--max-steps", "10",
-			"--save-seconds", "0.05", "--runs", runs, "--name", name}
+		return []string{"--no-tui", "--data", "demo:40", "--batch", "4,8,16,32", "--epochs", "3", "--max-steps", "10",
+			"--save-seconds", "0.1", "--runs", runs, "--name", name}
 	}
-	began := time.Now()
 	alone := start(t, args("alone")...)
 	alone.mustEnd(t, 0)
-	took := time.Since(began)
 	for _, want := range []string{"batch=4: ", "batch=32: "} {
 		if !strings.Contains(alone.out.String(), "\n"+want) && !strings.HasPrefix(alone.out.String(), want) {
 			t.Errorf("no line begins with %q:\n%s", want, alone.out.String())
 		}
 	}
+	members := []string{"batch=4", "batch=8", "batch=16", "batch=32"}
+	trained := func(name string) (all int64) {
+		for _, m := range members {
+			all += steps(filepath.Join(runs, name, m))
+		}
+		return all
+	}
+	whole := trained("alone")
 	for round := range rounds(1, 4) {
 		name := fmt.Sprintf("killed%d", round)
 		p := start(t, args(name)...)
-		time.Sleep(took * time.Duration(2+round) / 8)
+		at := whole * int64(2+round) / 8
+		eventually(t, "step", func() bool { return trained(name) > at || p.ended() })
+		if p.ended() {
+			t.Fatalf("it ended before it could be killed\n%s%s", p.out.String(), p.errs.String())
+		}
 		p.Process.Kill()
 		p.code(t)
-		if train.IsComparison(filepath.Join(runs, name)) {
-			start(t, "--no-tui", "--runs", runs, "--resume", name).mustEnd(t, 0)
-		} else {
-			start(t, args(name)...).mustEnd(t, 0)
-		}
-		for _, batch := range []string{"batch=4", "batch=8", "batch=16", "batch=32"} {
-			sameBits(t, filepath.Join(runs, "alone", batch), filepath.Join(runs, name, batch))
+		start(t, "--no-tui", "--runs", runs, "--resume", name).mustEnd(t, 0)
+		for _, m := range members {
+			sameBits(t, filepath.Join(runs, "alone", m), filepath.Join(runs, name, m))
 		}
 	}
 }
 
 // Headless output in a file is plain lines, one an epoch in the article's form.
 func TestHeadlessOutputIsPlain(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
-	p := start(t, "--no-tui", "--data", "demo", "--batch", "100", "--epochs", "2", "--runs", runs, "--name", "plain")
+	p := start(t, "--no-tui", "--data", "demo:80", "--batch", "20", "--epochs", "2", "--runs", runs, "--name", "plain")
 	p.mustEnd(t, 0)
 	out := p.out.String()
 	if strings.ContainsAny(out, "\r\x1b") || strings.ContainsAny(p.errs.String(), "\r\x1b") {
@@ -132,28 +174,17 @@ func TestHeadlessOutputIsPlain(t *testing.T) {
 // SIGTERM and SIGINT end the run after the batch, saved and with 0; SIGUSR1
 // saves; SIGHUP does nothing; a second SIGINT leaves at once with 130.
 func TestSignals(t *testing.T) {
-	program(t)
+	t.Parallel()
 	runs := t.TempDir()
-	endless := func(name string) *process {
-		p := start(t, "--no-tui", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", name)
-		eventually(t, "step", func() bool { return steps(filepath.Join(runs, name)) > 0 })
-		return p
-	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			name := "run" + fmt.Sprint(int(sig))
 			folder := filepath.Join(runs, name)
-			p := endless(name)
+			p := start(t, append(endless(runs, name), "--no-tui")...)
+			eventually(t, "step", func() bool { return steps(folder) > 0 })
 			p.Process.Signal(syscall.SIGHUP)
 			p.Process.Signal(syscall.SIGUSR1)
-			eventually(t, "manual checkpoint", func() bool {
-				for _, e := range record(folder) {
-					if c, ok := e.(*train.CheckpointSaved); ok && c.Reason == "manual" {
-						return true
-					}
-				}
-				return false
-			})
+			has(t, folder, "manual checkpoint", func(c *train.CheckpointSaved) bool { return c.Reason == "manual" })
 			p.Process.Signal(sig)
 			p.mustEnd(t, 0)
 			if !strings.Contains(p.out.String(), "@ Total Time Spent") {
@@ -169,24 +200,22 @@ func TestSignals(t *testing.T) {
 		})
 	}
 	t.Run("twice", func(t *testing.T) {
-		p := endless("twice")
-		// Stopped, so that the batch cannot end before the second signal is there.
-		exec.Command(program(t), "ctl", "--runs", runs, "twice", "pause", "--wait").Run()
-		p.Process.Signal(syscall.SIGSTOP)
+		// A batch of many seconds, so that it cannot end between the two.
+		p := start(t, "--no-tui", "--data", "demo:4000", "--batch", "4000", "--threads", "1", "--runs", runs, "--name", "twice")
+		has(t, filepath.Join(runs, "twice"), "start", func(e *train.StateChanged) bool { return e.State == train.StateRunning })
 		p.Process.Signal(syscall.SIGINT)
-		p.Process.Signal(syscall.SIGCONT)
+		eventually(t, "word of the first", func() bool { return strings.Contains(p.errs.String(), "SIGINT") })
 		time.Sleep(2 * sameKey)
 		p.Process.Signal(syscall.SIGINT)
-		if code := p.code(t); code != exitInterrupted && code != 0 {
-			t.Errorf("exit code %d, want %d (or 0, had it ended before)", code, exitInterrupted)
-		}
+		p.mustEnd(t, exitInterrupted)
 	})
 }
 
 // A run folder that a live process writes is refused, and says by whom.
 func TestFolderInUse(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
-	p := start(t, "--no-tui", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", "busy")
+	p := start(t, append(endless(runs, "busy"), "--no-tui")...)
 	eventually(t, "step", func() bool { return steps(filepath.Join(runs, "busy")) > 0 })
 	second := start(t, "--no-tui", "--runs", runs, "--resume", "busy")
 	second.mustEnd(t, exitFailed)
@@ -197,6 +226,7 @@ func TestFolderInUse(t *testing.T) {
 
 // A loss that is not finite ends the run with 3 and says at which step.
 func TestDivergedRunExitsWith3(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	p := start(t, small(runs, "nan", "--optimizer", "sgd", "--lr", "1e30")...)
 	p.mustEnd(t, exitDiverged)
@@ -207,6 +237,7 @@ func TestDivergedRunExitsWith3(t *testing.T) {
 
 // A pipe that nobody reads does not end the run.
 func TestClosedPipeDoesNotEndTheRun(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -220,16 +251,17 @@ func TestClosedPipeDoesNotEndTheRun(t *testing.T) {
 	w.Close()
 	r.Close()
 	p.Wait() // the log could not be written: that may be told by the exit code
-	if got := steps(filepath.Join(runs, "pipe")); got != 30 {
-		t.Errorf("%d steps trained, want 30", got)
+	if got := steps(filepath.Join(runs, "pipe")); got != smallSteps {
+		t.Errorf("%d steps trained, want %d", got, smallSteps)
 	}
 }
 
 // Background runs: started detached, waited for, steered from outside.
 func TestDetachedRunIsSteeredFromOutside(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	bin := program(t)
-	out, err := exec.Command(bin, "--detach", "--data", "demo", "--batch", "8", "--epochs", "100", "--runs", runs, "--name", "bg").CombinedOutput()
+	out, err := exec.Command(bin, append(endless(runs, "bg"), "--detach")...).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "attach") {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -15,13 +15,14 @@ import (
 // Memory of a training run: under 600 MB resident at batch 64, under 2 GB at
 // batch 512, with all of CIFAR-10 loaded.
 func TestMemoryOfARun(t *testing.T) {
+	t.Parallel()
 	const realImages = 60_000 * (cifar.Pixels + 1) // bytes that the demo set does not take
 	for _, c := range []struct {
-		batch string
-		limit int64
-	}{{"64", 600e6}, {"512", 2e9}} {
+		batch, data string
+		limit       int64
+	}{{"64", "demo:320", 600e6}, {"512", "demo:1040", 2e9}} {
 		t.Run("batch "+c.batch, func(t *testing.T) {
-			p := start(t, "--no-tui", "--data", "demo", "--batch", c.batch, "--epochs", "1", "--max-steps", "10", "--runs", t.TempDir(), "--name", "memory")
+			p := start(t, "--no-tui", "--data", c.data, "--batch", c.batch, "--epochs", "1", "--runs", t.TempDir(), "--name", "memory")
 			p.mustEnd(t, 0)
 			peak := p.ProcessState.SysUsage().(*syscall.Rusage).Maxrss*1024 + realImages
 			t.Logf("%d MB with CIFAR-10", peak/1e6)
@@ -42,15 +43,19 @@ func TestLearnsRealImages(t *testing.T) {
 	}
 	runs := t.TempDir()
 	p := start(t, "--no-tui", "--data", data, "--seed", "1", "--epochs", "3", "--runs", runs, "--name", "real")
-	if err := p.Wait(); err != nil { // as long as it takes
-		t.Fatalf("%v\n%s%s", err, p.out.String(), p.errs.String())
-	}
+	<-p.waited // as long as it takes
+	p.mustEnd(t, 0)
+	epochs := 0
 	for _, e := range record(filepath.Join(runs, "real")) {
 		if e, ok := e.(*train.EpochDone); ok {
+			epochs = e.Epoch
 			t.Logf("epoch %d: val_acc %.4f", e.Epoch, float64(e.ValAcc))
 			if e.Epoch == 3 && e.ValAcc <= 0.60 {
 				t.Errorf("val_acc %.4f after 3 epochs, want over 0.60", float64(e.ValAcc))
 			}
 		}
+	}
+	if epochs != 3 {
+		t.Errorf("the record tells of %d epochs, want 3", epochs)
 	}
 }

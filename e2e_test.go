@@ -6,36 +6,50 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"cifartui/nn/bittest"
 	"cifartui/train"
 	"cifartui/train/control"
 )
 
 // The tests in the e2e files drive the built program as a person's shell would.
 // They need minutes of processor time, so "go test -short" leaves them out, and
-// some do more rounds when CIFARTUI_LONG is set.
+// some do more rounds when CIFARTUI_LONG is set. What they share, the program
+// and the run that others are compared with, is made once, by the first who
+// asks. They wait for what a run says and not for time, and run beside each
+// other, as saving and waiting leave the processors idle.
 
-var (
-	buildOnce sync.Once
-	binary    string
-	buildErr  error
-)
+// shared is the folder of what the tests share.
+var shared string
 
 func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "cifartui-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
-	if binary != "" {
-		os.RemoveAll(filepath.Dir(binary))
+	if err := os.RemoveAll(shared); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
+
+var build = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(shared, "cifartui")
+	cmd := exec.Command("go", "build", "-o", binary, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
 
 // program returns the path of the built program.
 func program(t *testing.T) string {
@@ -43,23 +57,34 @@ func program(t *testing.T) string {
 	if testing.Short() {
 		t.Skip("end-to-end test: left out by -short")
 	}
-	buildOnce.Do(func() {
-		var dir string
-		if dir, buildErr = os.MkdirTemp("", "cifartui-e2e-"); buildErr != nil {
-			return
-		}
-		binary = filepath.Join(dir, "cifartui")
-		cmd := exec.Command("go", "build", "-o", binary, ".")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			buildErr = fmt.Errorf("build: %w\n%s", err, out)
-		}
-	})
-	if buildErr != nil {
-		t.Fatal(buildErr)
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }
+
+// reference is the folder of a small run that was left alone, on two threads:
+// what others of the same settings are compared with.
+func reference(t *testing.T) string {
+	t.Helper()
+	program(t)
+	trainReference.Do(func() {
+		began := time.Now()
+		start(t, small(shared, "alone", "--threads", "2")...).mustEnd(t, 0)
+		referenceTook = time.Since(began)
+	})
+	folder := filepath.Join(shared, "alone")
+	if got := steps(folder); got != smallSteps {
+		t.Fatalf("the run to compare with has %d steps, want %d", got, smallSteps)
+	}
+	return folder
+}
+
+var (
+	trainReference sync.Once
+	referenceTook  time.Duration
+)
 
 // long reports whether the tests may take their time.
 func long() bool { return os.Getenv("CIFARTUI_LONG") != "" }
@@ -74,43 +99,75 @@ func rounds(short, all int) int {
 
 // patience is how long a test waits for what must happen: far over what it
 // takes, as the machine may be busy.
-const patience = 90 * time.Second
+const patience = 4 * time.Minute
 
-// small are the arguments of a run of some seconds: 30 steps of 8 images on the
-// demo set, one validation, an exact checkpoint about every three steps.
+// small are the arguments of a run of some seconds: smallSteps batches of 4
+// images of a small demo set, in three epochs with their validation, and an
+// exact checkpoint every few steps.
 func small(runs, name string, more ...string) []string {
-	return append([]string{"--no-tui", "--data", "demo", "--batch", "8", "--epochs", "1", "--max-steps", "30",
-		"--save-seconds", "0.05", "--runs", runs, "--name", name}, more...)
+	return append([]string{"--no-tui", "--data", "demo:40", "--batch", "4", "--epochs", "3",
+		"--save-seconds", "0.1", "--runs", runs, "--name", name}, more...)
+}
+
+const smallSteps = 30
+
+// endless are the arguments of a run that only a person ends.
+func endless(runs, name string) []string {
+	return []string{"--data", "demo:400", "--batch", "8", "--epochs", "10000", "--patience", "0", "--runs", runs, "--name", name}
 }
 
 // start starts the program without a terminal.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(program(t), args...)}
+	p := &process{Cmd: exec.Command(program(t), args...), waited: make(chan struct{})}
 	p.Stdout, p.Stderr = &p.out, &p.errs
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	go func() {
+		defer close(p.waited)
+		p.err = p.Wait()
+	}()
+	t.Cleanup(func() { p.Process.Kill(); <-p.waited })
 	return p
 }
 
 type process struct {
 	*exec.Cmd
 	out, errs syncBuffer
+	waited    chan struct{} // closed when it has ended and err is set
+	err       error
+}
+
+// ended reports whether the process has ended.
+func (p *process) ended() bool {
+	select {
+	case <-p.waited:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitAtMost waits for the end, but not for long.
+func (p *process) waitAtMost(d time.Duration) {
+	select {
+	case <-p.waited:
+	case <-time.After(d):
+	}
 }
 
 // code waits for the end and returns the exit code, -1 after a signal.
 func (p *process) code(t *testing.T) int {
 	t.Helper()
-	timer := time.AfterFunc(patience, func() { p.Process.Kill() })
-	err := p.Wait()
-	if !timer.Stop() {
+	select {
+	case <-p.waited:
+	case <-time.After(patience):
 		t.Fatalf("%v did not end within %v\n%s%s", p.Args[1:], patience, p.out.String(), p.errs.String())
 	}
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+	if p.err != nil && !errors.As(p.err, &exit) {
+		t.Fatal(p.err)
 	}
 	return p.ProcessState.ExitCode()
 }
@@ -154,6 +211,19 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// has waits for an event of a run for which ok holds.
+func has[E train.Event](t *testing.T, folder, what string, ok func(E) bool) {
+	t.Helper()
+	eventually(t, what, func() bool {
+		for _, e := range record(folder) {
+			if e, is := e.(E); is && ok(e) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // record reads a run's events so far.
 func record(folder string) []train.Event {
 	r, err := train.ReadEvents(folder)
@@ -182,55 +252,32 @@ func steps(folder string) int64 {
 	return total
 }
 
-// sameBits wants two runs to have ended with the same weights, optimiser state
-// and history, bit for bit.
-func sameBits(t *testing.T, a, b string) {
+// sameBits wants two runs to have ended with all that they trained the same, bit
+// for bit: weights, optimiser state, best weights, what is monitored, history.
+func sameBits(t *testing.T, want, got string) {
 	t.Helper()
 	read := func(folder string) *train.Checkpoint {
 		c, err := train.ReadCheckpoint(filepath.Join(folder, train.CheckpointsDir, train.LastFile))
 		if err != nil {
 			t.Fatal(err)
 		}
+		// What may differ: who, where, when, and on how many threads.
+		c.Run, c.Config.Name, c.Config.Runs, c.Saved, c.Seq, c.Config.Threads = "", "", "", time.Time{}, 0, 0
 		return c
 	}
-	x, y := read(a), read(b)
-	if x.Total != y.Total || x.Epoch != y.Epoch || x.Step != y.Step {
-		t.Fatalf("%s ended at epoch %d step %d (%d in all), %s at epoch %d step %d (%d)", a, x.Epoch, x.Step, x.Total, b, y.Epoch, y.Step, y.Total)
+	x, y := read(want), read(got)
+	if len(x.Weights) == 0 || len(x.Solver) == 0 || len(x.History) == 0 || x.BestFile == "" {
+		t.Fatalf("%s holds no weights, no solver state, no epoch or no best weights", want)
 	}
-	if len(x.Weights) == 0 || len(x.Solver) == 0 {
-		t.Fatal("the checkpoint holds no weights or no solver state")
-	}
-	for i := range x.Weights {
-		if !equalFloats(x.Weights[i].Data, y.Weights[i].Data) {
-			t.Errorf("weights %s of %s and %s differ", x.Weights[i].Name, a, b)
+	bittest.Values(t, filepath.Base(got), y, x, "Header", "Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond")
+	best := func(folder string, c *train.Checkpoint) train.Weights {
+		w, err := train.ReadWeights(filepath.Join(folder, train.CheckpointsDir, c.BestFile))
+		if err != nil {
+			t.Fatal(err)
 		}
+		return w
 	}
-	for i := range x.Solver {
-		if !equalFloats(x.Solver[i].Data, y.Solver[i].Data) {
-			t.Errorf("solver state %s of %s and %s differ", x.Solver[i].Name, a, b)
-		}
-	}
-	if len(x.History) != len(y.History) {
-		t.Fatalf("%s has %d epochs, %s has %d", a, len(x.History), b, len(y.History))
-	}
-	for i := range x.History {
-		p, q := x.History[i], y.History[i]
-		if p.Loss != q.Loss || p.Acc != q.Acc || p.ValLoss != q.ValLoss || p.ValAcc != q.ValAcc {
-			t.Errorf("epoch %d of %s: loss %v acc %v val %v %v; of %s: %v %v %v %v", p.Epoch, a, p.Loss, p.Acc, p.ValLoss, p.ValAcc, b, q.Loss, q.Acc, q.ValLoss, q.ValAcc)
-		}
-	}
-}
-
-func equalFloats(a, b []float32) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	bittest.Values(t, filepath.Base(got)+": best weights", best(got, y).Tensors, best(want, x).Tensors)
 }
 
 // status asks a live run how it stands.
@@ -245,145 +292,4 @@ func status(t *testing.T, runs, name string) control.Status {
 		t.Fatalf("ctl status: %v: %s", err, out)
 	}
 	return list[0]
-}
-
-// A command line that can't be is refused with 2, and says which flag and what
-// is allowed.
-func TestWrongUsage(t *testing.T) {
-	for _, c := range []struct {
-		args []string
-		says string
-	}{
-		{[]string{"--optimizer", "sdg"}, "adadelta, sgd, adam, adamw"},
-		{[]string{"--batch", "many"}, `"many" is no whole number`},
-		{[]string{"--batch", "0"}, "batch: 0"},
-		{[]string{"--no-such-flag"}, "--no-such-flag"},
-		{[]string{"tarin"}, `"tarin" is no command`},
-		{[]string{"--sweep", "color=red"}, "color"},
-		{[]string{"--theme", "pink"}, "auto, dark, light, none"},
-		{[]string{"--config", "no/such/file.yaml"}, "no/such/file.yaml"},
-		{[]string{"ctl"}, "name a run"},
-		{[]string{"ctl", "x", "lr"}, "learning rate"},
-		{[]string{"bench", "--batches", "0"}, "--batches"},
-		{[]string{"open"}, "name a run"},
-	} {
-		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
-			var out, errs bytes.Buffer
-			code := run(t.Context(), c.args, strings.NewReader(""), &out, &errs)
-			if code != exitUsage {
-				t.Errorf("exit code %d, want %d", code, exitUsage)
-			}
-			if !strings.Contains(errs.String(), c.says) {
-				t.Errorf("it says %q, which does not name %q", errs.String(), c.says)
-			}
-		})
-	}
-}
-
-// What can be had without training works, and writes to standard output.
-func TestCommandsPrint(t *testing.T) {
-	for _, c := range []struct {
-		args []string
-		says string
-	}{
-		{[]string{"summary"}, "Total params: 1,186,378"},
-		{[]string{"--version"}, "cifartui version"},
-		{[]string{"--help"}, "--data"},
-		{[]string{"completion", "bash"}, "bash completion"},
-		{[]string{"data", "info", "--data", "demo"}, "4000 images"},
-		{[]string{"runs", "--runs", t.TempDir()}, ""},
-	} {
-		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
-			var out, errs bytes.Buffer
-			if code := run(t.Context(), c.args, strings.NewReader(""), &out, &errs); code != exitOK {
-				t.Fatalf("exit code %d: %s", code, errs.String())
-			}
-			if !strings.Contains(out.String(), c.says) {
-				t.Errorf("it prints %q, which does not name %q", out.String(), c.says)
-			}
-		})
-	}
-}
-
-// Flags win over the file, the file over the defaults; unknown keys are named.
-func TestSettingsLayers(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "run.yaml")
-	write := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	resolve := func(args ...string) (settings, error) {
-		s := defaultSettings()
-		cmd := trainCommand()
-		cmd.ResetFlags()
-		s.flags(cmd.Flags())
-		if err := cmd.ParseFlags(args); err != nil {
-			return s, err
-		}
-		err := s.resolve(cmd)
-		return s, err
-	}
-	write("batch: 128\nepochs: 7\noptimizer: sgd\nmomentum: 0.9\nkeys:\n  pause: [f5]\n")
-	s, err := resolve("--config", file, "--epochs", "9")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Batch != 128 || s.Epochs != 9 || s.Optimizer != "sgd" || s.Momentum != 0.9 || s.Dropout != 0.5 || s.Keys["pause"][0] != "f5" {
-		t.Errorf("batch %d, epochs %d, %s, momentum %g, dropout %g, keys %v", s.Batch, s.Epochs, s.Optimizer, s.Momentum, s.Dropout, s.Keys)
-	}
-	if !s.Given["batch"] || !s.Given["epochs"] || s.Given["dropout"] {
-		t.Errorf("given: %v", s.Given)
-	}
-	s, err = resolve("--config", file, "--batch", "64,256")
-	if err != nil || len(s.sweeps) != 1 || s.sweeps[0].Key != "batch" {
-		t.Errorf("--batch 64,256 over a file: %v, sweeps %v", err, s.sweeps)
-	}
-	write("bacth: 128\n")
-	if _, err := resolve("--config", file); err == nil || !strings.Contains(err.Error(), "bacth") {
-		t.Errorf("an unknown key: %v, want it named", err)
-	}
-	if _, err := resolve("--resume", "last", "--batch", "64,128"); err == nil {
-		t.Error("--resume with several batch sizes is taken")
-	}
-}
-
-// Of a resumed run's settings only those that the person gave are changed.
-func TestResumeTakesOnlyWhatWasGiven(t *testing.T) {
-	s := defaultSettings()
-	s.Epochs, s.Batch, s.Name = 300, 512, "other"
-	s.Given = map[string]bool{"epochs": true, "name": true}
-	saved := train.Default()
-	saved.Name, saved.Batch, saved.Optimizer = "mine", 128, "adam"
-	got := s.over(saved)
-	if got.Epochs != 300 || got.Batch != 128 || got.Optimizer != "adam" || got.Name != "mine" {
-		t.Errorf("epochs %d, batch %d, %s, name %q", got.Epochs, got.Batch, got.Optimizer, got.Name)
-	}
-}
-
-// Every key of a run's settings has a flag of the same name.
-func TestEveryConfigKeyHasAFlag(t *testing.T) {
-	flags := trainCommand().Flags()
-	for _, key := range configKeys() {
-		if flags.Lookup(strings.ReplaceAll(key, "_", "-")) == nil {
-			t.Errorf("the setting %s has no flag", key)
-		}
-	}
-}
-
-// A holdWriter holds lines while a screen is up and loses none.
-func TestLinesWaitForTheScreen(t *testing.T) {
-	var b bytes.Buffer
-	w := &holdWriter{w: &b}
-	io.WriteString(w, "one\n")
-	w.hold()
-	io.WriteString(w, "two\n")
-	if b.String() != "one\n" {
-		t.Errorf("written while held: %q", b.String())
-	}
-	w.release()
-	io.WriteString(w, "three\n")
-	if b.String() != "one\ntwo\nthree\n" {
-		t.Errorf("after release: %q", b.String())
-	}
 }

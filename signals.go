@@ -98,6 +98,7 @@ func (s *signals) take(sig os.Signal) (leave bool) {
 	close(s.stopped)
 	if s.leg != nil {
 		s.leg.halt(name)
+		s.leg.note("%s: the batch is finished and saved, then it ends; Ctrl+C once more ends it at once", name)
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ type screenPty struct {
 	t      *testing.T
 	master *os.File
 	tty    *os.File
+	before *term.State // the terminal's modes before the screen
 	mu     sync.Mutex
 	out    bytes.Buffer
 	hungUp bool
@@ -45,7 +47,11 @@ func startPty(t *testing.T, ctx context.Context, o Options, reply string) *scree
 		t.Skip("no pseudo terminal: ", err)
 	}
 	_ = pty.Setsize(master, &pty.Winsize{Rows: 40, Cols: 120})
-	s := &screenPty{t: t, master: master, tty: tty, done: make(chan struct{})}
+	before, err := term.GetState(tty.Fd())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screenPty{t: t, master: master, tty: tty, before: before, done: make(chan struct{})}
 	t.Cleanup(func() { _ = master.Close(); _ = tty.Close() })
 	go func() { // a terminal
 		buf := make([]byte, 64<<10)
@@ -76,6 +82,16 @@ func startPty(t *testing.T, ctx context.Context, o Options, reply string) *scree
 		s.result, s.err = Run(ctx, o)
 	}()
 	return s
+}
+
+// modes are the terminal's modes now.
+func (s *screenPty) modes() *term.State {
+	s.t.Helper()
+	state, err := term.GetState(s.tty.Fd())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return state
 }
 
 func (s *screenPty) text() string {
@@ -109,12 +125,10 @@ func runningScript() *script {
 func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
 	src := newFakeSource(runningScript().events...)
 	s := startPty(t, context.Background(), Options{Source: src, Control: &fakeControl{}}, "")
-	before, err := term.GetState(s.tty.Fd())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = before
 	s.see("model_20261123_1405")
+	if reflect.DeepEqual(s.modes(), s.before) {
+		t.Error("the screen is up and the terminal's modes are those of before")
+	}
 	s.keys("q")
 	s.see("leave it training")
 	s.keys("l")
@@ -124,6 +138,9 @@ func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
 	eventually(t, "leaving the alternate screen", func() bool { return strings.Contains(s.text(), "\x1b[?1049l") })
 	if !strings.Contains(s.text(), "\x1b[?25h") {
 		t.Error("the cursor stays hidden")
+	}
+	if got := s.modes(); !reflect.DeepEqual(got, s.before) {
+		t.Errorf("the terminal's modes are %+v, were %+v before the screen", got, s.before)
 	}
 }
 

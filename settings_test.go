@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cifartui/train"
+)
+
+// Flags win over the file, the file over the defaults; unknown keys are named.
+func TestSettingsLayers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "run.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resolve := func(args ...string) (settings, error) {
+		s := defaultSettings()
+		cmd := trainCommand()
+		cmd.ResetFlags()
+		s.flags(cmd.Flags())
+		if err := cmd.ParseFlags(args); err != nil {
+			return s, err
+		}
+		err := s.resolve(cmd)
+		return s, err
+	}
+	write("batch: 128\nepochs: 7\noptimizer: sgd\nmomentum: 0.9\nkeys:\n  pause: [f5]\n")
+	s, err := resolve("--config", file, "--epochs", "9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Batch != 128 || s.Epochs != 9 || s.Optimizer != "sgd" || s.Momentum != 0.9 || s.Dropout != 0.5 || s.Keys["pause"][0] != "f5" {
+		t.Errorf("batch %d, epochs %d, %s, momentum %g, dropout %g, keys %v", s.Batch, s.Epochs, s.Optimizer, s.Momentum, s.Dropout, s.Keys)
+	}
+	if !s.Given["batch"] || !s.Given["epochs"] || s.Given["dropout"] {
+		t.Errorf("given: %v", s.Given)
+	}
+	s, err = resolve("--config", file, "--batch", "64,256")
+	if err != nil || len(s.sweeps) != 1 || s.sweeps[0].Key != "batch" {
+		t.Errorf("--batch 64,256 over a file: %v, sweeps %v", err, s.sweeps)
+	}
+	write("bacth: 128\n")
+	if _, err := resolve("--config", file); err == nil || !strings.Contains(err.Error(), "bacth") {
+		t.Errorf("an unknown key: %v, want it named", err)
+	}
+	if _, err := resolve("--resume", "last", "--batch", "64,128"); err == nil {
+		t.Error("--resume with several batch sizes is taken")
+	}
+}
+
+// Of a resumed run's settings only those that the person gave are changed.
+func TestResumeTakesOnlyWhatWasGiven(t *testing.T) {
+	s := defaultSettings()
+	s.Epochs, s.Batch, s.Name = 300, 512, "other"
+	s.Given = map[string]bool{"epochs": true, "name": true}
+	saved := train.Default()
+	saved.Name, saved.Batch, saved.Optimizer = "mine", 128, "adam"
+	got := s.over(saved)
+	if got.Epochs != 300 || got.Batch != 128 || got.Optimizer != "adam" || got.Name != "mine" {
+		t.Errorf("epochs %d, batch %d, %s, name %q", got.Epochs, got.Batch, got.Optimizer, got.Name)
+	}
+}
+
+// Every key of a run's settings has a flag of the same name.
+func TestEveryConfigKeyHasAFlag(t *testing.T) {
+	flags := trainCommand().Flags()
+	for _, key := range configKeys() {
+		if flags.Lookup(strings.ReplaceAll(key, "_", "-")) == nil {
+			t.Errorf("the setting %s has no flag", key)
+		}
+	}
+}
