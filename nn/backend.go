@@ -36,8 +36,9 @@ type Backend interface {
 
 	// NewConv makes a convolution with its workspace.
 	NewConv(ConvSpec) (Conv, error)
-	// NewLoss makes the loss of batches of up to batch rows.
-	NewLoss(batch, classes int) (Loss, error)
+	// NewLoss makes the loss of batches of up to batch rows, with labels
+	// smoothed: see kernel.SoftmaxCrossEntropy.
+	NewLoss(batch, classes int, smoothing float32) (Loss, error)
 
 	// Dropout flattens the images src to dst, rows of H*W*C features, dropping
 	// each with probability p and scaling the others by 1/(1-p). What is
@@ -54,11 +55,16 @@ type Backend interface {
 	DenseBackwardFilter(dw, db, x, dy *Buffer, rows int)
 
 	// The optimisers update x in place from its gradient g and their state.
-	// See kernel.Adadelta, SGD and Adam for the formulas.
+	// See kernel.Adadelta, SGD, Adam and Muon for the formulas.
 	Adadelta(x, g, eg2, ed2 *Buffer, lr, rho, eps float32)
 	// SGD takes a nil m with momentum 0.
-	SGD(x, g, m *Buffer, lr, momentum, decay float32)
+	SGD(x, g, m *Buffer, lr, momentum, decay float32, decoupled bool)
 	Adam(x, g, m, v *Buffer, a AdamStep)
+	// Muon takes the filters of a convolution, as a matrix of a column for each
+	// output channel.
+	Muon(x, g, m *Buffer, rate, momentum, shrink float32)
+	// Average moves avg towards x: avg += part (x - avg).
+	Average(avg, x *Buffer, part float32)
 }
 
 // AdamStep is the numbers of one step of Adam or AdamW.

@@ -92,6 +92,11 @@ func (b *Buffer) ensure(on Backend) (err error) {
 	return err
 }
 
+// isFilter and isBias tell the kinds of parameters; the dense layer's weights
+// are neither.
+func (b *Buffer) isFilter() bool { return b.shape.Dims() == 4 }
+func (b *Buffer) isBias() bool   { return b.shape.Dims() == 1 }
+
 // Shape is the logical shape, without an image's border.
 func (b *Buffer) Shape() tensor.Shape { return b.shape }
 

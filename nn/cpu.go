@@ -100,17 +100,28 @@ func (c *CPU) Adadelta(x, g, eg2, ed2 *Buffer, lr, rho, eps float32) {
 }
 
 // SGD is kernel.SGD.
-func (c *CPU) SGD(x, g, m *Buffer, lr, momentum, decay float32) {
+func (c *CPU) SGD(x, g, m *Buffer, lr, momentum, decay float32, decoupled bool) {
 	var state []float32
 	if m != nil {
 		state = m.Floats
 	}
-	kernel.SGD(c.w, x.Floats, g.Floats, state, lr, momentum, decay)
+	kernel.SGD(c.w, x.Floats, g.Floats, state, lr, momentum, decay, decoupled)
 }
 
 // Adam is kernel.Adam.
 func (c *CPU) Adam(x, g, m, v *Buffer, a AdamStep) {
 	kernel.Adam(c.w, x.Floats, g.Floats, m.Floats, v.Floats, a.LR, a.Beta1, a.Beta2, a.Eps, a.Bias1, a.Bias2, a.Decay, a.Decoupled)
+}
+
+// Muon is kernel.Muon.
+func (c *CPU) Muon(x, g, m *Buffer, rate, momentum, shrink float32) {
+	cols := x.shape[len(x.shape)-1]
+	kernel.Muon(c.w, x.Floats, g.Floats, m.Floats, x.Len/cols, cols, rate, momentum, shrink)
+}
+
+// Average is kernel.Average.
+func (c *CPU) Average(avg, x *Buffer, part float32) {
+	kernel.Average(c.w, avg.Floats, x.Floats, part)
 }
 
 // NewConv makes a kernel.Conv.
@@ -156,14 +167,15 @@ func (k *cpuConv) BackwardFilter(dw, db, x, dy *Buffer, rows int) {
 }
 
 // NewLoss makes a loss on kernel.SoftmaxCrossEntropy.
-func (c *CPU) NewLoss(batch, classes int) (Loss, error) {
-	return &cpuLoss{prob: kernel.Alloc(batch * classes), classes: classes}, nil
+func (c *CPU) NewLoss(batch, classes int, smoothing float32) (Loss, error) {
+	return &cpuLoss{prob: kernel.Alloc(batch * classes), classes: classes, smoothing: smoothing}, nil
 }
 
 // cpuLoss is the loss on the CPU.
 type cpuLoss struct {
-	prob    []float32
-	classes int
+	prob      []float32
+	classes   int
+	smoothing float32
 
 	// of the last Forward
 	rows    int
@@ -173,12 +185,12 @@ type cpuLoss struct {
 
 func (k *cpuLoss) Forward(loss, logits, labels *Buffer, rows int) {
 	k.rows = rows
-	k.sum, k.correct = kernel.SoftmaxCrossEntropy(k.prob, logits.Floats, labels.Ints, rows, k.classes)
+	k.sum, k.correct = kernel.SoftmaxCrossEntropy(k.prob, logits.Floats, labels.Ints, rows, k.classes, k.smoothing)
 	loss.Floats[0] = float32(k.sum / float64(rows))
 }
 
 func (k *cpuLoss) Backward(dlogits, labels *Buffer, rows int, scale float32) {
-	kernel.SoftmaxCrossEntropyBackward(dlogits.Floats, k.prob, labels.Ints, rows, k.classes, scale/float32(rows))
+	kernel.SoftmaxCrossEntropyBackward(dlogits.Floats, k.prob, labels.Ints, rows, k.classes, k.smoothing, scale/float32(rows))
 }
 
 func (k *cpuLoss) Result() (float64, int, error)     { return k.sum, k.correct, nil }

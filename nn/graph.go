@@ -53,7 +53,11 @@ func newGraph(on Backend, s Spec, params []param, capacity int, train bool) (*gr
 		return nil, err
 	}
 	g.logits = x
-	if g.lossOp, g.loss, err = applyCrossEntropy(&g.batch, x, labels); err != nil {
+	smoothing := 0.0
+	if train {
+		smoothing = s.Smoothing
+	}
+	if g.lossOp, g.loss, err = applyCrossEntropy(&g.batch, smoothing, x, labels); err != nil {
 		return nil, err
 	}
 	if train {

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -98,6 +99,22 @@ func (n *Network) SetWeights(ts []Tensor) error {
 		if err := load(n.on, p.Buffer, ts[i]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Follow moves n's parameters towards those of another network of the same Spec
+// and backend: n += part (other - n). Called after each step with one part, it
+// makes n the exponential moving average of the other.
+func (n *Network) Follow(other *Network, part float64) error {
+	if n.on != other.on || !slices.EqualFunc(n.params, other.params, func(a, b param) bool {
+		return a.name == b.name && a.shape.Eq(b.shape)
+	}) {
+		return errors.New("nn: only networks of one shape on one backend can be averaged")
+	}
+	for i, p := range n.params {
+		n.on.Average(p.Buffer, other.params[i].Buffer, float32(part))
+		p.version++
 	}
 	return nil
 }

@@ -128,6 +128,60 @@ func TestWrongSpecsAreRefused(t *testing.T) {
 	}
 }
 
+// TestFollowIsAMovingAverage: of weights that change in steps.
+func TestFollowIsAMovingAverage(t *testing.T) {
+	on := newCPU(t, 2)
+	n, _, st := newTraining(t, on, small, 4, "sgd")
+	average, err := New(on, small, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]float64{}
+	for _, w := range weightsOf(t, n) {
+		want = append(want, to64(w.Data))
+	}
+	x, labels := someBatch(small, 4, 1)
+	e, err := average.NewEval(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	before, _, err := e.Run(x, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := st.Run(x, labels, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := average.Follow(n, 0.25); err != nil {
+			t.Fatal(err)
+		}
+		for i, w := range weightsOf(t, n) {
+			for j, v := range w.Data {
+				want[i][j] += 0.25 * (float64(v) - want[i][j])
+			}
+		}
+	}
+	for i, w := range weightsOf(t, average) {
+		near(t, w.Name, to64(w.Data), want[i], 1e-6)
+	}
+	after, _, err := e.Run(x, labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(after < before) {
+		t.Errorf("the average's loss is %v, and was %v: an Eval uses its weights of long ago", after, before)
+	}
+	other := small
+	other.Filters = []int{4, 6}
+	stranger, err := New(on, other, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mention(t, stranger.Follow(n, 0.5), "one shape")
+}
+
 // deaf is a backend whose memory can no longer be read.
 type deaf struct{ Backend }
 

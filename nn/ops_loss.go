@@ -7,24 +7,25 @@ import (
 )
 
 // crossEntropy is the mean over the batch's rows of softmax cross-entropy:
-// inputs logits [N,classes] and labels [N].
+// inputs logits [N,classes] and labels [N], which are smoothed.
 type crossEntropy struct {
 	op
 	classes, capacity int
+	smoothing         float32
 	kernel            Loss
 }
 
 var _ gorgonia.SDOp = (*crossEntropy)(nil)
 
-func applyCrossEntropy(batch *batchState, logits, labels *gorgonia.Node) (*crossEntropy, *gorgonia.Node, error) {
+func applyCrossEntropy(batch *batchState, smoothing float64, logits, labels *gorgonia.Node) (*crossEntropy, *gorgonia.Node, error) {
 	s := logits.Shape()
-	c := &crossEntropy{capacity: s[0], classes: s[1]}
+	c := &crossEntropy{capacity: s[0], classes: s[1], smoothing: float32(smoothing)}
 	n, err := apply(c, batch, "loss", "forward", Forward, newBuffer(), logits, labels)
 	return c, n, err
 }
 
 func (c *crossEntropy) prepare() (err error) {
-	c.kernel, err = c.batch.on.NewLoss(c.capacity, c.classes)
+	c.kernel, err = c.batch.on.NewLoss(c.capacity, c.classes, c.smoothing)
 	return err
 }
 

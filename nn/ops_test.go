@@ -313,7 +313,7 @@ func TestCrossEntropyGradient(t *testing.T) {
 		t.Fatal(err)
 	}
 	ln := input(g, "logits", flat(t, on, append(logits, make([]float64, (capacity-rows)*classes)...), plainOrder(capacity, classes), capacity, classes))
-	op, loss, err := applyCrossEntropy(batch, ln, input(g, "labels", lb))
+	op, loss, err := applyCrossEntropy(batch, 0, ln, input(g, "labels", lb))
 	if err != nil {
 		t.Fatal(err)
 	}

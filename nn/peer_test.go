@@ -55,17 +55,24 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	groups := SolverOptions{
+		LR: 0.01, Momentum: 0.9, WeightDecay: 0.01, BiasLR: 0.02, DenseLR: 0.005, DenseMomentum: 0.85, DenseDecay: 0.05,
+	}
 	for _, c := range []struct {
 		name      string
 		options   SolverOptions
+		smoothing float64
 		steps     int
 		tolerance string // of the losses after the first
 	}{
-		{"sgd", SolverOptions{LR: 0.01}, 50, "5e-3"},
-		{"adadelta", SolverOptions{}, 5, "2e-3"},
-		{"sgd", SolverOptions{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, 1, "0"},
-		{"adam", SolverOptions{WeightDecay: 5e-4}, 1, "0"},
-		{"adamw", SolverOptions{WeightDecay: 0.01}, 1, "0"},
+		{"sgd", SolverOptions{LR: 0.01}, 0, 50, "5e-3"},
+		{"adadelta", SolverOptions{}, 0, 5, "2e-3"},
+		{"sgd", SolverOptions{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, 0, 1, "0"},
+		{"adam", SolverOptions{WeightDecay: 5e-4}, 0, 1, "0"},
+		{"adamw", SolverOptions{WeightDecay: 0.01}, 0, 1, "0"},
+		{"sgd", groups, 0.125, 5, "2e-3"},
+		{"sgdw", groups, 0.125, 5, "2e-3"},
+		{"muon", groups, 0.125, 5, "2e-3"},
 	} {
 		for _, k := range kernel.Names() {
 			t.Run(fmt.Sprintf("%s %+v %s", c.name, c.options, k), func(t *testing.T) {
@@ -77,7 +84,9 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 					steps = 1 // more would take too long
 				}
 				on := newCPU(t, 0)
-				n, err := New(on, VGG(0), 1)
+				spec := VGG(0)
+				spec.Smoothing = c.smoothing
+				n, err := New(on, spec, 1)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +119,9 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 				}
 				peer(t, "compare", "--weights", file("start"), "--data", file("data"), "--log", file("log"), "--after", file("after"),
 					"--optimizer", c.name, "--lr", fmt.Sprint(c.options.LR), "--momentum", fmt.Sprint(c.options.Momentum),
-					"--weight-decay", fmt.Sprint(c.options.WeightDecay), "--batch", fmt.Sprint(batch), "--steps", fmt.Sprint(steps),
+					"--weight-decay", fmt.Sprint(c.options.WeightDecay), "--bias-lr", fmt.Sprint(c.options.BiasLR),
+					"--dense-lr", fmt.Sprint(c.options.DenseLR), "--dense-momentum", fmt.Sprint(c.options.DenseMomentum),
+					"--dense-decay", fmt.Sprint(c.options.DenseDecay), "--smoothing", fmt.Sprint(c.smoothing), "--batch", fmt.Sprint(batch), "--steps", fmt.Sprint(steps),
 					"--tolerance", c.tolerance)
 			})
 		}

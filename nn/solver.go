@@ -36,53 +36,99 @@ type Solver interface {
 // SolverOptions are the settings of NewSolver; zeros are the defaults.
 type SolverOptions struct {
 	LR          float64 // 0: the optimiser's own default
-	Momentum    float64 // of sgd: Nesterov's
-	WeightDecay float64 // of sgd and adam: L2; of adamw: decoupled
+	Momentum    float64 // of sgd, sgdw and muon: Nesterov's
+	WeightDecay float64 // of sgd and adam: L2; of sgdw, muon and adamw: decoupled
+
+	// Of sgd, sgdw and muon. All rates keep their ratio when LR changes.
+	BiasLR        float64 // of the biases; 0: as the dense layer's
+	DenseLR       float64 // of the dense layer; 0: as LR, with muon 0.05
+	DenseMomentum float64 // of the dense layer and the biases; 0: as Momentum
+	DenseDecay    float64 // of the dense layer; 0: as WeightDecay
 }
 
 // SolverNames lists what NewSolver knows.
-func SolverNames() []string { return []string{"adadelta", "sgd", "adam", "adamw"} }
+func SolverNames() []string { return []string{"adadelta", "sgd", "sgdw", "muon", "adam", "adamw"} }
 
 // NewSolver makes an optimiser:
 //
 //   - adadelta: rate 1, rho 0.95, epsilon 1e-7, as in Keras 2.0
 //   - sgd: rate 0.01, Nesterov momentum, as PyTorch's SGD(nesterov=True)
+//   - sgdw: the same with decoupled weight decay, which spares the biases
+//   - muon: rate 0.02, momentum 0.95 for the filters; sgdw for the others
 //   - adam, adamw: rate 0.001, betas 0.9 and 0.999, epsilon 1e-8, as PyTorch's
 func NewSolver(b Backend, name string, o SolverOptions) (Solver, error) {
+	if !slices.Contains(SolverNames(), name) {
+		return nil, fmt.Errorf("nn: there is no optimiser %q: take one of %s", name, strings.Join(SolverNames(), ", "))
+	}
+	if err := o.check(name); err != nil {
+		return nil, err
+	}
+	o = o.withDefaults(name)
+	switch name {
+	case "adadelta":
+		return newAdadelta(b, o.LR), nil
+	case "sgd", "sgdw":
+		return newSGD(b, name, o), nil
+	case "muon":
+		return newMuon(b, o), nil
+	}
+	return newAdam(b, name, o.LR, o.WeightDecay, name == "adamw"), nil
+}
+
+// check reports what an optimiser can't have.
+func (o SolverOptions) check(name string) error {
 	for _, v := range []struct {
 		what  string
 		value float64
-	}{{"learning rate", o.LR}, {"momentum", o.Momentum}, {"weight decay", o.WeightDecay}} {
+	}{
+		{"learning rate", o.LR}, {"momentum", o.Momentum}, {"weight decay", o.WeightDecay},
+		{"learning rate of the biases", o.BiasLR}, {"learning rate of the dense layer", o.DenseLR},
+		{"momentum of the dense layer", o.DenseMomentum}, {"weight decay of the dense layer", o.DenseDecay},
+	} {
 		if !(v.value >= 0) || math.IsInf(v.value, 0) {
-			return nil, fmt.Errorf("nn: %s: a %s of %v, want a number not below 0", name, v.what, v.value)
+			return fmt.Errorf("nn: %s: a %s of %v, want a number not below 0", name, v.what, v.value)
 		}
 	}
-	if o.Momentum != 0 && name != "sgd" {
-		return nil, fmt.Errorf("nn: %s takes no momentum, only sgd does", name)
+	descends := name == "sgd" || name == "sgdw" || name == "muon"
+	if o.Momentum != 0 && !descends {
+		return fmt.Errorf("nn: %s takes no momentum, only sgd, sgdw and muon do", name)
 	}
-	if o.Momentum >= 1 {
-		return nil, fmt.Errorf("nn: sgd: a momentum of %v, want less than 1", o.Momentum)
+	if o.BiasLR+o.DenseLR+o.DenseMomentum+o.DenseDecay != 0 && !descends {
+		return fmt.Errorf("nn: %s has no numbers of their own for biases and the dense layer, only sgd, sgdw and muon have", name)
+	}
+	if o.Momentum >= 1 || o.DenseMomentum >= 1 {
+		return fmt.Errorf("nn: %s: a momentum of %v, want less than 1", name, max(o.Momentum, o.DenseMomentum))
 	}
 	if o.WeightDecay != 0 && name == "adadelta" {
-		return nil, fmt.Errorf("nn: adadelta takes no weight decay: use sgd, adam or adamw")
+		return fmt.Errorf("nn: adadelta takes no weight decay: use sgd, sgdw, muon, adam or adamw")
 	}
-	rate := func(otherwise float64) float64 {
-		if o.LR != 0 {
-			return o.LR
+	return nil
+}
+
+// withDefaults puts an optimiser's numbers where there are zeros.
+func (o SolverOptions) withDefaults(name string) SolverOptions {
+	own := func(value *float64, otherwise float64) {
+		if *value == 0 {
+			*value = otherwise
 		}
-		return otherwise
 	}
 	switch name {
 	case "adadelta":
-		return newAdadelta(b, rate(1)), nil
-	case "sgd":
-		return newSGD(b, rate(0.01), o.Momentum, o.WeightDecay), nil
-	case "adam":
-		return newAdam(b, name, rate(0.001), o.WeightDecay, false), nil
-	case "adamw":
-		return newAdam(b, name, rate(0.001), o.WeightDecay, true), nil
+		own(&o.LR, 1)
+	case "sgd", "sgdw":
+		own(&o.LR, 0.01)
+	case "muon":
+		own(&o.LR, 0.02)
+		own(&o.Momentum, 0.95)
+		own(&o.DenseLR, 0.05)
+	default:
+		own(&o.LR, 0.001)
 	}
-	return nil, fmt.Errorf("nn: there is no optimiser %q: take one of %s", name, strings.Join(SolverNames(), ", "))
+	own(&o.DenseLR, o.LR)
+	own(&o.BiasLR, o.DenseLR)
+	own(&o.DenseMomentum, o.Momentum)
+	own(&o.DenseDecay, o.WeightDecay)
+	return o
 }
 
 // moments is what all solvers are made of: the rate, and for every parameter

@@ -3,6 +3,8 @@ package nn
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +128,127 @@ func TestSolversFollowTheirFormulas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// groupsOf makes a filter, the weights of a dense layer and a bias, with
+// gradients.
+func groupsOf(t *testing.T, on Backend) []*parameter {
+	r := rand.New(rand.NewPCG(5, 6))
+	make := func(name string, o *order, shape ...int) *parameter {
+		n := newBuffer(shape...).Len
+		return &parameter{name, flat(t, on, random(r, n, 1), o, shape...), flat(t, on, random(r, n, 1), o, shape...)}
+	}
+	return []*parameter{
+		make("filter", convOrder(2, 24), 3, 3, 2, 24),
+		make("dense", denseOrder(3, 1, 1, 4), 3, 4),
+		make("bias", plainOrder(5), 5),
+	}
+}
+
+// TestGroupsHaveTheirOwnNumbers compares two steps of each group of parameters,
+// with the rate changed in between, with the formulas.
+func TestGroupsHaveTheirOwnNumbers(t *testing.T) {
+	type numbers struct{ rate, momentum, decay float64 }
+	o := SolverOptions{
+		LR: 0.5, Momentum: 0.75, WeightDecay: 0.0625,
+		DenseLR: 0.25, DenseMomentum: 0.875, DenseDecay: 0.125, BiasLR: 2,
+	}
+	filters := numbers{0.5, 0.75, 0.0625}
+	for _, c := range []struct {
+		solver    string
+		options   SolverOptions
+		decoupled bool
+		want      map[string]numbers
+	}{
+		{"sgd", o, false, map[string]numbers{"filter": filters, "dense": {0.25, 0.875, 0.125}, "bias": {2, 0.875, 0.0625}}},
+		{"sgdw", o, true, map[string]numbers{"filter": filters, "dense": {0.25, 0.875, 0.125}, "bias": {2, 0.875, 0}}},
+		{"muon", o, true, map[string]numbers{"filter": filters, "dense": {0.25, 0.875, 0.125}, "bias": {2, 0.875, 0}}},
+		{"sgdw", SolverOptions{LR: 0.5, Momentum: 0.75, WeightDecay: 0.0625}, true, map[string]numbers{"filter": filters, "dense": filters, "bias": {0.5, 0.75, 0}}},
+	} {
+		t.Run(fmt.Sprintf("%s %+v", c.solver, c.options), func(t *testing.T) {
+			on := newCPU(t, 2)
+			s, err := NewSolver(on, c.solver, c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ps := groupsOf(t, on)
+			var model []gorgonia.ValueGrad
+			var want [][]float64
+			for _, p := range ps {
+				model, want = append(model, p), append(want, to64(p.value.Floats))
+			}
+			moments := make([][]float64, len(ps))
+			for step := range 2 {
+				factor := []float64{1, 0.25}[step]
+				s.SetLearnRate(c.options.LR * factor)
+				if err := s.Step(model); err != nil {
+					t.Fatal(err)
+				}
+				for i, p := range ps {
+					n, g := c.want[p.name], to64(p.grad.Floats)
+					if step == 0 {
+						moments[i] = make([]float64, len(g))
+					}
+					for j := range g {
+						if !c.decoupled {
+							g[j] += n.decay * want[i][j]
+						} else {
+							want[i][j] *= 1 - factor*n.rate*n.decay
+						}
+						moments[i][j] = n.momentum*moments[i][j] + g[j]
+						g[j] += n.momentum * moments[i][j]
+					}
+					scale := 1.0
+					if c.solver == "muon" && p.name == "filter" {
+						g, scale = orthogonal(g, 18, 24), math.Sqrt(24.0/18)
+					}
+					for j := range g {
+						want[i][j] -= factor * n.rate * scale * g[j]
+					}
+					near(t, fmt.Sprintf("%s, step %d", p.name, step), to64(p.value.Floats), want[i], 1e-4)
+				}
+			}
+		})
+	}
+}
+
+// orthogonal is Newton and Schulz's iteration as Muon has it, in float64, of a
+// matrix of so many rows and columns.
+func orthogonal(g []float64, rows, cols int) []float64 {
+	x := slices.Clone(g)
+	scale := 1 / math.Sqrt(dot(g, g))
+	for i := range x {
+		x[i] *= scale
+	}
+	product := func(a, b []float64, n, k, m int) []float64 {
+		c := make([]float64, n*m)
+		for i := range n {
+			for j := range m {
+				for l := range k {
+					c[i*m+j] += a[i*k+l] * b[l*m+j]
+				}
+			}
+		}
+		return c
+	}
+	for range 5 {
+		turned := make([]float64, len(x))
+		for i := range rows {
+			for j := range cols {
+				turned[j*rows+i] = x[i*cols+j]
+			}
+		}
+		a := product(x, turned, rows, cols, rows)
+		p := product(a, a, rows, rows, rows)
+		for i := range p {
+			p[i] = -4.7750*a[i] + 2.0315*p[i]
+		}
+		for i := range rows {
+			p[i*rows+i] += 3.4445
+		}
+		x = product(p, x, rows, rows, cols)
+	}
+	return x
 }
 
 func TestSolverStateContinuesBitForBit(t *testing.T) {
@@ -287,18 +410,21 @@ func TestSolverOptionsAreChecked(t *testing.T) {
 		options SolverOptions
 		says    []string
 	}{
-		{"rmsprop", SolverOptions{}, []string{"rmsprop", "adadelta, sgd, adam, adamw"}},
+		{"rmsprop", SolverOptions{}, []string{"rmsprop", "adadelta, sgd, sgdw, muon, adam, adamw"}},
 		{"sgd", SolverOptions{LR: -1}, []string{"sgd", "learning rate", "-1"}},
 		{"sgd", SolverOptions{LR: math.NaN()}, []string{"learning rate", "NaN"}},
 		{"adam", SolverOptions{WeightDecay: math.Inf(1)}, []string{"weight decay"}},
 		{"sgd", SolverOptions{Momentum: 1}, []string{"momentum of 1"}},
 		{"adam", SolverOptions{Momentum: 0.9}, []string{"adam", "momentum"}},
 		{"adadelta", SolverOptions{WeightDecay: 0.1}, []string{"adadelta", "weight decay"}},
+		{"muon", SolverOptions{DenseMomentum: 1.5}, []string{"muon", "momentum of 1.5"}},
+		{"sgdw", SolverOptions{BiasLR: -2}, []string{"biases", "-2"}},
+		{"adam", SolverOptions{DenseLR: 0.1}, []string{"adam", "dense layer"}},
 	} {
 		_, err := NewSolver(on, c.name, c.options)
 		mention(t, err, c.says...)
 	}
-	for name, want := range map[string]float64{"adadelta": 1, "sgd": 0.01, "adam": 0.001, "adamw": 0.001} {
+	for name, want := range map[string]float64{"adadelta": 1, "sgd": 0.01, "sgdw": 0.01, "muon": 0.02, "adam": 0.001, "adamw": 0.001} {
 		s, err := NewSolver(on, name, SolverOptions{})
 		if err != nil {
 			t.Fatal(err)

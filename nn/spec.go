@@ -13,6 +13,9 @@ type Spec struct {
 	Filters []int   // one block an entry: the channels of both of its convolutions
 	Classes int     // outputs of the dense layer
 	Dropout float64 // fraction of the flattened features dropped in training, in [0, 1)
+	// Smoothing is the part of a label that training shares among all classes,
+	// in [0, 1): see kernel.SoftmaxCrossEntropy. Evaluation knows no smoothing.
+	Smoothing float64
 }
 
 // imageChannels is what the first layer's kernel is made for: red, green, blue.
@@ -71,6 +74,9 @@ func (s Spec) validate() error {
 	}
 	if !(s.Dropout >= 0 && s.Dropout < 1) {
 		return fmt.Errorf("nn: dropout of %v, want a number from 0 up to, not including, 1", s.Dropout)
+	}
+	if !(s.Smoothing >= 0 && s.Smoothing < 1) {
+		return fmt.Errorf("nn: a label smoothing of %v, want a number from 0 up to, not including, 1", s.Smoothing)
 	}
 	return nil
 }

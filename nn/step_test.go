@@ -101,7 +101,7 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 		}
 	}
 	s := small
-	s.Dropout = 0.5
+	s.Dropout, s.Smoothing = 0.5, 0.25
 	for _, solver := range SolverNames() {
 		same(s, solver, 13, 13)
 	}

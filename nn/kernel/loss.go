@@ -8,7 +8,11 @@ import "math"
 // largest logit (the first of equal ones counts, as in numpy's argmax). Labels
 // are within 0 and classes-1. The sums are in float64, and logits that are NaN
 // or +Inf give a loss that is not finite.
-func SoftmaxCrossEntropy(prob, logits []float32, labels []int32, rows, classes int) (lossSum float64, correct int) {
+//
+// With smoothing, from 0 to 1, the cross-entropy is that with a label which has
+// 1-smoothing of its class and shares the rest among all classes evenly (Szegedy
+// et al., arXiv:1512.00567, section 7; PyTorch's label_smoothing).
+func SoftmaxCrossEntropy(prob, logits []float32, labels []int32, rows, classes int, smoothing float32) (lossSum float64, correct int) {
 	checkLoss("SoftmaxCrossEntropy", prob, labels, rows, classes)
 	checkLen("SoftmaxCrossEntropy", "logits", len(logits), rows*classes)
 	for r := range rows {
@@ -29,6 +33,13 @@ func SoftmaxCrossEntropy(prob, logits []float32, labels []int32, rows, classes i
 			out[i] = float32(math.Exp(float64(v)-top) / sum)
 		}
 		lossSum += math.Log(sum) - (float64(in[label]) - top)
+		if smoothing > 0 {
+			mean := 0.0
+			for _, v := range in {
+				mean += float64(v)
+			}
+			lossSum += float64(smoothing) * (float64(in[label]) - mean/float64(classes))
+		}
 		if best == label {
 			correct++
 		}
@@ -37,18 +48,19 @@ func SoftmaxCrossEntropy(prob, logits []float32, labels []int32, rows, classes i
 }
 
 // SoftmaxCrossEntropyBackward writes the gradient of the cross-entropy by the
-// logits, (prob - onehot(label)) * scale; scale is 1/rows for the mean over the
-// batch.
-func SoftmaxCrossEntropyBackward(dlogits, prob []float32, labels []int32, rows, classes int, scale float32) {
+// logits, (prob - the label's, smoothed) * scale; scale is 1/rows for the mean
+// over the batch.
+func SoftmaxCrossEntropyBackward(dlogits, prob []float32, labels []int32, rows, classes int, smoothing, scale float32) {
 	checkLoss("SoftmaxCrossEntropyBackward", prob, labels, rows, classes)
 	checkLen("SoftmaxCrossEntropyBackward", "dlogits", len(dlogits), rows*classes)
+	share := smoothing / float32(classes)
 	for r := range rows {
 		p, d := prob[r*classes:][:classes], dlogits[r*classes:][:classes]
 		for i, v := range p {
-			d[i] = v * scale
+			d[i] = (v - share) * scale
 		}
 		label := labels[r]
-		d[label] = (p[label] - 1) * scale
+		d[label] = (p[label] - (1 - smoothing + share)) * scale
 	}
 }
 

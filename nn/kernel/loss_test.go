@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -13,7 +14,7 @@ func TestLossOfTwoClassesIsSoftplus(t *testing.T) {
 		for label := range int32(2) {
 			logits := []float32{float32(d), 0}
 			prob := make([]float32, 2)
-			loss, correct := SoftmaxCrossEntropy(prob, logits, []int32{label}, 1, 2)
+			loss, correct := SoftmaxCrossEntropy(prob, logits, []int32{label}, 1, 2, 0)
 			d := float64(logits[0])
 			want := math.Log1p(math.Exp(-d))
 			if label == 1 {
@@ -31,6 +32,12 @@ func TestLossOfTwoClassesIsSoftplus(t *testing.T) {
 
 // TestLossGradientIsItsSlope compares the gradient with central differences.
 func TestLossGradientIsItsSlope(t *testing.T) {
+	for _, smoothing := range []float32{0, 0.25} {
+		t.Run(fmt.Sprint(smoothing), func(t *testing.T) { testLossGradient(t, smoothing) })
+	}
+}
+
+func testLossGradient(t *testing.T, smoothing float32) {
 	const rows, classes = 7, 10
 	rng := rand.New(rand.NewPCG(1, 2))
 	logits := make([]float32, rows*classes)
@@ -43,9 +50,9 @@ func TestLossGradientIsItsSlope(t *testing.T) {
 	}
 	prob, intact := guarded(t, "prob", rows*classes)
 	grad, gradIntact := guarded(t, "dlogits", rows*classes)
-	SoftmaxCrossEntropy(prob, logits, labels, rows, classes)
+	SoftmaxCrossEntropy(prob, logits, labels, rows, classes, smoothing)
 	const scale = 1.0 / rows
-	SoftmaxCrossEntropyBackward(grad, prob, labels, rows, classes, scale)
+	SoftmaxCrossEntropyBackward(grad, prob, labels, rows, classes, smoothing, scale)
 	intact()
 	gradIntact()
 	scratch := make([]float32, rows*classes)
@@ -53,10 +60,10 @@ func TestLossGradientIsItsSlope(t *testing.T) {
 		const h = 1.0 / 64
 		v := logits[i]
 		logits[i] = v + h
-		up, _ := SoftmaxCrossEntropy(scratch, logits, labels, rows, classes)
+		up, _ := SoftmaxCrossEntropy(scratch, logits, labels, rows, classes, smoothing)
 		high := float64(logits[i])
 		logits[i] = v - h
-		down, _ := SoftmaxCrossEntropy(scratch, logits, labels, rows, classes)
+		down, _ := SoftmaxCrossEntropy(scratch, logits, labels, rows, classes, smoothing)
 		want := (up - down) / (high - float64(logits[i])) * scale
 		logits[i] = v
 		if math.Abs(float64(grad[i])-want) > 2e-5*scale {
@@ -74,9 +81,39 @@ func TestLossGradientIsItsSlope(t *testing.T) {
 	}
 }
 
+// TestSmoothedLossIsThatOfSmoothedLabels compares with the definition, the
+// cross-entropy of a distribution, and with PyTorch's label_smoothing.
+func TestSmoothedLossIsThatOfSmoothedLabels(t *testing.T) {
+	logits := []float32{1, -2, 0.5, 3}
+	prob := make([]float32, 4)
+	for _, c := range []struct {
+		smoothing float32
+		label     int32
+		pytorch   float64 // F.cross_entropy(logits, label, label_smoothing=smoothing)
+	}{
+		{0.125, 0, 2.249128448}, {0.125, 3, 0.4991284477}, {0.5, 1, 3.889753448}, {1, 2, 2.577253448},
+	} {
+		got, _ := SoftmaxCrossEntropy(prob, logits, []int32{c.label}, 1, 4, c.smoothing)
+		if math.Abs(got-c.pytorch) > 1e-8 {
+			t.Errorf("smoothing %v, label %d: %.10g, PyTorch has %.10g", c.smoothing, c.label, got, c.pytorch)
+		}
+		want := 0.0
+		for i, p := range prob {
+			share := float64(c.smoothing) / 4
+			if int32(i) == c.label {
+				share += 1 - float64(c.smoothing)
+			}
+			want -= share * math.Log(float64(p))
+		}
+		if math.Abs(got-want) > 1e-6 {
+			t.Errorf("smoothing %v, label %d: %g, want %g", c.smoothing, c.label, got, want)
+		}
+	}
+}
+
 func TestLossCountsTheFirstOfEqualLogits(t *testing.T) {
 	prob := make([]float32, 6)
-	_, correct := SoftmaxCrossEntropy(prob, []float32{1, 2, 2, 2, 2, 1}, []int32{1, 1}, 2, 3)
+	_, correct := SoftmaxCrossEntropy(prob, []float32{1, 2, 2, 2, 2, 1}, []int32{1, 1}, 2, 3, 0)
 	if correct != 1 {
 		t.Errorf("%d correct, want 1: the first of equal logits is the answer", correct)
 	}
@@ -88,7 +125,7 @@ func TestLossOfNonFiniteLogitsIsNotFinite(t *testing.T) {
 			for label := range int32(3) {
 				logits := []float32{1, 2, 3}
 				logits[at] = float32(bad)
-				loss, _ := SoftmaxCrossEntropy(make([]float32, 3), logits, []int32{label}, 1, 3)
+				loss, _ := SoftmaxCrossEntropy(make([]float32, 3), logits, []int32{label}, 1, 3, 0)
 				if !math.IsNaN(loss) && !math.IsInf(loss, 0) {
 					t.Errorf("%v as logit %d, label %d: loss %g", bad, at, label, loss)
 				}
@@ -96,7 +133,7 @@ func TestLossOfNonFiniteLogitsIsNotFinite(t *testing.T) {
 		}
 	}
 	low := float32(math.Inf(-1))
-	if loss, _ := SoftmaxCrossEntropy(make([]float32, 2), []float32{low, 0}, []int32{0}, 1, 2); !math.IsInf(loss, 1) {
+	if loss, _ := SoftmaxCrossEntropy(make([]float32, 2), []float32{low, 0}, []int32{0}, 1, 2, 0); !math.IsInf(loss, 1) {
 		t.Errorf("a label of probability 0: loss %g, want +Inf", loss)
 	}
 }
@@ -104,14 +141,14 @@ func TestLossOfNonFiniteLogitsIsNotFinite(t *testing.T) {
 func TestLossRefusesWrongArguments(t *testing.T) {
 	b, labels := make([]float32, 6), []int32{0, 1}
 	for what, f := range map[string]func(){
-		"a short prob":          func() { SoftmaxCrossEntropy(b[1:], b, labels, 2, 3) },
-		"short logits":          func() { SoftmaxCrossEntropy(b, b[1:], labels, 2, 3) },
-		"a missing label":       func() { SoftmaxCrossEntropy(b, b, labels[1:], 2, 3) },
-		"a label too large":     func() { SoftmaxCrossEntropy(b, b, []int32{0, 3}, 2, 3) },
-		"a negative label":      func() { SoftmaxCrossEntropy(b, b, []int32{0, -1}, 2, 3) },
-		"short gradients":       func() { SoftmaxCrossEntropyBackward(b[1:], b, labels, 2, 3, 1) },
-		"a label, backward":     func() { SoftmaxCrossEntropyBackward(b, b, []int32{0, 3}, 2, 3, 1) },
-		"a short prob backward": func() { SoftmaxCrossEntropyBackward(b, b[1:], labels, 2, 3, 1) },
+		"a short prob":          func() { SoftmaxCrossEntropy(b[1:], b, labels, 2, 3, 0) },
+		"short logits":          func() { SoftmaxCrossEntropy(b, b[1:], labels, 2, 3, 0) },
+		"a missing label":       func() { SoftmaxCrossEntropy(b, b, labels[1:], 2, 3, 0) },
+		"a label too large":     func() { SoftmaxCrossEntropy(b, b, []int32{0, 3}, 2, 3, 0) },
+		"a negative label":      func() { SoftmaxCrossEntropy(b, b, []int32{0, -1}, 2, 3, 0) },
+		"short gradients":       func() { SoftmaxCrossEntropyBackward(b[1:], b, labels, 2, 3, 0, 1) },
+		"a label, backward":     func() { SoftmaxCrossEntropyBackward(b, b, []int32{0, 3}, 2, 3, 0, 1) },
+		"a short prob backward": func() { SoftmaxCrossEntropyBackward(b, b[1:], labels, 2, 3, 0, 1) },
 	} {
 		wantPanic(t, what, f)
 	}

@@ -69,25 +69,36 @@ func adadeltaGeneric(x, g, eg2, ed2 []float32, lr, rho, eps float32) {
 //	x  = x - lr (g' + momentum m)
 //
 // m has the length of x; it is not used, and may be nil, when momentum is 0.
-// (PyTorch starts m at the first gradient, which is what zeros give.)
-func SGD(w *Workers, x, g, m []float32, lr, momentum, decay float32) {
+// (PyTorch starts m at the first gradient, which is what zeros give.) decoupled
+// makes it SGDW (Loshchilov and Hutter, arXiv:1711.05101): the decay leaves the
+// gradient alone, and x becomes x - lr decay x beforehand.
+func SGD(w *Workers, x, g, m []float32, lr, momentum, decay float32, decoupled bool) {
 	n := len(x)
 	checkLen("SGD", "g", len(g), n)
 	if momentum != 0 {
 		checkLen("SGD", "m", len(m), n)
 	}
 	t := &w.scratch.sgd
-	*t = sgdTask{x, g, m, lr, momentum, decay}
+	*t = sgdTask{x, g, m, lr, momentum, decay, 1}
+	if decoupled {
+		t.shrink, t.decay = 1-float32(lr*decay), 0
+	}
 	w.Do(chunks(n), t)
 }
 
 type sgdTask struct {
 	x, g, m             []float32
 	lr, momentum, decay float32
+	shrink              float32 // x is multiplied by it beforehand
 }
 
 func (t *sgdTask) Run(_, i int) {
 	lo, hi := piece(i, len(t.x))
+	if t.shrink != 1 {
+		for i, v := range t.x[lo:hi] {
+			t.x[lo+i] = v * t.shrink
+		}
+	}
 	if t.momentum == 0 {
 		active.sgd(t.x[lo:hi], t.g[lo:hi], t.lr, t.decay)
 		return
@@ -166,6 +177,28 @@ func adamGeneric(x, g, m, v []float32, beta1, beta2, shrink, decay, rate, root, 
 		m[i], v[i] = mi, vi
 		d := mi / (float32(sqrt(vi)*root) + eps)
 		x[i] = float32(shrink*xi) - float32(rate*d)
+	}
+}
+
+// Average moves avg, a moving average of x, towards x: avg += part (x - avg), with
+// part from 0 to 1. All implementations give the same bits.
+func Average(w *Workers, avg, x []float32, part float32) {
+	checkLen("Average", "x", len(x), len(avg))
+	t := &w.scratch.average
+	*t = averageTask{avg, x, part}
+	w.Do(chunks(len(avg)), t)
+}
+
+type averageTask struct {
+	avg, x []float32
+	part   float32
+}
+
+func (t *averageTask) Run(_, i int) {
+	lo, hi := piece(i, len(t.avg))
+	avg, x := t.avg[lo:hi], t.x[lo:hi]
+	for i, v := range x {
+		avg[i] += float32(t.part * (v - avg[i]))
 	}
 }
 

@@ -36,7 +36,7 @@ func lengths() (n []int) {
 	return append(n, 127, 1000, vectorChunk-1, vectorChunk, 2*vectorChunk+5)
 }
 
-// optimiser is one of the four with its settings, over n parameters. s are
+// optimiser is one with its settings, over n parameters. s are
 // x, g and two states; those that it does not use stay as they are.
 type optimiser struct {
 	name string
@@ -63,18 +63,33 @@ var optimisers = []optimiser{
 	},
 	{
 		name: "SGD",
-		step: func(w *Workers, s [4][]float32, t int) { SGD(w, s[0], s[1], nil, 0.125, 0, 0.0625) },
+		step: func(w *Workers, s [4][]float32, t int) { SGD(w, s[0], s[1], nil, 0.125, 0, 0.0625, false) },
 		reference: func(s *[4]float64, t int) {
 			s[0] -= 0.125 * (s[1] + 0.0625*s[0])
 		},
 	},
 	{
 		name: "SGD with momentum",
-		step: func(w *Workers, s [4][]float32, t int) { SGD(w, s[0], s[1], s[2], 0.125, 0.875, 0.0625) },
+		step: func(w *Workers, s [4][]float32, t int) { SGD(w, s[0], s[1], s[2], 0.125, 0.875, 0.0625, false) },
 		reference: func(s *[4]float64, t int) {
 			g := s[1] + 0.0625*s[0]
 			s[2] = 0.875*s[2] + g
 			s[0] -= 0.125 * (g + 0.875*s[2])
+		},
+	},
+	{
+		name: "SGDW",
+		step: func(w *Workers, s [4][]float32, t int) { SGD(w, s[0], s[1], s[2], 0.125, 0.875, 0.0625, true) },
+		reference: func(s *[4]float64, t int) {
+			s[2] = 0.875*s[2] + s[1]
+			s[0] = s[0]*(1-0.125*0.0625) - 0.125*(s[1]+0.875*s[2])
+		},
+	},
+	{
+		name: "Average", // of s[1] in s[0]
+		step: func(w *Workers, s [4][]float32, t int) { Average(w, s[0], s[1], 0.125) },
+		reference: func(s *[4]float64, t int) {
+			s[0] += 0.125 * (s[1] - s[0])
 		},
 	},
 	{
@@ -242,7 +257,7 @@ func TestOptimisersCheckLengths(t *testing.T) {
 		s := [4][]float32{long, long, long, long}
 		s[k] = short
 		for _, o := range optimisers {
-			if used := 1 + map[string]int{"Adadelta": 3, "SGD": 1, "SGD with momentum": 2, "Adam": 3, "AdamW": 3}[o.name]; k < used {
+			if used := 1 + map[string]int{"Adadelta": 3, "SGD": 1, "SGD with momentum": 2, "SGDW": 2, "Average": 1, "Adam": 3, "AdamW": 3}[o.name]; k < used {
 				wantPanic(t, fmt.Sprintf("%s: a short slice %d", o.name, k), func() { o.step(w, s, 1) })
 			}
 		}

@@ -51,6 +51,8 @@ type Workers struct {
 		adadelta    adadeltaTask
 		sgd         sgdTask
 		adam        adamTask
+		muon        muonTask
+		average     averageTask
 	}
 }
 

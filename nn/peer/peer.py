@@ -121,16 +121,69 @@ def network(x, w):
     return F.linear(x.flatten(1), w["dense.weight"], w["dense.bias"])
 
 
+class Descent(torch.optim.SGD):
+    """sgd, sgdw and muon: SGD with groups for filters, dense layer and biases.
+
+    A decoupled decay shrinks the weights before the step. Muon changes the
+    filters' gradient g: SGD is to take a step along the orthogonalized
+    g + momentum m, so it gets that, without momentum of its own.
+    """
+
+    def __init__(self, args, weights):
+        lr = args.lr or {"sgd": 0.01, "sgdw": 0.01, "muon": 0.02}[args.optimizer]
+        muon = args.optimizer == "muon"
+        self.muon = 0.0
+        momentum = args.momentum or (0.95 if muon else 0.0)
+        dense = args.dense_lr or (0.05 if muon else lr)
+        other = args.dense_momentum or momentum
+        if muon:
+            self.muon, momentum = momentum, 0.0
+        groups = [
+            {"params": [w for w in weights if w.dim() == 4], "lr": lr, "momentum": momentum, "shrink": args.weight_decay},
+            {"params": [w for w in weights if w.dim() == 2], "lr": dense, "momentum": other,
+             "shrink": args.dense_decay or args.weight_decay},
+            {"params": [w for w in weights if w.dim() == 1], "lr": args.bias_lr or dense, "momentum": other, "shrink": 0.0},
+        ]
+        for g in groups:
+            if args.optimizer == "sgd":
+                g["shrink"], g["weight_decay"] = 0.0, args.weight_decay
+                if g["params"][0].dim() == 2:
+                    g["weight_decay"] = args.dense_decay or args.weight_decay
+            g["nesterov"] = g["momentum"] > 0
+        super().__init__(groups, lr=lr)
+
+    @torch.no_grad()
+    def step(self):
+        for g in self.param_groups:
+            for w in g["params"]:
+                w.mul_(1 - g["lr"] * g["shrink"])
+                if self.muon and w.dim() == 4:
+                    m = self.state[w].setdefault("m", torch.zeros_like(w))
+                    m.mul_(self.muon).add_(w.grad)
+                    w.grad.copy_(orthogonal(w.grad + self.muon * m))
+        super().step()
+
+
+def orthogonal(u):
+    """Return the update of Muon (Jordan et al. 2024) along u, [out, in, 3, 3]."""
+    x = u.double().flatten(1)
+    rows, cols = x.shape
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return (x * max(1, rows / cols) ** 0.5).reshape(u.shape).float()
+
+
 def optimizer(args, params):
-    lr = {"adadelta": 1.0, "sgd": 0.01, "adam": 0.001, "adamw": 0.001}[args.optimizer]
-    lr, decay = args.lr or lr, args.weight_decay
+    decay = args.weight_decay
     if args.optimizer == "adadelta":
-        return torch.optim.Adadelta(params, lr=lr, rho=0.95, eps=1e-7)
-    if args.optimizer == "sgd":
-        return torch.optim.SGD(params, lr=lr, momentum=args.momentum, nesterov=args.momentum > 0, weight_decay=decay)
+        return torch.optim.Adadelta(params, lr=args.lr or 1.0, rho=0.95, eps=1e-7)
     if args.optimizer == "adam":
-        return torch.optim.Adam(params, lr=lr, weight_decay=decay)
-    return torch.optim.AdamW(params, lr=lr, weight_decay=decay)
+        return torch.optim.Adam(params, lr=args.lr or 0.001, weight_decay=decay)
+    if args.optimizer == "adamw":
+        return torch.optim.AdamW(params, lr=args.lr or 0.001, weight_decay=decay)
+    return Descent(args, params)
 
 
 def init(args):
@@ -212,7 +265,7 @@ def compare(args):
     failed, worst = 0, 0.0
     for step, (x, y) in enumerate(read_batches(args.data, args.batch, args.steps)):
         opt.zero_grad()
-        loss = F.cross_entropy(network(x, weights), y)
+        loss = F.cross_entropy(network(x, weights), y, label_smoothing=args.smoothing)
         loss.backward()
         opt.step()
         if theirs:
@@ -267,10 +320,15 @@ def main():
     c.add_argument("--data", required=True, help="folder of CIFAR-10's binary files, or one file of records")
     c.add_argument("--batch", type=int, default=64)
     c.add_argument("--steps", type=int, default=1)
-    c.add_argument("--optimizer", choices=["adadelta", "sgd", "adam", "adamw"], default="adadelta")
+    c.add_argument("--optimizer", choices=["adadelta", "sgd", "sgdw", "muon", "adam", "adamw"], default="adadelta")
     c.add_argument("--lr", type=float, default=0, help="0: the optimiser's default in cifartui")
     c.add_argument("--momentum", type=float, default=0)
     c.add_argument("--weight-decay", type=float, default=0)
+    c.add_argument("--bias-lr", type=float, default=0)
+    c.add_argument("--dense-lr", type=float, default=0)
+    c.add_argument("--dense-momentum", type=float, default=0)
+    c.add_argument("--dense-decay", type=float, default=0)
+    c.add_argument("--smoothing", type=float, default=0)
     c.add_argument("--log", help="JSON lines with the losses to compare, of events \"step\"")
     c.add_argument("--first", type=float, default=1e-5, help="limit of the first loss's relative difference")
     c.add_argument("--tolerance", type=float, default=2e-3, help="limit of the other losses'")
