@@ -18,7 +18,7 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui":                    {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/control", "train/metrics", "train/plot", "train/tfevents", "tui"}},
+	"cifartui":                    {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/bench", "train/control", "train/metrics", "train/plot", "train/tfevents", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
@@ -29,6 +29,7 @@ var layers = map[string]struct {
 	"cifartui/nn/kernel":            {},
 	"cifartui/nn/kernel/peer":       {},
 	"cifartui/train":                {ours: []string{"cifar", "nn"}},
+	"cifartui/train/bench":          {ours: []string{"cifar", "nn", "nn/kernel"}},
 	"cifartui/train/control":        {ours: []string{"train"}},
 	"cifartui/train/metrics":        {ours: []string{"train"}},
 	"cifartui/train/plot":           {ours: []string{"train"}},
