@@ -31,6 +31,7 @@ var layers = map[string]struct {
 	"cifartui/train":                {ours: []string{"cifar", "nn"}},
 	"cifartui/train/bench":          {ours: []string{"cifar", "nn", "nn/kernel"}},
 	"cifartui/train/control":        {ours: []string{"train"}},
+	"cifartui/train/feed":           {ours: []string{"cifar", "nn"}},
 	"cifartui/train/metrics":        {ours: []string{"train"}},
 	"cifartui/train/plot":           {ours: []string{"train"}},
 	"cifartui/train/tfevents":       {ours: []string{"train"}},

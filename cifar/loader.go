@@ -57,6 +57,20 @@ func (l *Loader) Steps() int {
 	return (l.set.Len() + l.config.Batch - 1) / l.config.Batch
 }
 
+// Set returns the images that the loader serves.
+func (l *Loader) Set() *Set { return l.set }
+
+// Config returns how it makes batches, defaults filled in.
+func (l *Loader) Config() LoaderConfig { return l.config }
+
+// Order returns the order in which an epoch, counted from 1, goes through the
+// images.
+func (l *Loader) Order(epoch int) []int {
+	perm := make([]int, l.set.Len())
+	order(perm, l.config.Seed, epoch, l.config.Shuffle)
+	return perm
+}
+
 // Batch is some images, ready for the network. It belongs to who got it from
 // [Batches.Next] until Release.
 type Batch struct {

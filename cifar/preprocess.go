@@ -110,6 +110,9 @@ func (p *Preprocess) Mean() [Channels]float64 { return p.mean }
 // Std returns what each channel is divided by after that.
 func (p *Preprocess) Std() [Channels]float64 { return p.std }
 
+// Table returns the value of each byte in each channel. It must not be changed.
+func (p *Preprocess) Table() *[Channels][256]float32 { return &p.table }
+
 // Apply converts whole images: src holds n*[Pixels] bytes in planes, as in a
 // [Set], dst gets n*[Pixels] values as [n][Size][Size][Channels].
 func (p *Preprocess) Apply(dst []float32, src []byte) error {

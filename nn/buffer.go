@@ -61,6 +61,25 @@ var (
 	_ gorgonia.Typer = (*Buffer)(nil)
 )
 
+// NewBuffer returns a value of floats with memory of its own, all zero. The
+// caller frees it.
+func NewBuffer(on Backend, shape ...int) (*Buffer, error) {
+	b := newBuffer(shape...)
+	return b, b.ensure(on)
+}
+
+// NewImages returns images with memory of their own, all zero.
+func NewImages(on Backend, n, h, w, c int) (*Buffer, error) {
+	b := newImages(n, h, w, c)
+	return b, b.ensure(on)
+}
+
+// NewLabels returns n class numbers with memory of their own, all zero.
+func NewLabels(on Backend, n int) (*Buffer, error) {
+	b := newLabels(n)
+	return b, b.ensure(on)
+}
+
 // newBuffer describes a value of floats; its memory is still to be set.
 func newBuffer(shape ...int) *Buffer {
 	b := &Buffer{shape: tensor.Shape(shape).Clone(), dtype: tensor.Float32}

@@ -50,6 +50,20 @@ func (e *Eval) Run(x []float32, labels []uint8) (lossSum float64, correct int, e
 	if err := e.graph.load(x, labels, 0); err != nil {
 		return 0, 0, err
 	}
+	return e.run()
+}
+
+// RunHeld is Run for the rows images of a held data set that begin at place
+// first of its order.
+func (e *Eval) RunHeld(set Held, first, rows int) (lossSum float64, correct int, err error) {
+	if err := e.graph.loadHeld(set, first, rows, 0); err != nil {
+		return 0, 0, err
+	}
+	return e.run()
+}
+
+// run evaluates the batch in the graph.
+func (e *Eval) run() (lossSum float64, correct int, err error) {
 	if err := e.machine.RunAll(); err != nil {
 		return 0, 0, err
 	}

@@ -166,3 +166,14 @@ func (g *graph) load(x []float32, labels []uint8, key uint64) error {
 	}
 	return nil
 }
+
+// loadHeld has the backend make a batch in the inputs: the rows images of set
+// that begin at place first of its order.
+func (g *graph) loadHeld(set Held, first, rows int, key uint64) error {
+	if rows < 1 || rows > g.images.Image.N {
+		return fmt.Errorf("nn: a batch of %d rows, want 1 to %d", rows, g.images.Image.N)
+	}
+	g.batch.rows, g.batch.key = rows, key
+	set.Load(g.images, g.labels, first, rows)
+	return nil
+}

@@ -31,6 +31,8 @@ type Solver interface {
 	SetState([]Tensor) error
 
 	attach(names []string, params []*Buffer) error
+	// undo takes back so many calls of Step, which have changed nothing.
+	undo(steps int)
 }
 
 // SolverOptions are the settings of NewSolver; zeros are the defaults.
@@ -150,6 +152,8 @@ type moments struct {
 func (m *moments) Name() string           { return m.name }
 func (m *moments) LearnRate() float64     { return m.rate }
 func (m *moments) SetLearnRate(r float64) { m.rate = r }
+
+func (m *moments) undo(steps int) { m.steps -= int64(steps) }
 
 // attach tells the solver its parameters.
 func (m *moments) attach(names []string, params []*Buffer) error {

@@ -17,6 +17,7 @@ type Step struct {
 	model   []gorgonia.ValueGrad
 	forward int // how many of the machine's steps are the forward pass
 
+	flow    flow
 	phases  [3]time.Duration // forward, backward, optimizer of the last Run
 	profile bool
 	input   time.Duration   // of the last Run, if profile
@@ -63,6 +64,9 @@ type Result struct {
 	Rows    int
 }
 
+// finite reports whether the loss is a number to go on from.
+func (r Result) finite() bool { return !math.IsNaN(r.Loss) && !math.IsInf(r.Loss, 0) }
+
 // Run trains on one batch: x holds the pixels, [rows][height][width][3], rows
 // being len(labels), at most the Step's batch. What dropout drops depends on
 // dropoutKey, row and feature alone.
@@ -71,8 +75,13 @@ type Result struct {
 // optimiser as they were. After an error they are undefined only if it came
 // from the backend.
 func (s *Step) Run(x []float32, labels []uint8, dropoutKey uint64) (Result, error) {
+	return s.run(len(labels), func() error { return s.graph.load(x, labels, dropoutKey) })
+}
+
+// run trains on the batch of rows images that load puts into the graph.
+func (s *Step) run(rows int, load func() error) (Result, error) {
 	start := time.Now()
-	if err := s.graph.load(x, labels, dropoutKey); err != nil {
+	if err := load(); err != nil {
 		return Result{}, err
 	}
 	if s.profile {
@@ -98,9 +107,9 @@ func (s *Step) Run(x []float32, labels []uint8, dropoutKey uint64) (Result, erro
 		return Result{}, fmt.Errorf("nn: read the loss: %w", err)
 	}
 	backward := time.Now()
-	r := Result{Loss: sum / float64(len(labels)), Correct: correct, Rows: len(labels)}
+	r := Result{Loss: sum / float64(rows), Correct: correct, Rows: rows}
 	s.phases = [3]time.Duration{forward.Sub(start), backward.Sub(forward), 0}
-	if math.IsNaN(r.Loss) || math.IsInf(r.Loss, 0) {
+	if !r.finite() {
 		return r, nil
 	}
 	if err := s.solver.Step(s.model); err != nil {

@@ -260,3 +260,31 @@ func TestCloseGivesTheMemoryBack(t *testing.T) {
 	runtime.KeepAlive(st)
 	runtime.KeepAlive(e)
 }
+
+// Where steps are not computed behind the host's back, Submit is Run.
+func TestSubmittedStepsGiveTheSameBits(t *testing.T) {
+	x, labels := someBatch(small, 4, 1)
+	on := newCPU(t, 2)
+	whole, _, run := newTraining(t, on, small, 4, "adam")
+	parts, _, submit := newTraining(t, on, small, 4, "adam")
+	for i := range 5 {
+		want, err := run.Run(x, labels, uint64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := submit.Submit(x, labels, uint64(i)); err != nil {
+			t.Fatal(err)
+		}
+		if submit.Pending() != 1 || submit.Ahead() != 1 {
+			t.Errorf("%d results pending of %d ahead, want 1 of 1", submit.Pending(), submit.Ahead())
+		}
+		got, err := submit.Result()
+		if err != nil || got != want {
+			t.Errorf("step %d: %+v, %v, want %+v", i, got, err, want)
+		}
+	}
+	if _, err := submit.Result(); err == nil {
+		t.Error("a result without a step")
+	}
+	bittest.Values(t, "weights", weightsOf(t, parts), weightsOf(t, whole))
+}

@@ -29,6 +29,12 @@ func (a *Args) Reset() *Args {
 	return a
 }
 
+// CopyFrom makes a the same as o.
+func (a *Args) CopyFrom(o *Args) {
+	a.n, a.at, a.count = o.n, o.at, o.count
+	copy(a.bytes[:a.n], o.bytes[:o.n])
+}
+
 // place makes room for an argument.
 func (a *Args) place(size, align int) []byte {
 	at := (a.n + align - 1) &^ (align - 1)

@@ -69,7 +69,7 @@ var symbols = []string{
 	"cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuMemGetInfo_v2",
 	"cuMemAlloc_v2", "cuMemFree_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuMemHostGetDevicePointer_v2",
 	"cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuMemsetD32Async",
-	"cuStreamCreate", "cuStreamDestroy_v2", "cuStreamSynchronize", "cuStreamWaitEvent",
+	"cuStreamCreate", "cuStreamDestroy_v2", "cuStreamSynchronize", "cuStreamQuery", "cuStreamWaitEvent",
 	"cuModuleLoadDataEx", "cuModuleUnload", "cuModuleGetFunction", "cuFuncGetAttribute", "cuFuncSetAttribute", "cuLaunchKernel",
 	"cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphDestroy", "cuGraphLaunch", "cuGraphExecDestroy",
 	"cuEventCreate", "cuEventDestroy_v2", "cuEventRecord", "cuEventQuery", "cuEventSynchronize", "cuEventElapsedTime",
@@ -264,6 +264,18 @@ func (c *cudaContext) FreeStream(s Stream) error { return c.call("cuStreamDestro
 
 func (c *cudaContext) Sync(s Stream) error { return c.call("cuStreamSynchronize", uintptr(s)) }
 
+func (c *cudaContext) Idle(s Stream) (bool, error) {
+	return ready(c.call("cuStreamQuery", uintptr(s)))
+}
+
+// ready tells whether a query found nothing left to wait for.
+func ready(err error) (bool, error) {
+	if Is(err, notReady) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (c *cudaContext) Follow(s Stream, e Event) error {
 	return c.call("cuStreamWaitEvent", uintptr(s), uintptr(e), 0)
 }
@@ -378,11 +390,7 @@ func (c *cudaContext) Record(e Event, s Stream) error {
 }
 
 func (c *cudaContext) Reached(e Event) (bool, error) {
-	err := c.call("cuEventQuery", uintptr(e))
-	if Is(err, notReady) {
-		return false, nil
-	}
-	return err == nil, err
+	return ready(c.call("cuEventQuery", uintptr(e)))
 }
 
 func (c *cudaContext) Await(e Event) error { return c.call("cuEventSynchronize", uintptr(e)) }

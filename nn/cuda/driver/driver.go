@@ -108,6 +108,8 @@ type Context interface {
 	FreeStream(Stream) error
 	// Sync waits until all of the stream is done.
 	Sync(Stream) error
+	// Idle tells whether it is.
+	Idle(Stream) (bool, error)
 	// Upload and Download copy bytes. The memory of the host must stay as it
 	// is until the copy is done, unless it is not pinned: then the driver has
 	// taken a copy of what is uploaded when Upload returns, and Download waits.

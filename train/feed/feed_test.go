@@ -1,0 +1,128 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+)
+
+// holder is a processor that claims to keep data sets, and makes the batches
+// with a loader of its own.
+type holder struct {
+	*nn.CPU
+	t      *testing.T
+	loader *cifar.Loader
+	ctx    context.Context
+	epoch  int
+}
+
+func (h *holder) Hold(d nn.Data) (nn.Held, error) {
+	set := h.loader.Set()
+	if &d.Pixels[0] != &set.Pixels[0] || len(d.Labels) != set.Len() || d.Seed != 7 || !d.Augment || d.Table[1][255] != 1 {
+		h.t.Errorf("held %d labels, seed %d, augment %v", len(d.Labels), d.Seed, d.Augment)
+	}
+	return h, nil
+}
+
+func (h *holder) Close() {}
+
+func (h *holder) Order(epoch int, order []int) error {
+	h.epoch = epoch
+	b, err := h.loader.Epoch(h.ctx, epoch, 0).Next()
+	if err != nil {
+		return err
+	}
+	for i, image := range b.Index {
+		if order[i] != image {
+			h.t.Errorf("epoch %d: place %d has image %d, want %d", epoch, i, order[i], image)
+		}
+	}
+	return nil
+}
+
+func (h *holder) Load(images, labels *nn.Buffer, first, rows int) {
+	batches := h.loader.Epoch(h.ctx, h.epoch, first/h.loader.Config().Batch)
+	defer batches.Close()
+	b, err := batches.Next()
+	if err != nil || len(b.Labels) != rows {
+		h.t.Errorf("a batch of %d rows at %d, want %d: %v", rows, first, len(b.Labels), err)
+		return
+	}
+	if err := errors.Join(h.LoadImages(images, b.X, rows), h.LoadLabels(labels, b.Labels)); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// Held or not, a step is given the same batches, from any one on, to the last
+// short one.
+func TestHeldSetsGiveTheSameBatches(t *testing.T) {
+	ctx := t.Context()
+	set := &cifar.Set{Pixels: make([]byte, 10*cifar.Pixels), Labels: make([]byte, 10)}
+	for i := range set.Pixels {
+		set.Pixels[i] = byte(i * i >> 4)
+	}
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: 4, Shuffle: true, Augment: true, Seed: 7})
+	var losses [2][]float64
+	for i := range losses {
+		cpu := nn.NewCPU(1)
+		defer cpu.Close()
+		var on nn.Backend = cpu
+		if i == 1 {
+			on = &holder{CPU: cpu, t: t, loader: loader, ctx: ctx}
+		}
+		spec := nn.Spec{Size: 32, Filters: []int{4}, Classes: 10}
+		net, err := nn.New(cpu, spec, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		solver, err := nn.NewSolver(cpu, "sgd", nn.SolverOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		step, err := net.NewStep(4, solver)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer step.Close()
+		f, err := New(on, loader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, x := range [][2]int{{1, 0}, {2, 1}} {
+			epoch, from := x[0], x[1]
+			e, err := f.Epoch(ctx, epoch, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			batches := 0
+			for ; ; batches++ {
+				err := e.Submit(step, 1)
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := step.Result()
+				if err != nil {
+					t.Fatal(err)
+				}
+				losses[i] = append(losses[i], r.Loss)
+			}
+			e.Close()
+			if batches != 3-from {
+				t.Errorf("epoch %d from %d: %d batches, want %d", epoch, from, batches, 3-from)
+			}
+		}
+	}
+	for i, l := range losses[0] {
+		if losses[1][i] != l {
+			t.Errorf("loss %d is %v with a held set, %v without", i, losses[1][i], l)
+		}
+	}
+}
