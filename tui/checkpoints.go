@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -19,8 +19,12 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// fileState is the Checkpoints view.
-type fileState struct {
+// checkpointsView is the Checkpoints view: the files of a run, and what can be
+// done with them.
+type checkpointsView struct {
+	page
+	of      *run // whose rows they are
+	rows    []fileRow
 	chosen  int
 	run     string // whose files are listed
 	listed  []train.CheckpointInfo
@@ -29,12 +33,65 @@ type fileState struct {
 	checked map[string]string // by path: what verifying found
 }
 
-func (f *fileState) take(msg filesMsg) {
-	f.listing, f.run, f.listed, f.problem = false, msg.run, msg.files, ""
-	if msg.err != nil {
-		f.problem = sentence(msg.err.Error())
+func (v *checkpointsView) bindings() []binding {
+	bs := []binding{
+		{action: "resume_from", keys: []string{"r", "enter"}, short: "resume from", rank: 2, long: "leave this run and train on from there", do: v.askResume},
+		{action: "verify", keys: []string{"v"}, short: "verify", rank: 4, long: "read the file and check it", do: v.verify},
+		{action: "copy_path", keys: []string{"c"}, short: "copy path", rank: 5, long: "copy the file's path to the clipboard", do: v.copyPath},
+		{action: "delete", keys: []string{"D", "delete"}, short: "delete", rank: 6, long: "delete the file; asks first", do: v.askDelete},
 	}
+	for i := range bs {
+		bs[i].when, bs[i].whyNot = v.hasCheckpoint, func() string { return "There is no checkpoint yet." }
+	}
+	return grouped("Checkpoints", in(viewCheckpoints), bs)
 }
+
+func (v *checkpointsView) open() tea.Cmd { return v.list() }
+
+// receive learns what became of files, and lists them anew when there are more.
+func (v *checkpointsView) receive(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case filesMsg:
+		v.listing, v.run, v.listed, v.problem = false, msg.run, msg.files, ""
+		if msg.err != nil {
+			v.problem = format.Sentence(msg.err.Error())
+		}
+		v.now = msg.at
+	case verifiedMsg:
+		v.verified(msg)
+	case deletedMsg:
+		return v.deleted(msg)
+	case copiedMsg:
+		v.say(style.Plain, "Copied "+msg.path)
+	case eventsMsg:
+		if v.shown == viewCheckpoints && slices.ContainsFunc(msg.events, isCheckpoint) {
+			return v.list()
+		}
+	}
+	return nil
+}
+
+func isCheckpoint(e train.Event) bool {
+	_, is := e.(*train.CheckpointSaved)
+	return is
+}
+
+// settle makes the rows anew and keeps one of them chosen.
+func (v *checkpointsView) settle() (cmd tea.Cmd) {
+	if v.shown != viewCheckpoints {
+		return nil
+	}
+	if r := v.current(); r != v.of {
+		v.of, v.chosen = r, 0
+		cmd = v.list()
+	}
+	v.rows = v.fileRows()
+	v.chosen = max(0, min(v.chosen, len(v.rows)-1))
+	return cmd
+}
+
+// scroll moves the choice.
+func (v *checkpointsView) scroll(d int) { v.chosen = max(0, min(v.chosen+d, len(v.rows)-1)) }
 
 // A fileRow is one checkpoint: what its file says and what the events told.
 type fileRow struct {
@@ -47,40 +104,12 @@ type fileRow struct {
 
 // fileRows lists the run's checkpoints, newest first: the files, and those
 // that an event has told of since they were listed.
-func (m *Model) fileRows() []fileRow {
-	r := m.current()
+func (v *checkpointsView) fileRows() []fileRow {
+	r := v.current()
 	if r == nil {
 		return nil
 	}
-	var rows []fileRow
-	byName := map[string]int{}
-	if m.files.run == r.name {
-		for _, f := range m.files.listed {
-			byName[f.File] = len(rows)
-			rows = append(rows, fileRow{CheckpointInfo: f})
-		}
-	}
-	for _, e := range r.saved {
-		i, known := byName[e.File]
-		if !known {
-			if m.files.run == r.name && !m.files.listing && m.o.Checkpoints != nil && m.now.Sub(e.Time) > time.Minute {
-				continue // long gone from the folder
-			}
-			i = len(rows)
-			byName[e.File] = i
-			rows = append(rows, fileRow{})
-		}
-		row := &rows[i]
-		row.reasons = append(row.reasons, e.Reason)
-		if row.Time.Before(e.Time) || !known {
-			row.CheckpointInfo = train.CheckpointInfo{
-				File: e.File, Path: path.Join(r.started.Folder, "checkpoints", e.File), Size: e.Size, Time: e.Time,
-				Resumable: e.Reason == "last", Epoch: e.Epoch, Step: e.Step, ValAcc: e.ValAcc, ValLoss: e.ValLoss,
-				Problem: row.Problem,
-			}
-		}
-	}
-	top := -1
+	rows := v.withEvents(v.listedRows(r), r)
 	for i := range rows {
 		row := &rows[i]
 		row.whole = row.Step == 0 || row.Step == r.started.StepsPerEpoch
@@ -89,13 +118,8 @@ func (m *Model) fileRows() []fileRow {
 			row.done--
 		}
 	}
-	for i, row := range rows {
-		if !row.Resumable && row.ValAcc.Finite() && (top < 0 || row.ValAcc > rows[top].ValAcc) {
-			top = i
-		}
-	}
-	if top >= 0 {
-		rows[top].best = true
+	if i := bestRow(rows, r.started.Config.Monitor); i >= 0 {
+		rows[i].best = true
 	}
 	sort.SliceStable(rows, func(i, j int) bool {
 		a, b := rows[i], rows[j]
@@ -108,6 +132,59 @@ func (m *Model) fileRows() []fileRow {
 		return a.Time.After(b.Time)
 	})
 	return rows
+}
+
+// listedRows are the files of r, as far as they have been listed.
+func (v *checkpointsView) listedRows(r *run) (rows []fileRow) {
+	if v.run != r.name {
+		return nil
+	}
+	for _, f := range v.listed {
+		rows = append(rows, fileRow{CheckpointInfo: f})
+	}
+	return rows
+}
+
+// withEvents adds what events tell of the files.
+func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
+	listed := v.run == r.name && !v.listing && v.o.Checkpoints != nil
+	for _, e := range r.saved {
+		i := slices.IndexFunc(rows, func(f fileRow) bool { return f.File == e.File })
+		known := i >= 0
+		if !known {
+			if listed && v.now.Sub(e.Time) > time.Minute {
+				continue // long gone from the folder
+			}
+			i = len(rows)
+			rows = append(rows, fileRow{})
+		}
+		row := &rows[i]
+		row.reasons = append(row.reasons, e.Reason)
+		if row.Time.Before(e.Time) || !known {
+			row.CheckpointInfo = train.CheckpointInfo{
+				File: e.File, Path: filepath.Join(r.started.Folder, "checkpoints", e.File), Size: e.Size, Time: e.Time,
+				Resumable: e.Reason == "last", Epoch: e.Epoch, Step: e.Step, ValAcc: e.ValAcc, ValLoss: e.ValLoss,
+				Problem: row.Problem,
+			}
+		}
+	}
+	return rows
+}
+
+// bestRow returns the row of the weights that are best by what is monitored, -1
+// for none.
+func bestRow(rows []fileRow, monitor string) int {
+	value := func(f fileRow) train.Float { return f.ValAcc }
+	if monitor == "val_loss" {
+		value = func(f fileRow) train.Float { return -f.ValLoss }
+	}
+	best := -1
+	for i, f := range rows {
+		if !f.Resumable && value(f).Finite() && (best < 0 || value(f) > value(rows[best])) {
+			best = i
+		}
+	}
+	return best
 }
 
 // kind says what the file is: best, last, manual or every.
@@ -127,130 +204,117 @@ func (f fileRow) kind() string {
 	return "weights"
 }
 
-// chosenFile returns the row that keys act on.
-func (m *Model) chosenFile() (fileRow, bool) {
-	rows := m.fileRows()
-	if len(rows) == 0 {
-		return fileRow{}, false
-	}
-	return rows[min(m.files.chosen, len(rows)-1)], true
-}
+func (v *checkpointsView) hasCheckpoint() bool { return len(v.rows) > 0 }
 
-func (m *Model) hasCheckpoint() bool {
-	_, ok := m.chosenFile()
-	return ok
-}
-
-// listFiles reads the run's checkpoint folder.
-func (m *Model) listFiles() tea.Cmd {
-	r, files := m.current(), m.o.Checkpoints
-	if r == nil || files == nil || m.files.listing {
+// list reads the run's checkpoint folder.
+func (v *checkpointsView) list() tea.Cmd {
+	r, files := v.current(), v.o.Checkpoints
+	if r == nil || files == nil || v.listing {
 		return nil
 	}
-	m.files.listing = true
+	v.listing = true
 	name, folder := r.name, r.started.Folder
-	return m.do(func() tea.Msg {
+	return v.do(func() tea.Msg {
 		list, err := files.List(folder)
-		return filesMsg{name, list, err, m.o.now()}
+		return filesMsg{name, list, err, v.o.now()}
 	})
 }
 
-func (m *Model) verify() tea.Cmd {
-	f, _ := m.chosenFile()
-	files := m.o.Checkpoints
+func (v *checkpointsView) verify() tea.Cmd {
+	f := v.rows[v.chosen]
+	files := v.o.Checkpoints
 	if files == nil {
-		m.say(style.Dim, "The files can't be reached from here.")
+		v.say(style.Dim, "The files can't be reached from here.")
 		return nil
 	}
-	m.say(style.Dim, "Checking "+f.File+m.glyphs.Dots)
-	return m.do(func() tea.Msg { return verifiedMsg{f.Path, files.Verify(f.Path)} })
+	v.say(style.Dim, "Checking "+f.File+v.glyphs.Dots)
+	return v.do(func() tea.Msg { return verifiedMsg{f.Path, files.Verify(f.Path)} })
 }
 
-func (m *Model) verified(msg verifiedMsg) {
-	if m.files.checked == nil {
-		m.files.checked = map[string]string{}
+func (v *checkpointsView) verified(msg verifiedMsg) {
+	if v.checked == nil {
+		v.checked = map[string]string{}
 	}
-	m.files.checked[msg.path] = "whole and sound"
-	m.say(style.Plain, path.Base(msg.path)+" is whole and sound.")
+	v.checked[msg.path] = "whole and sound"
+	v.say(style.Plain, filepath.Base(msg.path)+" is whole and sound.")
 	if msg.err != nil {
-		m.files.checked[msg.path] = msg.err.Error()
-		m.say(style.Trouble, sentence(msg.err.Error()))
+		v.checked[msg.path] = msg.err.Error()
+		v.say(style.Trouble, format.Sentence(msg.err.Error()))
 	}
 }
 
-func (m *Model) askDelete() tea.Cmd {
-	f, _ := m.chosenFile()
-	if m.o.Checkpoints == nil || m.o.Control == nil && m.o.Mode != Replay {
-		m.say(style.Dim, "The files can't be changed from here.")
+func (v *checkpointsView) askDelete() tea.Cmd {
+	f := v.rows[v.chosen]
+	if v.o.Checkpoints == nil || v.o.Control == nil && v.o.Mode != Replay {
+		v.say(style.Dim, "The files can't be changed from here.")
 		return nil
 	}
-	m.dialog = &dialog{
+	v.ask(&dialog{
 		title: "Delete",
 		text:  fmt.Sprintf("Delete %s (%s)? This can't be undone.", f.File, strings.TrimSpace(format.Size(f.Size))),
 		options: []option{
 			{"c", "cancel", "", nil},
-			{"d", "delete", "", func(m *Model) tea.Cmd {
-				files := m.o.Checkpoints
-				return m.do(func() tea.Msg { return deletedMsg{f.Path, files.Delete(f.Path)} })
+			{"d", "delete", "", func() tea.Cmd {
+				files := v.o.Checkpoints
+				return v.do(func() tea.Msg { return deletedMsg{f.Path, files.Delete(f.Path)} })
 			}},
 		},
-	}
+	})
 	return nil
 }
 
-func (m *Model) deleted(msg deletedMsg) tea.Cmd {
+func (v *checkpointsView) deleted(msg deletedMsg) tea.Cmd {
 	if msg.err != nil {
-		m.say(style.Trouble, sentence(msg.err.Error()))
+		v.say(style.Trouble, format.Sentence(msg.err.Error()))
 		return nil
 	}
-	m.say(style.Plain, "Deleted "+path.Base(msg.path)+".")
-	if r := m.current(); r != nil {
+	v.say(style.Plain, "Deleted "+filepath.Base(msg.path)+".")
+	if r := v.current(); r != nil {
 		for i, e := range r.saved {
-			if e.File == path.Base(msg.path) {
+			if e.File == filepath.Base(msg.path) {
 				r.saved = append(r.saved[:i:i], r.saved[i+1:]...)
 				break
 			}
 		}
 	}
-	return m.listFiles()
+	return v.list()
 }
 
 // copyPath hands the path to the terminal's clipboard (OSC 52), which also
 // works over SSH where the terminal allows it.
-func (m *Model) copyPath() tea.Cmd {
-	f, _ := m.chosenFile()
-	if m.tell == nil {
-		m.say(style.Plain, f.Path)
+func (v *checkpointsView) copyPath() tea.Cmd {
+	f := v.rows[v.chosen]
+	if v.terminal == nil {
+		v.say(style.Plain, f.Path)
 		return nil
 	}
 	code := "\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte(f.Path)) + "\x07"
-	return m.do(func() tea.Msg {
-		_, _ = io.WriteString(m.tell, code)
+	return v.do(func() tea.Msg {
+		_, _ = io.WriteString(v.terminal, code)
 		return copiedMsg{f.Path}
 	})
 }
 
-func (m *Model) askResume() tea.Cmd {
-	f, _ := m.chosenFile()
-	r := m.current()
+func (v *checkpointsView) askResume() tea.Cmd {
+	f := v.rows[v.chosen]
+	r := v.current()
 	text := fmt.Sprintf("A new run starts from the weights in %s, with a fresh optimizer.", f.File)
 	if f.Resumable {
 		text = fmt.Sprintf("Training goes on from %s: %s.", f.File, f.where())
 	}
-	if r.live() && m.o.Mode == Live {
+	if r.live() && v.o.Mode == Live {
 		text += " The run at work is stopped and saved first."
 	}
 	folder := r.started.Folder
-	m.dialog = &dialog{
+	v.ask(&dialog{
 		title: "Resume from", text: text,
 		options: []option{
-			{"r", "resume from it", "", func(m *Model) tea.Cmd {
-				m.result = Result{Action: ResumeFrom, Run: r.name, Folder: folder, File: f.Path}
-				return tea.Quit
+			{"r", "resume from it", "", func() tea.Cmd {
+				return v.leave(Result{Action: ResumeFrom, Run: r.name, Folder: folder, File: f.Path})
 			}},
 			{"c", "cancel", "", nil},
 		},
-	}
+	})
 	return nil
 }
 
@@ -273,29 +337,15 @@ func known(v train.Float, show func(float64) string) string {
 	return show(float64(v))
 }
 
-func (m *Model) drawCheckpoints(a canvas.Area) {
-	if m.current() == nil {
-		m.drawNothing(a, "checkpoints")
+func (v *checkpointsView) draw(a canvas.Area) {
+	switch {
+	case v.current() == nil:
+		v.drawNothing(a, "checkpoints")
+		return
+	case len(v.rows) == 0:
+		v.drawWords(a, "checkpoints", v.whyNone())
 		return
 	}
-	rows := m.fileRows()
-	title := fmt.Sprintf(" checkpoints %s %d ", m.glyphs.Sep, len(rows))
-	if len(rows) == 0 {
-		in := a.Box(style.Frame, m.glyphs)
-		a.Text(2, 0, style.Heading, " checkpoints ")
-		words := "No checkpoint yet: the first comes with the first epoch."
-		if m.canSteer() {
-			words += " " + keyLabel(m.keyOf("save"), m.glyphs) + " saves one now."
-		}
-		if m.files.problem != "" {
-			words = m.files.problem
-		}
-		for i, l := range canvas.Wrap(words, in.W-4) {
-			in.Centre(in.H/2+i, style.Dim, l)
-		}
-		return
-	}
-	m.files.chosen = min(m.files.chosen, len(rows)-1)
 	list, detail := a, canvas.Area{}
 	switch {
 	case a.W >= 120:
@@ -305,16 +355,27 @@ func (m *Model) drawCheckpoints(a canvas.Area) {
 		list = a.Sub(0, 0, a.W, a.H-10)
 		detail = a.Sub(0, a.H-10, a.W, 10)
 	}
-	in := list.Box(style.Frame, m.glyphs)
-	list.Text(2, 0, style.Heading, title)
-	m.fileTable(rows).Draw(in, m.glyphs)
+	in := v.titled(list, fmt.Sprintf("checkpoints %s %d", v.glyphs.Sep, len(v.rows)))
+	v.fileTable().Draw(in, v.glyphs)
 	if detail.W > 0 {
-		m.drawFile(detail, rows[m.files.chosen])
+		v.drawFile(detail, v.rows[v.chosen])
 	}
 }
 
-func (m *Model) fileTable(rows []fileRow) canvas.Table {
-	t := canvas.Table{Chosen: m.files.chosen, Columns: []canvas.TableColumn{
+// whyNone says why there is no checkpoint to list.
+func (v *checkpointsView) whyNone() string {
+	words := "No checkpoint yet: the first comes with the first epoch."
+	if v.canSteer() {
+		words += " " + v.keyOf("save") + " saves one now."
+	}
+	if v.problem != "" {
+		words = v.problem
+	}
+	return words
+}
+
+func (v *checkpointsView) fileTable() canvas.Table {
+	t := canvas.Table{Chosen: v.chosen, Columns: []canvas.TableColumn{
 		{Title: "file", Width: 34, Grows: true},
 		{Title: "kind", Width: 7, Rank: 1},
 		{Title: "epoch", Width: 5, Rank: 3, Right: true},
@@ -324,7 +385,7 @@ func (m *Model) fileTable(rows []fileRow) canvas.Table {
 		{Title: "size", Width: 8, Rank: 7, Right: true},
 		{Title: "age", Width: 4, Rank: 4, Right: true},
 	}}
-	for _, f := range rows {
+	for _, f := range v.rows {
 		st, acc := style.Plain, style.Plain
 		if f.best {
 			acc = style.Validation
@@ -338,16 +399,16 @@ func (m *Model) fileTable(rows []fileRow) canvas.Table {
 		}
 		t.Rows = append(t.Rows, []style.Span{
 			st.Text(f.File), acc.Text(f.kind()), style.Plain.Text(fmt.Sprint(f.done)), style.Plain.Text(step),
-			acc.Text(known(f.ValAcc, format.Percent)), style.Plain.Text(known(f.ValLoss, format.Fixed4)), style.Dim.Text(format.Size(f.Size)), style.Dim.Text(format.Ago(m.now.Sub(f.Time))),
+			acc.Text(known(f.ValAcc, format.Percent)), style.Plain.Text(known(f.ValLoss, format.Fixed4)), style.Dim.Text(format.Size(f.Size)), style.Dim.Text(format.Ago(v.now.Sub(f.Time))),
 		})
 	}
 	return t
 }
 
 // drawFile shows all that is known of one file.
-func (m *Model) drawFile(a canvas.Area, f fileRow) {
-	in := a.Box(style.Frame, m.glyphs)
-	a.Text(2, 0, style.Heading, " "+canvas.Elide(f.File, a.W-6, m.glyphs)+" ")
+func (v *checkpointsView) drawFile(a canvas.Area, f fileRow) {
+	in := a.Box(style.Frame, v.glyphs)
+	a.Text(2, 0, style.Heading, " "+canvas.Elide(f.File, a.W-6, v.glyphs)+" ")
 	in = in.Sub(1, 0, in.W-2, in.H)
 	use := "weights, for eval, predict and a new run's start"
 	if f.Resumable {
@@ -362,7 +423,7 @@ func (m *Model) drawFile(a canvas.Area, f fileRow) {
 		{"saved", f.Time.Format("2006-01-02 15:04:05")},
 		{"holds", use},
 	}
-	if c := m.files.checked[f.Path]; c != "" {
+	if c := v.checked[f.Path]; c != "" {
 		lines = append(lines, [2]string{"verified", c})
 	}
 	if f.Problem != "" {

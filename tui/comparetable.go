@@ -10,13 +10,12 @@ import (
 	"cifartui/tui/style"
 )
 
-// results compares all runs as the trainer's own table does, which is printed at
-// the end: in the order they are shown, with what the numbers say in words.
-func (m *Model) results() train.Table {
-	c := &m.compare
+// tabulate compares all runs as the trainer's own table does, which is printed at
+// the end, with what the numbers say in words.
+func (v *compareView) tabulate() {
 	now := [2]int{}
 	var histories []*train.RunHistory
-	for _, r := range m.runs {
+	for _, r := range v.all {
 		now[0] += len(r.done)
 		h := &train.RunHistory{Name: r.name, Started: &r.started, Epochs: r.done, Ended: r.ended, State: r.state}
 		if r.ended != nil {
@@ -27,19 +26,17 @@ func (m *Model) results() train.Table {
 		}
 		histories = append(histories, h)
 	}
-	if c.table.Rows == nil || now != c.told || len(c.table.Rows) != len(m.runs) {
-		c.table, c.told = train.NewTable(histories), now
+	if v.table.Rows == nil || now != v.told || len(v.table.Rows) != len(v.all) {
+		v.table, v.told = train.NewTable(histories), now
 	}
-	return c.table
 }
 
-// drawRuns draws the table of all runs, and under it what it says.
-func (m *Model) drawRuns(a canvas.Area) {
-	in := a.Box(style.Frame, m.glyphs)
-	a.Text(2, 0, style.Heading, fmt.Sprintf(" %s %s by %s ", format.Plural(len(m.runs), "run"), m.glyphs.Sep, orderNames[m.compare.order]))
-	results := m.results()
+// drawTable draws the table of all runs, and under it what it says.
+func (v *compareView) drawTable(a canvas.Area) {
+	in := a.Box(style.Frame, v.glyphs)
+	a.Text(2, 0, style.Heading, fmt.Sprintf(" %s %s by %s ", format.Plural(len(v.all), "run"), v.glyphs.Sep, orderNames[v.order]))
 	rows := map[string]train.TableRow{}
-	for _, row := range results.Rows {
+	for _, row := range v.table.Rows {
 		rows[row.Run] = row
 	}
 	t := canvas.Table{Columns: []canvas.TableColumn{
@@ -56,21 +53,21 @@ func (m *Model) drawRuns(a canvas.Area) {
 	for i, goal := range train.Goals {
 		t.Columns = append(t.Columns, canvas.TableColumn{Title: fmt.Sprintf("to %.0f%%", 100*goal), Width: 6, Rank: 6 + i, Right: true})
 	}
-	for _, r := range m.orderedRuns() {
-		if r == m.current() {
+	for _, r := range v.ordered() {
+		if r == v.current() {
 			t.Chosen = len(t.Rows)
 		}
-		t.Rows = append(t.Rows, m.resultRow(r, rows[r.name]))
+		t.Rows = append(t.Rows, v.resultRow(r, rows[r.name]))
 	}
 	h := min(len(t.Rows)+1, in.H)
-	t.Draw(in.Sub(0, 0, in.W, h), m.glyphs)
-	for i, l := range m.findingLines(results.Findings, in.W-4, in.H-h-1) {
+	t.Draw(in.Sub(0, 0, in.W, h), v.glyphs)
+	for i, l := range v.findingLines(v.table.Findings, in.W-4, in.H-h-1) {
 		in.Text(2, h+1+i, style.Plain, l)
 	}
 }
 
 // findingLines are what the results say, as many whole sentences as fit.
-func (m *Model) findingLines(findings []string, w, h int) (lines []string) {
+func (v *compareView) findingLines(findings []string, w, h int) (lines []string) {
 	for _, f := range findings {
 		sentence := canvas.Wrap(f, w-2)
 		if len(lines)+len(sentence) > h {
@@ -79,7 +76,7 @@ func (m *Model) findingLines(findings []string, w, h int) (lines []string) {
 		for i, l := range sentence {
 			lead := "  "
 			if i == 0 {
-				lead = m.glyphs.Sep + " "
+				lead = v.glyphs.Sep + " "
 			}
 			lines = append(lines, lead+l)
 		}
@@ -87,27 +84,27 @@ func (m *Model) findingLines(findings []string, w, h int) (lines []string) {
 	return lines
 }
 
-func (m *Model) resultRow(r *run, row train.TableRow) []style.Span {
+func (v *compareView) resultRow(r *run, row train.TableRow) []style.Span {
 	epoch, _, _ := r.progress()
-	st, name := style.Run(m.look(r)), m.label(r)
+	st, name := style.Run(v.number(r)), v.label(r)
 	if r.hidden {
 		st, name = style.Dim, name+" (hidden)"
 	}
-	_, state := stateLook(r, m.glyphs)
+	_, state := stateSign(r, v.glyphs)
 	best := "-"
 	if row.BestEpoch > 0 {
 		best = fmt.Sprint(row.BestEpoch)
 	}
-	value := func(v train.Float, show func(float64) string) style.Span {
-		return style.Plain.Text(strings.TrimSpace(known(v, show)))
+	value := func(f train.Float, show func(float64) string) style.Span {
+		return style.Plain.Text(strings.TrimSpace(known(f, show)))
 	}
 	cells := []style.Span{
 		st.Text(name), state.Text(r.stateWords()), style.Plain.Text(format.Of(epoch, r.started.Config.Epochs)),
 		style.Plain.Text(fmt.Sprint(r.started.Config.Batch)), value(row.ImagesPerSecond, format.Speed), value(row.EpochSeconds, format.Duration),
 		style.Validation.Text(known(row.BestValAcc, format.Percent)), style.Plain.Text(best), value(row.FinalLoss, format.Fixed4),
 	}
-	for _, v := range row.TimeTo {
-		cells = append(cells, value(v, format.Duration))
+	for _, t := range row.TimeTo {
+		cells = append(cells, value(t, format.Duration))
 	}
 	return cells
 }

@@ -64,9 +64,10 @@ func share(v float64) string {
 	return format.Percent(v)
 }
 
-// drawMatrix draws the matrix in a frame, narrow in percent where it must.
-func (m *Model) drawMatrix(a canvas.Area, c confusion) {
-	g := m.glyphs
+// drawMatrix draws the matrix in a frame from row top on, narrow in percent where
+// it must.
+func (v *samplesView) drawMatrix(a canvas.Area, top int) {
+	g, c := v.glyphs, v.matrix
 	in := a.Box(style.Frame, g)
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Heading.Text(" confusion ")),
@@ -83,11 +84,6 @@ func (m *Model) drawMatrix(a canvas.Area, c confusion) {
 			name, cellW, percents = 6, 3, true
 		}
 	}
-	top := 0
-	if rows := in.H - 1; n > rows {
-		top = max(0, min(m.samples.top, n-rows))
-	}
-	m.samples.top = min(m.samples.top, max(n-in.H+1, 0))
 	for j := range n {
 		in.Right(name+(j+1)*cellW, 0, style.Dim, abbreviate(c.names[j], cellW-1))
 	}
@@ -107,7 +103,7 @@ func (m *Model) drawMatrix(a canvas.Area, c confusion) {
 			if v == 0 {
 				text = g.Sep
 			}
-			in.Right(name+(j+1)*cellW, y, c.look(i, j), text)
+			in.Right(name+(j+1)*cellW, y, c.cellStyle(i, j), text)
 		}
 		if shares {
 			in.Right(name+n*cellW+shareWidth+1, y, style.Plain, share(c.precision[i]))
@@ -121,9 +117,9 @@ func (m *Model) drawMatrix(a canvas.Area, c confusion) {
 	}
 }
 
-// look is the style of a cell: right answers stand out, and the more mistakes
+// cellStyle is the style of a cell: right answers stand out, and the more mistakes
 // the warmer.
-func (c confusion) look(i, j int) style.Style {
+func (c confusion) cellStyle(i, j int) style.Style {
 	v := float64(c.counts[i][j]) / float64(max(c.totals[i], 1))
 	switch {
 	case i == j:

@@ -17,7 +17,7 @@ type dialog struct {
 	input   *lineEdit
 	problem string // what was wrong with the input
 	// accept takes the typed line. It returns what is wrong with it, or "".
-	accept func(m *Model, text string) (tea.Cmd, string)
+	accept func(text string) (tea.Cmd, string)
 }
 
 // An option is one answer to a dialog.
@@ -25,47 +25,42 @@ type option struct {
 	key   string
 	label string
 	hint  string
-	do    func(*Model) tea.Cmd // nil: just close
+	do    func() tea.Cmd // nil: just close
 }
 
-// dialogKey gives a key to the dialog. Escape, and q or Ctrl+C pressed again,
-// go back.
-func (m *Model) dialogKey(msg tea.KeyMsg) tea.Cmd {
-	d := m.dialog
+// key takes a key and reports whether the dialog is done with. Escape, and q or
+// Ctrl+C pressed again, go back.
+func (d *dialog) key(msg tea.KeyMsg) (cmd tea.Cmd, done bool) {
 	k := msg.String()
-	if k == "esc" || k == "ctrl+c" || k == "q" && d.input == nil {
-		m.dialog = nil
-		return nil
+	switch {
+	case k == "esc" || k == "ctrl+c" || k == "q" && d.input == nil:
+		return nil, true
+	case d.input == nil:
+		return d.optionKey(k)
+	case k == "enter":
+		cmd, d.problem = d.accept(string(d.input.text))
+		return cmd, d.problem == ""
 	}
-	if d.input != nil {
-		if k != "enter" {
-			d.problem = ""
-			d.input.key(msg)
-			return nil
-		}
-		cmd, problem := d.accept(m, string(d.input.text))
-		if d.problem = problem; problem == "" && m.dialog == d {
-			m.dialog = nil
-		}
-		return cmd
-	}
+	d.problem = ""
+	d.input.key(msg)
+	return nil, false
+}
+
+// optionKey takes a key of a dialog with options.
+func (d *dialog) optionKey(k string) (cmd tea.Cmd, done bool) {
 	n := len(d.options)
+	if o := d.byKey(k); o != nil { // an option's own letter comes first
+		return o.choose(), true
+	}
 	switch k {
 	case "up", "k", "left", "h", "shift+tab":
 		d.chosen = (d.chosen + n - 1) % n
 	case "down", "j", "right", "l", "tab":
-		if o := d.byKey(k); o != nil { // an option's own letter comes first
-			return m.choose(o)
-		}
 		d.chosen = (d.chosen + 1) % n
 	case "enter", " ":
-		return m.choose(&d.options[d.chosen])
-	default:
-		if o := d.byKey(k); o != nil {
-			return m.choose(o)
-		}
+		return d.options[d.chosen].choose(), true
 	}
-	return nil
+	return nil, false
 }
 
 func (d *dialog) byKey(k string) *option {
@@ -77,12 +72,11 @@ func (d *dialog) byKey(k string) *option {
 	return nil
 }
 
-func (m *Model) choose(o *option) tea.Cmd {
-	m.dialog = nil
+func (o option) choose() tea.Cmd {
 	if o.do == nil {
 		return nil
 	}
-	return o.do(m)
+	return o.do()
 }
 
 // draw draws the dialog in the middle of a. In a low window blank lines go

@@ -46,8 +46,8 @@ func TestAPausedRunIsNotDrawnAgain(t *testing.T) {
 	s := newScript("model_20261123_1405", 64, 200).run(2).state(train.StatePaused, "key", 3, 40)
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	for v := range views {
-		b.show(v)
-		b.settle(b.Model.listFiles())
+		b.open(v)
+		b.run(b.files.list())
 		b.Update(tickMsg{b.at.Add(time.Second)})
 		before := b.View()
 		b.Update(tickMsg{b.at.Add(time.Minute)})
@@ -87,7 +87,7 @@ func isQuit(cmd tea.Cmd) bool {
 	if cmd == nil {
 		return false
 	}
-	_, ok := cmd().(tea.QuitMsg)
+	_, ok := cmd().(LeftMsg)
 	return ok
 }
 
@@ -141,7 +141,7 @@ func TestARefusedCommandIsTold(t *testing.T) {
 	b.control.answer = func(train.Command) error { return errors.New("the run can't be reached") }
 	b.press("q", "s")
 	says(t, b, "The run can't be reached.")
-	if b.quitting {
+	if b.steering.quitting {
 		t.Error("still waits for a stop that was never asked for")
 	}
 }
@@ -188,10 +188,10 @@ func TestDeletingAsksAndListsAnew(t *testing.T) {
 	if len(files.deleted) != 0 {
 		t.Fatal("the first answer deletes")
 	}
-	n := len(b.fileRows())
+	n := len(b.files.rows)
 	b.press("D", "d")
-	if len(files.deleted) != 1 || !strings.Contains(files.deleted[0], "EP03") || len(b.fileRows()) != n-1 {
-		t.Errorf("deleted %v, %d files left of %d", files.deleted, len(b.fileRows()), n)
+	if len(files.deleted) != 1 || !strings.Contains(files.deleted[0], "EP03") || len(b.files.rows) != n-1 {
+		t.Errorf("deleted %v, %d files left of %d", files.deleted, len(b.files.rows), n)
 	}
 	files.err = errors.New("delete checkpoint: permission denied")
 	b.press("D", "d")
@@ -231,13 +231,13 @@ func TestLoadingOffersOtherData(t *testing.T) {
 		return errors.New("no route to host")
 	}
 	b := newBench(t, Options{Load: load}, 80, 24)
-	b.settle(b.load(""))
+	b.run(b.loading.load(""))
 	says(t, b, "No route to host.")
 	b.press("r", "e", "f", "/", "d", "x", "backspace", "a", "t", "a", "/", "c", "i", "f", "a", "r", "enter")
 	if got := strings.Join(asked, " "); got != " demo /data/cifar" && got != "  demo /data/cifar" {
 		t.Errorf("loaded %q", asked)
 	}
-	if b.loading != nil {
+	if b.loading.on {
 		t.Error("still loading after it succeeded")
 	}
 }
@@ -246,17 +246,17 @@ func TestPicturesChangeAtMostEveryTenSeconds(t *testing.T) {
 	s := newScript("model_20261123_1405", 64, 200).run(3)
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	b.press("4")
-	shown := b.samples.shown.Epoch
+	shown := b.samples.evaluated.Epoch
 	s.events = nil
 	s.epoch(4)
 	b.at = b.at.Add(time.Second)
 	b.Update(eventsMsg{events: s.events, at: b.at})
-	if b.samples.shown.Epoch != shown {
+	if b.samples.evaluated.Epoch != shown {
 		t.Error("the pictures changed after a second")
 	}
 	b.at = b.at.Add(samplesPause)
 	b.Update(eventsMsg{events: []train.Event{s.events[0]}, at: b.at})
-	if b.samples.shown.Epoch != 4 {
+	if b.samples.evaluated.Epoch != 4 {
 		t.Error("the pictures are not of the newest epoch")
 	}
 }
@@ -274,7 +274,7 @@ func TestPicturesAreRemembered(t *testing.T) {
 	}
 	b.at = b.at.Add(time.Hour)
 	b.Update(eventsMsg{events: []train.Event{&e}, at: b.at})
-	if b.samples.shown != &e || b.View() != before {
+	if b.samples.evaluated != &e || b.View() != before {
 		t.Error("images without pixels are not shown as before")
 	}
 }
@@ -283,7 +283,7 @@ func TestKeysActOnTheSelectedRun(t *testing.T) {
 	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
 	b.press("2", "o", "o", "n", "p") // by speed: the largest batch is first
 	c, ok := b.control.commands()[0].(train.Pause)
-	if want := b.orderedRuns(); !ok || c.Run != b.current().name || want[0].started.Config.Batch != 512 {
+	if want := b.ordered(); !ok || c.Run != b.current().name || want[0].started.Config.Batch != 512 {
 		t.Errorf("sent %#v, sorted first %s", b.control.commands(), want[0].name)
 	}
 }
@@ -294,7 +294,7 @@ func TestRunsStandInTheOrderOfTheirNames(t *testing.T) {
 		b.feed(newScript(name, 64, 200).start().events...)
 	}
 	var names []string
-	for _, r := range b.runs {
+	for _, r := range b.all {
 		names = append(names, r.name)
 	}
 	if got := strings.Join(names, " "); got != "batch=64 batch=128 batch=256 batch=512" || b.current().name != "batch=64" {
@@ -316,15 +316,15 @@ func TestComparedRunsShareOneAxis(t *testing.T) {
 	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
 	b.press("2", "t")
 	says(t, b, "images")
-	lo, hi, _ := b.span(b.runs[1])
-	lo0, hi0, _ := b.span(b.runs[0])
+	lo, hi, _ := b.curves.span(b.all[1])
+	lo0, hi0, _ := b.curves.span(b.all[0])
 	if lo != lo0 || hi != hi0 || hi < 40*50000 || hi > 41*50048 {
 		t.Errorf("shows %v to %v and %v to %v images, want some 40 epochs of 50,000", lo0, hi0, lo, hi)
 	}
 	b.press("end")
-	at := b.charts.cursor
+	at := b.curves.cursor
 	b.press("1")
-	if got := b.charts.cursor * 64; got != at {
+	if got := b.curves.cursor * 64; got != at {
 		t.Errorf("the cursor moved from image %v to %v on the way to Charts", at, got)
 	}
 }
@@ -351,7 +351,7 @@ func TestHelpScrollsAndCloses(t *testing.T) {
 		t.Error("the help does not scroll")
 	}
 	b.press("x")
-	if b.help || b.dialog != nil {
+	if b.help.on || b.dialog != nil {
 		t.Error("another key does not just close the help")
 	}
 }

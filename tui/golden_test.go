@@ -131,12 +131,12 @@ var fixedGauges = machine.Reading{
 }
 
 // scene returns a bench that shows a view of a scene.
-func scene(t testing.TB, v view, events []train.Event, w, h int, o Options) *bench {
+func scene(t testing.TB, v viewID, events []train.Event, w, h int, o Options) *bench {
 	if v == viewCompare {
 		events = comparison(events)
 	}
 	b := newBench(t, o, w, h, events...)
-	b.system.gauges, b.system.sampling = fixedGauges, true
+	b.system.newest, b.system.reading = fixedGauges, true
 	b.press(fmt.Sprint(int(v) + 1))
 	return b
 }

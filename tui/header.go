@@ -9,17 +9,13 @@ import (
 	"cifartui/tui/style"
 )
 
-// headerHeight is how many lines the header takes.
-func (m *Model) headerHeight() int {
-	if m.h < 16 {
-		return 2
-	}
-	return 3
-}
+// header is what stands above all views: the run, how far it has come and how
+// well it went.
+type header struct{ *common }
 
-// stateLook is how a run's state is shown beside its words: with a sign, and in
+// stateSign is how a run's state is shown beside its words: with a sign, and in
 // a colour.
-func stateLook(r *run, g *style.Glyphs) (sign string, st style.Style) {
+func stateSign(r *run, g *style.Glyphs) (sign string, st style.Style) {
 	if r.lost != "" {
 		return g.Waiting, style.Caution
 	}
@@ -58,31 +54,30 @@ func (r *run) stateWords() string {
 	return string(r.state)
 }
 
-// drawHeader draws what stands above all views.
-func (m *Model) drawHeader(a canvas.Area) {
+func (h *header) draw(a canvas.Area) {
 	a = a.Sub(1, 0, a.W-2, a.H)
-	r := m.current()
-	a.Line(0, 2, m.titleParts(r, a.W), m.tabParts(a.W))
+	r := h.current()
+	a.Line(0, 2, h.titleParts(r, a.W), h.tabParts(a.W))
 	if r == nil {
 		return
 	}
-	a.Line(1, 3, m.progressParts(r, a.W), nil)
+	a.Line(1, 3, h.progressParts(r, a.W), nil)
 	if a.H > 2 {
-		a.Line(2, 3, m.bestParts(r), nil)
+		a.Line(2, 3, h.bestParts(r), nil)
 	}
 }
 
-func (m *Model) titleParts(r *run, w int) []canvas.Part {
+func (h *header) titleParts(r *run, w int) []canvas.Part {
 	parts := []canvas.Part{canvas.Ranked(5, style.Heading.Text("cifartui"))}
-	name := m.o.Name
+	name := h.o.Name
 	if r != nil {
 		name = r.name
 	}
 	if name != "" {
-		parts = append(parts, canvas.Ranked(1, style.Plain.Text(canvas.Elide(name, max(w-26, 10), m.glyphs))))
+		parts = append(parts, canvas.Ranked(1, style.Plain.Text(canvas.Elide(name, max(w-26, 10), h.glyphs))))
 	}
-	if m.several() {
-		parts = append(parts, canvas.Ranked(3, style.Dim.Text(fmt.Sprintf("run %d of %d", m.selected+1, len(m.runs)))))
+	if h.several() {
+		parts = append(parts, canvas.Ranked(3, style.Dim.Text(fmt.Sprintf("run %d of %d", h.selected+1, len(h.all)))))
 	}
 	if r == nil {
 		return parts
@@ -92,19 +87,19 @@ func (m *Model) titleParts(r *run, w int) []canvas.Part {
 	} else if r.started.Dataset != "" {
 		parts = append(parts, canvas.Ranked(4, style.Dim.Text(r.started.Dataset)))
 	}
-	sign, st := stateLook(r, m.glyphs)
+	sign, st := stateSign(r, h.glyphs)
 	return append(parts, canvas.Ranked(0, st.Text(sign+" "+r.stateWords())))
 }
 
 // tabParts names the views, or where there is little room the one on screen.
-func (m *Model) tabParts(w int) []canvas.Part {
+func (h *header) tabParts(w int) []canvas.Part {
 	if w < 100 {
-		return []canvas.Part{canvas.Ranked(2, style.TabOn.Text(viewNames[m.view]))}
+		return []canvas.Part{canvas.Ranked(2, style.TabOn.Text(viewNames[h.shown]))}
 	}
 	var spans []style.Span
 	for v, name := range viewNames {
 		st := style.TabOff
-		if view(v) == m.view {
+		if viewID(v) == h.shown {
 			st = style.TabOn
 		}
 		if v > 0 {
@@ -116,7 +111,7 @@ func (m *Model) tabParts(w int) []canvas.Part {
 }
 
 // progressParts tell how far the run has come.
-func (m *Model) progressParts(r *run, w int) []canvas.Part {
+func (h *header) progressParts(r *run, w int) []canvas.Part {
 	epoch, step, steps := r.progress()
 	epochs := r.started.Config.Epochs
 	if steps == 0 {
@@ -138,24 +133,24 @@ func (m *Model) progressParts(r *run, w int) []canvas.Part {
 	}
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, epochs))),
-		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, m.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*min(whole, 1))))...),
+		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, h.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*min(whole, 1))))...),
 		canvas.Ranked(1, at...),
-		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, m.glyphs)...),
+		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, h.glyphs)...),
 	}
 	if r.ended != nil || r.lost != "" {
-		return append(parts, canvas.Ranked(3, style.Dim.Text("took "), style.Plain.Text(format.Duration(r.elapsed(m.now)))))
+		return append(parts, canvas.Ranked(3, style.Dim.Text("took "), style.Plain.Text(format.Duration(r.elapsed(h.now)))))
 	}
 	left, all := r.left()
 	return append(parts,
 		canvas.Ranked(2, style.Plain.Text(ips), style.Dim.Text(" img/s")),
-		canvas.Ranked(5, style.Dim.Text("elapsed "), style.Plain.Text(format.Duration6(r.elapsed(m.now)))),
+		canvas.Ranked(5, style.Dim.Text("elapsed "), style.Plain.Text(format.Duration6(r.elapsed(h.now)))),
 		canvas.Ranked(6, style.Dim.Text("epoch left "), style.Plain.Text(format.Duration6(left))),
 		canvas.Ranked(3, style.Dim.Text("left "), style.Plain.Text(format.Duration6(all))),
 	)
 }
 
 // bestParts tell how well it went.
-func (m *Model) bestParts(r *run) []canvas.Part {
+func (h *header) bestParts(r *run) []canvas.Part {
 	value := func(st style.Style, b best, show func(float64) string, label string, rank int) canvas.Part {
 		if b.epoch == 0 {
 			return canvas.Ranked(rank, style.Dim.Text(label+" "), style.Dim.Text("     -"))
@@ -173,7 +168,7 @@ func (m *Model) bestParts(r *run) []canvas.Part {
 	if r.epoch != nil && r.epoch.PatienceLeft >= 0 && r.ended == nil {
 		parts = append(parts, canvas.Ranked(1, style.Dim.Text("early stop in "), style.Plain.Text(fmt.Sprintf("%2d", r.epoch.PatienceLeft))))
 	}
-	if lr := m.lr(); lr > 0 && r.ended == nil {
+	if lr := r.learnRate(); lr > 0 && r.ended == nil {
 		parts = append(parts, canvas.Ranked(3, style.Dim.Text("lr "), style.Plain.Text(format.Rate(lr))))
 	}
 	return parts

@@ -15,7 +15,7 @@ import (
 // One thing that each action does, seen after its key was pressed. An action
 // that is missing here fails the test.
 var actionTests = map[string]struct {
-	view view
+	view viewID
 	prep []string // keys before
 	done func(b *bench) bool
 }{
@@ -29,33 +29,33 @@ var actionTests = map[string]struct {
 	"next_run":        {viewCharts, nil, func(b *bench) bool { return b.selected == 1 }},
 	"previous_run":    {viewCharts, nil, func(b *bench) bool { return b.selected == 3 }},
 
-	"cursor_left":  {viewCharts, []string{"end"}, func(b *bench) bool { return b.charts.hasCursor && b.charts.cursor == 39 }},
-	"cursor_right": {viewCharts, []string{"home"}, func(b *bench) bool { return b.charts.cursor == 2 }},
-	"cursor_first": {viewCharts, nil, func(b *bench) bool { return b.charts.hasCursor && b.charts.cursor == 1 }},
-	"cursor_last":  {viewCharts, nil, func(b *bench) bool { return b.charts.hasCursor && b.charts.cursor == 40 }},
-	"zoom_in":      {viewCharts, nil, func(b *bench) bool { lo, hi, _ := b.span(b.current()); return lo == 20.5 && hi == 40 }},
-	"zoom_out":     {viewCharts, []string{"up"}, func(b *bench) bool { return !b.charts.win.Zoomed }},
-	"pan_left":     {viewCharts, []string{"up", "up"}, func(b *bench) bool { _, hi, _ := b.span(b.current()); return hi < 40 }},
-	"pan_right":    {viewCharts, []string{"up", "up", ",", ","}, func(b *bench) bool { _, hi, _ := b.span(b.current()); return hi > 35 && hi < 38 }},
-	"fit":          {viewCharts, []string{"up", "up"}, func(b *bench) bool { return !b.charts.win.Zoomed }},
-	"x_axis":       {viewCharts, nil, func(b *bench) bool { return b.charts.axis == chart.ByStep && strings.Contains(b.View(), "step") }},
-	"log_scale":    {viewCharts, nil, func(b *bench) bool { return b.charts.log }},
-	"smooth_less":  {viewCharts, nil, func(b *bench) bool { return b.charts.weight == 0 }},
-	"smooth_more":  {viewCharts, nil, func(b *bench) bool { return b.charts.weight == 2 }},
-	"metric":       {viewCharts, nil, func(b *bench) bool { return b.charts.metric == accuracyOnly }},
+	"cursor_left":  {viewCharts, []string{"end"}, func(b *bench) bool { return b.curves.hasCursor && b.curves.cursor == 39 }},
+	"cursor_right": {viewCharts, []string{"home"}, func(b *bench) bool { return b.curves.cursor == 2 }},
+	"cursor_first": {viewCharts, nil, func(b *bench) bool { return b.curves.hasCursor && b.curves.cursor == 1 }},
+	"cursor_last":  {viewCharts, nil, func(b *bench) bool { return b.curves.hasCursor && b.curves.cursor == 40 }},
+	"zoom_in":      {viewCharts, nil, func(b *bench) bool { lo, hi, _ := b.curves.span(b.current()); return lo == 20.5 && hi == 40 }},
+	"zoom_out":     {viewCharts, []string{"up"}, func(b *bench) bool { return !b.curves.win.Zoomed }},
+	"pan_left":     {viewCharts, []string{"up", "up"}, func(b *bench) bool { _, hi, _ := b.curves.span(b.current()); return hi < 40 }},
+	"pan_right":    {viewCharts, []string{"up", "up", ",", ","}, func(b *bench) bool { _, hi, _ := b.curves.span(b.current()); return hi > 35 && hi < 38 }},
+	"fit":          {viewCharts, []string{"up", "up"}, func(b *bench) bool { return !b.curves.win.Zoomed }},
+	"x_axis":       {viewCharts, nil, func(b *bench) bool { return b.curves.axis == chart.ByStep && strings.Contains(b.View(), "step") }},
+	"log_scale":    {viewCharts, nil, func(b *bench) bool { return b.curves.log }},
+	"smooth_less":  {viewCharts, nil, func(b *bench) bool { return b.curves.weight == 0 }},
+	"smooth_more":  {viewCharts, nil, func(b *bench) bool { return b.curves.weight == 2 }},
+	"metric":       {viewCharts, nil, func(b *bench) bool { return b.curves.metric == accuracyOnly }},
 
-	"open_run":  {viewCompare, []string{"n"}, func(b *bench) bool { return b.view == viewCharts && b.selected == 1 }},
+	"open_run":  {viewCompare, []string{"n"}, func(b *bench) bool { return b.shown == viewCharts && b.selected == 1 }},
 	"layout":    {viewCompare, nil, func(b *bench) bool { return b.compare.layout == layoutOverlay }},
-	"hide_run":  {viewCompare, nil, func(b *bench) bool { return b.runs[0].hidden }},
-	"sort_runs": {viewCompare, nil, func(b *bench) bool { return b.compare.order == orderBest }},
+	"hide_run":  {viewCompare, nil, func(b *bench) bool { return b.all[0].hidden }},
+	"sort_runs": {viewCompare, nil, func(b *bench) bool { return b.order == orderBest }},
 	"target":    {viewCompare, nil, func(b *bench) bool { return strings.Contains(b.View(), "to 85%") }},
 
 	"up":        {viewCheckpoints, []string{"down", "down"}, func(b *bench) bool { return b.files.chosen == 1 }},
 	"down":      {viewCheckpoints, nil, func(b *bench) bool { return b.files.chosen == 1 }},
-	"page_up":   {viewCheckpoints, []string{"end"}, func(b *bench) bool { n := len(b.fileRows()); return b.files.chosen == max(0, n-1-20) }},
-	"page_down": {viewCheckpoints, nil, func(b *bench) bool { return b.files.chosen == min(20, len(b.fileRows())-1) }},
+	"page_up":   {viewCheckpoints, []string{"end"}, func(b *bench) bool { n := len(b.files.rows); return b.files.chosen == max(0, n-1-20) }},
+	"page_down": {viewCheckpoints, nil, func(b *bench) bool { return b.files.chosen == min(20, len(b.files.rows)-1) }},
 	"top":       {viewCheckpoints, []string{"down", "down"}, func(b *bench) bool { return b.files.chosen == 0 }},
-	"bottom":    {viewCheckpoints, nil, func(b *bench) bool { return b.files.chosen == len(b.fileRows())-1 }},
+	"bottom":    {viewCheckpoints, nil, func(b *bench) bool { return b.files.chosen == len(b.files.rows)-1 }},
 
 	"resume_from": {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Resume from" }},
 	"verify":      {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.View(), "last.ckpt is whole and sound.") }},
@@ -63,15 +63,15 @@ var actionTests = map[string]struct {
 	"delete":      {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Delete" }},
 	"matrix":      {viewSamples, nil, func(b *bench) bool { return b.samples.part == imagesOnly }},
 
-	"next_view":     {viewCharts, nil, func(b *bench) bool { return b.view == viewCompare }},
-	"previous_view": {viewCharts, nil, func(b *bench) bool { return b.view == viewSystem }},
-	"charts":        {viewSystem, nil, func(b *bench) bool { return b.view == viewCharts }},
-	"compare":       {viewCharts, nil, func(b *bench) bool { return b.view == viewCompare }},
-	"checkpoints":   {viewCharts, nil, func(b *bench) bool { return b.view == viewCheckpoints }},
-	"samples":       {viewCharts, nil, func(b *bench) bool { return b.view == viewSamples }},
-	"system":        {viewCharts, nil, func(b *bench) bool { return b.view == viewSystem }},
-	"back":          {viewCharts, []string{"up", "left"}, func(b *bench) bool { return !b.charts.hasCursor && b.charts.win.Zoomed }},
-	"help":          {viewCharts, nil, func(b *bench) bool { return b.help && strings.Contains(b.View(), "The screen") }},
+	"next_view":     {viewCharts, nil, func(b *bench) bool { return b.shown == viewCompare }},
+	"previous_view": {viewCharts, nil, func(b *bench) bool { return b.shown == viewSystem }},
+	"charts":        {viewSystem, nil, func(b *bench) bool { return b.shown == viewCharts }},
+	"compare":       {viewCharts, nil, func(b *bench) bool { return b.shown == viewCompare }},
+	"checkpoints":   {viewCharts, nil, func(b *bench) bool { return b.shown == viewCheckpoints }},
+	"samples":       {viewCharts, nil, func(b *bench) bool { return b.shown == viewSamples }},
+	"system":        {viewCharts, nil, func(b *bench) bool { return b.shown == viewSystem }},
+	"back":          {viewCharts, []string{"up", "left"}, func(b *bench) bool { return !b.curves.hasCursor && b.curves.win.Zoomed }},
+	"help":          {viewCharts, nil, func(b *bench) bool { return b.help.on && strings.Contains(b.View(), "The screen") }},
 	"quit":          {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Leave" }},
 }
 
@@ -89,7 +89,7 @@ func sent[C train.Command](ok func(C) bool) func(*bench) bool {
 
 func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 	events := comparison(scenes[0].events())
-	for _, bind := range bindings() {
+	for _, bind := range newModel(&common{}).bindings() {
 		test, ok := actionTests[bind.action]
 		if !ok {
 			t.Errorf("%s: no test", bind.action)
@@ -97,8 +97,8 @@ func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 		}
 		for _, key := range bind.keys {
 			b := newBench(t, Options{CanDetach: true, Checkpoints: &fakeFiles{}}, 120, 40, events...)
-			b.system.sampling = true
-			b.show(test.view)
+			b.system.reading = true
+			b.open(test.view)
 			b.press(test.prep...)
 			b.press(key)
 			if !test.done(b) {
@@ -112,7 +112,7 @@ func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 }
 
 func helpText(m *Model) (lines []string) {
-	for _, l := range m.helpLines() {
+	for _, l := range m.help.lines() {
 		s := ""
 		for _, sp := range l {
 			s += sp.Text

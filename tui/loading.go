@@ -12,10 +12,11 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// loadState is the screen while the data is being made ready.
-type loadState struct {
+// loading is the screen while the data is being made ready.
+type loading struct {
+	*common
+	on       bool // else the data is ready
 	progress Progress
-	began    time.Time
 	reports  chan Progress // holds the newest report; closed when loading ends
 	err      error         // why it failed; nil: under way
 	chosen   int
@@ -23,12 +24,12 @@ type loadState struct {
 }
 
 // load makes the data ready: what the settings say, "demo" or a folder.
-func (m *Model) load(data string) tea.Cmd {
-	if m.o.Load == nil {
+func (l *loading) load(data string) tea.Cmd {
+	if l.o.Load == nil {
 		return nil
 	}
 	reports := make(chan Progress, 1)
-	m.loading = &loadState{reports: reports, began: m.now}
+	*l = loading{common: l.common, on: true, reports: reports}
 	report := func(p Progress) { // called by one goroutine
 		select {
 		case <-reports: // make room: only the newest counts
@@ -39,16 +40,16 @@ func (m *Model) load(data string) tea.Cmd {
 		default:
 		}
 	}
-	return tea.Batch(m.nextProgress(), m.do(func() tea.Msg {
+	return tea.Batch(l.nextProgress(), l.do(func() tea.Msg {
 		defer close(reports)
-		return loadedMsg{m.o.Load(m.ctx, data, report)}
+		return loadedMsg{l.o.Load(l.ctx, data, report)}
 	}))
 }
 
 // nextProgress waits for the next report, at most a few a second.
-func (m *Model) nextProgress() tea.Cmd {
-	reports := m.loading.reports
-	return m.do(func() tea.Msg {
+func (l *loading) nextProgress() tea.Cmd {
+	reports := l.reports
+	return l.do(func() tea.Msg {
 		time.Sleep(eventPause)
 		p, ok := <-reports
 		if !ok {
@@ -58,69 +59,75 @@ func (m *Model) nextProgress() tea.Cmd {
 	})
 }
 
-func (m *Model) loaded(err error) tea.Cmd {
-	switch {
-	case m.loading == nil || m.ctx.Err() != nil:
-	case err == nil:
-		m.loading = nil
-	default:
-		m.loading.err = err
+// receive learns how loading goes.
+func (l *loading) receive(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case loadMsg:
+		if l.on {
+			l.progress = msg.progress
+			return l.nextProgress()
+		}
+	case loadedMsg:
+		if l.ctx.Err() == nil {
+			l.on, l.err = l.on && msg.err != nil, msg.err
+		}
 	}
 	return nil
 }
 
-// loadChoices are what can be done when the data can't be had.
-var loadChoices = []option{
-	{"r", "try again", "", func(m *Model) tea.Cmd { return m.load("") }},
-	{"e", "train on the demo set", "made up on the spot; shows how all works", func(m *Model) tea.Cmd { return m.load("demo") }},
-	{"f", "use a folder", "that holds the CIFAR-10 files", func(m *Model) tea.Cmd { m.loading.folder = &lineEdit{}; return nil }},
-	{"q", "quit", "", func(*Model) tea.Cmd { return tea.Quit }},
+// choices are what can be done when the data can't be had.
+func (l *loading) choices() []option {
+	return []option{
+		{"r", "try again", "", func() tea.Cmd { return l.load("") }},
+		{"e", "train on the demo set", "made up on the spot; shows how all works", func() tea.Cmd { return l.load("demo") }},
+		{"f", "use a folder", "that holds the CIFAR-10 files", func() tea.Cmd { l.folder = &lineEdit{}; return nil }},
+		{"q", "quit", "", l.quit},
+	}
 }
 
-func (m *Model) loadingKey(msg tea.KeyMsg) tea.Cmd {
-	l, k := m.loading, msg.String()
+func (l *loading) quit() tea.Cmd { return l.leave(Result{Action: Closed}) }
+
+func (l *loading) key(msg tea.KeyMsg) tea.Cmd {
+	k := msg.String()
 	switch {
 	case k == "ctrl+c":
-		return tea.Quit
+		return l.quit()
 	case l.folder != nil && k == "esc":
 		l.folder = nil
 	case l.folder != nil && k == "enter":
 		if name := strings.TrimSpace(string(l.folder.text)); name != "" {
-			return m.load(name)
+			return l.load(name)
 		}
 	case l.folder != nil:
 		l.folder.key(msg)
 	case l.err == nil:
 		if k == "q" {
-			return tea.Quit
+			return l.quit()
 		}
-	case k == "up" || k == "k":
-		l.chosen = (l.chosen + len(loadChoices) - 1) % len(loadChoices)
-	case k == "down" || k == "j":
-		l.chosen = (l.chosen + 1) % len(loadChoices)
-	case k == "enter":
-		return loadChoices[l.chosen].do(m)
 	default:
-		for _, o := range loadChoices {
-			if o.key == k {
-				return o.do(m)
-			}
-		}
+		d := l.question()
+		cmd, _ := d.optionKey(k)
+		l.chosen = d.chosen
+		return cmd
 	}
 	return nil
 }
 
-func (m *Model) drawLoading(a canvas.Area) {
-	l := m.loading
-	w := min(a.W, 76)
+// question says what went wrong and asks what to do.
+func (l *loading) question() dialog {
+	if l.folder != nil {
+		return dialog{title: "Folder with the CIFAR-10 files", text: "The folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the archive.", input: l.folder}
+	}
+	return dialog{title: "The data is not there", text: format.Sentence(l.err.Error()), options: l.choices(), chosen: l.chosen}
+}
+
+func (l *loading) draw(a canvas.Area) {
 	if l.err != nil {
-		d := dialog{title: "The data is not there", text: sentence(l.err.Error()), options: loadChoices, chosen: l.chosen}
-		if l.folder != nil {
-			d = dialog{title: "Folder with the CIFAR-10 files", text: "The folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the archive.", input: l.folder}
-		}
-		d.draw(a, m.glyphs)
+		d := l.question()
+		d.draw(a, l.glyphs)
 		return
 	}
+	w := min(a.W, 76)
 	in := a.Sub((a.W-w)/2, max(0, a.H/2-2), w, 4)
 	what := l.progress.What
 	if what == "" {
@@ -131,7 +138,7 @@ func (m *Model) drawLoading(a canvas.Area) {
 	if p.Total > 0 {
 		share := float64(p.Done) / float64(p.Total)
 		in.Right(w-1, 0, style.Plain, fmt.Sprintf("%3.0f%%", 100*share))
-		in.Bar(0, 1, w, share, m.glyphs)
+		in.Bar(0, 1, w, share, l.glyphs)
 		in.Text(1, 2, style.Dim, strings.TrimSpace(format.Size(p.Done))+" of "+strings.TrimSpace(format.Size(p.Total)))
 	} else if p.Done > 0 {
 		in.Text(1, 1, style.Dim, strings.TrimSpace(format.Size(p.Done)))

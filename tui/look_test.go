@@ -40,7 +40,7 @@ func newBench(t testing.TB, o Options, w, h int, events ...train.Event) *bench {
 		o.Name = "model_20261123_1405"
 	}
 	o.now = func() time.Time { return b.at }
-	m, err := newModel(context.Background(), o.filled())
+	m, err := New(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,18 +69,24 @@ func (b *bench) press(keys ...string) {
 	b.t.Helper()
 	for _, k := range keys {
 		_, cmd := b.Update(keyMsg(k))
-		b.settle(cmd)
+		b.run(cmd)
 	}
 }
 
-func (b *bench) settle(cmd tea.Cmd) {
+// open turns to a view.
+func (b *bench) open(v viewID) {
+	b.show(v)
+	b.settle()
+}
+
+func (b *bench) run(cmd tea.Cmd) {
 	b.t.Helper()
 	if cmd == nil {
 		return
 	}
 	msg := cmd()
 	switch msg := msg.(type) {
-	case nil, tea.QuitMsg:
+	case nil, LeftMsg:
 	case tea.BatchMsg: // these run side by side, as some wait for others
 		done := make(chan tea.Msg, len(msg))
 		for _, c := range msg {
@@ -94,11 +100,11 @@ func (b *bench) settle(cmd tea.Cmd) {
 		}
 		for range msg {
 			m := <-done
-			b.settle(func() tea.Msg { return m })
+			b.run(func() tea.Msg { return m })
 		}
 	default:
 		_, next := b.Update(msg)
-		b.settle(next)
+		b.run(next)
 	}
 	b.check()
 }

@@ -5,7 +5,29 @@ import (
 
 	"cifartui/train"
 	"cifartui/tui/machine"
+
+	tea "github.com/charmbracelet/bubbletea"
 )
+
+// LeftMsg tells the program that shows a screen how the person left it, or that
+// it crashed. The screen changes no more.
+type LeftMsg struct {
+	Result Result
+	Err    error // a [*Crash]
+
+	screen *common
+}
+
+// Of reports whether the message is of m, where a program shows several screens
+// one after the other.
+func (l LeftMsg) Of(m *Model) bool { return l.screen == m.common }
+
+// ownMsg brings a message that is of one screen alone: another one, opened in
+// its place, lets it pass.
+type ownMsg struct {
+	screen *common
+	msg    tea.Msg
+}
 
 // eventsMsg brings what the source had, and why no more will come.
 type eventsMsg struct {
@@ -56,8 +78,8 @@ type deletedMsg struct {
 // copiedMsg tells that a path was handed to the terminal's clipboard.
 type copiedMsg struct{ path string }
 
-// gaugesMsg brings what the process and the GPU use.
-type gaugesMsg struct{ gauges machine.Reading }
+// readingMsg brings what the process and the GPU use.
+type readingMsg struct{ reading machine.Reading }
 
 // crashMsg tells of a panic in a command, which ends the screen.
 type crashMsg struct{ crash *Crash }

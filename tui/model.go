@@ -5,11 +5,10 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"time"
 
 	"cifartui/train"
+	"cifartui/tui/format"
 	"cifartui/tui/style"
 	"cifartui/tui/terminal"
 
@@ -26,104 +25,104 @@ const (
 	chartPause = time.Second
 	// catchUpPause is how often the screen is drawn while history is read.
 	catchUpPause = 100 * time.Millisecond
-
-	// The smallest window that has room for the views.
-	leastWidth, leastHeight = 40, 12
 )
 
-// Model is the state of the screen. It changes only in Update.
+// Model is the screen of one run, or of several that are compared: a Bubble Tea
+// model. [Run] shows it by itself; another program opens it with [New], gives it
+// its messages, shows its View and closes it after its [LeftMsg].
+//
+// It keeps what is common. Each view has its own state, keys and drawing.
 type Model struct {
-	ctx context.Context
-	o   Options
+	*common
+	cancel context.CancelFunc
 
-	glyphs   *style.Glyphs
-	palette  *style.Palette
-	bindings []binding
-	w, h     int // of the window; 0 until it is known
+	steering *steering
+	curves   *curves // how the Charts and the Compare view look at runs
+	header   *header
+	loading  *loading
+	help     *help
 
-	runs     []*run // in the order of their names
-	selected int    // the run that keys act on
-	chose    bool   // whether a person chose it
-	view     view
-	charts   chartState
-	compare  compareState
-	files    fileState
-	samples  samplesState
-	system   systemState
+	charts  *chartsView
+	compare *compareView
+	files   *checkpointsView
+	samples *samplesView
+	system  *systemView
 
-	help       bool
-	helpTop    int // first line of the help shown
-	dialog     *dialog
-	loading    *loadState // data is being made ready; nil: it is
-	notice     style.Span // what was last worth saying
-	pressed    string     // the last key that did something, for the event log
-	quitting   bool       // stop and save was chosen: wait for the end, then leave
-	sourceDone bool       // no more events will come
-	catchingUp bool       // the source had more than one batch
+	w, h       int       // of the window; 0 until it is known
+	catchingUp bool      // the source had more than one batch
+	flushed    time.Time // when the charts last took up points
+	drawn      time.Time // when the frame was made
+	ticking    bool      // a tickMsg is under way
+	frame      string    // what View returns
 
-	now     time.Time // of the last message that told it
-	flushed time.Time // when the charts last took up points
-	drawn   time.Time // when the frame was made
-	ticking bool      // a tickMsg is under way
-	frame   string    // what View returns
-
-	tell   io.Writer // takes codes for the terminal; nil: there is none
-	asks   bool      // the terminal's answers would be understood
-	result Result
-	crash  *Crash
+	asks  bool // the terminal's answers would be understood
+	crash *Crash
 }
 
-func newModel(ctx context.Context, o Options) (*Model, error) {
-	bs, err := bind(o.Keys)
-	if err != nil {
-		return nil, err
-	}
-	g, profile := o.terminal()
+// New makes a screen. Close ends what it waits for.
+func New(ctx context.Context, o Options) (*Model, error) {
+	o = o.filled()
+	g, profile := o.colours()
 	dark := o.Theme != "light"
 	if d, ok := terminal.DarkByEnv(o.Env); ok && o.autoTheme() {
 		dark = d
 	}
-	m := &Model{
-		ctx: ctx, o: o, glyphs: g, palette: style.NewPalette(profile, dark), bindings: bs,
-		charts: newChartState(), now: o.now(),
+	ctx, cancel := context.WithCancel(ctx)
+	m := newModel(&common{ctx: ctx, o: o, glyphs: g, palette: style.NewPalette(profile, dark), now: o.now()})
+	m.cancel = cancel
+	table, err := bind(m.bindings(), o.Keys)
+	if err != nil {
+		cancel()
+		return nil, err
 	}
-	if o.Load != nil {
-		m.loading = &loadState{}
-	}
+	m.table = table
+	m.loading.on = o.Load != nil
 	return m, nil
 }
 
-func (o Options) autoTheme() bool { return o.Theme == "" || o.Theme == "auto" }
+// newModel puts the parts of a screen together.
+func newModel(c *common) *Model {
+	p := page{common: c}
+	m := &Model{
+		common: c, steering: &steering{common: c}, curves: newCurves(c),
+		header: &header{c}, loading: &loading{common: c}, help: &help{common: c},
+	}
+	m.charts = &chartsView{page: p, curves: m.curves}
+	m.compare = &compareView{page: p, curves: m.curves}
+	m.files = &checkpointsView{page: p}
+	m.samples = &samplesView{page: p}
+	m.system = &systemView{page: p}
+	c.turnTo = m.show
+	return m
+}
+
+// view returns the view of that name.
+func (m *Model) view(v viewID) view {
+	return [views]view{m.charts, m.compare, m.files, m.samples, m.system}[v]
+}
 
 // Init implements [tea.Model].
 func (m *Model) Init() tea.Cmd {
-	return tea.Batch(m.wait(0), m.load(""), m.askBackground())
+	return tea.Batch(m.wait(0), m.loading.load(""), m.askBackground())
 }
+
+// Close ends what the screen waits for. The run goes on.
+func (m *Model) Close() { m.cancel() }
+
+func (o Options) autoTheme() bool { return o.Theme == "" || o.Theme == "auto" }
 
 // askBackground asks the terminal once, where the answer is of use and the
 // terminal is known to take the question. The answer comes as a backgroundMsg.
 func (m *Model) askBackground() tea.Cmd {
 	_, known := terminal.DarkByEnv(m.o.Env)
 	t := m.o.Env("TERM")
-	if !m.asks || m.tell == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
+	if !m.asks || m.terminal == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
 		return nil
 	}
 	return m.do(func() tea.Msg {
-		_, _ = io.WriteString(m.tell, terminal.AskBackground)
+		_, _ = io.WriteString(m.terminal, terminal.AskBackground)
 		return nil
 	})
-}
-
-// do makes a command of f. A panic in it ends the screen like one in Update.
-func (m *Model) do(f func() tea.Msg) tea.Cmd {
-	return func() (msg tea.Msg) {
-		defer func() {
-			if r := recover(); r != nil {
-				msg = crashMsg{&Crash{r, debug.Stack()}}
-			}
-		}()
-		return f()
-	}
 }
 
 // wait takes the next events from the source after a pause. Update calls it
@@ -152,17 +151,7 @@ func (m *Model) tick() tea.Cmd {
 		return nil
 	}
 	m.ticking = true
-	return tea.Tick(time.Second, func(t time.Time) tea.Msg { return tickMsg{t} })
-}
-
-// atWork reports whether some run is training.
-func (m *Model) atWork() bool {
-	for _, r := range m.runs {
-		if r.live() && (r.state == train.StateRunning || r.state == train.StateStopping) {
-			return true
-		}
-	}
-	return false
+	return m.after(time.Second, func(t time.Time) tea.Msg { return tickMsg{t} })
 }
 
 // Update implements [tea.Model]. It is the only place where the screen's state
@@ -170,113 +159,121 @@ func (m *Model) atWork() bool {
 func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 	defer func() {
 		if r := recover(); r != nil {
-			m.crash = &Crash{r, debug.Stack()}
-			same, cmd = m, tea.Quit
+			same, cmd = m, m.fail(&Crash{r, debug.Stack()})
 		}
 	}()
-	cmd = m.update(msg)
-	m.takeUpSamples()
+	if own, ok := msg.(ownMsg); ok {
+		if own.screen != m.common {
+			return m, nil // of a screen that was closed
+		}
+		msg = own.msg
+	}
+	cmds := []tea.Cmd{m.update(msg)}
+	for v := range views {
+		cmds = append(cmds, m.view(v).receive(msg))
+	}
+	cmds = append(cmds, m.settle())
 	if m.w > 0 && (!m.catchingUp || m.now.Sub(m.drawn) >= catchUpPause) {
 		m.drawn = m.now
 		m.frame = m.draw()
 	}
-	return m, cmd
+	return m, tea.Batch(cmds...)
 }
 
 // View implements [tea.Model].
 func (m *Model) View() string { return m.frame }
 
+// fail ends the screen after a panic.
+func (m *Model) fail(c *Crash) tea.Cmd {
+	m.crash = c
+	return func() tea.Msg { return LeftMsg{Err: c, screen: m.common} }
+}
+
 func (m *Model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		m.w, m.h = max(msg.Width, 0), max(msg.Height, 0)
-		m.drawn = time.Time{}
+		m.resize(msg.Width, msg.Height)
 	case tea.KeyMsg:
 		m.drawn = time.Time{}
 		return m.key(msg)
 	case eventsMsg:
-		return m.take(msg)
+		return m.apply(msg)
 	case tickMsg:
 		m.ticking, m.now = false, msg.at
-		m.takeUp(false)
-		return tea.Batch(m.tick(), m.sample())
+		m.flush(false)
+		return m.tick()
 	case backgroundMsg:
 		if m.o.autoTheme() && msg.dark != m.palette.Dark {
 			m.palette = style.NewPalette(m.palette.Profile, msg.dark)
 		}
 	case sentMsg:
-		if msg.err != nil {
-			m.quitting = false
-			for _, r := range m.runs {
-				r.asked = ""
-			}
-			m.say(style.Trouble, sentence(msg.err.Error()))
-		}
-	case loadMsg:
-		if m.loading != nil {
-			m.loading.progress = msg.progress
-			return m.nextProgress()
-		}
-	case loadedMsg:
-		return m.loaded(msg.err)
-	case filesMsg:
-		m.files.take(msg)
-		m.now = msg.at
-	case verifiedMsg:
-		m.verified(msg)
-	case deletedMsg:
-		return m.deleted(msg)
-	case copiedMsg:
-		m.say(style.Plain, "Copied "+msg.path)
-	case gaugesMsg:
-		m.system.take(msg.gauges)
+		m.steering.sent(msg)
+	case loadMsg, loadedMsg:
+		return m.loading.receive(msg)
 	case crashMsg:
-		m.crash = msg.crash
-		return tea.Quit
+		return m.fail(msg.crash)
 	}
 	return nil
 }
 
-// take learns from a batch of events and asks for the next.
-func (m *Model) take(msg eventsMsg) tea.Cmd {
-	m.now, m.catchingUp = msg.at, msg.more
+// resize takes the size of the window and gives each view its area.
+func (m *Model) resize(w, h int) {
+	m.w, m.h = max(w, 0), max(h, 0)
+	m.drawn = time.Time{}
+	header, below := rows(m.h)
+	for v := range views {
+		m.view(v).setSize(m.w, max(m.h-header-below, 0))
+	}
+}
+
+// settle lets each view make ready what is drawn next.
+func (m *Model) settle() tea.Cmd {
+	header, below := rows(m.h)
+	m.help.settle(m.w, m.h-header-below)
 	var cmds []tea.Cmd
-	listed := false
+	for v := range views {
+		cmds = append(cmds, m.view(v).settle())
+	}
+	return tea.Batch(cmds...)
+}
+
+// apply learns from a batch of events and asks for the next.
+func (m *Model) apply(msg eventsMsg) tea.Cmd {
+	m.now, m.catchingUp = msg.at, msg.more
 	for _, e := range msg.events {
-		r := m.run(e.Head().Run)
-		notice := r.take(e, msg.at)
+		r := m.named(e.Head().Run)
+		notice := r.apply(e, msg.at)
 		if notice != "" && !m.catchingUp && r == m.current() {
 			m.say(noticeStyle(e), notice)
 		}
-		_, saved := e.(*train.CheckpointSaved)
-		listed = listed || saved
+		if _, started := e.(*train.RunStarted); started {
+			m.relabel()
+		}
 	}
-	m.takeUp(m.catchingUp || msg.err != nil)
-	if listed && m.view == viewCheckpoints {
-		cmds = append(cmds, m.listFiles())
-	}
+	m.flush(m.catchingUp || msg.err != nil)
+	var next tea.Cmd
 	switch {
 	case msg.err == nil && msg.more:
-		cmds = append(cmds, m.wait(0))
+		next = m.wait(0)
 	case msg.err == nil:
-		cmds = append(cmds, m.wait(eventPause))
+		next = m.wait(eventPause)
 	case m.ctx.Err() != nil:
 	default:
 		m.sourceDone, m.catchingUp = true, false
 		m.lose()
 		if !errors.Is(msg.err, io.EOF) {
-			m.say(style.Trouble, sentence(msg.err.Error()))
+			m.say(style.Trouble, format.Sentence(msg.err.Error()))
 		}
 	}
-	if m.quitting && (m.sourceDone || m.allEnded()) {
-		return tea.Quit
+	if m.steering.quitting && (m.sourceDone || m.allEnded()) {
+		return m.steering.close()
 	}
-	return tea.Batch(append(cmds, m.tick())...)
+	return tea.Batch(next, m.tick())
 }
 
 // lose marks the runs that never told their end.
 func (m *Model) lose() {
-	for _, r := range m.runs {
+	for _, r := range m.all {
 		if r.ended == nil {
 			r.lost, r.asked = "out of reach", ""
 			if m.o.Mode == Replay {
@@ -286,13 +283,13 @@ func (m *Model) lose() {
 	}
 }
 
-// takeUp moves new points into the charts once a second, or now.
-func (m *Model) takeUp(atOnce bool) {
+// flush moves new points into the charts once a second, or now.
+func (m *Model) flush(atOnce bool) {
 	if !atOnce && m.now.Sub(m.flushed) < chartPause && m.now.After(m.flushed) {
 		return
 	}
 	m.flushed = m.now
-	for _, r := range m.runs {
+	for _, r := range m.all {
 		r.flush()
 	}
 }
@@ -309,77 +306,7 @@ func noticeStyle(e train.Event) style.Style {
 	return style.Plain
 }
 
-// run returns the run of that name, a new one when it is not known yet. Runs
-// stand in the order of their names, as those of a comparison begin all at once
-// and in any order. The first is shown until a person chooses.
-func (m *Model) run(name string) *run {
-	at := len(m.runs)
-	for i, r := range m.runs {
-		if r.name == name {
-			return r
-		}
-		if at > i && before(name, r.name) {
-			at = i
-		}
-	}
-	r := newRun(name)
-	m.runs = slices.Insert(m.runs, at, r)
-	if m.selected >= at && m.chose {
-		m.selected++
-	}
-	return r
-}
-
-// before orders names as people do: "batch=64" before "batch=128".
-func before(a, b string) bool {
-	for a != "" && b != "" {
-		na, nb := leadingNumber(a), leadingNumber(b)
-		switch {
-		case na != "" && nb != "":
-			x, y := strings.TrimLeft(na, "0"), strings.TrimLeft(nb, "0")
-			if len(x) != len(y) {
-				return len(x) < len(y)
-			}
-			if x != y {
-				return x < y
-			}
-			a, b = a[len(na):], b[len(nb):]
-		case a[0] != b[0]:
-			return a[0] < b[0]
-		default:
-			a, b = a[1:], b[1:]
-		}
-	}
-	return len(a) < len(b)
-}
-
-// leadingNumber returns the digits that s begins with.
-func leadingNumber(s string) string {
-	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
-}
-
-// current returns the run that the views show and keys act on, nil before the
-// first event.
-func (m *Model) current() *run {
-	if m.selected < len(m.runs) {
-		return m.runs[m.selected]
-	}
-	return nil
-}
-
-func (m *Model) allEnded() bool {
-	for _, r := range m.runs {
-		if r.ended == nil {
-			return false
-		}
-	}
-	return len(m.runs) > 0
-}
-
-// say puts a sentence into the message line, until the next key.
-func (m *Model) say(s style.Style, text string) { m.notice = s.Text(text) }
-
-// key dispatches a key: to what lies on top, else by the table of bindings.
+// key gives a key to what lies on top, else to what it is bound to.
 func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	if msg.Paste && (m.dialog == nil || m.dialog.input == nil) {
 		return nil // a paste is no series of commands
@@ -388,34 +315,38 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	m.notice = style.Span{}
 	switch {
 	case m.dialog != nil:
-		return m.dialogKey(msg)
-	case m.loading != nil:
-		return m.loadingKey(msg)
-	case m.quitting:
-		if b := m.find(k); b != nil && b.action == "quit" {
-			m.result = Result{Action: Aborted}
-			return tea.Quit
+		d := m.dialog
+		m.dialog = nil // what it does may ask again
+		cmd, done := d.key(msg)
+		if !done {
+			m.dialog = d
+		}
+		return cmd
+	case m.loading.on:
+		return m.loading.key(msg)
+	case m.steering.quitting:
+		return m.steering.waitingKey(k)
+	case m.help.on:
+		m.help.key(k)
+		if k == "ctrl+c" {
+			return m.steering.askQuit()
 		}
 		return nil
-	case m.help:
-		return m.helpKey(k)
 	}
 	b := m.find(k)
 	switch {
 	case b == nil:
 		return nil
-	case b.when != nil && !b.when(m):
-		m.say(style.Dim, m.whyNot(b))
+	case b.when != nil && !b.when():
+		m.say(style.Dim, b.whyNot())
 		return nil
 	}
 	m.pressed = keyLabel(k, &style.ASCII)
-	return b.do(m)
+	return b.do()
 }
 
-// sentence makes an error's text one that stands alone.
-func sentence(s string) string {
-	if s == "" || strings.HasSuffix(s, ".") {
-		return upperFirst(s)
-	}
-	return upperFirst(s) + "."
+// show turns to a view.
+func (m *Model) show(v viewID) tea.Cmd {
+	m.shown = v
+	return m.view(v).open()
 }

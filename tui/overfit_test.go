@@ -40,7 +40,7 @@ func TestOverfittingIsSeenAndNothingElse(t *testing.T) {
 		{"no epoch", make(0, falls, turns), false, 0, 0},
 		{"only gaps", make(9, falls, func(float64) float64 { return math.NaN() }), false, 0, 0},
 	} {
-		got, ok := findTurn(c.s, epochLoss, epochValLoss)
+		got, ok := findOverfitting(c.s, epochLoss, epochValLoss)
 		if ok != c.want || ok && math.Abs(got.epoch-c.near) > c.part {
 			t.Errorf("%s: %v at epoch %v, want %v near %v", c.name, ok, got.epoch, c.want, c.near)
 		}

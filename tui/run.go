@@ -74,8 +74,8 @@ type run struct {
 	bestTrain         best
 	reached           []reached
 	rates             []rateMark
-	turn              turn
-	turned            bool
+	overfitting       overfitting
+	overfits          bool
 
 	eval   *train.Evaluated // the newest
 	pixels map[int][]byte   // images by index; at most the validation set
@@ -107,9 +107,9 @@ func newRun(name string) *run {
 	}
 }
 
-// take learns from an event. It returns a few words for the message line when
+// apply learns from an event. It returns a few words for the message line when
 // a person would want to be told.
-func (r *run) take(e train.Event, at time.Time) (notice string) {
+func (r *run) apply(e train.Event, at time.Time) (notice string) {
 	switch e := e.(type) {
 	case *train.RunStarted:
 		r.start(e)
@@ -123,7 +123,7 @@ func (r *run) take(e train.Event, at time.Time) (notice string) {
 		}
 		r.done = append(r.done, e)
 		r.pend(e)
-		r.judge(e)
+		r.epochDone(e)
 		return ""
 	case *train.Evaluated:
 		r.evaluated(e)
@@ -132,12 +132,15 @@ func (r *run) take(e train.Event, at time.Time) (notice string) {
 	case *train.StateChanged:
 		return r.changed(e)
 	case *train.LearnRateChanged:
-		r.asked, r.wanted = "", 0
+		r.asked = ""
+		if e.To == r.wanted {
+			r.wanted = 0
+		}
 		r.rates = append(r.rates, rateMark{e.Total, e.To})
-		r.note(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
+		r.writeLog(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
 		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", format.Rate(e.To), e.Epoch, e.Step)
 	case *train.Warning:
-		r.note(e, style.Caution, e.Message)
+		r.writeLog(e, style.Caution, e.Message)
 		return e.Message
 	case *train.RunEnded:
 		return r.end(e)
@@ -151,13 +154,13 @@ func (r *run) start(e *train.RunStarted) {
 	}
 	r.started, r.ended, r.asked, r.state = *e, nil, "", train.StateStarting
 	if !e.Resumed {
-		r.note(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
+		r.writeLog(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
 			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, format.Plural(e.Threads, "thread"), e.Kernels))
 		return
 	}
 	r.flush()
 	r.rewind(e.ResumedTotal)
-	r.note(e, style.Plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
+	r.writeLog(e, style.Plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
 }
 
 // rewind drops what was done after step total and never saved.
@@ -179,7 +182,7 @@ func (r *run) rewind(total int64) {
 		v := func(c int) float64 { return float64(r.epochs.Values[c].Mean[i]) }
 		r.better(int(math.Round(r.epochs.At[chart.ByEpoch][i])), v(epochAcc), v(epochValAcc), v(epochValLoss), r.epochs.At[chart.ByTime][i])
 	}
-	r.turn, r.turned = findTurn(r.epochs, epochLoss, epochValLoss)
+	r.overfitting, r.overfits = findOverfitting(r.epochs, epochLoss, epochValLoss)
 }
 
 func (r *run) pend(e train.Event) {
@@ -211,14 +214,14 @@ func (r *run) flush() {
 	}
 	r.pending = r.pending[:0]
 	if epochs {
-		r.turn, r.turned = findTurn(r.epochs, epochLoss, epochValLoss)
+		r.overfitting, r.overfits = findOverfitting(r.epochs, epochLoss, epochValLoss)
 	}
 }
 
-// judge keeps the best values.
-func (r *run) judge(e *train.EpochDone) {
+// epochDone keeps the best values.
+func (r *run) epochDone(e *train.EpochDone) {
 	r.better(e.Epoch, float64(e.Acc), float64(e.ValAcc), float64(e.ValLoss), e.Elapsed)
-	r.note(e, style.Plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
+	r.writeLog(e, style.Plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
 		e.Epoch, format.Fixed4(float64(e.Loss)), format.Percent(float64(e.Acc)), format.Fixed4(float64(e.ValLoss)), format.Percent(float64(e.ValAcc)), format.Duration6(e.Seconds)))
 }
 
@@ -235,14 +238,37 @@ func (r *run) better(epoch int, acc, valAcc, valLoss, elapsed float64) {
 	}
 }
 
-// timeTo returns when validation accuracy acc was first reached.
-func (r *run) timeTo(acc float64) (reached, bool) {
+// timeTo returns the seconds of training to a validation accuracy, NaN before it
+// is reached.
+func (r *run) timeTo(acc float64) float64 {
 	for _, t := range r.reached {
 		if t.acc >= acc {
-			return t, true
+			return t.seconds
 		}
 	}
-	return reached{}, false
+	return math.NaN()
+}
+
+// learnRate is the newest learning rate.
+func (r *run) learnRate() float64 {
+	switch {
+	case r.step != nil:
+		return r.step.LR
+	case r.epoch != nil:
+		return r.epoch.LR
+	}
+	return r.started.Config.LR
+}
+
+// imagesPerSecond is the run's newest speed, 0 before its first step.
+func (r *run) imagesPerSecond() float64 {
+	switch {
+	case r.epoch != nil:
+		return r.epoch.ImagesPerSecond
+	case r.step != nil:
+		return r.step.ImagesPerSecond
+	}
+	return 0
 }
 
 func (r *run) evaluated(e *train.Evaluated) {
@@ -265,7 +291,7 @@ func (r *run) checkpoint(e *train.CheckpointSaved) string {
 	if e.Reason == "last" {
 		return "" // one an epoch: not worth a word
 	}
-	r.note(e, style.Plain, fmt.Sprintf("saved %s (%s)", e.File, e.Reason))
+	r.writeLog(e, style.Plain, fmt.Sprintf("saved %s (%s)", e.File, e.Reason))
 	if e.Reason == "manual" {
 		r.asked = ""
 		return "Saved " + e.File + "."
@@ -289,7 +315,7 @@ func (r *run) changed(e *train.StateChanged) string {
 	if e.State == train.StateWaiting || before == train.StateWaiting && e.State == train.StateRunning {
 		return "" // turns of a comparison
 	}
-	r.note(e, style.Plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
+	r.writeLog(e, style.Plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
 	switch e.State {
 	case train.StatePaused:
 		return fmt.Sprintf("Paused after step %d of epoch %d.", e.Step, e.Epoch)
@@ -312,7 +338,7 @@ func (r *run) end(e *train.RunEnded) string {
 		r.state, st = train.StateFailed, style.Trouble
 	}
 	words := r.outcome()
-	r.note(e, st, words)
+	r.writeLog(e, st, words)
 	return words
 }
 
@@ -343,8 +369,8 @@ func (r *run) outcome() string {
 	}
 }
 
-// note appends a line to the log.
-func (r *run) note(e train.Event, s style.Style, text string) {
+// writeLog appends a line to the log.
+func (r *run) writeLog(e train.Event, s style.Style, text string) {
 	if len(r.log) >= logLines {
 		r.log = append(r.log[:0], r.log[logLines/4:]...)
 	}

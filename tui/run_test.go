@@ -24,8 +24,6 @@ import (
 	"github.com/creack/pty"
 )
 
-func rawMode(f *os.File) (*term.State, error) { return term.MakeRaw(f.Fd()) }
-
 // A screenPty is a screen that runs in a pseudo terminal.
 type screenPty struct {
 	t      *testing.T
@@ -274,7 +272,7 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 func TestTrafficIsSmall(t *testing.T) {
 	const window = 3 * time.Second
 	type running struct {
-		view  view
+		view  viewID
 		out   *countingWriter
 		src   *fakeSource
 		s     *script
@@ -375,11 +373,11 @@ func TestAWholeRunWithKeys(t *testing.T) {
 		feed()
 		return nil
 	}}
-	m, err := newModel(context.Background(), Options{Source: src, Control: control, Env: env(), Name: s.name}.filled())
+	m, err := New(context.Background(), Options{Source: src, Control: control, Env: env(), Name: s.name})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tm := teatest.NewTestModel(t, m, teatest.WithInitialTermSize(120, 40))
+	tm := teatest.NewTestModel(t, program{m}, teatest.WithInitialTermSize(120, 40))
 	var seen strings.Builder
 	see := func(words string) {
 		t.Helper()
@@ -435,7 +433,7 @@ func TestAWholeRunWithKeys(t *testing.T) {
 	if got := strings.Join(kinds, ", "); got != want {
 		t.Errorf("commands: %s\nwant:     %s", got, want)
 	}
-	if final := tm.FinalModel(t).(*Model); final.result.Action != Closed {
+	if final := tm.FinalModel(t).(program); final.result.Action != Closed {
 		t.Errorf("left with %+v", final.result)
 	}
 }

@@ -11,15 +11,18 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// samplesState is the Samples view.
-type samplesState struct {
+// samplesView is the Samples view: images that the network gets wrong, and the
+// confusion matrix.
+type samplesView struct {
+	page
 	part sampleParts
 	top  int // first row of images, or of the matrix, shown
-	// shown is what the view shows of the run: the newest evaluation, taken up
+	// evaluated is what the view shows of the run: the newest evaluation, taken up
 	// at most every samplesPause, as pictures are many bytes.
-	shown *train.Evaluated
-	of    *run
-	since time.Time
+	evaluated *train.Evaluated
+	of        *run
+	since     time.Time
+	matrix    confusion // of what is shown
 }
 
 // sampleParts are which parts of the view are shown.
@@ -35,22 +38,44 @@ const (
 // samplesPause is how often pictures change where epochs are short.
 const samplesPause = 10 * time.Second
 
-// takeUpSamples shows the newest evaluation when it is time.
-func (m *Model) takeUpSamples() {
-	s, r := &m.samples, m.current()
-	if r == nil || s.of == r && s.shown == r.eval {
-		return
-	}
-	if s.of == r && s.shown != nil && r.ended == nil && m.view == viewSamples && m.now.Sub(s.since) < samplesPause {
-		return
-	}
-	s.of, s.shown, s.since = r, r.eval, m.now
+func (v *samplesView) bindings() []binding {
+	return grouped("Samples", in(viewSamples), v.needRun([]binding{
+		{action: "matrix", keys: []string{"m"}, short: "matrix", rank: 3, long: "images, the confusion matrix or both", do: v.nextPart},
+	}))
 }
 
-func (m *Model) nextSamples() tea.Cmd {
-	m.samples.part = (m.samples.part + 1) % sampleKinds
-	m.samples.top = 0
+func (v *samplesView) nextPart() tea.Cmd {
+	v.part = (v.part + 1) % sampleKinds
+	v.top = 0
 	return nil
+}
+
+// scroll moves what is shown of the images or the matrix.
+func (v *samplesView) scroll(d int) { v.top = max(0, v.top+min(d, 1<<20)) } // settle holds it to what there is
+
+// settle shows the newest evaluation when it is time.
+func (v *samplesView) settle() tea.Cmd {
+	if r := v.current(); r != nil && v.due(r) {
+		v.of, v.evaluated, v.since = r, r.eval, v.now
+		if r.eval != nil {
+			v.matrix = newConfusion(r.eval, r.started.Classes)
+		}
+	}
+	if v.evaluated != nil {
+		v.top = max(0, min(v.top, v.last()))
+	}
+	return nil
+}
+
+// due reports whether something newer is to be shown of r.
+func (v *samplesView) due(r *run) bool {
+	switch {
+	case v.of == r && v.evaluated == r.eval:
+		return false
+	case v.of == r && v.evaluated != nil && r.ended == nil && v.shown == viewSamples:
+		return v.now.Sub(v.since) >= samplesPause
+	}
+	return true
 }
 
 // Sizes of the view's parts.
@@ -68,84 +93,102 @@ var (
 	smallTile = tile{2, pictureSide / 2, pictureSide/4 + captionLines}
 )
 
-func (m *Model) drawSamples(a canvas.Area) {
-	e, r := m.samples.shown, m.current()
-	if r == nil {
-		m.drawNothing(a, "samples")
-		return
+// shownPart is the part that there is room for.
+func (v *samplesView) shownPart() sampleParts {
+	if v.part == imagesAndMatrix && (v.h < matrixHeight+smallTile.h || v.w < v.matrix.least()) {
+		return imagesOnly
 	}
-	if e == nil || m.samples.of != r {
-		in := a.Box(style.Frame, m.glyphs)
-		a.Text(2, 0, style.Heading, " samples ")
-		for i, l := range canvas.Wrap("Images that the network gets wrong come after the first epoch.", in.W-4) {
-			in.Centre(in.H/2+i, style.Dim, l)
-		}
-		return
-	}
-	matrix := newConfusion(e, r.started.Classes)
-	part := m.samples.part
-	if part == imagesAndMatrix && (a.H < matrixHeight+smallTile.h || a.W < matrix.least()) {
-		part = imagesOnly
-	}
-	switch part {
+	return v.part
+}
+
+// last is the last row to scroll to.
+func (v *samplesView) last() int {
+	h := v.h
+	switch v.shownPart() {
 	case matrixOnly:
-		m.drawMatrix(a, matrix)
+		return len(v.matrix.counts) - (v.h - 3) // the frame and the titles
+	case imagesAndMatrix:
+		h -= matrixHeight
+	}
+	g := gridFor(v.w, h)
+	return (len(v.evaluated.Samples)+g.cols-1)/g.cols - g.rows
+}
+
+func (v *samplesView) draw(a canvas.Area) {
+	r := v.current()
+	switch {
+	case r == nil:
+		v.drawNothing(a, "samples")
+		return
+	case v.evaluated == nil:
+		v.drawWords(a, "samples", "Images that the network gets wrong come after the first epoch.")
+		return
+	}
+	switch v.shownPart() {
+	case matrixOnly:
+		v.drawMatrix(a, v.top)
 	case imagesOnly:
-		m.drawImages(a, e, r)
+		v.drawImages(a, r)
 	default:
 		h := a.H - matrixHeight
-		m.drawImages(a.Sub(0, 0, a.W, h), e, r)
-		m.drawMatrix(a.Sub(0, h, a.W, matrixHeight), matrix)
+		v.drawImages(a.Sub(0, 0, a.W, h), r)
+		v.drawMatrix(a.Sub(0, h, a.W, matrixHeight), 0)
 	}
+}
+
+// A grid is how images are laid out in an area.
+type grid struct {
+	tile
+	cols, rows int
+}
+
+// gridFor lays images out in an area, large where some fit.
+func gridFor(w, h int) grid {
+	w, h = w-2, h-1 // margins, the title
+	fit := func(t tile) int { return (w + tileGap) / (t.w + tileGap) * ((h + 1) / t.h) }
+	t := smallTile
+	if large, small := fit(largeTile), fit(smallTile); large >= 3 || large >= 1 && small < 6 {
+		t = largeTile
+	}
+	if h < t.h {
+		t.h = max(h, 1) // a low window: the caption goes first
+	}
+	return grid{t, max(1, (w+tileGap)/(t.w+tileGap)), max(1, (h+1)/t.h)}
 }
 
 // drawImages draws as many of the images as fit, worst first.
-func (m *Model) drawImages(a canvas.Area, e *train.Evaluated, r *run) {
+func (v *samplesView) drawImages(a canvas.Area, r *run) {
 	a.Text(1, 0, style.Heading, "worst mistakes")
-	a.Right(a.W-1, 0, style.Dim, fmt.Sprintf("of epoch %d", e.Epoch))
+	a.Right(a.W-1, 0, style.Dim, fmt.Sprintf("of epoch %d", v.evaluated.Epoch))
+	g := gridFor(a.W, a.H)
 	a = a.Sub(1, 1, a.W-2, a.H-1)
-	t := smallTile
-	large, small := fitTiles(a, largeTile), fitTiles(a, smallTile)
-	if large >= 3 || large >= 1 && small < 6 {
-		t = largeTile
+	for i, s := range v.evaluated.Samples[min(v.top*g.cols, len(v.evaluated.Samples)):] {
+		if i >= g.rows*g.cols {
+			break
+		}
+		v.drawSample(a.Sub(i%g.cols*(g.w+tileGap), i/g.cols*g.h, g.w, g.h), g.tile, s, r)
 	}
-	if a.H < t.h {
-		t.h = a.H // a low window: the caption goes first
-	}
-	cols := max(1, (a.W+tileGap)/(t.w+tileGap))
-	rows := max(1, (a.H+1)/t.h)
-	total := (len(e.Samples) + cols - 1) / cols
-	m.samples.top = max(0, min(m.samples.top, total-rows))
-	for i := m.samples.top * cols; i < len(e.Samples) && i < (m.samples.top+rows)*cols; i++ {
-		k := i - m.samples.top*cols
-		box := a.Sub(k%cols*(t.w+tileGap), k/cols*t.h, t.w, t.h)
-		m.drawSample(box, t, e.Samples[i], r)
-	}
-}
-
-func fitTiles(a canvas.Area, t tile) int {
-	return (a.W + tileGap) / (t.w + tileGap) * ((a.H + 1) / t.h)
 }
 
 // drawSample draws an image and under it what it is and what was said.
-func (m *Model) drawSample(a canvas.Area, t tile, s train.Sample, r *run) {
+func (v *samplesView) drawSample(a canvas.Area, t tile, s train.Sample, r *run) {
 	px := s.Pixels
 	if px == nil {
 		px = r.pixels[s.Index]
 	}
 	h := pictureSide / t.side / 2
-	drawPicture(a.Sub(0, 0, t.w, min(h, a.H-1)), px, t.side, m.palette, m.glyphs)
+	drawPicture(a.Sub(0, 0, t.w, min(h, a.H-1)), px, t.side, v.palette, v.glyphs)
 	said := class(r.started.Classes, s.Predicted)
 	y := min(h, a.H-1)
 	sure := fmt.Sprintf(" %.0f%%", 100*s.Confidence)
 	is := class(r.started.Classes, s.Label)
 	switch {
 	case s.Label == s.Predicted:
-		a.Spans(0, y, style.Validation.Text(canvas.Elide(said, t.w-len(sure), m.glyphs)), style.Dim.Text(sure))
+		a.Spans(0, y, style.Validation.Text(canvas.Elide(said, t.w-len(sure), v.glyphs)), style.Dim.Text(sure))
 	case t.side == 1:
 		a.Spans(0, y, style.Wrong3.Text(said), style.Dim.Text(sure+", is "), style.Validation.Text(is))
 	default:
-		a.Spans(0, y, style.Wrong3.Text(canvas.Elide(said, t.w-len(sure), m.glyphs)), style.Dim.Text(sure))
+		a.Spans(0, y, style.Wrong3.Text(canvas.Elide(said, t.w-len(sure), v.glyphs)), style.Dim.Text(sure))
 		a.Spans(0, y+1, style.Dim.Text("is "), style.Validation.Text(is))
 	}
 }

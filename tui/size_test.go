@@ -39,7 +39,7 @@ func TestNothingOverflowsAtAnySize(t *testing.T) {
 	for _, sc := range scenes {
 		events := comparison(sc.events())
 		b := newBench(t, Options{Name: "ein Lauf mit 広い name"}, 80, 24, events...)
-		b.system.gauges, b.system.sampling = fixedGauges, true
+		b.system.newest, b.system.reading = fixedGauges, true
 		for _, size := range sizesToTry {
 			b.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 			for v := range views {
@@ -55,6 +55,31 @@ func TestNothingOverflowsAtAnySize(t *testing.T) {
 			check(b, sc.name+" compare, next layout")
 			b.press("4", "m")
 			check(b, sc.name+" samples, next part")
+		}
+	}
+}
+
+// Drawing changes nothing: what is scrolled, chosen or shown is settled before.
+func TestDrawingChangesNothing(t *testing.T) {
+	for _, sc := range scenes {
+		for _, size := range sizes {
+			b := newBench(t, Options{Mode: Replay}, size[0], size[1], comparison(sc.events())...)
+			for v := range views {
+				b.press(fmt.Sprint(int(v)+1), "pgdown", "end")
+				for _, k := range []string{"", "w", "m", "?"} {
+					b.press(k)
+					state := func() string {
+						return fmt.Sprintf("%+v %+v %+v %+v %+v %+v %+v", *b.common, *b.help, *b.curves, *b.compare, *b.files, *b.samples, *b.system)
+					}
+					before := state()
+					if b.draw() != b.View() {
+						t.Errorf("%s, %s, %v, %q: drawn anew it is another picture", viewNames[v], sc.name, size, k)
+					}
+					if state() != before {
+						t.Errorf("%s, %s, %v, %q: drawing changed\n%s\nto\n%s", viewNames[v], sc.name, size, k, before, state())
+					}
+				}
+			}
 		}
 	}
 }
@@ -125,8 +150,8 @@ func BenchmarkDrawAMillionSteps(b *testing.B) {
 			if a == chart.ByStep && v > viewCompare {
 				continue
 			}
-			m.show(v)
-			m.charts.axis = a
+			m.open(v)
+			m.curves.axis = a
 			b.Run(strings.ToLower(viewNames[v])+"-by-"+axisNames[a], func(b *testing.B) {
 				for b.Loop() {
 					m.draw()

@@ -16,75 +16,98 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// systemState is the System view.
-type systemState struct {
-	sampler  machine.Sampler // used by one command at a time
-	sampling bool
-	at       time.Time
-	gauges   machine.Reading
-	top      int // lines that the log is scrolled back
+// systemView is the System view: what the machine does, the run's settings and
+// its log.
+type systemView struct {
+	page
+	sampler machine.Sampler // used by one command at a time
+	reading bool            // it is being used
+	at      time.Time       // when it was used last
+	newest  machine.Reading
+	top     int // lines that the log is scrolled back
 }
 
 // samplePause is how often the gauges are read while the view is shown.
 const samplePause = 2 * time.Second
 
-// sample reads what the process and the GPU use, while the view is shown and
-// the run is at work: a screen at rest must send nothing.
-func (m *Model) sample() tea.Cmd {
-	s, r := &m.system, m.current()
-	if m.view != viewSystem || r == nil || s.sampling || m.o.Mode == Replay || m.o.Remote || r.ended != nil {
-		return nil
+func (v *systemView) open() tea.Cmd { return v.sample() }
+
+func (v *systemView) receive(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case readingMsg:
+		v.reading, v.newest = false, msg.reading
+	case tickMsg:
+		return v.sample()
 	}
-	if !s.at.IsZero() && m.now.Sub(s.at) < samplePause {
-		return nil
-	}
-	s.sampling, s.at = true, m.now
-	pid := r.started.PID
-	if m.o.Mode == Live {
-		pid = os.Getpid()
-	}
-	return m.do(func() tea.Msg { return gaugesMsg{s.sampler.Read(pid)} })
+	return nil
 }
 
-func (s *systemState) take(g machine.Reading) { s.sampling, s.gauges = false, g }
-
-// drawSystem draws the System view: what the machine does, the run's settings
-// and its log.
-func (m *Model) drawSystem(a canvas.Area) {
-	r := m.current()
-	if r == nil {
-		m.drawNothing(a, "system")
-		return
+// settle holds the log to the lines that there are.
+func (v *systemView) settle() tea.Cmd {
+	if r := v.current(); r != nil && v.shown == viewSystem {
+		_, _, _, log := v.parts(canvas.Area{W: v.w, H: v.h}, r)
+		v.top = max(0, min(v.top, len(r.log)-(log.H-2)))
 	}
-	machine := m.machineLines(r, 40)
+	return nil
+}
+
+// scroll moves the log back or on.
+func (v *systemView) scroll(d int) { v.top = max(0, v.top-max(d, -1<<20)) } // settle holds it to what there is
+
+// sample reads what the process and the GPU use, while the view is shown and
+// the run is at work: a screen at rest must send nothing.
+func (v *systemView) sample() tea.Cmd {
+	r := v.current()
+	if v.shown != viewSystem || r == nil || v.reading || v.o.Mode == Replay || v.o.Remote || r.ended != nil {
+		return nil
+	}
+	if !v.at.IsZero() && v.now.Sub(v.at) < samplePause {
+		return nil
+	}
+	v.reading, v.at = true, v.now
+	pid := r.started.PID
+	if v.o.Mode == Live {
+		pid = os.Getpid()
+	}
+	return v.do(func() tea.Msg { return readingMsg{v.sampler.Read(pid)} })
+}
+
+// parts divides the view: the machine, the speed, the settings and the log, as far
+// as there is room for each.
+func (v *systemView) parts(a canvas.Area, r *run) (machine, speed, settings, log canvas.Area) {
+	lines := len(v.machineLines(r, 40)) + 2
 	switch {
 	case a.W >= 100 && a.H >= 18:
-		left := 42 + (a.W-100)/8
-		h := min(max(len(machine)+2, 13), a.H/2)
-		m.drawLines(a.Sub(0, 0, left, h), "machine", m.machineLines(r, left-4))
-		m.speedChart(r).Draw(a.Sub(left, 0, a.W-left, h), m.glyphs)
-		m.drawLines(a.Sub(0, h, left, a.H-h), "settings", m.settingLines(r))
-		m.drawLog(a.Sub(left, h, a.W-left, a.H-h), r)
-	case a.H >= len(machine)+2+6:
-		h := len(machine) + 2
-		m.drawLines(a.Sub(0, 0, a.W, h), "machine", m.machineLines(r, a.W-4))
-		m.drawLog(a.Sub(0, h, a.W, a.H-h), r)
+		left, h := 42+(a.W-100)/8, min(max(lines, 13), a.H/2)
+		return a.Sub(0, 0, left, h), a.Sub(left, 0, a.W-left, h), a.Sub(0, h, left, a.H-h), a.Sub(left, h, a.W-left, a.H-h)
+	case a.H >= lines+6:
+		return a.Sub(0, 0, a.W, lines), speed, settings, a.Sub(0, lines, a.W, a.H-lines)
 	case a.W >= 80:
 		half := min(a.W/2, 42)
-		m.drawLines(a.Sub(0, 0, half, a.H), "machine", m.machineLines(r, half-4))
-		m.drawLog(a.Sub(half, 0, a.W-half, a.H), r)
-	default:
-		m.drawLog(a, r)
+		return a.Sub(0, 0, half, a.H), speed, settings, a.Sub(half, 0, a.W-half, a.H)
 	}
+	return machine, speed, settings, a
+}
+
+func (v *systemView) draw(a canvas.Area) {
+	r := v.current()
+	if r == nil {
+		v.drawNothing(a, "system")
+		return
+	}
+	machine, speed, settings, log := v.parts(a, r)
+	v.drawLines(machine, "machine", v.machineLines(r, machine.W-4))
+	v.speedChart(r).Draw(speed, v.glyphs)
+	v.drawLines(settings, "settings", v.settingLines(r))
+	v.drawLog(log, r)
 }
 
 // drawLines draws lines in a frame.
-func (m *Model) drawLines(a canvas.Area, title string, lines [][]style.Span) {
+func (v *systemView) drawLines(a canvas.Area, title string, lines [][]style.Span) {
 	if a.H < 3 {
 		return
 	}
-	in := a.Box(style.Frame, m.glyphs)
-	a.Text(2, 0, style.Heading, " "+title+" ")
+	in := v.titled(a, title)
 	y := 0
 	for _, l := range lines {
 		row := in.Sub(1, y, in.W-2, in.H-y)
@@ -109,25 +132,25 @@ func setting(name, value string) []style.Span {
 }
 
 // meter is a line with a name, a bar and a value.
-func (m *Model) meter(name string, w int, share float64, value string) []style.Span {
+func (v *systemView) meter(name string, w int, share float64, value string) []style.Span {
 	return append(append([]style.Span{style.Dim.Text(fmt.Sprintf("%-*s", settingWidth, name))},
-		canvas.BarSpans(max(w-settingWidth-14, 4), share, m.glyphs)...), style.Plain.Text(fmt.Sprintf(" %13s", value)))
+		canvas.BarSpans(max(w-settingWidth-14, 4), share, v.glyphs)...), style.Plain.Text(fmt.Sprintf(" %13s", value)))
 }
 
 // machineLines tell what the process and the GPU use and where time goes.
-func (m *Model) machineLines(r *run, w int) [][]style.Span {
-	g := m.system.gauges
+func (v *systemView) machineLines(r *run, w int) [][]style.Span {
+	g := v.newest
 	var lines [][]style.Span
 	switch {
-	case m.o.Remote:
+	case v.o.Remote:
 		lines = append(lines, setting("process", "on another machine"))
-	case m.o.Mode == Replay:
+	case v.o.Mode == Replay:
 		lines = append(lines, setting("process", "has ended"))
 	case g.Process:
 		cores := float64(max(g.Cores, 1))
 		lines = append(lines,
-			m.meter("cpu", w, g.CPU/100/cores, fmt.Sprintf("%.1f of %d", g.CPU/100, g.Cores)),
-			m.meter("memory", w, float64(g.Memory)/float64(max(g.MemoryTotal, 1)), strings.TrimSpace(format.Size(g.Memory))),
+			v.meter("cpu", w, g.CPU/100/cores, fmt.Sprintf("%.1f of %d", g.CPU/100, g.Cores)),
+			v.meter("memory", w, float64(g.Memory)/float64(max(g.MemoryTotal, 1)), strings.TrimSpace(format.Size(g.Memory))),
 			setting("threads", fmt.Sprintf("%d, %d of them train", g.Threads, r.started.Threads)))
 	default:
 		lines = append(lines, setting("process", "not read yet"))
@@ -135,15 +158,15 @@ func (m *Model) machineLines(r *run, w int) [][]style.Span {
 	for _, p := range g.GPUs {
 		lines = append(lines, nil,
 			setting("gpu", p.Name),
-			m.meter("  use", w, float64(p.Use)/100, fmt.Sprintf("%d%%", p.Use)),
-			m.meter("  memory", w, float64(p.Memory)/float64(max(p.MemoryTotal, 1)), strings.TrimSpace(format.Size(p.Memory))),
-			setting("  state", fmt.Sprintf("%d %s, %.0f W", p.Temperature, m.glyphs.Celsius, p.Watts)))
+			v.meter("  use", w, float64(p.Use)/100, fmt.Sprintf("%d%%", p.Use)),
+			v.meter("  memory", w, float64(p.Memory)/float64(max(p.MemoryTotal, 1)), strings.TrimSpace(format.Size(p.Memory))),
+			setting("  state", fmt.Sprintf("%d %s, %.0f W", p.Temperature, v.glyphs.Celsius, p.Watts)))
 	}
-	return append(append(lines, nil), m.phaseLines(r, w)...)
+	return append(append(lines, nil), v.phaseLines(r, w)...)
 }
 
 // phaseLines tell where the time of the last steps went.
-func (m *Model) phaseLines(r *run, w int) [][]style.Span {
+func (v *systemView) phaseLines(r *run, w int) [][]style.Span {
 	if r.step == nil {
 		return [][]style.Span{setting("time", "in steps comes with the first ones")}
 	}
@@ -158,7 +181,7 @@ func (m *Model) phaseLines(r *run, w int) [][]style.Span {
 		seconds float64
 	}{{"data", p.Data}, {"forward", p.Forward}, {"backward", p.Backward}, {"optimizer", p.Optimizer}} {
 		share := ph.seconds / total
-		lines = append(lines, m.meter(ph.name, w, share, fmt.Sprintf("%.1f%%", 100*share)))
+		lines = append(lines, v.meter(ph.name, w, share, fmt.Sprintf("%.1f%%", 100*share)))
 	}
 	return lines
 }
@@ -171,7 +194,7 @@ func onOff(b bool) string {
 }
 
 // settingLines are the run's settings.
-func (m *Model) settingLines(r *run) [][]style.Span {
+func (v *systemView) settingLines(r *run) [][]style.Span {
 	c, s := r.started.Config, r.started
 	lr := "default"
 	if c.LR > 0 {
@@ -205,7 +228,7 @@ func (m *Model) settingLines(r *run) [][]style.Span {
 }
 
 // speedChart is images a second over time.
-func (m *Model) speedChart(r *run) chart.Chart {
+func (*systemView) speedChart(r *run) chart.Chart {
 	v := &r.steps.Values[stepSpeed]
 	last := r.steps.Last(chart.ByTime)
 	ch := chart.Chart{
@@ -220,20 +243,18 @@ func (m *Model) speedChart(r *run) chart.Chart {
 }
 
 // drawLog draws the newest lines of the log, or older ones when scrolled back.
-func (m *Model) drawLog(a canvas.Area, r *run) {
+func (v *systemView) drawLog(a canvas.Area, r *run) {
 	if a.H < 3 {
 		return
 	}
-	in := a.Box(style.Frame, m.glyphs)
-	a.Text(2, 0, style.Heading, " log ")
-	m.system.top = max(0, min(m.system.top, len(r.log)-in.H))
-	end := len(r.log) - m.system.top
-	if m.system.top > 0 {
-		a.Right(a.W-2, a.H-1, style.Dim, fmt.Sprintf(" %d more %s ", m.system.top, m.glyphs.Down))
+	in := v.titled(a, "log")
+	end := len(r.log) - v.top
+	if v.top > 0 {
+		a.Right(a.W-2, a.H-1, style.Dim, fmt.Sprintf(" %d more %s ", v.top, v.glyphs.Down))
 	}
 	for i, l := range r.log[max(0, end-in.H):end] {
 		in.Text(1, i, style.Dim, l.at.Format("15:04:05"))
-		in.Text(11, i, l.style, canvas.Elide(l.text, in.W-12, m.glyphs))
+		in.Text(11, i, l.style, canvas.Elide(l.text, in.W-12, v.glyphs))
 	}
 	if len(r.log) == 0 {
 		in.Centre(in.H/2, style.Dim, "Nothing yet.")

@@ -7,11 +7,15 @@
 // to a [train.Controller]. The trainer never waits for the screen, nor the
 // screen for the terminal (see terminal/).
 //
-// The state of the screen is the [Model] and changes only in Update, which
-// also draws: onto a canvas of cells (canvas/), from styles named by what
-// they mean (style/). All keys stand in one table (keys.go), all messages
-// in messages.go. What is known of a run is a run (run.go) with its histories
-// (chart/); each view has a file of its own.
+// The [Model] keeps what is common and changes only in Update. Each view (view.go)
+// owns its state, the keys that steer it and its drawing, in a file of its own
+// name; what Charts and Compare share is in curves.go. A key goes from the model
+// to the binding that has it (keys.go) and from there to the view. Drawing
+// changes nothing: what is scrolled or chosen is settled before.
+//
+// What is known of a run is a run (run.go). What all is drawn with knows nothing
+// of runs and lies in folders of its own: canvas, chart, style and format. All
+// messages stand in messages.go.
 package tui
 
 import (
@@ -149,13 +153,14 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	o = o.filled()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m, err := newModel(ctx, o)
+	m, err := New(ctx, o)
 	if err != nil {
 		return Result{}, err
 	}
+	defer m.Close()
 	out := terminal.NewWriter(o.Out)
-	defer out.Close()
-	m.tell = out
+	defer out.End()
+	m.terminal = out
 
 	opts := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond),
@@ -169,7 +174,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	} else {
 		opts = append(opts, tea.WithInputTTY())
 	}
-	p := tea.NewProgram(m, opts...)
+	p := tea.NewProgram(program{m}, opts...)
 	out.Repaint = func() { p.Send(tea.ClearScreen()) }
 	out.Lost = p.Kill
 	if in != nil {
@@ -194,6 +199,18 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return m.result, nil
 }
 
+// A program is a screen that is shown by itself: the program ends with it.
+type program struct{ *Model }
+
+// Update implements [tea.Model].
+func (p program) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, left := msg.(LeftMsg); left {
+		return p, tea.Quit
+	}
+	_, cmd := p.Model.Update(msg)
+	return p, cmd
+}
+
 // framesPerSecond is how often the terminal is written to, at most.
 const framesPerSecond = 10
 
@@ -211,8 +228,8 @@ func (o Options) filled() Options {
 	return o
 }
 
-// terminal returns what the environment tells of the terminal.
-func (o Options) terminal() (*style.Glyphs, termenv.Profile) {
+// colours returns the characters and the colours that the terminal has.
+func (o Options) colours() (*style.Glyphs, termenv.Profile) {
 	windows := runtime.GOOS == "windows"
 	g := style.GlyphsFor(o.Env, windows)
 	if o.Theme == "none" {

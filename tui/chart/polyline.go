@@ -9,7 +9,7 @@ import (
 type Polyline struct {
 	Xs     []float64
 	Smooth []float64
-	Raw    *column
+	Raw    *Column
 }
 
 // each calls f with the rows of each of n columns between x0 and x1: i up to

@@ -27,11 +27,11 @@ type Series struct {
 	stride   int64 // steps that a row stands for before a new one is begun
 	n        []int64
 	At       [Axes][]float64 // where each row ends
-	Values   []column
+	Values   []Column
 }
 
-// A column is one value over all rows. A row without a finite value holds NaN.
-type column struct {
+// A Column is one value over all rows. A row without a finite value holds NaN.
+type Column struct {
 	Mean, lo, hi []float32
 	count        []int64 // finite values in the row, as weights of the mean
 	bad          []bool  // whether some value was not finite
@@ -46,7 +46,7 @@ func One(v float64) Sample { return Sample{v, v, v} }
 // NewSeries returns an empty series of so many values, which holds at most
 // capacity rows.
 func NewSeries(capacity, values int) *Series {
-	return &Series{capacity: max(capacity, 2), stride: 1, Values: make([]column, values)}
+	return &Series{capacity: max(capacity, 2), stride: 1, Values: make([]Column, values)}
 }
 
 // Len returns the number of rows.
@@ -78,7 +78,7 @@ func (s *Series) Add(n int64, at Moment, vs ...Sample) {
 	}
 }
 
-func (c *column) grow() {
+func (c *Column) grow() {
 	nan := float32(math.NaN())
 	c.Mean, c.lo, c.hi = append(c.Mean, nan), append(c.lo, nan), append(c.hi, nan)
 	c.count, c.bad = append(c.count, 0), append(c.bad, false)
@@ -88,7 +88,7 @@ func (c *column) grow() {
 func Finite(v float64) bool { return math.Abs(v) <= math.MaxFloat32 }
 
 // merge adds the value of n steps to row i.
-func (c *column) merge(i int, n int64, v Sample) {
+func (c *Column) merge(i int, n int64, v Sample) {
 	if !Finite(v.Mean) || !Finite(v.Lo) || !Finite(v.Hi) {
 		c.bad[i] = true
 	}
@@ -134,7 +134,7 @@ func (s *Series) halve() {
 }
 
 // join sets row to the rows i and j, which may be the same.
-func (c *column) join(row, i, j int) {
+func (c *Column) join(row, i, j int) {
 	mean, lo, hi, count, bad := c.Mean[j], c.lo[j], c.hi[j], c.count[j], c.bad[i] || c.bad[j]
 	c.Mean[row], c.lo[row], c.hi[row], c.count[row] = c.Mean[i], c.lo[i], c.hi[i], c.count[i]
 	if j > i && count > 0 {
@@ -205,7 +205,7 @@ func (s *Series) Convert(v float64, from, to Axis) float64 {
 // given weight in [0,1), corrected for its start as TensorBoard does it:
 // without the correction the first values would be drawn towards zero. Rows
 // without a finite value are NaN and don't count.
-func (c *column) Smooth(weight float64) []float64 {
+func (c *Column) Smooth(weight float64) []float64 {
 	out := make([]float64, len(c.Mean))
 	acc, norm := 0.0, 0.0
 	for i, m := range c.Mean {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Percent shows an accuracy in [0,1] in 6 columns.
@@ -128,4 +130,21 @@ func Plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Sentence makes of an error's text a sentence that stands alone.
+func Sentence(s string) string {
+	if s == "" || strings.HasSuffix(s, ".") {
+		return UpperFirst(s)
+	}
+	return UpperFirst(s) + "."
+}
+
+// UpperFirst makes the first letter a capital.
+func UpperFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
 }

@@ -47,15 +47,6 @@ func within(t *testing.T, what string, f func()) {
 	}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: not so after 20 s", what)
-		}
-	}
-}
-
 func TestWriterNeverWaitsForTheTerminal(t *testing.T) {
 	out := &stuckWriter{free: make(chan struct{})}
 	repaints := make(chan struct{}, 1)

@@ -1,0 +1,75 @@
+package tui
+
+import (
+	"fmt"
+
+	"cifartui/train"
+	"cifartui/tui/format"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+func (s *steering) detach() tea.Cmd { return s.leave(Result{Action: Detach}) }
+
+func (s *steering) leaveRunning() tea.Cmd { return s.leave(Result{Action: LeaveRunning}) }
+
+func (s *steering) close() tea.Cmd { return s.leave(Result{Action: Closed}) }
+
+// askQuit leaves at once where nothing would be lost, else it asks.
+func (s *steering) askQuit() tea.Cmd {
+	if s.o.Control == nil || s.o.Mode == Replay || s.sourceDone || s.allEnded() {
+		return s.close()
+	}
+	stop := option{"s", "stop and save", "it can be resumed", s.stopAndQuit}
+	back := option{"b", "go back", "", nil}
+	d := &dialog{title: "Leave", text: s.whatRuns()}
+	switch {
+	case s.o.Mode == Attached:
+		d.options = []option{{"l", "leave", "the run goes on", s.close}, stop, back}
+	case s.o.CanDetach:
+		d.options = []option{stop, {"l", "leave it training", "in the background", s.detach}, back}
+	default:
+		d.options = []option{stop, {"l", "leave it training", "here, without the screen", s.leaveRunning}, back}
+	}
+	s.ask(d)
+	return nil
+}
+
+// whatRuns says what would be left.
+func (s *steering) whatRuns() string {
+	r := s.current()
+	if r == nil {
+		return "The run is about to begin."
+	}
+	if s.several() {
+		n := 0
+		for _, r := range s.all {
+			if r.ended == nil {
+				n++
+			}
+		}
+		return format.Plural(n, "run") + " of this comparison are not done."
+	}
+	epoch, step, steps := r.progress()
+	return fmt.Sprintf("%s is %s in epoch %d of %d, step %d of %d.", r.name, r.state, epoch, r.started.Config.Epochs, step, steps)
+}
+
+// stopAndQuit stops every run and leaves once they have ended.
+func (s *steering) stopAndQuit() tea.Cmd {
+	s.quitting = true
+	for _, r := range s.all {
+		if r.ended == nil {
+			r.asked = "stopping after this batch"
+		}
+	}
+	return s.send(train.Stop{To: train.To{Why: s.pressed + " pressed"}, After: train.AfterBatch})
+}
+
+// waitingKey takes a key while the end of the runs is waited for: the second
+// wish to leave does not wait.
+func (s *steering) waitingKey(k string) tea.Cmd {
+	if b := s.find(k); b != nil && b.action == "quit" {
+		return s.leave(Result{Action: Aborted})
+	}
+	return nil
+}
