@@ -15,16 +15,18 @@ import (
 // Alloc, Free and the copies may be called from several goroutines, but not
 // during a launch on the same bytes.
 type Memory struct {
-	mu     sync.RWMutex
-	list   []*allocation // by address
-	next   uint64
-	used   int64
-	limit  int64
-	launch uint64 // number of the running launch, in a shadow's terms
+	mu    sync.RWMutex
+	list  []*allocation // by address
+	next  uint64
+	used  int64
+	limit int64
+	// launching is held while a kernel runs; launch is its number, from 1; see global.go.
+	launching sync.Mutex
+	launch    uint64
 }
 
 // allocation is one piece of memory. shadow has a word for each 4 bytes; see
-// shadow.go.
+// global.go.
 type allocation struct {
 	base   uint64
 	size   uint64

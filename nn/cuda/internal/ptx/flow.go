@@ -1,0 +1,109 @@
+package ptx
+
+// joins finds, for each branch that may part a warp, where its two sides meet
+// again: the immediate postdominator, the first instruction that every way
+// from the branch to the end passes. It is the textbook's fixed point over
+// sets, by the intersection of two chains (Cooper, Harvey, Kennedy: "A Simple,
+// Fast Dominance Algorithm"), on the reversed graph.
+func joins(code []instruction) {
+	n := len(code)
+	exit := n
+	next := func(i int) []int {
+		switch in := &code[i]; {
+		case in.ctl == branches && in.guard < 0:
+			return []int{in.target}
+		case in.ctl == branches:
+			return []int{i + 1, in.target}
+		case in.ctl == exits && in.guard < 0:
+			return []int{exit}
+		case in.ctl == exits:
+			return []int{i + 1, exit}
+		}
+		return []int{i + 1}
+	}
+	order := postorder(n, exit, next)
+	place := make([]int, n+1) // in order: the exit comes last
+	for i, b := range order {
+		place[b] = i + 1
+	}
+	idom := make([]int, n+1)
+	for i := range idom {
+		idom[i] = -1
+	}
+	idom[exit] = exit
+	meet := func(a, b int) int {
+		for a != b {
+			for place[a] < place[b] {
+				a = idom[a]
+			}
+			for place[b] < place[a] {
+				b = idom[b]
+			}
+		}
+		return a
+	}
+	for changed := true; changed; {
+		changed = false
+		for i := len(order) - 1; i >= 0; i-- {
+			b := order[i]
+			if b == exit {
+				continue
+			}
+			dom := -1
+			for _, s := range next(b) {
+				if idom[s] < 0 {
+					continue
+				}
+				if dom < 0 {
+					dom = s
+				} else {
+					dom = meet(dom, s)
+				}
+			}
+			if dom != idom[b] {
+				idom[b] = dom
+				changed = true
+			}
+		}
+	}
+	for i := range code {
+		code[i].join = exit
+		if code[i].ctl == branches && idom[i] >= 0 {
+			code[i].join = idom[i]
+		}
+	}
+}
+
+// postorder lists the instructions so that on the reversed graph, walked from
+// the exit, each comes after those that it leads to; the exit is last.
+// Instructions that cannot reach the exit are left out.
+func postorder(n, exit int, next func(int) []int) []int {
+	before := make([][]int, n+1)
+	for i := range n {
+		for _, s := range next(i) {
+			if s <= n {
+				before[s] = append(before[s], i)
+			}
+		}
+	}
+	seen := make([]bool, n+1)
+	var order []int
+	type visit struct{ node, child int }
+	stack := []visit{{exit, 0}}
+	seen[exit] = true
+	for len(stack) > 0 {
+		v := &stack[len(stack)-1]
+		if v.child < len(before[v.node]) {
+			p := before[v.node][v.child]
+			v.child++
+			if !seen[p] {
+				seen[p] = true
+				stack = append(stack, visit{p, 0})
+			}
+			continue
+		}
+		order = append(order, v.node)
+		stack = stack[:len(stack)-1]
+	}
+	return order
+}
