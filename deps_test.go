@@ -26,6 +26,7 @@ var layers = map[string]struct {
 	"cifartui/nn/cuda/driver":     {},
 	// The interpreter judges the kernels and must not share a line with them.
 	"cifartui/nn/cuda/internal/ptx": {},
+	"cifartui/nn/cuda/ptx":          {},
 	"cifartui/nn/kernel":            {},
 	"cifartui/nn/kernel/peer":       {},
 	"cifartui/train":                {ours: []string{"cifar", "nn"}},

@@ -1,0 +1,124 @@
+// 3x3 convolutions, same padding, as implicit matrix products on tensor cores
+// (mma.sync, from sm_80 on): forward with bias, ReLU and max pool, and the
+// gradient of the data with the ReLU's mask. See conv.h for the loop.
+//
+// Images are bf16 [N][H][W][C], H and W powers of two given as logarithms; the
+// filter is bf16 [9][in][out]. Sums are float32. Every sum has one order, so the
+// results are the same bits on every run.
+#include "conv.h"
+
+// y = relu(x * w + bias), and with pool its 2x2 maximum, with the place 0 to 3
+// of the first maximum of each window, row by row, in arg (if not null).
+template <typename T>
+DEVICE void forward(bf16 *y, u8 *arg, const bf16 *x, const bf16 *w, const float *bias, const Step *step, u32 lh, u32 lw, u32 in, u32 out, u32 pool) {
+  extern SHARED __attribute__((aligned(128))) char memory[];
+  const u32 smem = sharedAddress(memory);
+  const u32 across = out / T::BN, m0 = blockX() / across * T::BM, n0 = blockX() % across * T::BN;
+  const u32 pixels = step->rows << (lh + lw);
+  if (m0 >= pixels) return;
+
+  Product<T> p;
+  gather<T, false>(p, smem, x, w, pixels, lh, lw, pool, in, out, m0, n0);
+
+  const u32 t = thread(), lane = t & 31, warp = t >> 5;
+  const u32 wm = warp % T::WM * T::TM, wn = warp / T::WM * T::TN;
+  UNROLL for (int j = 0; j < Product<T>::NI; j++) {
+    u32 column = wn + j * 8 + (lane & 3) * 2;
+    float2 b = *(const float2 *)(bias + n0 + column);
+    UNROLL for (int i = 0; i < Product<T>::MI; i++) {
+      u32 row = wm + i * 16 + (lane >> 2);
+      float *c = p.c[i][j];
+      stage<T>(smem, row, column, relu(c[0] + b.x, c[1] + b.y));
+      stage<T>(smem, row + 8, column, relu(c[2] + b.x, c[3] + b.y));
+    }
+  }
+  barrier();
+
+  constexpr u32 CHUNKS = T::BN / 8;
+  if (!pool) {
+    for (u32 i = t; i < T::BM * CHUNKS; i += T::THREADS) {
+      u32 row = i / CHUNKS, chunk = i % CHUNKS;
+      if (m0 + row < pixels)
+        *(uint4 *)(y + (u64)(m0 + row) * out + n0 + chunk * 8) = loadShared<uint4>(smem + row * STAGED_ROW<T> + chunk * 16);
+    }
+    return;
+  }
+  for (u32 i = t; i < T::BM / 4 * CHUNKS; i += T::THREADS) {
+    u32 window = i / CHUNKS, chunk = i % CHUNKS;
+    if (m0 + window * 4 >= pixels) break;
+    u32 at = smem + window * 4 * STAGED_ROW<T> + chunk * 16;
+    uint4 best = loadShared<uint4>(at);
+    uint4 low = 0, high = 0; // the places of the maxima
+    UNROLL for (int k = 1; k < 4; k++) {
+      uint4 other = loadShared<uint4>(at + k * STAGED_ROW<T>);
+      UNROLL for (int c = 0; c < 4; c++) {
+        // None is negative, so that their bits compare as they do.
+        u32 b = best[c], o = other[c];
+        bool l = (o & 0xffff) > (b & 0xffff), h = o >> 16 > b >> 16;
+        best[c] = (l ? o & 0xffff : b & 0xffff) | (h ? o & 0xffff0000u : b & 0xffff0000u);
+        low[c] = l ? k : low[c];
+        high[c] = h ? k : high[c];
+      }
+    }
+    u64 to = (u64)(m0 / 4 + window) * out + n0 + chunk * 8;
+    *(uint4 *)(y + to) = best;
+    if (arg)
+      *(uint2 *)(arg + to) = {low.x | high.x << 8 | low.y << 16 | high.y << 24, low.z | high.z << 8 | low.w << 16 | high.w << 24};
+  }
+}
+
+// dx = dy * w, turned round, where x is not 0, and 0 elsewhere. dx may be x.
+template <typename T>
+DEVICE void backward(bf16 *dx, const bf16 *dy, const bf16 *w, const bf16 *x, const Step *step, u32 lh, u32 lw, u32 in, u32 out) {
+  extern SHARED __attribute__((aligned(128))) char memory[];
+  const u32 smem = sharedAddress(memory);
+  const u32 across = in / T::BN, m0 = blockX() / across * T::BM, n0 = blockX() % across * T::BN;
+  const u32 pixels = step->rows << (lh + lw);
+  if (m0 >= pixels) return;
+
+  Product<T> p;
+  gather<T, true>(p, smem, dy, w, pixels, lh, lw, false, out, in, m0, n0);
+
+  const u32 t = thread(), lane = t & 31, warp = t >> 5;
+  const u32 wm = warp % T::WM * T::TM, wn = warp / T::WM * T::TN;
+  UNROLL for (int j = 0; j < Product<T>::NI; j++) UNROLL for (int i = 0; i < Product<T>::MI; i++) {
+    u32 row = wm + i * 16 + (lane >> 2), column = wn + j * 8 + (lane & 3) * 2;
+    float *c = p.c[i][j];
+    stage<T>(smem, row, column, pack(c[0], c[1]));
+    stage<T>(smem, row + 8, column, pack(c[2], c[3]));
+  }
+  barrier();
+
+  constexpr u32 CHUNKS = T::BN / 8;
+  for (u32 i = t; i < T::BM * CHUNKS; i += T::THREADS) {
+    u32 row = i / CHUNKS, chunk = i % CHUNKS;
+    if (m0 + row >= pixels) break;
+    u64 at = (u64)(m0 + row) * in + n0 + chunk * 8;
+    uint4 v = loadShared<uint4>(smem + row * STAGED_ROW<T> + chunk * 16), alive = *(const uint4 *)(x + at);
+    *(uint4 *)(dx + at) = {v.x & nonzero(alive.x), v.y & nonzero(alive.y), v.z & nonzero(alive.z), v.w & nonzero(alive.w)};
+  }
+}
+
+// The tiles. NAME_{M}x{N}x{K}s{stages}: the host tries those that fit.
+#define FORWARD(m, n, k, st, wm, wn, per)                                                                                   \
+  GLOBAL BLOCK(32 * wm * wn, per) void conv_fwd_##m##x##n##x##k##s##st(bf16 *y, u8 *arg, const bf16 *x, const bf16 *w,      \
+      const float *bias, const Step *step, u32 lh, u32 lw, u32 in, u32 out, u32 pool) {                                    \
+    forward<Tile<m, n, k, st, wm, wn, per>>(y, arg, x, w, bias, step, lh, lw, in, out, pool);                               \
+  }
+#define BACKWARD(m, n, k, st, wm, wn, per)                                                                                  \
+  GLOBAL BLOCK(32 * wm * wn, per) void conv_bwd_##m##x##n##x##k##s##st(bf16 *dx, const bf16 *dy, const bf16 *w,             \
+      const bf16 *x, const Step *step, u32 lh, u32 lw, u32 in, u32 out) {                                                  \
+    backward<Tile<m, n, k, st, wm, wn, per>>(dx, dy, w, x, step, lh, lw, in, out);                                          \
+  }
+#define BOTH(...) FORWARD(__VA_ARGS__) BACKWARD(__VA_ARGS__)
+
+BOTH(64, 32, 32, 3, 2, 1, 4)
+BOTH(64, 64, 32, 4, 2, 1, 4)
+BOTH(64, 64, 64, 3, 2, 1, 3)
+BOTH(128, 64, 32, 4, 2, 2, 3)
+BOTH(128, 64, 64, 3, 2, 1, 2)
+BOTH(64, 128, 64, 3, 1, 2, 2)
+BOTH(128, 128, 32, 3, 2, 2, 2)
+BOTH(128, 128, 64, 3, 2, 2, 2)
+BOTH(256, 64, 64, 3, 4, 1, 2)
+BOTH(256, 128, 64, 3, 4, 2, 1)

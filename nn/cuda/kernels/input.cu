@@ -1,0 +1,96 @@
+// What goes in: the step's numbers, and a batch drawn from the data set that
+// lies in device memory.
+#include "dev.h"
+
+constexpr u32 THREADS = 256;
+
+// step_begin takes the next step of the ring: the host has written it ahead.
+GLOBAL BLOCK(32, 1) void step_begin(Step *current, const Step *ring, u32 *counter, u32 slots) {
+  constexpr u32 WORDS = sizeof(Step) / 4;
+  u32 count = *counter, t = thread();
+  __nvvm_bar_warp_sync(~0u);
+  if (t < WORDS) ((u32 *)current)[t] = ((const volatile u32 *)(ring + count % slots))[t];
+  if (t == 0) *counter = count + 1;
+}
+
+// mix is the finaliser of SplitMix64, with its increment: package cifar's rng.
+DEVICE u64 mix(u64 z) {
+  z += 0x9e3779b97f4a7c15;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+  z = (z ^ z >> 27) * 0x94d049bb133111eb;
+  return z ^ z >> 31;
+}
+
+constexpr i32 SIZE = 32, MAX_SHIFT = 4;
+constexpr u64 FOR_AUGMENT = 2; // the purpose of the random numbers, as in package cifar
+
+DEVICE i32 clamp(i32 v) { return v < 0 ? 0 : v >= SIZE ? SIZE - 1 : v; }
+
+// batch writes the step's images, bf16 [rows][32][32][4], and labels, int32, a
+// block an image. images is the data set, bytes [count][3][32][32], table the
+// value of each byte, [3][256]. Shift and flip are those that package cifar
+// draws for (seed, epoch, image), to the same pixel.
+GLOBAL BLOCK(THREADS, 4) void batch(bf16 *x, i32 *labels, const u8 *images, const u8 *classes, const float *table, const Step *step) {
+  SHARED __attribute__((aligned(16))) static u32 bytes[3 * SIZE * SIZE / 4];
+  const u32 row = blockX(), t = thread();
+  if (row >= step->rows) return;
+  const u32 image = step->order[step->first + row];
+  const u32 *from = (const u32 *)(images + (u64)image * 3 * SIZE * SIZE);
+  UNROLL for (u32 i = 0; i < 3; i++) bytes[i * THREADS + t] = from[i * THREADS + t];
+  if (t == 0) labels[row] = classes[image];
+
+  i32 dx = 0, dy = 0;
+  bool flip = false;
+  if (step->augment) {
+    u64 v = mix(mix(mix(mix(step->seed) ^ FOR_AUGMENT) ^ step->epoch) ^ image);
+    v = mix(v);
+    dx = (i32)((v & 15) + 1) / 2 - MAX_SHIFT;
+    dy = (i32)((v >> 4 & 15) + 1) / 2 - MAX_SHIFT;
+    flip = v >> 8 & 1;
+  }
+  barrier();
+  const u8 *plane = (const u8 *)bytes;
+  UNROLL for (u32 i = 0; i < 4; i++) {
+    i32 pixel = i * THREADS + t, column = pixel % SIZE;
+    i32 at = clamp(pixel / SIZE - dy) * SIZE + clamp((flip ? SIZE - 1 - column : column) - dx);
+    float red = table[plane[at]], green = table[256 + plane[1024 + at]], blue = table[512 + plane[2048 + at]];
+    *(uint2 *)(x + ((u64)row * SIZE * SIZE + pixel) * 4) = {pack(red, green), pack(blue, 1)};
+  }
+}
+
+// pack_images writes images of four channels, the fourth 1, from floats
+// [rows][pixels][3].
+GLOBAL BLOCK(THREADS, 4) void pack_images(bf16 *dst, const float *src, const Step *step, u32 pixels) {
+  const u32 i = blockX() * THREADS + thread(), row = blockY();
+  if (row >= step->rows || i >= pixels) return;
+  const u64 at = (u64)row * pixels + i;
+  const float *p = src + at * 3;
+  *(uint2 *)(dst + at * 4) = {pack(p[0], p[1]), pack(p[2], 1)};
+}
+
+// Conversions, four elements a thread.
+GLOBAL BLOCK(THREADS, 4) void to_bf16(bf16 *dst, const float *src, u32 n) {
+  u32 i = (blockX() * THREADS + thread()) * 4;
+  if (i + 3 < n) {
+    float4 v = *(const float4 *)(src + i);
+    *(uint2 *)(dst + i) = {pack(v.x, v.y), pack(v.z, v.w)};
+  } else {
+    for (; i < n; i++) dst[i] = round(src[i]);
+  }
+}
+
+GLOBAL BLOCK(THREADS, 4) void to_f32(float *dst, const bf16 *src, u32 n) {
+  u32 i = (blockX() * THREADS + thread()) * 4;
+  if (i + 3 < n) {
+    uint2 v = *(const uint2 *)(src + i);
+    *(float4 *)(dst + i) = {lower(v.x), upper(v.x), lower(v.y), upper(v.y)};
+  } else {
+    for (; i < n; i++) dst[i] = widen(src[i]);
+  }
+}
+
+GLOBAL BLOCK(THREADS, 4) void fill(u32 *dst, u32 value, u32 n) {
+  u32 i = (blockX() * THREADS + thread()) * 4;
+  UNROLL for (int k = 0; k < 4; k++)
+    if (i + k < n) dst[i + k] = value;
+}

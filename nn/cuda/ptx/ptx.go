@@ -1,0 +1,85 @@
+// Package ptx holds the GPU's kernels, compiled: PTX, which the driver compiles
+// once more for the GPU that it finds, and a table of what each kernel takes.
+//
+// The sources lie in ../kernels, one file a module. "go generate" builds them
+// with clang-19 by the program in ../_build, which also writes table.go and,
+// where NVIDIA's ptxas can be had, resources.tsv: what each kernel takes of each
+// kind of GPU. Neither is written by hand.
+package ptx
+
+//go:generate go run ../_build
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"fmt"
+	"io"
+	"strings"
+)
+
+//go:embed *.ptx.gz
+var files embed.FS
+
+// Module is one PTX file. It runs on GPUs of its compute capability and of
+// later ones, or if Exact of its own alone.
+type Module struct {
+	Name         string
+	Major, Minor int
+	Exact        bool
+}
+
+// Kind is what a parameter of a kernel is.
+type Kind uint8
+
+const (
+	Ptr       Kind = iota // 8 bytes, an address in device memory
+	U32                   // 4 bytes, an integer
+	F32                   // 4 bytes, a float
+	TensorMap             // 128 bytes, a CUtensorMap
+)
+
+// Tile is the part of a matrix product that a block computes, and how: M x N of
+// the result, K of the sum at a time, with Stages of that copied ahead. Of the
+// filter's gradient M is input channels and N output channels. Zeros where a
+// kernel has no tile.
+type Tile struct{ M, N, K, Stages int }
+
+// Kernel is a kernel, its parameters in their order, and the threads of a block.
+type Kernel struct {
+	Name, Module string
+	Params       []Kind
+	Block        int
+	Tile         Tile
+}
+
+// Shared is the dynamic shared memory of a launch on images w pixels wide, in
+// bytes.
+func (k Kernel) Shared(w int) int {
+	t := k.Tile
+	switch {
+	case strings.HasPrefix(k.Name, "conv_fwd_"), strings.HasPrefix(k.Name, "conv_bwd_"):
+		return t.Stages * (t.M + t.N) * t.K * 2
+	case strings.HasPrefix(k.Name, "conv_wgrad_"):
+		const pixels = 64 // of a step of the sum: whole rows, a column on either side
+		return t.Stages * (pixels/w*(w+2)*t.M + pixels*t.N) * 2
+	}
+	return 0
+}
+
+// Text returns a module's PTX.
+func Text(module string) ([]byte, error) {
+	compressed, err := files.ReadFile(module + ".ptx.gz")
+	if err != nil {
+		return nil, fmt.Errorf("ptx: there is no module %q", module)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		return nil, fmt.Errorf("ptx: module %s: %w", module, err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("ptx: module %s: %w", module, err)
+	}
+	return text, nil
+}
