@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,9 +34,9 @@ archive cifar-10-binary.tar.gz lies in the cache already, it is unpacked.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			meter := newProgressLine(cmd.ErrOrStderr())
-			o.Progress = meter.show
+			o.Progress = meter.Show
 			dir, err := cifar.Fetch(cmd.Context(), o)
-			meter.end()
+			meter.End()
 			if err != nil {
 				return err
 			}
@@ -66,8 +65,8 @@ nothing.`,
 				data = dir
 			}
 			meter := newProgressLine(cmd.ErrOrStderr())
-			d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, Seed: 1, Progress: meter.show})
-			meter.end()
+			d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, Seed: 1, Progress: meter.Show})
+			meter.End()
 			if err != nil {
 				return err
 			}
@@ -105,74 +104,9 @@ func printData(w io.Writer, d *cifar.Dataset) {
 		mean[0], mean[1], mean[2], std[0], std[1], std[2])
 }
 
-// progressLine shows the progress of opening data on standard error: one line
-// that is written anew on a terminal, a line each tenth of the way elsewhere.
-type progressLine struct {
-	w        io.Writer
-	terminal bool
-	stage    cifar.Stage
-	tenth    int64
-	open     bool // a line without its end stands on the terminal
-}
-
-func newProgressLine(w io.Writer) *progressLine {
-	return &progressLine{w: w, terminal: isTerminal(w), tenth: -1}
-}
-
-// stageWords says what a stage does.
-var stageWords = map[cifar.Stage]string{
-	cifar.StageWait:     "waiting for another process that is fetching CIFAR-10",
-	cifar.StageDownload: "fetching CIFAR-10",
-	cifar.StageVerify:   "checking",
-	cifar.StageUnpack:   "unpacking",
-	cifar.StageRead:     "reading the images",
-	cifar.StageDraw:     "drawing the demo set",
-	cifar.StageRetry:    "trying again",
-}
-
-func (p *progressLine) show(at cifar.Progress) {
-	if at.Stage != p.stage {
-		p.end()
-		p.stage, p.tenth = at.Stage, -1
-	}
-	text := progressText(at)
-	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
-		p.open = true
-		return
-	}
-	tenth := int64(0)
-	if at.Total > 0 {
-		tenth = at.Done * 10 / at.Total
-	}
-	// Short stages are silent in a log; the transfer is not.
-	if tenth != p.tenth && (at.Stage == cifar.StageDownload || at.Stage == cifar.StageRetry || at.Stage == cifar.StageWait) {
-		p.tenth = tenth
-		fmt.Fprintln(p.w, text)
-	}
-}
-
-// progressText is one line about a stage: what, how much, how far.
-func progressText(at cifar.Progress) string {
-	parts := []string{stageWords[at.Stage]}
-	if at.Total > 0 {
-		amount := fmt.Sprintf("%d of %d images", at.Done, at.Total)
-		if at.Stage != cifar.StageDraw {
-			amount = fmt.Sprintf("%.1f of %.1f MiB", mib(at.Done), mib(at.Total))
-		}
-		parts = append(parts, amount, fmt.Sprintf("%d%%", at.Done*100/at.Total))
-	}
-	if at.Note != "" {
-		parts = append(parts, at.Note)
-	}
-	return strings.Join(parts, "  ")
-}
-
-func (p *progressLine) end() {
-	if p.open {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.open = false
-	}
+// newProgressLine shows the progress of the data on standard error.
+func newProgressLine(w io.Writer) *cifar.ProgressLine {
+	return cifar.NewProgressLine(w, isTerminal(w))
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

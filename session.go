@@ -74,8 +74,8 @@ func (s *session) leg(ctx context.Context) (again bool, err error) {
 	if s.NoTUI {
 		events := l.bus.SubscribeSteps(s.LogEvery)
 		meter := newProgressLine(s.errs)
-		err := l.start(ctx, "", meter.show)
-		meter.end()
+		err := l.start(ctx, "", meter.Show)
+		meter.End()
 		if err != nil {
 			return false, err
 		}
@@ -674,7 +674,7 @@ func (l *leg) summary() {
 
 // screenProgress puts the progress of the data into the screen's words.
 func screenProgress(p cifar.Progress) tui.Progress {
-	what := stageWords[p.Stage]
+	what := p.Stage.String()
 	if what != "" {
 		what = strings.ToUpper(what[:1]) + what[1:]
 	}

@@ -1,0 +1,90 @@
+package cifar
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// String says what the stage does, in words: "fetching CIFAR-10".
+func (s Stage) String() string {
+	switch s {
+	case StageWait:
+		return "waiting for another process that is fetching CIFAR-10"
+	case StageDownload:
+		return "fetching CIFAR-10"
+	case StageVerify:
+		return "checking"
+	case StageUnpack:
+		return "unpacking"
+	case StageRead:
+		return "reading the images"
+	case StageDraw:
+		return "drawing the demo set"
+	case StageRetry:
+		return "trying again"
+	}
+	return string(s)
+}
+
+// String is one line about a stage: what, how much, how far.
+func (p Progress) String() string {
+	parts := []string{p.Stage.String()}
+	if p.Total > 0 {
+		const mib = 1 << 20
+		amount := fmt.Sprintf("%d of %d images", p.Done, p.Total)
+		if p.Stage != StageDraw {
+			amount = fmt.Sprintf("%.1f of %.1f MiB", float64(p.Done)/mib, float64(p.Total)/mib)
+		}
+		parts = append(parts, amount, fmt.Sprintf("%d%%", p.Done*100/p.Total))
+	}
+	if p.Note != "" {
+		parts = append(parts, p.Note)
+	}
+	return strings.Join(parts, "  ")
+}
+
+// A ProgressLine writes progress for a person: one line that is written anew on
+// a terminal, a line each tenth of the way elsewhere.
+type ProgressLine struct {
+	w        io.Writer
+	terminal bool
+	stage    Stage
+	tenth    int64
+	open     bool // a line without its end stands on the terminal
+}
+
+// NewProgressLine writes to w, which is a terminal or not.
+func NewProgressLine(w io.Writer, terminal bool) *ProgressLine {
+	return &ProgressLine{w: w, terminal: terminal, tenth: -1}
+}
+
+// Show is a function for [Options] and [FetchOptions].
+func (l *ProgressLine) Show(p Progress) {
+	if p.Stage != l.stage {
+		l.End()
+		l.stage, l.tenth = p.Stage, -1
+	}
+	if l.terminal {
+		fmt.Fprintf(l.w, "\r\x1b[K%s", p)
+		l.open = true
+		return
+	}
+	tenth := int64(0)
+	if p.Total > 0 {
+		tenth = p.Done * 10 / p.Total
+	}
+	// Short stages are silent in a log; the transfer is not.
+	if tenth != l.tenth && (p.Stage == StageDownload || p.Stage == StageRetry || p.Stage == StageWait) {
+		l.tenth = tenth
+		fmt.Fprintln(l.w, p)
+	}
+}
+
+// End takes the line off a terminal.
+func (l *ProgressLine) End() {
+	if l.open {
+		fmt.Fprint(l.w, "\r\x1b[K")
+		l.open = false
+	}
+}

@@ -1,0 +1,42 @@
+package cifar
+
+import (
+	"strings"
+	"testing"
+)
+
+// On a terminal the line is written anew; in a log the transfer takes a line
+// each tenth of the way, and nothing else does.
+func TestProgressLine(t *testing.T) {
+	show := func(terminal bool) string {
+		var b strings.Builder
+		l := NewProgressLine(&b, terminal)
+		for done := range int64(1001) {
+			l.Show(Progress{Stage: StageDownload, Done: done << 20, Total: 1000 << 20})
+		}
+		l.Show(Progress{Stage: StageRead, Done: 1, Total: 2})
+		l.End()
+		return b.String()
+	}
+	log := show(false)
+	if n := strings.Count(log, "\n"); n != 11 || strings.ContainsAny(log, "\r\x1b") {
+		t.Errorf("%d lines in a log, want 11 and no escape codes:\n%q", n, log)
+	}
+	if want := "fetching CIFAR-10  500.0 of 1000.0 MiB  50%\n"; !strings.Contains(log, want) {
+		t.Errorf("no line %q in\n%s", want, log)
+	}
+	if seen := show(true); strings.Contains(seen, "\n") || !strings.HasSuffix(seen, "\r\x1b[K") || !strings.Contains(seen, "reading the images") {
+		t.Errorf("on a terminal: %q", seen[max(0, len(seen)-200):])
+	}
+}
+
+func TestEveryStageHasWords(t *testing.T) {
+	for _, s := range []Stage{StageWait, StageDownload, StageVerify, StageUnpack, StageRead, StageDraw, StageRetry} {
+		if s.String() == string(s) {
+			t.Errorf("stage %q has no words", string(s))
+		}
+	}
+	if got := (Progress{Stage: StageRetry, Note: "it broke"}).String(); got != "trying again  it broke" {
+		t.Errorf("%q", got)
+	}
+}
