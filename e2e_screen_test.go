@@ -131,6 +131,8 @@ func TestScreenSteersARun(t *testing.T) {
 	s.keys("?")
 	s.shows(t, "pause or go on")
 	s.keys("\x1b")
+	// With the next key in the same read it would be Alt and that key.
+	eventually(t, "end of the help", func() bool { return !strings.Contains(s.text(), "pause or go on") })
 	paused := steps(folder)
 	s.keys(" ")
 	eventually(t, "step after the pause", func() bool { return steps(folder) > paused })

@@ -9,7 +9,15 @@ import (
 	"cifartui/train"
 )
 
-// signals turns the process's signals into commands for the leg that trains.
+// steered is what the signals are for.
+type steered interface {
+	train.Controller
+	// Halt ends it after the batch under way, saved, or ends making ready.
+	// signal is the name of the signal that asks for it.
+	Halt(signal string)
+}
+
+// signals turns the process's signals into commands for what trains.
 type signals struct {
 	caught  chan os.Signal
 	ignored chan os.Signal // never read: it only keeps a signal from its default
@@ -17,9 +25,10 @@ type signals struct {
 	stopped chan struct{} // closed at the first signal that ends the run
 
 	mu    sync.Mutex
-	leg   *leg
-	leave func() // restores the terminal before the process exits; nil: none
-	count int    // of signals that end the run
+	to    steered // nil: nothing trains at the moment
+	leave func()  // restores the terminal before the process exits; nil: none
+	count int     // of signals that end the run
+	first string  // the name of the first of them
 	last  time.Time
 }
 
@@ -30,14 +39,22 @@ func newSignals() *signals {
 	}
 }
 
-// obey says which leg the signals are for; nil: none at the moment.
-func (s *signals) obey(l *leg) {
+// obey says what the signals are for. What has asked for the end already is told
+// to it at once.
+func (s *signals) obey(to steered) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leg = l
-	if l != nil && s.count > 0 {
-		l.halt("signal")
+	s.to = to
+	if s.count > 0 {
+		to.Halt(s.first)
 	}
+}
+
+// idle says that nothing trains at the moment.
+func (s *signals) idle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.to = nil
 }
 
 func (s *signals) listen() {
@@ -80,9 +97,9 @@ func (s *signals) take(sig os.Signal) (leave bool) {
 	defer s.mu.Unlock()
 	name := signalName(sig)
 	if savesNow(sig) {
-		if s.leg != nil {
+		if s.to != nil {
 			// It fails only for a run that has ended.
-			_ = s.leg.Send(train.Save{To: train.To{Why: name}})
+			_ = s.to.Send(train.Save{To: train.To{Why: name}})
 		}
 		return false
 	}
@@ -95,10 +112,10 @@ func (s *signals) take(sig os.Signal) (leave bool) {
 	if s.count > 1 {
 		return sig == os.Interrupt
 	}
+	s.first = name
 	close(s.stopped)
-	if s.leg != nil {
-		s.leg.halt(name)
-		s.leg.note("%s: the batch is finished and saved, then it ends; Ctrl+C once more ends it at once", name)
+	if s.to != nil {
+		s.to.Halt(name)
 	}
 	return false
 }

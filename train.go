@@ -51,8 +51,8 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 		s.NoTUI = true
 		fmt.Fprintln(errs, "cifartui: no terminal here: training without the screen (--no-tui)")
 	}
-	session := &session{settings: s, in: in, out: out, errs: &holdWriter{w: errs}, ready: control.Inherited()}
-	err := session.run(ctx)
+	session := newSession(out, errs)
+	err := session.run(ctx, plan{s})
 	if err != nil && s.child {
 		// The one who started this process waits for its word. If that can't be
 		// told, the error itself still reaches its output.
@@ -88,15 +88,6 @@ func (s *settings) locate() error {
 // findRun finds the folder of a run or of a comparison. A run of a comparison
 // is gone on with by its comparison, whose order it takes part in.
 func findRun(runs, which string) (string, error) { return train.FindFolder(runs, which) }
-
-// resumedConfig is what a resumed run or comparison was trained with.
-func (s *settings) resumedConfig() (train.Config, error) {
-	if !train.IsComparison(s.Resume) {
-		saved, _, err := train.ReadConfig(s.Resume)
-		return saved, err
-	}
-	return train.ReadComparisonConfig(s.Resume)
-}
 
 // startInBackground starts this program again without a terminal, and says how
 // to reach it.

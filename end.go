@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"time"
+
+	"cifartui/train"
+)
+
+// withoutScreen goes on headless after a screen.
+func (l *leg) withoutScreen(ctx context.Context) (next *plan, err error) {
+	l.screenGone.Store(true)
+	events := l.bus.SubscribeSteps(l.plan.LogEvery)
+	return l.headless(ctx, events, l.seen.started()...)
+}
+
+// headless prints the run's lines until it ends, those of past first.
+func (l *leg) headless(ctx context.Context, events train.Source, past ...train.Event) (next *plan, err error) {
+	l.report(events, past)
+	select {
+	case <-l.done:
+		return nil, l.finish()
+	case why := <-l.detach:
+		return l.handOver(ctx, why)
+	}
+}
+
+// comparison reports whether the leg trains several runs.
+func (l *leg) comparison() bool {
+	_, ok := l.runner.(*train.Comparison)
+	return ok
+}
+
+// readerPatience is how long the end of a run waits for readers.
+const readerPatience = 5 * time.Second
+
+// finish waits for the readers of a run that has ended, prints a comparison's
+// table, and does what was wanted at the end.
+func (l *leg) finish() error {
+	<-l.done
+	read := make(chan struct{})
+	go func() { l.readers.Wait(); close(read) }()
+	select {
+	case <-read:
+	case <-time.After(readerPatience):
+		// A reader of this process that does not read, such as a stopped
+		// terminal, does not keep it from ending: the folder holds everything.
+	}
+	if l.server != nil {
+		// The run has ended: what is left of its socket is replaced by the next.
+		_ = l.server.Close()
+	}
+	if l.seen.outcome() == train.OutcomeDetached {
+		return l.err
+	}
+	if l.comparison() && l.plan.LogFormat == "text" && l.headlessNow() {
+		list, err := train.ReadRuns(l.folder())
+		if err == nil {
+			err = writeTable(l.out, list, false)
+		}
+		if err != nil {
+			l.note("compare the runs: %v", err)
+		}
+	}
+	l.atEnd()
+	return l.err
+}
+
+// atEnd rings the bell and runs the command that the person asked for.
+func (l *leg) atEnd() {
+	if l.plan.Bell && isTerminal(l.errs.w) {
+		fmt.Fprint(l.errs, "\a")
+	}
+	if l.plan.OnEnd == "" {
+		return
+	}
+	shell := []string{"/bin/sh", "-c", l.plan.OnEnd}
+	if runtime.GOOS == "windows" {
+		shell = []string{"cmd", "/c", l.plan.OnEnd}
+	}
+	cmd := exec.Command(shell[0], shell[1:]...)
+	cmd.Stdout, cmd.Stderr = l.out, l.errs
+	cmd.Env = append(os.Environ(), "CIFARTUI_RUN="+l.folder(), "CIFARTUI_OUTCOME="+string(l.seen.outcome()), "CIFARTUI_EXIT="+strconv.Itoa(exitCode(exitOf(l.err))))
+	if err := cmd.Run(); err != nil {
+		l.note("--on-end %q: %v", l.plan.OnEnd, err)
+	}
+}
+
+// summary prints, after the screen is gone, what it last showed.
+func (l *leg) summary() {
+	list, err := train.ReadRuns(l.folder())
+	if err != nil {
+		l.note("%v", err)
+		return
+	}
+	for _, r := range list {
+		report := train.Report{Out: l.out, Err: io.Discard, Names: len(list) > 1}
+		if r.Started != nil {
+			report.Write(r.Started)
+		}
+		if r.Ended != nil {
+			report.Write(r.Ended)
+		}
+	}
+	fmt.Fprintf(l.out, "run folder: %s\n", l.folder())
+}
+
+// close gives back what a leg holds, also one that never started.
+func (l *leg) close() {
+	l.signals.idle()
+	l.cancel()
+	l.bus.Close()
+	if l.metrics != nil {
+		_ = l.metrics.Close() // nobody is left to ask it
+	}
+}

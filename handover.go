@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cifartui/train"
+	"cifartui/train/control"
+)
+
+// handOver moves the run to a process in the background. When that fails the
+// run goes on in this process, with the plan that it returns.
+func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) {
+	folder := l.folder()
+	child, err := control.HandOver{
+		Stop: func(context.Context) error { return l.letGo(why) },
+		Next: control.Background{Folder: folder, Args: l.childArgs(folder)},
+		Resume: func() error {
+			next = l.next(l.plan.resuming(folder, ""))
+			return nil
+		},
+	}.Do(ctx)
+	switch {
+	case next != nil:
+		l.note("%v", err)
+		return next, nil
+	case err != nil:
+		return nil, err
+	}
+	sayDetached(l.out, child)
+	return nil, nil
+}
+
+// letGo ends the run in this process after the batch under way.
+func (l *leg) letGo(why string) error {
+	if err := l.Send(train.Detach{To: train.To{Why: why}}); err != nil {
+		return err
+	}
+	err := l.finish()
+	if l.metrics != nil { // its address is the next process's
+		err = errors.Join(err, l.metrics.Close())
+	}
+	if err != nil {
+		return err
+	}
+	if outcome := l.seen.outcome(); outcome != train.OutcomeDetached {
+		return fmt.Errorf("the run %s before it could be handed over", strings.ReplaceAll(string(outcome), "_", " "))
+	}
+	return nil
+}
+
+// childArgs are the arguments of the process that goes on with the run.
+func (l *leg) childArgs(folder string) []string {
+	p := l.plan
+	args := []string{"train", "--resume", folder, "--runs", filepath.Dir(folder), "--no-tui", "--child"}
+	for _, flag := range [][2]string{
+		{"--data-url", p.DataURL}, {"--kernels", p.Kernels}, {"--log-format", p.LogFormat},
+		{"--log-every", strconv.Itoa(p.LogEvery)}, {"--metrics", p.Metrics}, {"--on-end", p.OnEnd},
+	} {
+		if flag[1] != "" {
+			args = append(args, flag[0], flag[1])
+		}
+	}
+	for _, run := range l.seen.paused() {
+		args = append(args, "--paused", run)
+	}
+	return args
+}

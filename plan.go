@@ -1,0 +1,79 @@
+package main
+
+import (
+	"maps"
+	"path/filepath"
+
+	"cifartui/train"
+)
+
+// A plan is what a leg is to do: the settings, and what to resume from which
+// checkpoint. It never changes: each method that asks for something else gives
+// another plan.
+type plan struct{ settings }
+
+// config is what is trained: the settings or, of a run that is resumed, its own
+// with those in their place that the person gave this time.
+func (p plan) config() (train.Config, error) {
+	if p.Resume == "" {
+		return p.Config, nil
+	}
+	saved, err := p.resumedConfig()
+	if err != nil {
+		return train.Config{}, err
+	}
+	return p.over(saved), nil
+}
+
+// resumedConfig is what a resumed run or comparison was trained with.
+func (p plan) resumedConfig() (train.Config, error) {
+	if train.IsComparison(p.Resume) {
+		return train.ReadComparisonConfig(p.Resume)
+	}
+	saved, _, err := train.ReadConfig(p.Resume)
+	return saved, err
+}
+
+// comparison reports whether several runs are trained.
+func (p plan) comparison() bool {
+	return len(p.sweeps) > 0 || p.Resume != "" && train.IsComparison(p.Resume)
+}
+
+// on is the plan with other data.
+func (p plan) on(data string) plan {
+	p.Data, p.Given = data, maps.Clone(p.Given)
+	if p.Given == nil {
+		p.Given = map[string]bool{}
+	}
+	p.Given["data"] = true
+	return p
+}
+
+// resuming goes on in a run folder, as it is; checkpoint "" is the newest.
+func (p plan) resuming(folder, checkpoint string) plan {
+	p.Resume, p.Checkpoint = folder, checkpoint
+	p.sweeps, p.paused, p.Given = nil, nil, nil
+	return p
+}
+
+// from goes on from a checkpoint file that the person chose: in the run itself
+// from one that holds the whole state, in a new run from weights.
+func (p plan) from(folder, file string) (plan, error) {
+	if filepath.Ext(file) != train.WeightsExt {
+		return p.resuming(folder, filepath.Base(file)), nil
+	}
+	config, _, err := train.ReadConfig(folder)
+	if err != nil {
+		return plan{}, err
+	}
+	config.Runs, config.Name, config.Init = p.Runs, "", file
+	p = p.resuming("", "")
+	p.Config = config
+	return p, nil
+}
+
+// withoutScreen is the plan without a screen.
+func (p plan) withoutScreen() plan {
+	p.NoTUI = true
+	return p
+}

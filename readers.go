@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"cifartui/train"
+	"cifartui/train/control"
+	"cifartui/train/tfevents"
+)
+
+// serve starts the readers that every run has. They subscribe here, before the
+// first event.
+func (l *leg) serve(r runner) error {
+	sinks := []train.Sink{train.NewFolderSink(train.OpenCSV, tfevents.Open)}
+	if l.page != nil {
+		sinks = append(sinks, l.page)
+	}
+	options := control.Options{Folder: r.Folder(), Name: r.Name(), Events: l.bus.SubscribeSteps(1), Control: r}
+	if !l.plan.child {
+		options.Detach = func(why string) error { return l.askDetach(why) }
+	}
+	server, err := control.Serve(options)
+	if err != nil {
+		return err
+	}
+	l.server = server
+	if err := server.NoSocket(); err != nil {
+		l.note("%v", err)
+	}
+	history := l.bus.Subscribe()
+	l.read(func() {
+		err := train.Drain(context.Background(), history, func(err error) { l.note("cannot write a history file: %v", err) }, sinks...)
+		if err != nil {
+			l.note("%v", err)
+		}
+	})
+	events := l.bus.Subscribe()
+	l.read(func() { l.watch(r, events) })
+	return nil
+}
+
+// read runs a reader of the bus, whose end the leg waits for.
+func (l *leg) read(f func()) { l.readers.Go(f) }
+
+// report writes the run's lines, those of past first.
+func (l *leg) report(events train.Source, past []train.Event) {
+	r := train.Report{Out: l.out, Err: l.errs, JSON: l.plan.LogFormat == "json", Every: l.plan.LogEvery, Names: l.comparison()}
+	l.read(func() {
+		for _, e := range past {
+			r.Write(e)
+		}
+		if err := r.Run(context.Background(), events); err != nil {
+			l.note("write the log: %v", err)
+		}
+	})
+}
+
+// watch follows the run for the process: who waits for it in the background is
+// told when it trains, and what is asked about it later is kept.
+func (l *leg) watch(r runner, events train.Source) {
+	told := false
+	ready := func() {
+		if !told {
+			told = true
+			if err := l.ready.Ready(r.Folder()); err != nil {
+				l.note("%v", err)
+			}
+		}
+	}
+	for {
+		list, err := events.Next(context.Background(), 64)
+		for _, e := range list {
+			// The network is built by then. The first batch may come only after a
+			// whole validation.
+			if s, ok := e.(*train.StateChanged); ok && (s.State == train.StateRunning || s.State == train.StatePaused) {
+				ready()
+			}
+			l.seen.take(e)
+		}
+		if err != nil {
+			break
+		}
+	}
+	switch l.seen.outcome() {
+	case train.OutcomeFinished, train.OutcomeEarlyStopped, train.OutcomeStopped:
+		ready() // there was nothing left to train
+	}
+}
+
+// seen is what the events of a leg have told the process so far.
+type seen struct {
+	mu     sync.Mutex
+	began  []train.Event            // the RunStarted of each run
+	states map[string]train.State   // of each run, the newest
+	ended  map[string]train.Outcome // of each run that has ended
+	last   train.Outcome            // of the run that ended last
+}
+
+func (s *seen) take(e train.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.states == nil {
+		s.states, s.ended = map[string]train.State{}, map[string]train.Outcome{}
+	}
+	switch e := e.(type) {
+	case *train.RunStarted:
+		s.began = append(s.began, e)
+	case *train.StateChanged:
+		s.states[e.Run] = e.State
+	case *train.RunEnded:
+		s.ended[e.Run], s.last = e.Outcome, e.Outcome
+	}
+}
+
+// started are the RunStarted of each run.
+func (s *seen) started() []train.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]train.Event(nil), s.began...)
+}
+
+// paused are the runs that stand paused.
+func (s *seen) paused() (runs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for run, state := range s.states {
+		if state == train.StatePaused {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// outcome is how the leg ended: with a run that waits to be gone on with in
+// another process, or as the run that ended last; "" before the end.
+func (s *seen) outcome() train.Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, outcome := range s.ended {
+		if outcome == train.OutcomeDetached {
+			return outcome
+		}
+	}
+	return s.last
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/train"
+	"cifartui/tui"
+)
+
+// screen shows the run until the person leaves it, and sees to what they chose.
+func (l *leg) screen(ctx context.Context) (next *plan, err error) {
+	events := l.bus.Subscribe()
+	defer events.Close()
+	source := train.Source(events)
+	if l.plan.Resume != "" {
+		if source, err = train.Resumed(l.plan.Resume, events); err != nil {
+			return nil, err
+		}
+	}
+	l.errs.hold() // lines would garble the screen; warnings are events
+	result, asked, err := l.show(ctx, source)
+	l.errs.release()
+	events.Close() // it would fill for as long as the run goes on without the screen
+	if !l.began() {
+		return nil, err
+	}
+	switch {
+	case err != nil:
+		l.screenLost(err)
+		return l.withoutScreen(ctx)
+	case asked != "":
+		return l.handOver(ctx, asked)
+	}
+	return l.left(ctx, result)
+}
+
+// left sees to what the person chose as they left the screen.
+func (l *leg) left(ctx context.Context, result tui.Result) (next *plan, err error) {
+	switch result.Action {
+	case tui.Detach:
+		return l.handOver(ctx, "d pressed")
+	case tui.LeaveRunning:
+		fmt.Fprintf(l.out, "%s goes on training without the screen; Ctrl+C stops and saves it.\n", filepath.Base(l.folder()))
+		return l.withoutScreen(ctx)
+	case tui.Aborted:
+		return nil, &exitError{code: exitInterrupted}
+	}
+	l.halt("screen closed") // a run that has ended does not mind
+	err = l.finish()
+	if result.Action == tui.ResumeFrom {
+		if err != nil {
+			l.note("%v", err)
+		}
+		p, err := l.plan.from(result.Folder, result.File)
+		if err != nil {
+			return nil, err
+		}
+		return l.next(p), nil
+	}
+	l.summary()
+	return nil, err
+}
+
+// show runs the screen. asked is why another process wants the run handed over,
+// which closes the screen, as does the end of a run that a signal stopped.
+func (l *leg) show(ctx context.Context, events train.Source) (result tui.Result, asked string, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	closed := make(chan struct{})
+	l.signals.onLeave(func() { // restore the terminal before the process exits
+		cancel()
+		select {
+		case <-closed:
+		case <-time.After(time.Second):
+		}
+	})
+	defer l.signals.onLeave(nil)
+	watched := make(chan string, 1)
+	go func() {
+		why := ""
+		select {
+		case why = <-l.detach:
+		case <-l.signals.ended(l.done):
+		case <-ctx.Done():
+		}
+		cancel()
+		watched <- why
+	}()
+	result, err = tui.Run(ctx, tui.Options{
+		Source: events, Control: l, Mode: tui.Live, Name: l.plan.Name, CanDetach: true,
+		Checkpoints: checkpointFiles{}, Theme: l.plan.Theme, Keys: l.plan.Keys, Version: programVersion(),
+		Load: func(ctx context.Context, data string, report func(tui.Progress)) error {
+			p := l.plan
+			if data != "" {
+				p = p.on(data)
+			}
+			return l.start(ctx, p, func(p cifar.Progress) { report(screenProgress(p)) })
+		},
+	})
+	close(closed)
+	cancel()
+	return result, <-watched, err
+}
+
+// began waits for a start under way to succeed or be called off, and reports
+// whether there is a run.
+func (l *leg) began() bool {
+	if l.folder() == "" {
+		l.cancel()
+		l.starting.Lock()
+		defer l.starting.Unlock()
+	}
+	return l.folder() != ""
+}
+
+// screenLost tells what can be told of a screen that died under a run that
+// goes on.
+func (l *leg) screenLost(err error) {
+	var crash *tui.Crash
+	switch {
+	case errors.As(err, &crash):
+		l.note("%v", crashed(l.folder(), crash.Value, crash.Stack))
+		l.note("training goes on without the screen")
+	case errors.Is(err, tui.ErrTerminal):
+		// Nobody is there to be told; whatever is written would fail as well.
+		l.out.silence()
+		l.errs.silence()
+	default:
+		l.note("%v: training goes on without the screen", err)
+	}
+}
+
+// screenProgress puts the progress of the data into the screen's words.
+func screenProgress(p cifar.Progress) tui.Progress {
+	what := p.Stage.String()
+	if what != "" {
+		what = strings.ToUpper(what[:1]) + what[1:]
+	}
+	if p.Note != "" {
+		what += ": " + p.Note
+	}
+	return tui.Progress{What: what, Done: p.Done, Total: p.Total}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/train"
+	"cifartui/train/control"
+	"cifartui/train/metrics"
+)
+
+// start makes data, network and run folder ready and begins to train as p says,
+// which is the leg's plan or the same on other data. After an error it may be
+// called again.
+func (l *leg) start(ctx context.Context, p plan, progress func(cifar.Progress)) error {
+	l.starting.Lock()
+	defer l.starting.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ctx, cancel)()
+	config, err := p.config()
+	if err != nil {
+		return err
+	}
+	if err := l.listen(); err != nil {
+		return err
+	}
+	if err := l.open(ctx, p, config, progress); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err // no run folder for a run that was called off
+	}
+	r, err := l.newRunner(p, config)
+	if err != nil {
+		return err
+	}
+	if err := l.serve(r); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	l.run(r)
+	go l.train(r)
+	return nil
+}
+
+// listen opens the metrics page, once.
+func (l *leg) listen() error {
+	if l.plan.Metrics == "" || l.metrics != nil {
+		return nil
+	}
+	page := new(metrics.Page)
+	server, err := metrics.Listen(l.plan.Metrics, page)
+	if err != nil {
+		return err
+	}
+	l.metrics, l.page = server, page
+	l.note("metrics at %s", server.URL())
+	return nil
+}
+
+// open reads the data and makes the backend, each once a session.
+func (l *leg) open(ctx context.Context, p plan, config train.Config, progress func(cifar.Progress)) error {
+	s := l.session
+	if s.dataset == nil || s.data != config.Data {
+		d, err := cifar.Open(ctx, cifar.Options{Data: config.Data, URL: p.DataURL, Seed: demoSeed, Progress: progress})
+		if err != nil {
+			return err
+		}
+		s.dataset, s.data = d, config.Data
+	}
+	if s.backend == nil {
+		s.backend = nn.NewCPU(config.Threads)
+	}
+	return nil
+}
+
+// demoSeed draws the demo set. It is not the run's seed: runs that differ in
+// that are compared on the same images.
+const demoSeed = 1
+
+// newRunner makes the run folder, or opens the one to resume.
+func (l *leg) newRunner(p plan, config train.Config) (runner, error) {
+	if p.comparison() {
+		return train.NewComparison(train.ComparisonOptions{
+			Config: config, Sweeps: p.sweeps, Order: train.Order(p.Order), Dataset: l.dataset, Backend: l.backend,
+			Resume: p.Resume, Adjust: p.over, Version: programVersion(),
+		})
+	}
+	return train.NewTrainer(train.Options{
+		Config: config, Dataset: l.dataset, Backend: l.backend,
+		Resume: p.Resume, Checkpoint: p.Checkpoint, Version: programVersion(),
+	})
+}
+
+// train runs the runner to its end and closes what it fed. A panic in it ends
+// the run, not the program: the screen still restores the terminal.
+func (l *leg) train(r runner) {
+	defer close(l.done)
+	defer l.bus.Close()
+	defer func() {
+		if p := recover(); p != nil {
+			l.err = errors.Join(crashed(r.Folder(), p, debug.Stack()), r.Close())
+		}
+	}()
+	l.err = r.Run(context.Background(), l.bus.Publish)
+}
+
+// crashed keeps a panic's stack in the run folder and gives the one line that a
+// person is told.
+func crashed(folder string, p any, stack []byte) error {
+	path := filepath.Join(folder, control.OutputFile)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%s panic: %v\n%s\n", time.Now().Format(time.RFC3339), p, stack)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("a fault in the program: %v (its stack could not be kept: %w)\n%s", p, err, stack)
+	}
+	return fmt.Errorf("a fault in the program: %v: the stack is in %s; go on from the last checkpoint with \"cifartui --resume %s\"", p, path, filepath.Base(folder))
+}
