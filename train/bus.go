@@ -190,6 +190,14 @@ func (q *queue) together(a, b *StepDone) bool {
 	return (a.Total-1)/q.every == (b.Total-1)/q.every
 }
 
+// size counts the events in the queue.
+func (q *queue) size() int { return len(q.events) }
+
+// onlyStep reports whether a queue holds nothing but step events.
+func (q *queue) onlyStep() bool {
+	return len(q.events) > 0 && len(q.events) == len(q.steps)
+}
+
 // take removes and returns at most max events.
 func (q *queue) take(max int) []Event {
 	n := min(max, len(q.events))

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"cifartui/cifar"
-	"cifartui/nn"
 )
 
 // Checkpoint is last.ckpt: all that a run needs to go on with the same bits as
@@ -33,17 +32,18 @@ type Checkpoint struct {
 	Run     string    `json:"run"`
 	Version string    `json:"version"` // of the program that wrote it
 	Saved   time.Time `json:"saved"`
-	Network nn.Spec   `json:"network"`
-	Data    DataSum   `json:"data"`
+	// Network describes the network, in the words of whoever trains it.
+	Network json.RawMessage `json:"network"`
+	Data    DataSum         `json:"data"`
 
 	Position
 
 	// Weights are the parameters, Solver the optimiser's state.
-	Weights []nn.Tensor `json:"-"`
-	Solver  []nn.Tensor `json:"-"`
+	Weights []Tensor `json:"-"`
+	Solver  []Tensor `json:"-"`
 	// Best are the best weights so far, when they are still needed and may be
 	// in no other file.
-	Best []nn.Tensor `json:"-"`
+	Best []Tensor `json:"-"`
 }
 
 // Position is where a run stands.
@@ -136,8 +136,8 @@ type tensorHeader struct {
 }
 
 // groups are the checkpoint's tensors in the file's order.
-func (c *Checkpoint) groups() [3]*[]nn.Tensor {
-	return [3]*[]nn.Tensor{&c.Weights, &c.Solver, &c.Best}
+func (c *Checkpoint) groups() [3]*[]Tensor {
+	return [3]*[]Tensor{&c.Weights, &c.Solver, &c.Best}
 }
 
 // encode returns the file's bytes.
@@ -196,7 +196,7 @@ func decodeCheckpoint(b []byte) (*Checkpoint, error) {
 			if t.Len < 0 || t.Len > len(data)/4 {
 				return nil, fmt.Errorf("tensor %q: %d numbers are more than the file holds", t.Name, t.Len)
 			}
-			*group = append(*group, nn.Tensor{Name: t.Name, Shape: t.Shape, Data: floats(data[:4*t.Len])})
+			*group = append(*group, Tensor{Name: t.Name, Shape: t.Shape, Data: floats(data[:4*t.Len])})
 			data = data[4*t.Len:]
 		}
 	}

@@ -429,7 +429,7 @@ func TestPanickingRunLetsTheOthersSave(t *testing.T) {
 		t.Error("Run came back")
 	}()
 	for _, run := range []string{"batch=16", "batch=8"} {
-		if info := inspectRun(t, filepath.Join(c.Folder(), run)); info.State != "stopped" {
+		if info, err := Inspect(filepath.Join(c.Folder(), run)); err != nil || info.State != "stopped" {
 			t.Errorf("%s is %s", run, info.State)
 		}
 	}
@@ -443,7 +443,8 @@ func TestFindFolder(t *testing.T) {
 	o.Config.Name = "cmp"
 	c, _ := compare(t, o, nil)
 	runs := filepath.Dir(c.Folder())
-	makeRun(t, filepath.Join(runs, "old"), nil, 1)
+	old := tinyOptions(t, func(c *Config) { c.Runs, c.Name, c.Epochs = runs, "old", 1 })
+	mustTrain(t, old, nil)
 	past := time.Now().Add(-time.Hour)
 	for _, name := range []string{ConfigFile, EventsFile} {
 		if err := os.Chtimes(filepath.Join(runs, "old", name), past, past); err != nil {

@@ -15,7 +15,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"cifartui/cifar"
-	"cifartui/nn"
 )
 
 // Config is every setting of a run. Its JSON form is the run folder's
@@ -71,6 +70,12 @@ func Default() Config {
 	}
 }
 
+// Optimizers are the optimizers that a run can be trained with.
+func Optimizers() []string { return []string{"adadelta", "sgd", "adam", "adamw"} }
+
+// Schedules are the ways in which the learning rate can move over a run.
+func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle"} }
+
 // monitors are the values that early stopping and the best checkpoint go by.
 var monitors = []string{"val_acc", "val_loss"}
 
@@ -106,15 +111,15 @@ func (c Config) Validate() error {
 	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
 	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
 	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
-	oneOf("optimizer", c.Optimizer, nn.SolverNames())
+	oneOf("optimizer", c.Optimizer, Optimizers())
 	number("lr", c.LR, c.LR >= 0, "0 (the optimizer's default) or more")
 	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, "0 up to but not including 1")
 	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0, "0 or more")
-	if slices.Contains(nn.SolverNames(), c.Optimizer) {
+	if slices.Contains(Optimizers(), c.Optimizer) {
 		check(c.Momentum == 0 || c.Optimizer == "sgd", "momentum", c.Momentum, "0 with "+c.Optimizer+": only sgd has momentum")
 		check(c.WeightDecay == 0 || c.Optimizer != "adadelta", "weight_decay", c.WeightDecay, "0 with adadelta: sgd, adam and adamw have weight decay")
 	}
-	oneOf("schedule", c.Schedule, nn.ScheduleNames())
+	oneOf("schedule", c.Schedule, Schedules())
 	oneOf("monitor", c.Monitor, monitors)
 	check(c.Patience >= 0, "patience", c.Patience, "0 (never stop early) or more epochs")
 	number("min_delta", c.MinDelta, c.MinDelta >= 0, "0 or more")

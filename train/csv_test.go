@@ -90,7 +90,7 @@ func TestCSVAfterAKill(t *testing.T) {
 				t.Fatal(err)
 			}
 			resumed := &RunStarted{Header: Header{Run: "r"}, Folder: folder, Resumed: true, ResumedEpoch: 4, ResumedTotal: 30}
-			record(t, folder, &RunStarted{Header: Header{Run: "r"}},
+			writeRecord(t, folder, &RunStarted{Header: Header{Run: "r"}},
 				epochEvent(1), epochEvent(2), epochEvent(3), epochEvent(4), epochEvent(5), resumed)
 			if got := csvOf(t, resumed, epochEvent(4)); got != whole {
 				t.Errorf("history.csv:\n%s\nwant\n%s", got, whole)

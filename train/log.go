@@ -145,7 +145,7 @@ func (l *eventLog) run() {
 		l.force = false
 		var events []Event
 		if !hold {
-			events = l.queue.take(len(l.queue.events))
+			events = l.queue.take(l.queue.size())
 			taken = target
 		}
 		l.mu.Unlock()
@@ -188,11 +188,6 @@ func (l *eventLog) run() {
 			}
 		}
 	}
-}
-
-// onlyStep reports whether a queue holds nothing but step events.
-func (q *queue) onlyStep() bool {
-	return len(q.events) > 0 && len(q.events) == len(q.steps)
 }
 
 // logWriter turns events into lines and writes them.

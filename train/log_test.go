@@ -24,7 +24,7 @@ func allEvents() []Event {
 		&StepDone{Epoch: 1, Step: 2, Steps: 3, Total: 2, Count: 2, Loss: Float(math.NaN()), MinLoss: Float(math.Inf(-1)), MaxLoss: Float(math.Inf(1)), Acc: 1.0 / 3, LR: 1e-7, ImagesPerSecond: 1e21, Elapsed: 0.1},
 		&EpochDone{Epoch: 1, Loss: 2.5, PatienceLeft: -1},
 		&Evaluated{Epoch: 1, Confusion: [][]int{{1, 2}, {3, 4}}, Samples: []Sample{{Index: 3, Label: 1, Confidence: 0.5, Pixels: []byte{1, 2, 3}}}},
-		&CheckpointSaved{File: LastFile, Reason: "last", Removed: []string{"a"}},
+		&CheckpointSaved{File: "last.ckpt", Reason: "last", Removed: []string{"a"}},
 		&StateChanged{State: StatePaused, Reason: `say "why" \ é`},
 		&LearnRateChanged{From: 1, To: 0.5},
 		&Warning{Message: "disk\nfull"},

@@ -34,7 +34,7 @@ type run struct {
 	pos Position
 	// best are the best weights: always with a validation split, whose end
 	// needs them, else until they are written.
-	best     []nn.Tensor
+	best     []Tensor
 	pending  []weightsFile // could not be written yet
 	unsaved  bool          // something has changed since the last last.ckpt
 	lastSave float64       // the clock at the last try to write one
@@ -173,10 +173,10 @@ func (r *run) allocate() (err error) {
 func (r *run) load() error {
 	switch {
 	case r.from != nil:
-		if err := r.net.SetWeights(r.from.Weights); err != nil {
+		if err := r.net.SetWeights(ofNetwork(r.from.Weights)); err != nil {
 			return fmt.Errorf("resume %s: %w", r.folder, err)
 		}
-		if err := r.solver.SetState(r.from.Solver); err != nil {
+		if err := r.solver.SetState(ofNetwork(r.from.Solver)); err != nil {
 			return fmt.Errorf("resume %s: %w", r.folder, err)
 		}
 		r.from.Weights, r.from.Solver = nil, nil
@@ -185,7 +185,7 @@ func (r *run) load() error {
 		}
 		return nil
 	case r.init != nil:
-		if err := r.net.SetWeights(r.init); err != nil {
+		if err := r.net.SetWeights(ofNetwork(r.init)); err != nil {
 			return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
 		}
 	}
@@ -409,7 +409,7 @@ func (r *run) test() error {
 	if err != nil {
 		return err
 	}
-	if err := r.net.SetWeights(r.best); err != nil {
+	if err := r.net.SetWeights(ofNetwork(r.best)); err != nil {
 		return err
 	}
 	v, outcome, err := r.validate(r.Dataset.Test, false)

@@ -23,7 +23,7 @@ func story(demo bool) []Event {
 	return append(events,
 		&EpochDone{Header: head(), Epoch: 105, Epochs: 200, Batch: 64, Loss: 0.06561, Acc: 0.97824, ValLoss: 0.59958, ValAcc: 0.8947, LR: 1, Seconds: 16.2, ImagesPerSecond: 3100},
 		&Evaluated{Header: head(), Epoch: 105},
-		&CheckpointSaved{Header: head(), File: LastFile, Reason: "last", Epoch: 106},
+		&CheckpointSaved{Header: head(), File: "last.ckpt", Reason: "last", Epoch: 106},
 		&StateChanged{Header: head(), State: StatePaused, Reason: "ctl", Epoch: 106, Step: 1},
 		&LearnRateChanged{Header: head(), From: 1, To: 0.5, Epoch: 106, Step: 1},
 		&CheckpointSaved{Header: head(), File: "CIFAR10-EP106-STEP00001.safetensors", Reason: "manual", Epoch: 106, Step: 1},

@@ -31,15 +31,20 @@ func makeRun(t testing.TB, folder string, change func(*Config), epochs int, end 
 	if err := writeConfig(osDisk{}, folder, c, about); err != nil {
 		t.Fatal(err)
 	}
-	csv := csvHeader
+	csv, err := OpenCSV(&RunStarted{Folder: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
 	events := []Event{&RunStarted{Config: c}, &StateChanged{State: StateRunning}}
 	for i := 1; i <= epochs; i++ {
 		e := &EpochDone{Epoch: i, Epochs: c.Epochs, ValAcc: Float(0.5 + 0.4*math.Sin(float64(i)))}
-		events = append(events, &StepDone{Epoch: i}, e, &Evaluated{Epoch: i}, &CheckpointSaved{File: LastFile})
-		csv += csvRow(e)
+		events = append(events, &StepDone{Epoch: i}, e, &Evaluated{Epoch: i}, &CheckpointSaved{File: "last.ckpt"})
+		if err := csv.Write(e); err != nil {
+			t.Fatal(err)
+		}
 	}
-	record(t, folder, append(events, end...)...)
-	if err := os.WriteFile(filepath.Join(folder, HistoryFile), []byte(csv), 0o644); err != nil {
+	writeRecord(t, folder, append(events, end...)...)
+	if err := csv.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -10,14 +10,20 @@ import (
 	"strconv"
 
 	"github.com/nlpodyssey/safetensors"
-
-	"cifartui/nn"
 )
+
+// Tensor is a named parameter or a part of an optimiser's state, float32 in the
+// order in which files hold it: PyTorch's for parameters.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
 
 // Weights is what a safetensors file holds: the network's parameters under
 // PyTorch's names and shapes, and what is known of them.
 type Weights struct {
-	Tensors []nn.Tensor
+	Tensors []Tensor
 	Meta    map[string]string
 }
 
@@ -98,7 +104,7 @@ func decodeWeights(b []byte) (Weights, error) {
 			}
 			shape[i] = int(n)
 		}
-		w.Tensors = append(w.Tensors, nn.Tensor{Name: t.Name, Shape: shape, Data: floats(t.TensorView.Data())})
+		w.Tensors = append(w.Tensors, Tensor{Name: t.Name, Shape: shape, Data: floats(t.TensorView.Data())})
 	}
 	return w, nil
 }
@@ -113,7 +119,7 @@ func (w Weights) encode(to io.Writer) error {
 }
 
 // f32View shows a tensor to the safetensors library.
-type f32View struct{ t nn.Tensor }
+type f32View struct{ t Tensor }
 
 func (v f32View) DType() safetensors.DType { return safetensors.F32 }
 func (v f32View) DataLen() uint64          { return 4 * uint64(len(v.t.Data)) }
@@ -146,7 +152,7 @@ func appendFloats(b []byte, f []float32) []byte {
 }
 
 // finite reports whether no number of the tensors is NaN or infinite.
-func finite(tensors []nn.Tensor) bool {
+func finite(tensors []Tensor) bool {
 	for _, t := range tensors {
 		for _, v := range t.Data {
 			if v-v != 0 {

@@ -1,11 +1,10 @@
 package train
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
-
-	"cifartui/nn"
 )
 
 // weightsFile is a weights file to be written.
@@ -18,11 +17,11 @@ type weightsFile struct {
 	total       int64
 	whole       bool
 	acc, loss   Float
-	tensors     []nn.Tensor
+	tensors     []Tensor
 }
 
 // afterEpochFile describes the weights after an epoch.
-func (r *run) afterEpochFile(e *EpochDone, reason string, w []nn.Tensor) weightsFile {
+func (r *run) afterEpochFile(e *EpochDone, reason string, w []Tensor) weightsFile {
 	return weightsFile{
 		name: weightsName(r.Dataset.Demo, e.Epoch, float64(e.ValAcc)), reason: reason,
 		epoch: e.Epoch, step: r.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
@@ -32,11 +31,12 @@ func (r *run) afterEpochFile(e *EpochDone, reason string, w []nn.Tensor) weights
 
 // weights copies the network's parameters. When they are not finite it is an
 // error: a checkpoint must never replace a good one by such numbers.
-func (r *run) weights() ([]nn.Tensor, error) {
-	w, err := r.net.Weights()
+func (r *run) weights() ([]Tensor, error) {
+	held, err := r.net.Weights()
 	if err != nil {
 		return nil, err
 	}
+	w := ofCheckpoint(held)
 	if !finite(w) {
 		return nil, r.diverged(fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", r.pos.Epoch, r.pos.Step))
 	}
@@ -169,12 +169,16 @@ func (r *run) saveLast() error {
 	if err != nil {
 		return err
 	}
+	network, err := json.Marshal(r.spec)
+	if err != nil {
+		return fmt.Errorf("describe the network: %w", err)
+	}
 	r.log.flush(logFlushTime)
 	r.checkLog()
 	r.pos.Elapsed = r.clock.seconds()
 	c := &Checkpoint{
-		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: r.spec, Data: r.data,
-		Position: r.pos, Weights: w, Solver: state, Best: r.best,
+		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: network, Data: r.data,
+		Position: r.pos, Weights: w, Solver: ofCheckpoint(state), Best: r.best,
 	}
 	size, err := r.store.saveLast(c)
 	if err != nil {

@@ -24,8 +24,8 @@ func (l *eventList) Next(_ context.Context, max int) ([]Event, error) {
 	return head, nil
 }
 
-// record writes events.jsonl as the trainer does, and numbers the events.
-func record(t testing.TB, folder string, events ...Event) {
+// writeRecord writes events.jsonl as the trainer does, and numbers the events.
+func writeRecord(t testing.TB, folder string, events ...Event) {
 	t.Helper()
 	var b []byte
 	for i, e := range events {
@@ -81,7 +81,7 @@ func TestKeptDropsWhatResumesTookBack(t *testing.T) {
 	start := func(total int64) *RunStarted { return &RunStarted{Resumed: total > 0, ResumedTotal: total} }
 	now := start(5)
 	now.Folder = t.TempDir()
-	record(t, now.Folder, start(0), step(1), step(2), step(3), &EpochDone{Total: 3}, step(4),
+	writeRecord(t, now.Folder, start(0), step(1), step(2), step(3), &EpochDone{Total: 3}, step(4),
 		start(2), step(3), &Warning{}, &EpochDone{Total: 3}, step(4), step(5), step(6), now, step(6))
 	kept, err := Kept(now, 1)
 	if err != nil {

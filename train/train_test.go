@@ -127,7 +127,7 @@ func last(t testing.TB, folder string) *Checkpoint {
 // values, history.
 func sameBits(t testing.TB, want, got *Checkpoint) {
 	t.Helper()
-	compare := func(what string, a, b []nn.Tensor) {
+	compare := func(what string, a, b []Tensor) {
 		if len(a) != len(b) {
 			t.Fatalf("%s: %d tensors, want %d", what, len(b), len(a))
 		}

@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -69,7 +70,7 @@ type Trainer struct {
 	// from is what a resume goes on from; nil at the start of a run.
 	from *Checkpoint
 	// init are the weights that a new run starts with; nil means drawn ones.
-	init     []nn.Tensor
+	init     []Tensor
 	resumed  bool     // also when there was no checkpoint yet
 	notes    []string // to be told as warnings once Run has started
 	commands mailbox
@@ -212,8 +213,12 @@ func (t *Trainer) loadCheckpoint() error {
 		return fmt.Errorf("resume %s: it was trained on other data: %s, %d and %d images, sum %08x; this is %s, %d and %d, sum %08x: give the same --data",
 			t.folder, c.Data.Name, c.Data.Train, c.Data.Test, c.Data.CRC, t.data.Name, t.data.Train, t.data.Test, t.data.CRC)
 	}
-	if !sameSpec(c.Network, t.spec) {
-		return fmt.Errorf("resume %s: it trained another network: %+v, not %+v", t.folder, c.Network, t.spec)
+	var network nn.Spec
+	if err := json.Unmarshal(c.Network, &network); err != nil {
+		return fmt.Errorf("resume %s: the checkpoint's network: %w", t.folder, err)
+	}
+	if !sameSpec(network, t.spec) {
+		return fmt.Errorf("resume %s: it trained another network: %+v, not %+v", t.folder, network, t.spec)
 	}
 	t.from = c
 	return nil
@@ -298,7 +303,10 @@ func (m *mailbox) put(c Command) error {
 		return errEnded
 	}
 	m.list = append(m.list, c)
-	signal(m.wake)
+	select {
+	case m.wake <- struct{}{}:
+	default: // a token is there already
+	}
 	return nil
 }
 

@@ -110,20 +110,20 @@ func appendFloat(b []byte, field protowire.Number, v float32) []byte {
 
 func seconds(t time.Time) float64 { return float64(t.UnixNano()) / nanosecondsASecond }
 
-// event returns an Event message with what, one encoded field of its oneof.
-func event(t time.Time, step int64, what []byte) []byte {
+// encodeEvent returns an Event message with what, one encoded field of its oneof.
+func encodeEvent(t time.Time, step int64, what []byte) []byte {
 	b := appendDouble(nil, eventWallTime, seconds(t))
 	b = appendVarint(b, eventStep, uint64(step))
 	return append(b, what...)
 }
 
 func versionEvent(t time.Time) []byte {
-	return event(t, 0, appendString(nil, eventFileVersion, fileVersion))
+	return encodeEvent(t, 0, appendString(nil, eventFileVersion, fileVersion))
 }
 
 // startEvent tells readers to forget what they have from step on.
 func startEvent(t time.Time, step int64) []byte {
-	return event(t, step, appendBytes(nil, eventSessionLog,
+	return encodeEvent(t, step, appendBytes(nil, eventSessionLog,
 		appendVarint(nil, sessionLogStatus, sessionStart)))
 }
 
@@ -140,7 +140,7 @@ func scalarEvent(t time.Time, step int64, scalars ...scalar) []byte {
 		v = appendFloat(v, valueSimple, float32(s.value))
 		sum = appendBytes(sum, summaryValue, v)
 	}
-	return event(t, step, appendBytes(nil, eventSummary, sum))
+	return encodeEvent(t, step, appendBytes(nil, eventSummary, sum))
 }
 
 // hparamsEvent wraps one field of HParamsPluginData as the plugin wants it: in
@@ -156,5 +156,5 @@ func hparamsEvent(t time.Time, tag string, field protowire.Number, message []byt
 	v := appendString(nil, valueTag, tag)
 	v = appendBytes(v, valueMetadata, meta)
 	v = appendBytes(v, valueTensor, empty)
-	return event(t, 0, appendBytes(nil, eventSummary, appendBytes(nil, summaryValue, v)))
+	return encodeEvent(t, 0, appendBytes(nil, eventSummary, appendBytes(nil, summaryValue, v)))
 }
