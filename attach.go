@@ -16,8 +16,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
 	"cifartui/train/control"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
 	"cifartui/tui"
 )
 
@@ -114,8 +119,8 @@ func watch(ctx context.Context, o tui.Options, out io.Writer) error {
 	case err != nil:
 		return err
 	case result.Action == tui.ResumeFrom:
-		if filepath.Ext(result.File) == train.WeightsExt {
-			fmt.Fprintf(out, "to train on from these weights: cifartui --config %s --init %s\n", filepath.Join(result.Folder, train.ConfigFile), result.File)
+		if filepath.Ext(result.File) == checkpoint.WeightsExt {
+			fmt.Fprintf(out, "to train on from these weights: cifartui --config %s --init %s\n", filepath.Join(result.Folder, rundir.ConfigFile), result.File)
 		} else {
 			fmt.Fprintf(out, "to go on from it: cifartui --resume %s --checkpoint %s\n", result.Folder, filepath.Base(result.File))
 		}
@@ -137,13 +142,13 @@ func openCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			folders, err := train.RunFolders(folder)
+			folders, err := config.RunFolders(folder)
 			if err != nil {
 				return err
 			}
 			replay := &replay{}
 			for _, f := range folders {
-				events, err := train.ReadEvents(f)
+				events, err := record.Open(f)
 				if err != nil {
 					return err
 				}
@@ -162,10 +167,10 @@ func openCommand() *cobra.Command {
 }
 
 // replay reads the records of several runs, one after the other.
-type replay struct{ logs []*train.EventReader }
+type replay struct{ logs []*record.Reader }
 
-// Next implements [train.Source].
-func (r *replay) Next(ctx context.Context, max int) ([]train.Event, error) {
+// Next implements [event.Source].
+func (r *replay) Next(ctx context.Context, max int) ([]event.Event, error) {
 	for len(r.logs) > 0 {
 		events, err := r.logs[0].Next(ctx, max)
 		if !errors.Is(err, io.EOF) {
@@ -195,7 +200,7 @@ func overSSH(cmd *cobra.Command, argv []string) error {
 }
 
 func ctlCommand() *cobra.Command {
-	var runs, after string
+	var dir, after string
 	var wait, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "ctl RUN status|pause|resume|save|stop|detach|lr [RATE]",
@@ -226,7 +231,7 @@ named COMPARISON/RUN.`,
 				}
 				again := []string{"ctl", "--after", after, "--wait=" + strconv.FormatBool(wait), "--json=" + strconv.FormatBool(asJSON)}
 				if cmd.Flags().Changed("runs") {
-					again = append(again, "--runs", runs)
+					again = append(again, "--runs", dir)
 				}
 				again = append(append(again, "--", cmp.Or(remote.Run, "-")), args[1:]...)
 				remote.Run = "" // it stands before the verb
@@ -237,7 +242,7 @@ named COMPARISON/RUN.`,
 			case control.VerbStatus:
 				r.Wait, r.Why = false, ""
 			case control.VerbStop:
-				r.After = train.Boundary(after)
+				r.After = event.Boundary(after)
 			case control.VerbLR:
 				rate, err := strconv.ParseFloat(args[2], 64)
 				if err != nil {
@@ -250,22 +255,22 @@ named COMPARISON/RUN.`,
 			if err := r.Validate(); err != nil {
 				return usage("ctl: %w", err)
 			}
-			return ctl(cmd.Context(), runs, args[0], r, asJSON, cmd.OutOrStdout())
+			return ctl(cmd.Context(), dir, args[0], r, asJSON, cmd.OutOrStdout())
 		},
 	}
-	runsFlag(cmd, &runs)
+	runsFlag(cmd, &dir)
 	f := cmd.Flags()
-	f.StringVar(&after, "after", string(train.AfterBatch), "stop: after the batch or the epoch")
+	f.StringVar(&after, "after", string(event.AfterBatch), "stop: after the batch or the epoch")
 	f.BoolVar(&wait, "wait", false, "return when it has taken effect")
 	f.BoolVar(&asJSON, "json", false, "status: print JSON")
 	return cmd
 }
 
-func ctl(ctx context.Context, runs, which string, r control.Request, asJSON bool, out io.Writer) error {
+func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool, out io.Writer) error {
 	if which == "-" {
 		which = ""
 	}
-	target, err := control.Find(runs, which)
+	target, err := control.Find(dir, which)
 	if err != nil {
 		return err
 	}
@@ -294,30 +299,30 @@ func ctl(ctx context.Context, runs, which string, r control.Request, asJSON bool
 }
 
 func waitCommand() *cobra.Command {
-	var runs string
+	var dir string
 	cmd := &cobra.Command{
 		Use:   "wait RUN",
 		Short: "Wait for a run's end; exit as it does",
 		Args:  oneRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return wait(cmd.Context(), runs, args[0])
+			return wait(cmd.Context(), dir, args[0])
 		},
 	}
-	runsFlag(cmd, &runs)
+	runsFlag(cmd, &dir)
 	return cmd
 }
 
-func wait(ctx context.Context, runs, which string) error {
-	target, err := control.Find(runs, which)
+func wait(ctx context.Context, dir, which string) error {
+	target, err := control.Find(dir, which)
 	if err != nil {
 		return err
 	}
 	client, err := control.Dial(ctx, target.Folder)
 	var notLive *control.NotLiveError
-	ended := map[string]*train.RunEnded{}
+	ended := map[string]*event.RunEnded{}
 	switch {
 	case errors.As(err, &notLive): // it has ended already
-		list, rerr := train.ReadRuns(target.Folder)
+		list, rerr := runs.Read(target.Folder)
 		if rerr != nil {
 			return rerr
 		}
@@ -338,11 +343,11 @@ func wait(ctx context.Context, runs, which string) error {
 			continue
 		}
 		switch {
-		case e == nil || e.Outcome == train.OutcomeDetached:
+		case e == nil || e.Outcome == event.OutcomeDetached:
 			worst = fmt.Errorf("run %s was interrupted: go on with \"cifartui --resume %s\"", name, target.Folder)
-		case e.Outcome == train.OutcomeDiverged:
+		case e.Outcome == event.OutcomeDiverged:
 			return &exitError{exitDiverged, fmt.Errorf("run %s: %s", name, e.Error)}
-		case e.Outcome == train.OutcomeFailed:
+		case e.Outcome == event.OutcomeFailed:
 			worst = fmt.Errorf("run %s failed: %s", name, e.Error)
 		}
 	}

@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cifartui/train"
+	"cifartui/train/config"
 	"cifartui/train/plot"
+	"cifartui/train/record"
+	"cifartui/train/runs"
 )
 
 // otherCommands are all but train.
@@ -23,8 +25,8 @@ func otherCommands() []*cobra.Command {
 }
 
 // runsFlag adds --runs.
-func runsFlag(cmd *cobra.Command, runs *string) {
-	cmd.Flags().StringVar(runs, "runs", train.Default().Runs, "`folder` that holds the run folders")
+func runsFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "runs", config.Default().Runs, "`folder` that holds the run folders")
 }
 
 // oneOrMore and oneRun check the number of arguments, in words.
@@ -44,16 +46,16 @@ func oneRun(cmd *cobra.Command, args []string) error {
 
 // histories reads the runs that a person named, those of a comparison included.
 // Runs of the same name get their comparison's in front.
-func histories(runs string, names []string) ([]*train.RunHistory, error) {
-	var list []*train.RunHistory
+func histories(dir string, names []string) ([]*record.Run, error) {
+	var list []*record.Run
 	var parents []string
 	count := map[string]int{}
 	for _, name := range names {
-		folder, err := findRun(runs, name)
+		folder, err := findRun(dir, name)
 		if err != nil {
 			return nil, err
 		}
-		found, err := train.ReadRuns(folder)
+		found, err := runs.Read(folder)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +73,7 @@ func histories(runs string, names []string) ([]*train.RunHistory, error) {
 }
 
 func compareCommand() *cobra.Command {
-	var runs string
+	var dir string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "compare RUN...",
@@ -80,20 +82,20 @@ func compareCommand() *cobra.Command {
 its numbers say about speed, convergence and the best accuracy.`,
 		Args: oneOrMore,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := histories(runs, args)
+			list, err := histories(dir, args)
 			if err != nil {
 				return err
 			}
 			return writeTable(cmd.OutOrStdout(), list, asJSON)
 		},
 	}
-	runsFlag(cmd, &runs)
+	runsFlag(cmd, &dir)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func writeTable(w io.Writer, list []*train.RunHistory, asJSON bool) error {
-	table := train.NewTable(list)
+func writeTable(w io.Writer, list []*record.Run, asJSON bool) error {
+	table := runs.NewTable(list)
 	if asJSON {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -104,7 +106,7 @@ func writeTable(w io.Writer, list []*train.RunHistory, asJSON bool) error {
 }
 
 func plotCommand() *cobra.Command {
-	var runs, out, x string
+	var dir, out, x string
 	var smooth float64
 	var o plot.Options
 	cmd := &cobra.Command{
@@ -112,7 +114,7 @@ func plotCommand() *cobra.Command {
 		Short: "Draw accuracy and loss curves into a PNG, SVG or PDF file",
 		Args:  oneOrMore,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := histories(runs, args)
+			list, err := histories(dir, args)
 			if err != nil {
 				return err
 			}
@@ -120,7 +122,7 @@ func plotCommand() *cobra.Command {
 				o.Smooth = &smooth
 			}
 			o.X = plot.Axis(x)
-			labels := train.Labels(list)
+			labels := runs.Labels(list)
 			drawn := make([]plot.Run, len(list))
 			for i, r := range list {
 				drawn[i] = plot.Run{Label: labels[i], History: r}
@@ -132,7 +134,7 @@ func plotCommand() *cobra.Command {
 			return nil
 		},
 	}
-	runsFlag(cmd, &runs)
+	runsFlag(cmd, &dir)
 	f := cmd.Flags()
 	f.StringVarP(&out, "output", "o", "curves.png", "`file` to write: ."+strings.Join(plot.Formats(), ", ."))
 	f.StringVar(&x, "x", string(plot.ByEpoch), "x axis: epoch, images or time")

@@ -18,34 +18,58 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui":                    {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/bench", "train/control", "train/metrics", "train/plot", "train/tfevents", "tui"}},
+	"cifartui": {ours: []string{"cifar", "nn", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/config", "train/control", "train/event",
+		"train/metrics", "train/plot", "train/record", "train/rundir", "train/runs", "train/tfevents", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/bittest":         {},
 	"cifartui/nn/cuda/driver":     {},
 	// The interpreter judges the kernels and must not share a line with them.
-	"cifartui/nn/cuda/internal/ptx": {},
-	"cifartui/nn/cuda/ptx":          {},
-	"cifartui/nn/kernel":            {},
-	"cifartui/nn/kernel/peer":       {},
-	"cifartui/train":                {ours: []string{"cifar", "nn"}},
-	"cifartui/train/bench":          {ours: []string{"cifar", "nn", "nn/kernel"}},
-	"cifartui/train/control":        {ours: []string{"train"}},
-	"cifartui/train/feed":           {ours: []string{"cifar", "nn"}},
-	"cifartui/train/metrics":        {ours: []string{"train"}},
-	"cifartui/train/plot":           {ours: []string{"train"}},
-	"cifartui/train/tfevents":       {ours: []string{"train"}},
-	"cifartui/tui":                  {ours: []string{"train", "tui/canvas", "tui/chart", "tui/format", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
-	"cifartui/tui/canvas":           {ours: []string{"tui/style"}},
-	"cifartui/tui/chart":            {ours: []string{"tui/canvas", "tui/format", "tui/style"}, libraries: []string{"github.com/guptarohit/asciigraph"}},
-	"cifartui/tui/format":           {},
-	"cifartui/tui/machine":          {},
-	"cifartui/tui/style":            {},
-	"cifartui/tui/terminal":         {libraries: []string{"github.com/charmbracelet/"}},
+	"cifartui/nn/cuda/internal/ptx":  {},
+	"cifartui/nn/cuda/ptx":           {},
+	"cifartui/nn/kernel":             {},
+	"cifartui/nn/kernel/peer":        {},
+	"cifartui/train/bench":           {ours: []string{"cifar", "nn", "nn/kernel"}},
+	"cifartui/train/feed":            {ours: []string{"cifar", "nn"}},
+	"cifartui/train":                 {ours: []string{"cifar", "nn", "train/checkpoint", "train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
+	"cifartui/train/checkpoint":      {ours: []string{"train/config", "train/event", "train/rundir"}},
+	"cifartui/train/config":          {ours: []string{"cifar", "train/rundir"}},
+	"cifartui/train/control":         {ours: []string{"train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
+	"cifartui/train/event":           {ours: []string{"train/config"}},
+	"cifartui/train/event/eventtest": {ours: []string{"train/config", "train/event", "train/rundir"}},
+	"cifartui/train/metrics":         {ours: []string{"train/config", "train/event", "train/record"}},
+	"cifartui/train/plot":            {ours: []string{"train/config", "train/event", "train/record"}},
+	"cifartui/train/record":          {ours: []string{"train/config", "train/event", "train/rundir"}},
+	"cifartui/train/rundir":          {},
+	"cifartui/train/runs":            {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},
+	"cifartui/train/tfevents":        {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
+	"cifartui/tui":                   {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/runs", "tui/canvas", "tui/chart", "tui/format", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
+	"cifartui/tui/canvas":            {ours: []string{"tui/style"}},
+	"cifartui/tui/chart":             {ours: []string{"tui/canvas", "tui/format", "tui/style"}, libraries: []string{"github.com/guptarohit/asciigraph"}},
+	"cifartui/tui/format":            {},
+	"cifartui/tui/machine":           {},
+	"cifartui/tui/style":             {},
+	"cifartui/tui/terminal":          {libraries: []string{"github.com/charmbracelet/"}},
 	// It is of use only as long as it imports nothing else.
 	"cifartui/tui/internal/noprobe": {libraries: []string{"github.com/charmbracelet/"}},
 }
+
+// light packages must not need the network or Gorgonia, not even through others:
+// a screen, a list or a plot can be built, and its tests run, without them.
+var light = map[string][]string{
+	"cifartui/tui":              heavy,
+	"cifartui/train/checkpoint": heavy,
+	"cifartui/train/control":    heavy,
+	"cifartui/train/metrics":    heavy,
+	"cifartui/train/plot":       heavy,
+	"cifartui/train/record":     heavy,
+	"cifartui/train/runs":       heavy,
+	"cifartui/train/tfevents":   heavy,
+}
+
+// heavy is what light packages do without.
+var heavy = []string{"cifartui/nn", "gorgonia.org/"}
 
 // watched libraries are used in one place only; see layers.
 var watched = []string{
@@ -55,7 +79,7 @@ var watched = []string{
 }
 
 // testHelpers may be imported by every package's tests, and by nothing else.
-var testHelpers = []string{"nn/bittest"}
+var testHelpers = []string{"nn/bittest", "train/event/eventtest"}
 
 // kernelImports is all that nn/kernel may import besides the standard library.
 const kernelImports = "golang.org/x/sys/cpu"
@@ -108,6 +132,27 @@ func TestProgramCarriesNoInterpreter(t *testing.T) {
 	}
 }
 
+func TestLightPackagesReachNothingHeavy(t *testing.T) {
+	seen := 0
+	for _, p := range packages(t) {
+		banned, ok := light[p.ImportPath]
+		if !ok {
+			continue
+		}
+		seen++
+		for _, dep := range p.Deps {
+			for _, b := range banned {
+				if strings.HasPrefix(dep, b) {
+					t.Errorf("%s reaches %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+	if seen != len(light) {
+		t.Errorf("%d packages of the %d that must stay light are there", seen, len(light))
+	}
+}
+
 // A listed package that is gone would leave a stale row in the table.
 func TestLayersNameRealPackages(t *testing.T) {
 	have := map[string]bool{}
@@ -138,14 +183,14 @@ func TestTopLevel(t *testing.T) {
 }
 
 type goPackage struct {
-	ImportPath                         string
-	Imports, TestImports, XTestImports []string
+	ImportPath                               string
+	Imports, TestImports, XTestImports, Deps []string
 }
 
 // packages lists the module's packages as the go command sees them on linux.
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

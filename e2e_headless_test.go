@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // A run that is killed with SIGKILL at any instant and resumed ends with the
@@ -78,7 +80,7 @@ func TestRunKilledAtItsStartCanBeStartedAgain(t *testing.T) {
 			p.waitAtMost(time.Duration(random.Int64N(int64(400 * time.Millisecond))))
 			p.Process.Kill()
 			p.code(t)
-			if _, err := os.Stat(filepath.Join(folder, train.ConfigFile)); err == nil {
+			if _, err := os.Stat(filepath.Join(folder, rundir.ConfigFile)); err == nil {
 				args = []string{"--no-tui", "--runs", runs, "--resume", name}
 			} else {
 				os.RemoveAll(folder)
@@ -165,7 +167,7 @@ func TestHeadlessOutputIsPlain(t *testing.T) {
 		}
 	}
 	// The article's numbers are in history.csv, as Keras' CSVLogger writes them.
-	csv, err := os.ReadFile(filepath.Join(runs, "plain", train.HistoryFile))
+	csv, err := os.ReadFile(filepath.Join(runs, "plain", rundir.HistoryFile))
 	if err != nil || !strings.HasPrefix(string(csv), "epoch,") || strings.Count(string(csv), "\n") != 3 {
 		t.Errorf("history.csv: %v\n%s", err, csv)
 	}
@@ -184,13 +186,13 @@ func TestSignals(t *testing.T) {
 			eventually(t, "step", func() bool { return steps(folder) > 0 })
 			p.Process.Signal(syscall.SIGHUP)
 			p.Process.Signal(syscall.SIGUSR1)
-			has(t, folder, "manual checkpoint", func(c *train.CheckpointSaved) bool { return c.Reason == "manual" })
+			has(t, folder, "manual checkpoint", func(c *event.CheckpointSaved) bool { return c.Reason == "manual" })
 			p.Process.Signal(sig)
 			p.mustEnd(t, 0)
 			if !strings.Contains(p.out.String(), "@ Total Time Spent") {
 				t.Errorf("no summary:\n%s", p.out.String())
 			}
-			c, err := train.ReadCheckpoint(filepath.Join(folder, train.CheckpointsDir, train.LastFile))
+			c, err := checkpoint.Read(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -202,7 +204,7 @@ func TestSignals(t *testing.T) {
 	t.Run("twice", func(t *testing.T) {
 		// A batch of many seconds, so that it cannot end between the two.
 		p := start(t, "--no-tui", "--data", "demo:4000", "--batch", "4000", "--threads", "1", "--runs", runs, "--name", "twice")
-		has(t, filepath.Join(runs, "twice"), "start", func(e *train.StateChanged) bool { return e.State == train.StateRunning })
+		has(t, filepath.Join(runs, "twice"), "start", func(e *event.StateChanged) bool { return e.State == event.StateRunning })
 		p.Process.Signal(syscall.SIGINT)
 		eventually(t, "word of the first", func() bool { return strings.Contains(p.errs.String(), "SIGINT") })
 		time.Sleep(2 * sameKey)
@@ -267,7 +269,7 @@ func TestDetachedRunIsSteeredFromOutside(t *testing.T) {
 	}
 	s := status(t, runs, "bg")
 	defer syscall.Kill(s.PID, syscall.SIGKILL)
-	if s.State != train.StateRunning {
+	if s.State != event.StateRunning {
 		t.Errorf("state %s", s.State)
 	}
 	ctl := func(args ...string) {
@@ -278,19 +280,19 @@ func TestDetachedRunIsSteeredFromOutside(t *testing.T) {
 		}
 	}
 	ctl("pause")
-	if s := status(t, runs, "bg"); s.State != train.StatePaused {
+	if s := status(t, runs, "bg"); s.State != event.StatePaused {
 		t.Errorf("after pause: state %s", s.State)
 	}
 	ctl("lr", "0.25")
 	ctl("save")
 	ctl("resume")
-	if s := status(t, runs, "bg"); s.State != train.StateRunning || s.LR != 0.25 {
+	if s := status(t, runs, "bg"); s.State != event.StateRunning || s.LR != 0.25 {
 		t.Errorf("after resume: state %s, lr %g", s.State, s.LR)
 	}
 	waiter := start(t, "wait", "--runs", runs, "bg")
 	ctl("stop")
 	waiter.mustEnd(t, 0)
-	if _, live := train.Live(filepath.Join(runs, "bg")); live {
-		eventually(t, "end of the process", func() bool { _, live := train.Live(filepath.Join(runs, "bg")); return !live })
+	if _, live := rundir.Live(filepath.Join(runs, "bg")); live {
+		eventually(t, "end of the process", func() bool { _, live := rundir.Live(filepath.Join(runs, "bg")); return !live })
 	}
 }

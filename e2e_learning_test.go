@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"cifartui/cifar"
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // Memory of a training run: under 600 MB resident at batch 64, under 2 GB at
@@ -46,8 +46,8 @@ func TestLearnsRealImages(t *testing.T) {
 	<-p.waited // as long as it takes
 	p.mustEnd(t, 0)
 	epochs := 0
-	for _, e := range record(filepath.Join(runs, "real")) {
-		if e, ok := e.(*train.EpochDone); ok {
+	for _, e := range recorded(filepath.Join(runs, "real")) {
+		if e, ok := e.(*event.EpochDone); ok {
 			epochs = e.Epoch
 			t.Logf("epoch %d: val_acc %.4f", e.Epoch, float64(e.ValAcc))
 			if e.Epoch == 3 && e.ValAcc <= 0.60 {

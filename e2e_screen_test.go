@@ -18,7 +18,9 @@ import (
 	"github.com/creack/pty"
 	"github.com/hinshun/vt10x"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // screen is the program in a terminal of its own: a pty that answers no query,
@@ -117,11 +119,11 @@ func TestScreenSteersARun(t *testing.T) {
 	s.shows(t, "running")
 	s.keys(" ")
 	s.shows(t, "Paused after step")
-	has(t, folder, "pause", func(e *train.StateChanged) bool { return e.State == train.StatePaused })
+	has(t, folder, "pause", func(e *event.StateChanged) bool { return e.State == event.StatePaused })
 	s.keys("s")
-	has(t, folder, "manual checkpoint", func(e *train.CheckpointSaved) bool { return e.Reason == "manual" })
+	has(t, folder, "manual checkpoint", func(e *event.CheckpointSaved) bool { return e.Reason == "manual" })
 	s.keys("+")
-	has(t, folder, "learning rate of 1.1", func(e *train.LearnRateChanged) bool { return e.From == 1 && e.To == 1.1 })
+	has(t, folder, "learning rate of 1.1", func(e *event.LearnRateChanged) bool { return e.From == 1 && e.To == 1.1 })
 	s.keys("3")
 	s.shows(t, "manual")
 	for _, view := range []struct{ key, shows string }{{"2", "batch 8"}, {"4", "samples"}, {"5", "adadelta"}, {"1", "accuracy"}} {
@@ -139,11 +141,11 @@ func TestScreenSteersARun(t *testing.T) {
 	s.keys("x")
 	s.shows(t, "after this epoch")
 	s.keys("b")
-	has(t, folder, "end", func(e *train.RunEnded) bool { return e.Outcome == train.OutcomeStopped })
+	has(t, folder, "end", func(e *event.RunEnded) bool { return e.Outcome == event.OutcomeStopped })
 	s.shows(t, "Stopped and saved")
 	s.keys("q")
 	s.mustEnd(t, 0)
-	if err := train.VerifyCheckpoint(filepath.Join(folder, train.CheckpointsDir, train.LastFile)); err != nil {
+	if err := checkpoint.Verify(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile)); err != nil {
 		t.Error(err)
 	}
 }
@@ -159,7 +161,7 @@ func TestSIGTERMOnTheScreen(t *testing.T) {
 	if s.term.Mode()&vt10x.ModeAltScreen != 0 {
 		t.Error("the terminal is left on the alternate screen")
 	}
-	if err := train.VerifyCheckpoint(filepath.Join(runs, "term", train.CheckpointsDir, train.LastFile)); err != nil {
+	if err := checkpoint.Verify(filepath.Join(runs, "term", rundir.CheckpointsDir, checkpoint.LastFile)); err != nil {
 		t.Error(err)
 	}
 }
@@ -264,8 +266,8 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 				}
 				// The run may have been faster than the key, on a busy machine:
 				// there is nothing to hand over then, and q leaves.
-				for _, e := range record(folder) {
-					if e, ok := e.(*train.RunEnded); ok && e.Outcome == train.OutcomeFinished {
+				for _, e := range recorded(folder) {
+					if e, ok := e.(*event.RunEnded); ok && e.Outcome == event.OutcomeFinished {
 						s.keys("q")
 						break
 					}
@@ -280,7 +282,7 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 		}
 		once := map[uint64]bool{}
 		last := uint64(0)
-		for _, e := range record(folder) {
+		for _, e := range recorded(folder) {
 			seq := e.Head().Seq
 			if once[seq] || seq < last {
 				t.Fatalf("round %d: event %d is told twice or out of order", round, seq)
@@ -292,7 +294,7 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 
 // liveProcess is the process that trains a run folder, 0 for none.
 func liveProcess(folder string) int {
-	pid, live := train.Live(folder)
+	pid, live := rundir.Live(folder)
 	if !live {
 		return 0
 	}

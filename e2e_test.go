@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"cifartui/nn/bittest"
-	"cifartui/train"
+	"cifartui/train/checkpoint"
 	"cifartui/train/control"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // The tests in the e2e files drive the built program as a person's shell would.
@@ -212,10 +215,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // has waits for an event of a run for which ok holds.
-func has[E train.Event](t *testing.T, folder, what string, ok func(E) bool) {
+func has[E event.Event](t *testing.T, folder, what string, ok func(E) bool) {
 	t.Helper()
 	eventually(t, what, func() bool {
-		for _, e := range record(folder) {
+		for _, e := range recorded(folder) {
 			if e, is := e.(E); is && ok(e) {
 				return true
 			}
@@ -224,14 +227,14 @@ func has[E train.Event](t *testing.T, folder, what string, ok func(E) bool) {
 	})
 }
 
-// record reads a run's events so far.
-func record(folder string) []train.Event {
-	r, err := train.ReadEvents(folder)
+// recorded reads a run's events so far.
+func recorded(folder string) []event.Event {
+	r, err := record.Open(folder)
 	if err != nil {
 		return nil
 	}
 	defer r.Close()
-	var all []train.Event
+	var all []event.Event
 	for {
 		list, err := r.Next(context.Background(), 1000)
 		all = append(all, list...)
@@ -244,8 +247,8 @@ func record(folder string) []train.Event {
 // steps is how many batches a run's record tells of.
 func steps(folder string) int64 {
 	total := int64(0)
-	for _, e := range record(folder) {
-		if s, ok := e.(*train.StepDone); ok {
+	for _, e := range recorded(folder) {
+		if s, ok := e.(*event.StepDone); ok {
 			total = s.Total
 		}
 	}
@@ -256,8 +259,8 @@ func steps(folder string) int64 {
 // for bit: weights, optimiser state, best weights, what is monitored, history.
 func sameBits(t *testing.T, want, got string) {
 	t.Helper()
-	read := func(folder string) *train.Checkpoint {
-		c, err := train.ReadCheckpoint(filepath.Join(folder, train.CheckpointsDir, train.LastFile))
+	read := func(folder string) *checkpoint.Checkpoint {
+		c, err := checkpoint.Read(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,8 +273,8 @@ func sameBits(t *testing.T, want, got string) {
 		t.Fatalf("%s holds no weights, no solver state, no epoch or no best weights", want)
 	}
 	bittest.Values(t, filepath.Base(got), y, x, "Header", "Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond")
-	best := func(folder string, c *train.Checkpoint) train.Weights {
-		w, err := train.ReadWeights(filepath.Join(folder, train.CheckpointsDir, c.BestFile))
+	best := func(folder string, c *checkpoint.Checkpoint) checkpoint.Weights {
+		w, err := checkpoint.ReadWeights(filepath.Join(folder, rundir.CheckpointsDir, c.BestFile))
 		if err != nil {
 			t.Fatal(err)
 		}

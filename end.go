@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/runs"
 )
 
 // withoutScreen goes on headless after a screen.
@@ -21,7 +24,7 @@ func (l *leg) withoutScreen(ctx context.Context) (next *plan, err error) {
 }
 
 // headless prints the run's lines until it ends, those of past first.
-func (l *leg) headless(ctx context.Context, events train.Source, past ...train.Event) (next *plan, err error) {
+func (l *leg) headless(ctx context.Context, events event.Source, past ...event.Event) (next *plan, err error) {
 	l.report(events, past)
 	select {
 	case <-l.done:
@@ -56,11 +59,11 @@ func (l *leg) finish() error {
 		// The run has ended: what is left of its socket is replaced by the next.
 		_ = l.server.Close()
 	}
-	if l.seen.outcome() == train.OutcomeDetached {
+	if l.seen.outcome() == event.OutcomeDetached {
 		return l.err
 	}
 	if l.comparison() && l.plan.LogFormat == "text" && l.headlessNow() {
-		list, err := train.ReadRuns(l.folder())
+		list, err := runs.Read(l.folder())
 		if err == nil {
 			err = writeTable(l.out, list, false)
 		}
@@ -94,13 +97,13 @@ func (l *leg) atEnd() {
 
 // summary prints, after the screen is gone, what it last showed.
 func (l *leg) summary() {
-	list, err := train.ReadRuns(l.folder())
+	list, err := runs.Read(l.folder())
 	if err != nil {
 		l.note("%v", err)
 		return
 	}
 	for _, r := range list {
-		report := train.Report{Out: l.out, Err: io.Discard, Names: len(list) > 1}
+		report := record.Report{Out: l.out, Err: io.Discard, Names: len(list) > 1}
 		if r.Started != nil {
 			report.Write(r.Started)
 		}

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"cifartui/train"
 	"cifartui/train/control"
+	"cifartui/train/event"
 )
 
 // handOver moves the run to a process in the background. When that fails the
@@ -37,7 +37,7 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 
 // letGo ends the run in this process after the batch under way.
 func (l *leg) letGo(why string) error {
-	if err := l.Send(train.Detach{To: train.To{Why: why}}); err != nil {
+	if err := l.Send(event.Detach{To: event.To{Why: why}}); err != nil {
 		return err
 	}
 	err := l.finish()
@@ -47,7 +47,7 @@ func (l *leg) letGo(why string) error {
 	if err != nil {
 		return err
 	}
-	if outcome := l.seen.outcome(); outcome != train.OutcomeDetached {
+	if outcome := l.seen.outcome(); outcome != event.OutcomeDetached {
 		return fmt.Errorf("the run %s before it could be handed over", strings.ReplaceAll(string(outcome), "_", " "))
 	}
 	return nil

@@ -6,15 +6,15 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"cifartui/train"
 	"cifartui/train/control"
+	"cifartui/train/event"
 	"cifartui/train/metrics"
 )
 
 // runner trains: one run, or a comparison of several.
 type runner interface {
-	train.Controller
-	Run(ctx context.Context, emit func(train.Event)) error
+	event.Controller
+	Run(ctx context.Context, emit func(event.Event)) error
 	Folder() string
 	Name() string
 	Close() error
@@ -24,7 +24,7 @@ type runner interface {
 type leg struct {
 	*session
 	plan   plan
-	bus    *train.Bus
+	bus    *event.Bus
 	ctx    context.Context // of making ready; ended by a signal
 	cancel context.CancelFunc
 	detach chan string // asks for a hand-over to the background, and why
@@ -32,7 +32,7 @@ type leg struct {
 	starting sync.Mutex // held by start
 	mu       sync.Mutex
 	runner   runner          // nil until start
-	early    []train.Command // given before there was a runner
+	early    []event.Command // given before there was a runner
 
 	server  *control.Server
 	metrics *metrics.Server
@@ -46,17 +46,17 @@ type leg struct {
 }
 
 func newLeg(s *session, p plan) *leg {
-	l := &leg{session: s, plan: p, bus: train.NewBus(), detach: make(chan string, 1), done: make(chan struct{})}
+	l := &leg{session: s, plan: p, bus: event.NewBus(), detach: make(chan string, 1), done: make(chan struct{})}
 	for _, run := range p.paused {
-		l.early = append(l.early, train.Pause{To: train.To{Run: run, Why: "paused before the hand-over"}})
+		l.early = append(l.early, event.Pause{To: event.To{Run: run, Why: "paused before the hand-over"}})
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
 
-// Send implements [train.Controller]. A command given before the run exists is
+// Send implements [event.Controller]. A command given before the run exists is
 // kept for it.
-func (l *leg) Send(c train.Command) error {
+func (l *leg) Send(c event.Command) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.runner == nil {
@@ -81,7 +81,7 @@ func (l *leg) run(r runner) {
 func (l *leg) halt(why string) {
 	l.cancel()
 	// It fails only for a run that has ended.
-	_ = l.Send(train.Stop{To: train.To{Why: why}, After: train.AfterBatch})
+	_ = l.Send(event.Stop{To: event.To{Why: why}, After: event.AfterBatch})
 }
 
 // Halt implements [steered].

@@ -4,7 +4,9 @@ import (
 	"maps"
 	"path/filepath"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/rundir"
 )
 
 // A plan is what a leg is to do: the settings, and what to resume from which
@@ -14,29 +16,29 @@ type plan struct{ settings }
 
 // config is what is trained: the settings or, of a run that is resumed, its own
 // with those in their place that the person gave this time.
-func (p plan) config() (train.Config, error) {
+func (p plan) config() (config.Config, error) {
 	if p.Resume == "" {
 		return p.Config, nil
 	}
 	saved, err := p.resumedConfig()
 	if err != nil {
-		return train.Config{}, err
+		return config.Config{}, err
 	}
 	return p.over(saved), nil
 }
 
 // resumedConfig is what a resumed run or comparison was trained with.
-func (p plan) resumedConfig() (train.Config, error) {
-	if train.IsComparison(p.Resume) {
-		return train.ReadComparisonConfig(p.Resume)
+func (p plan) resumedConfig() (config.Config, error) {
+	if rundir.IsComparison(p.Resume) {
+		return config.ReadComparisonConfig(p.Resume)
 	}
-	saved, _, err := train.ReadConfig(p.Resume)
+	saved, _, err := config.Read(p.Resume)
 	return saved, err
 }
 
 // comparison reports whether several runs are trained.
 func (p plan) comparison() bool {
-	return len(p.sweeps) > 0 || p.Resume != "" && train.IsComparison(p.Resume)
+	return len(p.sweeps) > 0 || p.Resume != "" && rundir.IsComparison(p.Resume)
 }
 
 // on is the plan with other data.
@@ -59,16 +61,16 @@ func (p plan) resuming(folder, checkpoint string) plan {
 // from goes on from a checkpoint file that the person chose: in the run itself
 // from one that holds the whole state, in a new run from weights.
 func (p plan) from(folder, file string) (plan, error) {
-	if filepath.Ext(file) != train.WeightsExt {
+	if filepath.Ext(file) != checkpoint.WeightsExt {
 		return p.resuming(folder, filepath.Base(file)), nil
 	}
-	config, _, err := train.ReadConfig(folder)
+	c, _, err := config.Read(folder)
 	if err != nil {
 		return plan{}, err
 	}
-	config.Runs, config.Name, config.Init = p.Runs, "", file
+	c.Runs, c.Name, c.Init = p.Runs, "", file
 	p = p.resuming("", "")
-	p.Config = config
+	p.Config = c
 	return p, nil
 }
 

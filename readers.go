@@ -4,15 +4,16 @@ import (
 	"context"
 	"sync"
 
-	"cifartui/train"
 	"cifartui/train/control"
+	"cifartui/train/event"
+	"cifartui/train/record"
 	"cifartui/train/tfevents"
 )
 
 // serve starts the readers that every run has. They subscribe here, before the
 // first event.
 func (l *leg) serve(r runner) error {
-	sinks := []train.Sink{train.NewFolderSink(train.OpenCSV, tfevents.Open)}
+	sinks := []record.Sink{record.NewFolderSink(record.OpenCSV, tfevents.Open)}
 	if l.page != nil {
 		sinks = append(sinks, l.page)
 	}
@@ -30,7 +31,7 @@ func (l *leg) serve(r runner) error {
 	}
 	history := l.bus.Subscribe()
 	l.read(func() {
-		err := train.Drain(context.Background(), history, func(err error) { l.note("cannot write a history file: %v", err) }, sinks...)
+		err := record.Drain(context.Background(), history, func(err error) { l.note("cannot write a history file: %v", err) }, sinks...)
 		if err != nil {
 			l.note("%v", err)
 		}
@@ -44,8 +45,8 @@ func (l *leg) serve(r runner) error {
 func (l *leg) read(f func()) { l.readers.Go(f) }
 
 // report writes the run's lines, those of past first.
-func (l *leg) report(events train.Source, past []train.Event) {
-	r := train.Report{Out: l.out, Err: l.errs, JSON: l.plan.LogFormat == "json", Every: l.plan.LogEvery, Names: l.comparison()}
+func (l *leg) report(events event.Source, past []event.Event) {
+	r := record.Report{Out: l.out, Err: l.errs, JSON: l.plan.LogFormat == "json", Every: l.plan.LogEvery, Names: l.comparison()}
 	l.read(func() {
 		for _, e := range past {
 			r.Write(e)
@@ -58,7 +59,7 @@ func (l *leg) report(events train.Source, past []train.Event) {
 
 // watch follows the run for the process: who waits for it in the background is
 // told when it trains, and what is asked about it later is kept.
-func (l *leg) watch(r runner, events train.Source) {
+func (l *leg) watch(r runner, events event.Source) {
 	told := false
 	ready := func() {
 		if !told {
@@ -73,7 +74,7 @@ func (l *leg) watch(r runner, events train.Source) {
 		for _, e := range list {
 			// The network is built by then. The first batch may come only after a
 			// whole validation.
-			if s, ok := e.(*train.StateChanged); ok && (s.State == train.StateRunning || s.State == train.StatePaused) {
+			if s, ok := e.(*event.StateChanged); ok && (s.State == event.StateRunning || s.State == event.StatePaused) {
 				ready()
 			}
 			l.seen.take(e)
@@ -83,7 +84,7 @@ func (l *leg) watch(r runner, events train.Source) {
 		}
 	}
 	switch l.seen.outcome() {
-	case train.OutcomeFinished, train.OutcomeEarlyStopped, train.OutcomeStopped:
+	case event.OutcomeFinished, event.OutcomeEarlyStopped, event.OutcomeStopped:
 		ready() // there was nothing left to train
 	}
 }
@@ -91,33 +92,33 @@ func (l *leg) watch(r runner, events train.Source) {
 // seen is what the events of a leg have told the process so far.
 type seen struct {
 	mu     sync.Mutex
-	began  []train.Event            // the RunStarted of each run
-	states map[string]train.State   // of each run, the newest
-	ended  map[string]train.Outcome // of each run that has ended
-	last   train.Outcome            // of the run that ended last
+	began  []event.Event            // the RunStarted of each run
+	states map[string]event.State   // of each run, the newest
+	ended  map[string]event.Outcome // of each run that has ended
+	last   event.Outcome            // of the run that ended last
 }
 
-func (s *seen) take(e train.Event) {
+func (s *seen) take(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.states == nil {
-		s.states, s.ended = map[string]train.State{}, map[string]train.Outcome{}
+		s.states, s.ended = map[string]event.State{}, map[string]event.Outcome{}
 	}
 	switch e := e.(type) {
-	case *train.RunStarted:
+	case *event.RunStarted:
 		s.began = append(s.began, e)
-	case *train.StateChanged:
+	case *event.StateChanged:
 		s.states[e.Run] = e.State
-	case *train.RunEnded:
+	case *event.RunEnded:
 		s.ended[e.Run], s.last = e.Outcome, e.Outcome
 	}
 }
 
 // started are the RunStarted of each run.
-func (s *seen) started() []train.Event {
+func (s *seen) started() []event.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]train.Event(nil), s.began...)
+	return append([]event.Event(nil), s.began...)
 }
 
 // paused are the runs that stand paused.
@@ -125,7 +126,7 @@ func (s *seen) paused() (runs []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for run, state := range s.states {
-		if state == train.StatePaused {
+		if state == event.StatePaused {
 			runs = append(runs, run)
 		}
 	}
@@ -134,11 +135,11 @@ func (s *seen) paused() (runs []string) {
 
 // outcome is how the leg ended: with a run that waits to be gone on with in
 // another process, or as the run that ended last; "" before the end.
-func (s *seen) outcome() train.Outcome {
+func (s *seen) outcome() event.Outcome {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, outcome := range s.ended {
-		if outcome == train.OutcomeDetached {
+		if outcome == event.OutcomeDetached {
 			return outcome
 		}
 	}

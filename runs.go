@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cifartui/train"
+	"cifartui/train/config"
+	"cifartui/train/runs"
 )
 
 func runsCommand() *cobra.Command {
-	var runs, sortBy string
+	var dir, sortBy string
 	var filters []string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -21,14 +22,14 @@ func runsCommand() *cobra.Command {
 		Short: "List the runs; remove or prune them",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := train.List(runs)
+			list, err := runs.List(dir)
 			if err != nil {
 				return err
 			}
-			if list, err = train.FilterRuns(list, filters); err != nil {
+			if list, err = runs.Filter(list, filters); err != nil {
 				return usage("--filter: %w", err)
 			}
-			if err := train.SortRuns(list, sortBy); err != nil {
+			if err := runs.Sort(list, sortBy); err != nil {
 				return usage("--sort: %w", err)
 			}
 			if asJSON {
@@ -36,19 +37,19 @@ func runsCommand() *cobra.Command {
 				enc.SetIndent("", "  ")
 				return enc.Encode(list)
 			}
-			return train.WriteRuns(cmd.OutOrStdout(), list, time.Now())
+			return runs.Write(cmd.OutOrStdout(), list, time.Now())
 		},
 	}
-	cmd.PersistentFlags().StringVar(&runs, "runs", train.Default().Runs, "`folder` that holds the run folders")
+	cmd.PersistentFlags().StringVar(&dir, "runs", config.Default().Runs, "`folder` that holds the run folders")
 	f := cmd.Flags()
 	f.StringArrayVar(&filters, "filter", nil, "keep runs with `key=value` (name, state, live, data, batch, optimizer, problem); may be given again")
 	f.StringVar(&sortBy, "sort", "created", "name, state, data, batch, epoch, best, created or updated; -best is in reverse")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(runsRemoveCommand(&runs), runsPruneCommand(&runs))
+	cmd.AddCommand(runsRemoveCommand(&dir), runsPruneCommand(&dir))
 	return cmd
 }
 
-func runsRemoveCommand(runs *string) *cobra.Command {
+func runsRemoveCommand(dir *string) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "rm RUN...",
@@ -57,7 +58,7 @@ func runsRemoveCommand(runs *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var folders []string
 			for _, name := range args {
-				folder, err := findRun(*runs, name)
+				folder, err := findRun(*dir, name)
 				if err != nil {
 					return err
 				}
@@ -67,7 +68,7 @@ func runsRemoveCommand(runs *string) *cobra.Command {
 				return nil
 			}
 			for _, folder := range folders {
-				freed, err := train.Remove(folder)
+				freed, err := runs.Remove(folder)
 				if err != nil {
 					return err
 				}
@@ -80,7 +81,7 @@ func runsRemoveCommand(runs *string) *cobra.Command {
 	return cmd
 }
 
-func runsPruneCommand(runs *string) *cobra.Command {
+func runsPruneCommand(dir *string) *cobra.Command {
 	var keepBest, yes bool
 	cmd := &cobra.Command{
 		Use:   "prune --keep-best",
@@ -93,7 +94,7 @@ alone.`,
 			if !keepBest {
 				return usage("prune: say what to keep: --keep-best")
 			}
-			would, err := train.Prune(*runs, true)
+			would, err := runs.Prune(*dir, true)
 			if err != nil {
 				return err
 			}
@@ -109,7 +110,7 @@ alone.`,
 			if !yes && !confirm(cmd, fmt.Sprintf("Delete these, %.1f MiB?", mib(total))) {
 				return nil
 			}
-			done, err := train.Prune(*runs, false)
+			done, err := runs.Prune(*dir, false)
 			freed := int64(0)
 			for _, p := range done {
 				freed += p.Bytes

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"cifartui/cifar"
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
 	"cifartui/tui"
 )
 
@@ -17,9 +18,9 @@ import (
 func (l *leg) screen(ctx context.Context) (next *plan, err error) {
 	events := l.bus.Subscribe()
 	defer events.Close()
-	source := train.Source(events)
+	source := event.Source(events)
 	if l.plan.Resume != "" {
-		if source, err = train.Resumed(l.plan.Resume, events); err != nil {
+		if source, err = record.Resumed(l.plan.Resume, events); err != nil {
 			return nil, err
 		}
 	}
@@ -69,7 +70,7 @@ func (l *leg) left(ctx context.Context, result tui.Result) (next *plan, err erro
 
 // show runs the screen. asked is why another process wants the run handed over,
 // which closes the screen, as does the end of a run that a signal stopped.
-func (l *leg) show(ctx context.Context, events train.Source) (result tui.Result, asked string, err error) {
+func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result, asked string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	closed := make(chan struct{})
 	l.signals.onLeave(func() { // restore the terminal before the process exits

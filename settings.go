@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
-	"cifartui/train"
+	"cifartui/train/config"
 )
 
 // settings is everything that the train command can be told. The embedded
@@ -21,7 +21,7 @@ import (
 // rest is about this process. The same keys, with underscores, stand in a
 // settings file given with --config.
 type settings struct {
-	train.Config `yaml:",inline"`
+	config.Config `yaml:",inline"`
 
 	Sweep []string `yaml:"sweep,omitempty"` // key=v1,v2: several make their product
 	Order string   `yaml:"order,omitempty"` // interleave or sequential; "": interleave, or what a resumed one had
@@ -45,7 +45,7 @@ type settings struct {
 	// their YAML key: a resume refuses those that would change the run.
 	Given map[string]bool `yaml:"-"`
 
-	sweeps  []train.Sweep
+	sweeps  []config.Sweep
 	batches []string // --batch, before it is split into Config.Batch and Sweep
 	file    string   // --config
 	child   bool     // this process took over from one that detached
@@ -55,7 +55,7 @@ type settings struct {
 // defaultSettings are the article's recipe and a person at a terminal.
 func defaultSettings() settings {
 	return settings{
-		Config:    train.Default(),
+		Config:    config.Default(),
 		Theme:     "auto",
 		LogFormat: "text",
 	}
@@ -168,7 +168,7 @@ func (s *settings) readFile(path string) error {
 	fresh := defaultSettings()
 	fresh.file, fresh.Given = path, s.Given
 	if isRunConfig(text) {
-		if fresh.Config, err = train.ParseConfig(text, fresh.Config); err != nil {
+		if fresh.Config, err = config.Parse(text, fresh.Config); err != nil {
 			return usage("settings file %s: %w", path, err)
 		}
 		fresh.Name = "" // a run's settings are taken over, not its name
@@ -201,7 +201,7 @@ func isRunConfig(text []byte) bool {
 
 // configKeys are the keys of a run's Config.
 func configKeys() []string {
-	t := reflect.TypeFor[train.Config]()
+	t := reflect.TypeFor[config.Config]()
 	keys := make([]string, t.NumField())
 	for i := range keys {
 		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
@@ -211,7 +211,7 @@ func configKeys() []string {
 
 // over returns a saved run's settings with those that the person gave this time
 // in their place.
-func (s *settings) over(saved train.Config) train.Config {
+func (s *settings) over(saved config.Config) config.Config {
 	from, to := reflect.ValueOf(s.Config), reflect.ValueOf(&saved).Elem()
 	for i, key := range configKeys() {
 		// Where the run lies is how it was found, not a setting to change.
@@ -255,7 +255,7 @@ func (s *settings) check() error {
 		return usage("--log-every: %d is negative", s.LogEvery)
 	}
 	for _, text := range s.Sweep {
-		sweep, err := train.ParseSweep(text)
+		sweep, err := config.ParseSweep(text)
 		if err != nil {
 			return usage("--sweep: %w", err)
 		}
@@ -274,7 +274,7 @@ func (s *settings) check() error {
 		return usage("%w", err)
 	}
 	if len(s.sweeps) > 0 {
-		if _, err := train.Expand(s.Config, s.sweeps); err != nil {
+		if _, err := config.Expand(s.Config, s.sweeps); err != nil {
 			return usage("%w", err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/config"
 )
 
 // Flags win over the file, the file over the defaults; unknown keys are named.
@@ -57,7 +57,7 @@ func TestResumeTakesOnlyWhatWasGiven(t *testing.T) {
 	s := defaultSettings()
 	s.Epochs, s.Batch, s.Name = 300, 512, "other"
 	s.Given = map[string]bool{"epochs": true, "name": true}
-	saved := train.Default()
+	saved := config.Default()
 	saved.Name, saved.Batch, saved.Optimizer = "mine", 128, "adam"
 	got := s.over(saved)
 	if got.Epochs != 300 || got.Batch != 128 || got.Optimizer != "adam" || got.Name != "mine" {

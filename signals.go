@@ -6,12 +6,12 @@ import (
 	"sync"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // steered is what the signals are for.
 type steered interface {
-	train.Controller
+	event.Controller
 	// Halt ends it after the batch under way, saved, or ends making ready.
 	// signal is the name of the signal that asks for it.
 	Halt(signal string)
@@ -99,7 +99,7 @@ func (s *signals) take(sig os.Signal) (leave bool) {
 	if savesNow(sig) {
 		if s.to != nil {
 			// It fails only for a run that has ended.
-			_ = s.to.Send(train.Save{To: train.To{Why: name}})
+			_ = s.to.Send(event.Save{To: event.To{Why: name}})
 		}
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train"
+	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/metrics"
 )
@@ -25,20 +26,20 @@ func (l *leg) start(ctx context.Context, p plan, progress func(cifar.Progress)) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
-	config, err := p.config()
+	c, err := p.config()
 	if err != nil {
 		return err
 	}
 	if err := l.listen(); err != nil {
 		return err
 	}
-	if err := l.open(ctx, p, config, progress); err != nil {
+	if err := l.open(ctx, p, c, progress); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err // no run folder for a run that was called off
 	}
-	r, err := l.newRunner(p, config)
+	r, err := l.newRunner(p, c)
 	if err != nil {
 		return err
 	}
@@ -66,17 +67,17 @@ func (l *leg) listen() error {
 }
 
 // open reads the data and makes the backend, each once a session.
-func (l *leg) open(ctx context.Context, p plan, config train.Config, progress func(cifar.Progress)) error {
+func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(cifar.Progress)) error {
 	s := l.session
-	if s.dataset == nil || s.data != config.Data {
-		d, err := cifar.Open(ctx, cifar.Options{Data: config.Data, URL: p.DataURL, Seed: demoSeed, Progress: progress})
+	if s.dataset == nil || s.data != c.Data {
+		d, err := cifar.Open(ctx, cifar.Options{Data: c.Data, URL: p.DataURL, Seed: demoSeed, Progress: progress})
 		if err != nil {
 			return err
 		}
-		s.dataset, s.data = d, config.Data
+		s.dataset, s.data = d, c.Data
 	}
 	if s.backend == nil {
-		s.backend = nn.NewCPU(config.Threads)
+		s.backend = nn.NewCPU(c.Threads)
 	}
 	return nil
 }
@@ -86,15 +87,15 @@ func (l *leg) open(ctx context.Context, p plan, config train.Config, progress fu
 const demoSeed = 1
 
 // newRunner makes the run folder, or opens the one to resume.
-func (l *leg) newRunner(p plan, config train.Config) (runner, error) {
+func (l *leg) newRunner(p plan, c config.Config) (runner, error) {
 	if p.comparison() {
 		return train.NewComparison(train.ComparisonOptions{
-			Config: config, Sweeps: p.sweeps, Order: train.Order(p.Order), Dataset: l.dataset, Backend: l.backend,
+			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Dataset: l.dataset, Backend: l.backend,
 			Resume: p.Resume, Adjust: p.over, Version: programVersion(),
 		})
 	}
 	return train.NewTrainer(train.Options{
-		Config: config, Dataset: l.dataset, Backend: l.backend,
+		Config: c, Dataset: l.dataset, Backend: l.backend,
 		Resume: p.Resume, Checkpoint: p.Checkpoint, Version: programVersion(),
 	})
 }

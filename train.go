@@ -13,6 +13,7 @@ import (
 	"cifartui/cifar"
 	"cifartui/train"
 	"cifartui/train/control"
+	"cifartui/train/runs"
 )
 
 func trainCommand() *cobra.Command {
@@ -87,7 +88,7 @@ func (s *settings) locate() error {
 
 // findRun finds the folder of a run or of a comparison. A run of a comparison
 // is gone on with by its comparison, whose order it takes part in.
-func findRun(runs, which string) (string, error) { return train.FindFolder(runs, which) }
+func findRun(dir, which string) (string, error) { return runs.FindFolder(dir, which) }
 
 // startInBackground starts this program again without a terminal, and says how
 // to reach it.

@@ -3,10 +3,8 @@ package train
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,31 +18,21 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
 )
-
-// ComparisonFile is in the folder of a comparison, beside its run folders, and
-// says what they are.
-const ComparisonFile = "comparison.json"
-
-// comparisonFile is comparison.json.
-type comparisonFile struct {
-	Order  Order   `json:"order"`
-	Sweeps []Sweep `json:"sweeps"`
-	// Runs are the names of the run folders, in order.
-	Runs []string `json:"runs"`
-	// Config is what the runs have in common.
-	Config Config `json:"config"`
-}
 
 // ComparisonOptions is what a [Comparison] is made from.
 type ComparisonOptions struct {
 	// Config is what the runs have in common; its Name is the comparison's.
-	Config Config
+	Config config.Config
 	// Sweeps are what they differ in; see [Expand].
-	Sweeps []Sweep
+	Sweeps []config.Sweep
 	// Order is how they share the machine; "" is Interleave, or in a resume what
 	// it was.
-	Order Order
+	Order config.Order
 	// Dataset is shared by all runs.
 	Dataset *cifar.Dataset
 	// Backend computes for all runs, one at a time. It stays the caller's.
@@ -55,7 +43,7 @@ type ComparisonOptions struct {
 	Resume string
 	// Adjust changes the settings of each run in a resume, where that is
 	// allowed (more epochs, say); nil leaves them.
-	Adjust func(Config) Config
+	Adjust func(config.Config) config.Config
 	// Version is the program's version.
 	Version string
 	// Now is the clock; nil means time.Now.
@@ -68,7 +56,7 @@ type ComparisonOptions struct {
 // unless the machine has too little for that.
 type Comparison struct {
 	folder  string
-	lock    *lock
+	lock    *rundir.Lock
 	members []*member
 	turns   *turns
 	emitMu  sync.Mutex
@@ -84,12 +72,6 @@ type member struct {
 	mu sync.Mutex
 	// between is set while the run stands between two epochs.
 	between bool
-}
-
-// IsComparison reports whether a folder is a comparison's.
-func IsComparison(folder string) bool {
-	st, err := os.Stat(filepath.Join(folder, ComparisonFile))
-	return err == nil && st.Mode().IsRegular()
 }
 
 // NewComparison makes the folder of a new comparison and its run folders, or
@@ -111,20 +93,20 @@ func NewComparison(o ComparisonOptions) (*Comparison, error) {
 }
 
 func (c *Comparison) open(o ComparisonOptions) error {
-	var file comparisonFile
+	var file config.Comparison
 	var err error
 	if o.Resume != "" {
-		if file, err = readComparison(o.Resume); err != nil {
+		if file, err = config.ReadComparison(o.Resume); err != nil {
 			return err
 		}
 	} else {
-		file = comparisonFile{Sweeps: o.Sweeps, Config: o.Config}
+		file = config.Comparison{Sweeps: o.Sweeps, Config: o.Config}
 	}
-	file.Order = cmp.Or(o.Order, file.Order, Interleave)
-	if !slices.Contains(Orders(), file.Order) {
+	file.Order = cmp.Or(o.Order, file.Order, config.Interleave)
+	if !slices.Contains(config.Orders(), file.Order) {
 		return fmt.Errorf("order %q: want interleave or sequential", file.Order)
 	}
-	configs, err := Expand(file.Config, file.Sweeps)
+	configs, err := config.Expand(file.Config, file.Sweeps)
 	if err != nil {
 		return err
 	}
@@ -133,7 +115,7 @@ func (c *Comparison) open(o ComparisonOptions) error {
 			return err
 		}
 	}
-	if c.lock, err = lockFolder(c.folder); err != nil && !errors.Is(err, errNoLocks) {
+	if c.lock, err = rundir.LockFolder(c.folder); err != nil && !errors.Is(err, rundir.ErrNoLocks) {
 		return err
 	}
 	file.Runs = nil
@@ -142,7 +124,7 @@ func (c *Comparison) open(o ComparisonOptions) error {
 	}
 	// Written before the run folders: a kill in between leaves a comparison that
 	// can be resumed.
-	if err := file.write(c.folder); err != nil {
+	if err := file.Write(c.folder); err != nil {
 		return err
 	}
 	c.turns = newTurns(file.Order, len(configs))
@@ -164,8 +146,8 @@ func (c *Comparison) open(o ComparisonOptions) error {
 
 // fit sees to it that the runs fit in memory, or has the first tell that they
 // don't.
-func (c *Comparison) fit(o ComparisonOptions, configs []Config, order Order) error {
-	var left []Config
+func (c *Comparison) fit(o ComparisonOptions, configs []config.Config, order config.Order) error {
+	var left []config.Config
 	var trainers []*Trainer
 	for i, m := range c.members {
 		if m.trainer != nil {
@@ -179,21 +161,21 @@ func (c *Comparison) fit(o ComparisonOptions, configs []Config, order Order) err
 	if note := memoryNote(order, all, largest, availableMemory("/proc/meminfo")); note != "" {
 		trainers[0].notes = append(trainers[0].notes, note)
 		for _, t := range trainers {
-			t.lean = order == Interleave
+			t.lean = order == config.Interleave
 		}
 	}
 	return nil
 }
 
 // newMember opens one run, or begins it where that has not been done.
-func (c *Comparison) newMember(o ComparisonOptions, r Config) (*member, error) {
+func (c *Comparison) newMember(o ComparisonOptions, r config.Config) (*member, error) {
 	m := &member{name: r.Name, between: true}
 	folder := filepath.Join(c.folder, r.Name)
 	r.Runs = c.folder
 	options := Options{Config: r, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}
 	switch {
-	case isRun(folder):
-		saved, _, err := ReadConfig(folder)
+	case rundir.IsRun(folder):
+		saved, _, err := config.Read(folder)
 		if err != nil {
 			return nil, err
 		}
@@ -201,11 +183,11 @@ func (c *Comparison) newMember(o ComparisonOptions, r Config) (*member, error) {
 		if o.Adjust != nil {
 			options.Config = o.Adjust(saved)
 		}
-		info, err := Inspect(folder)
+		info, err := runs.Inspect(folder)
 		if err != nil {
 			return nil, err
 		}
-		if info.Outcome.over() && options.Config == saved {
+		if info.Outcome.Over() && options.Config == saved {
 			return m, nil
 		}
 	case o.Resume != "":
@@ -235,19 +217,14 @@ func removeHalfMade(folder string) error {
 			return err
 		}
 		// The folder for checkpoints is only removed when it is empty.
-		if name != CheckpointsDir && name != lockFileName && !strings.Contains(name, tempMark) && info.Size() > 0 {
-			return fmt.Errorf("%s has no %s but holds %s: move it away, or put its settings back", folder, ConfigFile, name)
+		if name != rundir.CheckpointsDir && name != rundir.LockFile && !strings.Contains(name, rundir.TempMark) && info.Size() > 0 {
+			return fmt.Errorf("%s has no %s but holds %s: move it away, or put its settings back", folder, rundir.ConfigFile, name)
 		}
 		if err := os.Remove(filepath.Join(folder, name)); err != nil {
 			return err
 		}
 	}
 	return os.Remove(folder)
-}
-
-// over reports whether a run that ended so has nothing left to do.
-func (o Outcome) over() bool {
-	return o == OutcomeFinished || o == OutcomeEarlyStopped || o == OutcomeDiverged
 }
 
 // newComparisonFolder makes a folder name in runs, or name-2, name-3 and so on.
@@ -271,48 +248,6 @@ func newComparisonFolder(runs, name string, now time.Time) (string, error) {
 	}
 }
 
-// ReadComparisonConfig reads what the runs of a comparison have in common; its
-// Name is the comparison's.
-func ReadComparisonConfig(folder string) (Config, error) {
-	file, err := readComparison(folder)
-	return file.Config, err
-}
-
-func readComparison(folder string) (comparisonFile, error) {
-	path := filepath.Join(folder, ComparisonFile)
-	var file comparisonFile
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, &file)
-	}
-	if err != nil {
-		return file, fmt.Errorf("comparison: %s: %w", path, err)
-	}
-	for _, name := range file.Runs {
-		if !validName(name) || name == "" {
-			return file, fmt.Errorf("comparison: %s: %q is no run's name", path, name)
-		}
-	}
-	if len(file.Runs) == 0 || len(file.Sweeps) == 0 {
-		return file, fmt.Errorf("comparison: %s: it names no runs", path)
-	}
-	return file, nil
-}
-
-func (f comparisonFile) write(folder string) error {
-	b, err := json.MarshalIndent(f, "", "  ")
-	if err == nil {
-		_, err = writeAtomic(osDisk{}, filepath.Join(folder, ComparisonFile), func(w io.Writer) error {
-			_, err := w.Write(append(b, '\n'))
-			return err
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("comparison: %w", err)
-	}
-	return nil
-}
-
 // Folder is the comparison's folder.
 func (c *Comparison) Folder() string { return c.folder }
 
@@ -333,7 +268,7 @@ func (c *Comparison) Runs() []string {
 // at a time, each with its run's name; emit must not block. The error joins
 // those of the runs that failed: one that fails does not stop the others. A run
 // that panics does, and Run panics when they have saved.
-func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
+func (c *Comparison) Run(ctx context.Context, emit func(event.Event)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	errs := make([]error, len(c.members))
@@ -352,7 +287,7 @@ func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
 					stop(errors.New("a fault in the program"))
 				}
 			}()
-			err := m.trainer.Run(ctx, func(e Event) {
+			err := m.trainer.Run(ctx, func(e event.Event) {
 				m.see(e)
 				c.emitMu.Lock()
 				defer c.emitMu.Unlock()
@@ -373,14 +308,14 @@ func (c *Comparison) Run(ctx context.Context, emit func(Event)) error {
 }
 
 // see keeps up with where the run is.
-func (m *member) see(e Event) {
+func (m *member) see(e event.Event) {
 	m.mu.Lock()
 	switch e := e.(type) {
-	case *RunStarted:
+	case *event.RunStarted:
 		m.between = e.ResumedStep == 0
-	case *StepDone:
+	case *event.StepDone:
 		m.between = false
-	case *EpochDone:
+	case *event.EpochDone:
 		m.between = true
 	}
 	m.mu.Unlock()
@@ -390,7 +325,7 @@ func (m *member) see(e Event) {
 // Send implements [Controller]: the command goes to the run that it names, or to
 // all that have not ended. Stopping all after the epoch stops those that wait
 // between two epochs at once.
-func (c *Comparison) Send(cmd Command) error {
+func (c *Comparison) Send(cmd event.Command) error {
 	target := cmd.Target()
 	if target != "" && !slices.Contains(c.Runs(), target) {
 		return fmt.Errorf("there is no run %q in this comparison: its runs are %s", target, strings.Join(c.Runs(), ", "))
@@ -418,9 +353,9 @@ func (c *Comparison) Send(cmd Command) error {
 
 // soonest makes a stop after the epoch a stop at once where an epoch has ended
 // and the next waits for its turn.
-func (m *member) soonest(cmd Command) Command {
-	s, ok := cmd.(Stop)
-	if !ok || s.After != AfterEpoch {
+func (m *member) soonest(cmd event.Command) event.Command {
+	s, ok := cmd.(event.Stop)
+	if !ok || s.After != event.AfterEpoch {
 		return cmd
 	}
 	m.mu.Lock()
@@ -429,7 +364,7 @@ func (m *member) soonest(cmd Command) Command {
 	m.seat.turns.mu.Lock()
 	defer m.seat.turns.mu.Unlock()
 	if between && m.seat.state != training {
-		s.After = AfterBatch
+		s.After = event.AfterBatch
 	}
 	return s
 }
@@ -445,7 +380,7 @@ func (c *Comparison) Close() error {
 			}
 		}
 		if c.lock != nil {
-			err = errors.Join(err, c.lock.release())
+			err = errors.Join(err, c.lock.Release())
 		}
 	})
 	return err

@@ -12,14 +12,19 @@ import (
 	"time"
 
 	"cifartui/nn"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
 )
 
 // tinyComparison compares three batch sizes on tinyOptions' network: 3, 2 and 5
 // batches an epoch.
-func tinyComparison(t testing.TB, order Order) ComparisonOptions {
+func tinyComparison(t testing.TB, order config.Order) ComparisonOptions {
 	o := tinyOptions(t)
 	return ComparisonOptions{
-		Config: o.Config, Sweeps: []Sweep{{"batch", []string{"16", "32", "8"}}}, Order: order,
+		Config: o.Config, Sweeps: []config.Sweep{{Key: "batch", Values: []string{"16", "32", "8"}}}, Order: order,
 		Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: "test",
 	}
 }
@@ -34,12 +39,12 @@ func newComparison(t testing.TB, o ComparisonOptions) *Comparison {
 }
 
 // compare runs a comparison to its end.
-func compare(t testing.TB, o ComparisonOptions, at func(*Comparison, Event)) (*Comparison, *recorder) {
+func compare(t testing.TB, o ComparisonOptions, at func(*Comparison, event.Event)) (*Comparison, *recorder) {
 	t.Helper()
 	c := newComparison(t, o)
 	rec := &recorder{}
 	if at != nil {
-		rec.at = func(e Event) { at(c, e) }
+		rec.at = func(e event.Event) { at(c, e) }
 	}
 	if err := c.Run(context.Background(), rec.emit); err != nil {
 		t.Fatal(err)
@@ -48,18 +53,18 @@ func compare(t testing.TB, o ComparisonOptions, at func(*Comparison, Event)) (*C
 }
 
 // epochOrder is the runs of the epochs, in the order in which they ended.
-func epochOrder(events []Event) string {
+func epochOrder(events []event.Event) string {
 	var names []string
-	for _, e := range of[*EpochDone](events) {
+	for _, e := range of[*event.EpochDone](events) {
 		names = append(names, strings.TrimPrefix(e.Run, "batch="))
 	}
 	return strings.Join(names, " ")
 }
 
 func TestRunsTakeTurns(t *testing.T) {
-	for order, want := range map[Order]string{
-		Interleave: "16 32 8 16 32 8 16 32 8",
-		Sequential: "16 16 16 32 32 32 8 8 8",
+	for order, want := range map[config.Order]string{
+		config.Interleave: "16 32 8 16 32 8 16 32 8",
+		config.Sequential: "16 16 16 32 32 32 8 8 8",
 	} {
 		c, rec := compare(t, tinyComparison(t, order), nil)
 		if got := epochOrder(rec.events); got != want {
@@ -69,16 +74,16 @@ func TestRunsTakeTurns(t *testing.T) {
 		current := ""
 		for _, e := range rec.events {
 			switch e := e.(type) {
-			case *StepDone:
+			case *event.StepDone:
 				if current != "" && current != e.Run {
 					t.Errorf("%s: %s trains within an epoch of %s", order, e.Run, current)
 				}
 				current = e.Run
-			case *EpochDone:
+			case *event.EpochDone:
 				current = ""
 			}
 		}
-		if ends := of[*RunEnded](rec.events); len(ends) != 3 {
+		if ends := of[*event.RunEnded](rec.events); len(ends) != 3 {
 			t.Errorf("%s: %d runs ended, want 3", order, len(ends))
 		}
 		if got := c.Runs(); !slices.Equal(got, []string{"batch=16", "batch=32", "batch=8"}) {
@@ -88,21 +93,21 @@ func TestRunsTakeTurns(t *testing.T) {
 }
 
 func TestComparedRunHasTheBitsOfOneAlone(t *testing.T) {
-	c, _ := compare(t, tinyComparison(t, Interleave), nil)
-	alone, _ := mustTrain(t, tinyOptions(t, func(c *Config) { c.Batch = 32 }), nil)
+	c, _ := compare(t, tinyComparison(t, config.Interleave), nil)
+	alone, _ := mustTrain(t, tinyOptions(t, func(c *config.Config) { c.Batch = 32 }), nil)
 	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
 }
 
 // What a SIGKILL leaves at any event is the folder as it is then, without the
 // events that are not written yet.
 func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
-	whole, rec := compare(t, tinyComparison(t, Interleave), nil)
+	whole, rec := compare(t, tinyComparison(t, config.Interleave), nil)
 	n := len(rec.events)
-	for _, order := range Orders() {
+	for _, order := range config.Orders() {
 		for _, at := range []int{1, n / 3, 4 * n / 5} {
 			var mu sync.Mutex
 			seen, copied := 0, filepath.Join(t.TempDir(), "copy")
-			compare(t, tinyComparison(t, Interleave), func(c *Comparison, e Event) {
+			compare(t, tinyComparison(t, config.Interleave), func(c *Comparison, e event.Event) {
 				mu.Lock()
 				defer mu.Unlock()
 				if seen++; seen == at {
@@ -135,7 +140,7 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 }
 
 func TestKillBeforeARunFolderIsMade(t *testing.T) {
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	c := newComparison(t, o)
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
@@ -144,7 +149,7 @@ func TestKillBeforeARunFolderIsMade(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(c.Folder(), "batch=8")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(c.Folder(), "batch=32", ConfigFile)); err != nil {
+	if err := os.Remove(filepath.Join(c.Folder(), "batch=32", rundir.ConfigFile)); err != nil {
 		t.Fatal(err)
 	}
 	o.Resume = c.Folder()
@@ -158,13 +163,15 @@ func TestKillBeforeARunFolderIsMade(t *testing.T) {
 // never cost what is trained.
 func TestDamagedComparisonIsNotTouched(t *testing.T) {
 	for name, damage := range map[string]func(folder string) error{
-		"empty": func(f string) error { return os.WriteFile(filepath.Join(f, ComparisonFile), []byte("{}"), 0o644) },
-		"no values": func(f string) error {
-			return os.WriteFile(filepath.Join(f, ComparisonFile), []byte(`{"sweeps":[{"key":"batch"}],"runs":["batch=8"]}`), 0o644)
+		"empty": func(f string) error {
+			return os.WriteFile(filepath.Join(f, rundir.ComparisonFile), []byte("{}"), 0o644)
 		},
-		"settings": func(f string) error { return os.Remove(filepath.Join(f, "batch=8", ConfigFile)) },
+		"no values": func(f string) error {
+			return os.WriteFile(filepath.Join(f, rundir.ComparisonFile), []byte(`{"sweeps":[{"key":"batch"}],"runs":["batch=8"]}`), 0o644)
+		},
+		"settings": func(f string) error { return os.Remove(filepath.Join(f, "batch=8", rundir.ConfigFile)) },
 	} {
-		o := tinyComparison(t, Interleave)
+		o := tinyComparison(t, config.Interleave)
 		o.Config.Epochs = 1
 		c, _ := compare(t, o, nil)
 		if err := damage(c.Folder()); err != nil {
@@ -179,14 +186,14 @@ func TestDamagedComparisonIsNotTouched(t *testing.T) {
 }
 
 func TestEndedRunsStayUnlessThereIsMoreToDo(t *testing.T) {
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	c, _ := compare(t, o, nil)
 	o.Resume = c.Folder()
 	_, rec := compare(t, o, nil)
 	if len(rec.events) > 0 {
 		t.Errorf("%d events of runs that had ended", len(rec.events))
 	}
-	o.Adjust = func(c Config) Config {
+	o.Adjust = func(c config.Config) config.Config {
 		if c.Batch == 32 {
 			c.Epochs++
 		}
@@ -200,20 +207,20 @@ func TestEndedRunsStayUnlessThereIsMoreToDo(t *testing.T) {
 
 // A paused run is left out; when it goes on it ends with the bits of one alone.
 func TestPausedRunLetsTheOthersGoOn(t *testing.T) {
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	o.Config.Epochs = 2
 	ended := 0
-	c, rec := compare(t, o, func(c *Comparison, e Event) {
+	c, rec := compare(t, o, func(c *Comparison, e event.Event) {
 		switch e := e.(type) {
-		case *StepDone:
+		case *event.StepDone:
 			if e.Run == "batch=32" && e.Total == 2 {
-				if err := c.Send(Pause{To{Run: "batch=32"}}); err != nil {
+				if err := c.Send(event.Pause{To: event.To{Run: "batch=32"}}); err != nil {
 					t.Error(err)
 				}
 			}
-		case *RunEnded:
+		case *event.RunEnded:
 			if ended++; ended == 2 {
-				if err := c.Send(Resume{To{Run: "batch=32"}}); err != nil {
+				if err := c.Send(event.Resume{To: event.To{Run: "batch=32"}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -222,33 +229,33 @@ func TestPausedRunLetsTheOthersGoOn(t *testing.T) {
 	if got := epochOrder(rec.events); got != "16 8 16 8 32 32" {
 		t.Errorf("epochs in the order %s", got)
 	}
-	alone, _ := mustTrain(t, tinyOptions(t, func(c *Config) { c.Batch, c.Epochs = 32, 2 }), nil)
+	alone, _ := mustTrain(t, tinyOptions(t, func(c *config.Config) { c.Batch, c.Epochs = 32, 2 }), nil)
 	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
 }
 
 // With too little memory for all at once the runs give theirs back with the
 // turn, in the middle of an epoch too, and the bits stay the same.
 func TestRunsThatGiveTheirMemoryBack(t *testing.T) {
-	change := func(c *Config) { c.ValSplit, c.Epochs = 10, 2 }
-	o := tinyComparison(t, Interleave)
+	change := func(c *config.Config) { c.ValSplit, c.Epochs = 10, 2 }
+	o := tinyComparison(t, config.Interleave)
 	change(&o.Config)
 	c := newComparison(t, o)
 	for _, m := range c.members {
 		m.trainer.lean = true
 	}
-	rec := &recorder{at: func(e Event) {
-		var cmd Command
+	rec := &recorder{at: func(e event.Event) {
+		var cmd event.Command
 		switch e := e.(type) {
-		case *StepDone:
+		case *event.StepDone:
 			if e.Run != "batch=16" || e.Total != 1 {
 				return
 			}
-			cmd = Pause{To{Run: "batch=16"}}
-		case *EpochDone:
+			cmd = event.Pause{To: event.To{Run: "batch=16"}}
+		case *event.EpochDone:
 			if e.Run != "batch=32" || e.Epoch != 2 {
 				return
 			}
-			cmd = Resume{To{Run: "batch=16"}}
+			cmd = event.Resume{To: event.To{Run: "batch=16"}}
 		default:
 			return
 		}
@@ -263,10 +270,10 @@ func TestRunsThatGiveTheirMemoryBack(t *testing.T) {
 		t.Errorf("epochs in the order %s", got)
 	}
 	for _, batch := range []int{16, 32} {
-		alone, _ := mustTrain(t, tinyOptions(t, change, func(c *Config) { c.Batch = batch }), nil)
+		alone, _ := mustTrain(t, tinyOptions(t, change, func(c *config.Config) { c.Batch = batch }), nil)
 		sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), fmt.Sprintf("batch=%d", batch))))
 	}
-	for _, e := range of[*RunEnded](rec.events) {
+	for _, e := range of[*event.RunEnded](rec.events) {
 		if e.TestAcc == nil {
 			t.Errorf("%s has no accuracy on the test set", e.Run)
 		}
@@ -274,10 +281,10 @@ func TestRunsThatGiveTheirMemoryBack(t *testing.T) {
 }
 
 func TestStopAfterTheEpochOfAll(t *testing.T) {
-	o := tinyComparison(t, Interleave)
-	c, rec := compare(t, o, func(c *Comparison, e Event) {
-		if e, ok := e.(*StepDone); ok && e.Run == "batch=32" && e.Total == 1 {
-			if err := c.Send(Stop{After: AfterEpoch}); err != nil {
+	o := tinyComparison(t, config.Interleave)
+	c, rec := compare(t, o, func(c *Comparison, e event.Event) {
+		if e, ok := e.(*event.StepDone); ok && e.Run == "batch=32" && e.Total == 1 {
+			if err := c.Send(event.Stop{After: event.AfterEpoch}); err != nil {
 				t.Error(err)
 			}
 		}
@@ -286,8 +293,8 @@ func TestStopAfterTheEpochOfAll(t *testing.T) {
 	if got := epochOrder(rec.events); got != "16 32" {
 		t.Errorf("epochs in the order %s", got)
 	}
-	for _, e := range of[*RunEnded](rec.events) {
-		if e.Outcome != OutcomeStopped {
+	for _, e := range of[*event.RunEnded](rec.events) {
+		if e.Outcome != event.OutcomeStopped {
 			t.Errorf("%s ended as %s", e.Run, e.Outcome)
 		}
 	}
@@ -299,49 +306,49 @@ func TestStopAfterTheEpochOfAll(t *testing.T) {
 }
 
 func TestCommandsReachTheRunTheyName(t *testing.T) {
-	c := newComparison(t, tinyComparison(t, Interleave))
-	if err := c.Send(Save{To{Run: "batch=64"}}); err == nil || !strings.Contains(err.Error(), "batch=16, batch=32, batch=8") {
+	c := newComparison(t, tinyComparison(t, config.Interleave))
+	if err := c.Send(event.Save{To: event.To{Run: "batch=64"}}); err == nil || !strings.Contains(err.Error(), "batch=16, batch=32, batch=8") {
 		t.Errorf("a run that is not there: %v", err)
 	}
-	if err := c.Send(Stop{To: To{Run: "batch=16"}, After: AfterBatch}); err != nil {
+	if err := c.Send(event.Stop{To: event.To{Run: "batch=16"}, After: event.AfterBatch}); err != nil {
 		t.Fatal(err)
 	}
 	rec := &recorder{}
 	if err := c.Run(context.Background(), rec.emit); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range of[*RunEnded](rec.events) {
-		if (e.Outcome == OutcomeStopped) != (e.Run == "batch=16") {
+	for _, e := range of[*event.RunEnded](rec.events) {
+		if (e.Outcome == event.OutcomeStopped) != (e.Run == "batch=16") {
 			t.Errorf("%s ended as %s", e.Run, e.Outcome)
 		}
 	}
-	if err := c.Send(Save{}); err == nil {
+	if err := c.Send(event.Save{}); err == nil {
 		t.Error("a command after the end gave no error")
 	}
 }
 
 // One run that fails does not stop the others.
 func TestDivergedRunAmongOthers(t *testing.T) {
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	o.Config.Optimizer = "sgd"
-	o.Sweeps = []Sweep{{"lr", []string{"1e30", "0.01"}}}
+	o.Sweeps = []config.Sweep{{Key: "lr", Values: []string{"1e30", "0.01"}}}
 	c := newComparison(t, o)
 	rec := &recorder{}
 	err := c.Run(context.Background(), rec.emit)
 	if err == nil || !strings.Contains(err.Error(), "lr=1e+30") || strings.Contains(err.Error(), "lr=0.01") {
 		t.Errorf("error %v", err)
 	}
-	outcomes := make(map[string]Outcome)
-	for _, e := range of[*RunEnded](rec.events) {
+	outcomes := make(map[string]event.Outcome)
+	for _, e := range of[*event.RunEnded](rec.events) {
 		outcomes[e.Run] = e.Outcome
 	}
-	if outcomes["lr=1e+30"] != OutcomeDiverged || outcomes["lr=0.01"] != OutcomeFinished {
+	if outcomes["lr=1e+30"] != event.OutcomeDiverged || outcomes["lr=0.01"] != event.OutcomeFinished {
 		t.Errorf("outcomes %v", outcomes)
 	}
 }
 
 func TestComparisonIsLocked(t *testing.T) {
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	c := newComparison(t, o)
 	defer c.Close()
 	o.Resume = c.Folder()
@@ -352,12 +359,12 @@ func TestComparisonIsLocked(t *testing.T) {
 
 func TestWrongComparisonLeavesNothing(t *testing.T) {
 	for name, change := range map[string]func(*ComparisonOptions){
-		"value":  func(o *ComparisonOptions) { o.Sweeps = []Sweep{{"lr", []string{"-1"}}} },
+		"value":  func(o *ComparisonOptions) { o.Sweeps = []config.Sweep{{Key: "lr", Values: []string{"-1"}}} },
 		"order":  func(o *ComparisonOptions) { o.Order = "random" },
 		"split":  func(o *ComparisonOptions) { o.Config.ValSplit = 70 },
-		"double": func(o *ComparisonOptions) { o.Sweeps = []Sweep{{"batch", []string{"16", "16"}}} },
+		"double": func(o *ComparisonOptions) { o.Sweeps = []config.Sweep{{Key: "batch", Values: []string{"16", "16"}}} },
 	} {
-		o := tinyComparison(t, Interleave)
+		o := tinyComparison(t, config.Interleave)
 		change(&o)
 		if _, err := NewComparison(o); err == nil {
 			t.Errorf("%s: no error", name)
@@ -368,54 +375,10 @@ func TestWrongComparisonLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestParseSweep(t *testing.T) {
-	s, err := ParseSweep("lr = 0.1, 1")
-	if err != nil || s.Key != "lr" || !slices.Equal(s.Values, []string{"0.1", "1"}) {
-		t.Errorf("%+v, %v", s, err)
-	}
-	for _, bad := range []string{"", "lr", "lr=", "lr=1,,2", "epochs=1,2", "=1"} {
-		if _, err := ParseSweep(bad); err == nil {
-			t.Errorf("%q gave no error", bad)
-		}
-	}
-}
-
-func TestExpandIsTheProduct(t *testing.T) {
-	runs, err := Expand(Default(), []Sweep{{"batch", []string{"64", "128"}}, {"augment", []string{"true", "0"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, r := range runs {
-		names = append(names, r.Name)
-	}
-	want := []string{"batch=64+augment=true", "batch=64+augment=false", "batch=128+augment=true", "batch=128+augment=false"}
-	if !slices.Equal(names, want) {
-		t.Errorf("runs %v, want %v", names, want)
-	}
-	if runs[3].Batch != 128 || runs[3].Augment || !runs[2].Augment {
-		t.Errorf("settings %+v", runs[3])
-	}
-	many := make([]string, 100)
-	for name, sweeps := range map[string][]Sweep{
-		"number": {{"batch", []string{"many"}}},
-		"range":  {{"dropout", []string{"0.5", "1.5"}}},
-		"same":   {{"lr", []string{"0.1", "0.10"}}},
-		"twice":  {{"lr", []string{"1"}}, {"lr", []string{"2"}}},
-		"many":   {{"seed", many}},
-		"none":   {},
-		"empty":  {{"seed", nil}},
-	} {
-		if _, err := Expand(Default(), sweeps); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-}
-
 func TestPanickingRunLetsTheOthersSave(t *testing.T) {
-	c := newComparison(t, tinyComparison(t, Interleave))
-	rec := &recorder{at: func(e Event) {
-		if e, ok := e.(*StepDone); ok && e.Run == "batch=32" {
+	c := newComparison(t, tinyComparison(t, config.Interleave))
+	rec := &recorder{at: func(e event.Event) {
+		if e, ok := e.(*event.StepDone); ok && e.Run == "batch=32" {
 			panic("a fault")
 		}
 	}}
@@ -429,7 +392,7 @@ func TestPanickingRunLetsTheOthersSave(t *testing.T) {
 		t.Error("Run came back")
 	}()
 	for _, run := range []string{"batch=16", "batch=8"} {
-		if info, err := Inspect(filepath.Join(c.Folder(), run)); err != nil || info.State != "stopped" {
+		if info, err := runs.Inspect(filepath.Join(c.Folder(), run)); err != nil || info.State != "stopped" {
 			t.Errorf("%s is %s", run, info.State)
 		}
 	}
@@ -439,48 +402,48 @@ func TestPanickingRunLetsTheOthersSave(t *testing.T) {
 }
 
 func TestFindFolder(t *testing.T) {
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	o.Config.Name = "cmp"
 	c, _ := compare(t, o, nil)
-	runs := filepath.Dir(c.Folder())
-	old := tinyOptions(t, func(c *Config) { c.Runs, c.Name, c.Epochs = runs, "old", 1 })
+	dir := filepath.Dir(c.Folder())
+	old := tinyOptions(t, func(c *config.Config) { c.Runs, c.Name, c.Epochs = dir, "old", 1 })
 	mustTrain(t, old, nil)
 	past := time.Now().Add(-time.Hour)
-	for _, name := range []string{ConfigFile, EventsFile} {
-		if err := os.Chtimes(filepath.Join(runs, "old", name), past, past); err != nil {
+	for _, name := range []string{rundir.ConfigFile, rundir.EventsFile} {
+		if err := os.Chtimes(filepath.Join(dir, "old", name), past, past); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for which, want := range map[string]string{
-		"last": "cmp", "cmp": "cmp", "cmp/batch=8": "cmp/batch=8", "old": "old", filepath.Join(runs, "cmp"): "cmp",
+		"last": "cmp", "cmp": "cmp", "cmp/batch=8": "cmp/batch=8", "old": "old", filepath.Join(dir, "cmp"): "cmp",
 	} {
-		if got, err := FindFolder(runs, which); err != nil || got != filepath.Join(runs, want) {
+		if got, err := runs.FindFolder(dir, which); err != nil || got != filepath.Join(dir, want) {
 			t.Errorf("%s is %s, %v", which, got, err)
 		}
 	}
-	if _, err := FindFolder(runs, "none"); err == nil {
+	if _, err := runs.FindFolder(dir, "none"); err == nil {
 		t.Error("a run that is not there was found")
 	}
 }
 
 func TestReadRunsOfAComparison(t *testing.T) {
-	c, rec := compare(t, tinyComparison(t, Interleave), nil)
-	runs, err := ReadRuns(c.Folder())
-	if err != nil || len(runs) != 3 {
-		t.Fatalf("%d runs, %v", len(runs), err)
+	c, rec := compare(t, tinyComparison(t, config.Interleave), nil)
+	dir, err := runs.Read(c.Folder())
+	if err != nil || len(dir) != 3 {
+		t.Fatalf("%d runs, %v", len(dir), err)
 	}
-	for _, r := range runs {
+	for _, r := range dir {
 		if len(r.Epochs) != 3 || r.Ended == nil {
 			t.Errorf("%s has %d epochs", r.Name, len(r.Epochs))
 		}
 	}
-	live := new(History)
+	live := new(record.History)
 	for _, e := range rec.events {
 		live.Apply(e)
 	}
 	// What the files tell is what the live events told.
-	got, want := NewTable(runs), NewTable(live.Runs)
-	slices.SortFunc(want.Rows, func(a, b TableRow) int {
+	got, want := runs.NewTable(dir), runs.NewTable(live.Runs)
+	slices.SortFunc(want.Rows, func(a, b runs.TableRow) int {
 		return slices.Index(c.Runs(), a.Run) - slices.Index(c.Runs(), b.Run)
 	})
 	for i := range want.Rows {
@@ -496,23 +459,23 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 	if os.Getenv("CIFARTUI_LONG") == "" {
 		t.Skip("takes a minute and the whole machine: set CIFARTUI_LONG to run it")
 	}
-	o := tinyComparison(t, Interleave)
+	o := tinyComparison(t, config.Interleave)
 	o.Network = nil // the article's
 	o.Backend = nn.NewCPU(0)
 	defer o.Backend.Close()
 	o.Dataset.Train, o.Dataset.Test = tinySet(1536, 1), tinySet(200, 2)
-	o.Sweeps = []Sweep{{"batch", []string{"64", "128", "256"}}}
+	o.Sweeps = []config.Sweep{{Key: "batch", Values: []string{"64", "128", "256"}}}
 	start := time.Now()
 	_, rec := compare(t, o, nil)
 	wall := time.Since(start).Seconds()
 
 	trained := 0.0
-	for _, e := range of[*RunEnded](rec.events) {
+	for _, e := range of[*event.RunEnded](rec.events) {
 		trained += e.Seconds
 	}
 	// Each run's batches of the later epochs, the first of a turn apart.
 	first, other := make(map[string][]float64), make(map[string][]float64)
-	for _, e := range of[*StepDone](rec.events) {
+	for _, e := range of[*event.StepDone](rec.events) {
 		switch seconds := 1 / e.ImagesPerSecond; {
 		case e.Epoch == 1:
 		case e.Step == 1:
@@ -535,18 +498,18 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 // A screen that is opened on a resume sees each run's whole history, once, and
 // the runs that had ended.
 func TestResumedTellsThePastThenTheLive(t *testing.T) {
-	o := tinyComparison(t, Interleave)
-	c, _ := compare(t, o, func(c *Comparison, e Event) {
-		if e, ok := e.(*EpochDone); ok && e.Run == "batch=32" && e.Epoch == 2 {
-			if err := c.Send(Stop{To: To{Run: "batch=32"}, After: AfterBatch}); err != nil {
+	o := tinyComparison(t, config.Interleave)
+	c, _ := compare(t, o, func(c *Comparison, e event.Event) {
+		if e, ok := e.(*event.EpochDone); ok && e.Run == "batch=32" && e.Epoch == 2 {
+			if err := c.Send(event.Stop{To: event.To{Run: "batch=32"}, After: event.AfterBatch}); err != nil {
 				t.Error(err)
 			}
 		}
 	})
 	o.Resume = c.Folder()
 	again := newComparison(t, o)
-	bus := NewBus()
-	src, err := Resumed(c.Folder(), bus.Subscribe())
+	bus := event.NewBus()
+	src, err := record.Resumed(c.Folder(), bus.Subscribe())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -555,7 +518,7 @@ func TestResumedTellsThePastThenTheLive(t *testing.T) {
 	}
 	bus.Close()
 	seen := make(map[string]uint64)
-	h := new(History)
+	h := new(record.History)
 	for {
 		events, err := src.Next(context.Background(), 7)
 		for _, e := range events {
@@ -576,11 +539,11 @@ func TestResumedTellsThePastThenTheLive(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 			continue
 		}
-		want, err := ReadRun(filepath.Join(c.Folder(), name))
+		want, err := record.Read(filepath.Join(c.Folder(), name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Ended.Seq != want.Ended.Seq || r.Ended.Outcome != OutcomeFinished {
+		if r.Ended.Seq != want.Ended.Seq || r.Ended.Outcome != event.OutcomeFinished {
 			t.Errorf("%s ended as %s, event %d", name, r.Ended.Outcome, r.Ended.Seq)
 		}
 	}

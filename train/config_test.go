@@ -1,94 +1,20 @@
 package train
 
 import (
-	"encoding/json"
-	"math"
-	"strings"
+	"slices"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
+	"cifartui/nn"
+	"cifartui/train/config"
 )
 
-func TestDefaultIsTheArticlesRecipe(t *testing.T) {
-	c := Default()
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
+// The settings know no network, so they have names of their own for what it
+// offers: they must be the same.
+func TestSettingsNameWhatTheNetworkOffers(t *testing.T) {
+	if got, want := config.Optimizers(), nn.SolverNames(); !slices.Equal(got, want) {
+		t.Errorf("optimizers %v, the network has %v", got, want)
 	}
-	if c.Batch != 64 || c.Epochs != 200 || c.Optimizer != "adadelta" || c.Dropout != 0.5 || !c.Augment || c.Monitor != "val_acc" || c.Patience != 20 {
-		t.Errorf("%+v", c)
-	}
-}
-
-func TestValidateNamesEveryWrongSetting(t *testing.T) {
-	c := Config{
-		Name: "../x", ValSplit: -1, Preprocess: "raw", Batch: 0, Epochs: -1, MaxSteps: -1, Threads: -1, Dropout: 1,
-		Optimizer: "lion", LR: math.NaN(), Momentum: 1, WeightDecay: math.Inf(1), Schedule: "poly", Monitor: "loss", Patience: -1,
-		MinDelta: -1, CheckpointEvery: -1, SaveSeconds: -1,
-	}
-	err := c.Validate()
-	if err == nil {
-		t.Fatal("accepted")
-	}
-	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds"} {
-		if !strings.Contains("\n"+err.Error(), "\n"+key+": ") {
-			t.Errorf("%s is not named in\n%v", key, err)
-		}
-	}
-	if n := strings.Count(err.Error(), "want "); n != 20 {
-		t.Errorf("%d of 20 say what is allowed:\n%v", n, err)
-	}
-	c = Default()
-	c.Momentum, c.WeightDecay = 0.9, 0.1
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "momentum") || !strings.Contains(err.Error(), "weight_decay") {
-		t.Errorf("momentum and weight decay with adadelta: %v", err)
-	}
-}
-
-func TestConfigFiles(t *testing.T) {
-	base := Default()
-	for name, test := range map[string]struct {
-		text  string
-		want  func(*Config)
-		wrong string // in the error
-	}{
-		"yaml":             {text: "batch: 128\nlr: 1e-3\nseed: 18446744073709551615\naugment: false\nname: big\n", want: func(c *Config) { c.Batch, c.LR, c.Seed, c.Augment, c.Name = 128, 1e-3, math.MaxUint64, false, "big" }},
-		"json":             {text: ` {"batch": 128, "lr": 1e-3, "about": {"version": "1"}}`, want: func(c *Config) { c.Batch, c.LR = 128, 1e-3 }},
-		"empty":            {text: "", want: func(*Config) {}},
-		"comment":          {text: "# nothing\n", want: func(*Config) {}},
-		"unknown yaml":     {text: "batch: 1\nbatches: 3\n", wrong: `"batches"`},
-		"unknown json":     {text: `{"batches": 3}`, wrong: `"batches"`},
-		"dashes":           {text: "val-split: 3\n", wrong: `"val_split"`},
-		"wrong type json":  {text: `{"batch": "many"}`, wrong: "batch"},
-		"wrong type yaml":  {text: "batch: many\n", wrong: "line 1"},
-		"list":             {text: "- batch\n", wrong: "line 1"},
-		"broken yaml":      {text: "batch: [\n", wrong: "YAML"},
-		"broken json":      {text: `{"batch": `, wrong: "JSON"},
-		"case matters too": {text: `{"Batch": 3}`, wrong: `"batch"`},
-	} {
-		c, err := ParseConfig([]byte(test.text), base)
-		if test.wrong != "" {
-			if err == nil || !strings.Contains(err.Error(), test.wrong) {
-				t.Errorf("%s: error %v, want one with %s", name, err, test.wrong)
-			}
-			continue
-		}
-		want := base
-		test.want(&want)
-		if err != nil || c != want {
-			t.Errorf("%s: %+v, %v; want %+v", name, c, err, want)
-		}
-	}
-	b, err := json.Marshal(configFile{Config: base, About: About{Version: "1"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c, err := ParseConfig(b, Config{}); err != nil || c != base {
-		t.Errorf("config.json read back: %+v, %v", c, err)
-	}
-	if b, err = yaml.Marshal(base); err != nil {
-		t.Fatal(err)
-	}
-	if c, err := ParseConfig(b, Config{}); err != nil || c != base {
-		t.Errorf("YAML read back: %+v, %v\n%s", c, err, b)
+	if got, want := config.Schedules(), nn.ScheduleNames(); !slices.Equal(got, want) {
+		t.Errorf("schedules %v, the network has %v", got, want)
 	}
 }

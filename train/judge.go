@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"cifartui/cifar"
+	"cifartui/train/event"
 )
 
 // evalBatch is how many images are validated at a time. It is fixed, so that
@@ -22,18 +23,19 @@ const maxSamples = 24
 type validation struct {
 	sum       float64 // of the losses
 	confusion [][]int
-	mistakes  []Sample
+	mistakes  []event.Sample
 	images    int
 	correct   int
 }
 
 func (v *validation) loss() float64 { return v.sum / float64(max(1, v.images)) }
-func (v *validation) acc() float64  { return float64(v.correct) / float64(max(1, v.images)) }
+
+func (v *validation) acc() float64 { return float64(v.correct) / float64(max(1, v.images)) }
 
 // validate runs the network over a set. Commands are taken between its batches
 // too when it is interruptible; a stop then gives an outcome, and the resume
 // validates from the start.
-func (r *run) validate(set *cifar.Set, interruptible bool) (v validation, _ Outcome, _ error) {
+func (r *run) validate(set *cifar.Set, interruptible bool) (v validation, _ event.Outcome, _ error) {
 	v.confusion = make([][]int, r.spec.Classes)
 	for i := range v.confusion {
 		v.confusion[i] = make([]int, r.spec.Classes)
@@ -86,7 +88,7 @@ func (r *run) judge(v *validation, b *cifar.Batch) error {
 		}
 		v.confusion[label][best]++
 		if best != int(label) {
-			v.mistake(Sample{Index: b.Index[i], Label: int(label), Predicted: best, Confidence: float64(row[best])})
+			v.mistake(event.Sample{Index: b.Index[i], Label: int(label), Predicted: best, Confidence: float64(row[best])})
 		}
 	}
 	return nil
@@ -94,8 +96,8 @@ func (r *run) judge(v *validation, b *cifar.Batch) error {
 
 // mistake keeps s if it is among the most confident mistakes so far. They are
 // sorted by confidence, then by index.
-func (v *validation) mistake(s Sample) {
-	at, _ := slices.BinarySearchFunc(v.mistakes, s, func(a, b Sample) int {
+func (v *validation) mistake(s event.Sample) {
+	at, _ := slices.BinarySearchFunc(v.mistakes, s, func(a, b event.Sample) int {
 		switch {
 		case a.Confidence > b.Confidence:
 			return -1
@@ -114,7 +116,7 @@ func (v *validation) mistake(s Sample) {
 }
 
 // worst returns the mistakes with their images, worst first.
-func (v *validation) worst(set *cifar.Set) []Sample {
+func (v *validation) worst(set *cifar.Set) []event.Sample {
 	for i := range v.mistakes {
 		v.mistakes[i].Pixels = set.Image(v.mistakes[i].Index)
 	}

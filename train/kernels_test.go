@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // A resume with other kernels than the run had is sound but not exact: it says
@@ -13,10 +16,10 @@ func TestResumeWithOtherKernelsWarns(t *testing.T) {
 	o := tinyOptions(t)
 	o.Config.MaxSteps = 2
 	first := newTrainer(t, o)
-	if err := first.Run(t.Context(), func(Event) {}); err != nil {
+	if err := first.Run(t.Context(), func(event.Event) {}); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(first.Folder(), ConfigFile)
+	path := filepath.Join(first.Folder(), rundir.ConfigFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +36,7 @@ func TestResumeWithOtherKernelsWarns(t *testing.T) {
 	if err := newTrainer(t, o).Run(t.Context(), r.emit); err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range of[*Warning](r.events) {
+	for _, w := range of[*event.Warning](r.events) {
 		if strings.Contains(w.Message, "--kernels other") {
 			return
 		}

@@ -9,15 +9,18 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // run is one call of Trainer.Run. It belongs to the training goroutine.
 type run struct {
 	*Trainer
 	ctx   context.Context
-	tell  func(Event)
+	tell  func(event.Event)
 	clock stopwatch
-	state State
+	state event.State
 
 	// What trains.
 	loader   *cifar.Loader
@@ -31,10 +34,10 @@ type run struct {
 	steps    int // batches in an epoch
 	rows     int // images in a whole batch
 
-	pos Position
+	pos checkpoint.Position
 	// best are the best weights: always with a validation split, whose end
 	// needs them, else until they are written.
-	best     []Tensor
+	best     []checkpoint.Tensor
 	pending  []weightsFile // could not be written yet
 	unsaved  bool          // something has changed since the last last.ckpt
 	lastSave float64       // the clock at the last try to write one
@@ -42,7 +45,7 @@ type run struct {
 
 	// What commands have asked for.
 	paused, afterEpoch bool
-	stop               Outcome
+	stop               event.Outcome
 	reason             string // of the newest
 	failure            error  // of a save that was asked for
 	turn               bool   // this run has the turn
@@ -53,7 +56,7 @@ type run struct {
 // fails. It is called once. emit is called on this goroutine and must not
 // block: [Bus.Publish] is made for it. The error is nil unless the run failed;
 // it wraps ErrDiverged when the loss is not finite.
-func (t *Trainer) Run(ctx context.Context, emit func(Event)) error {
+func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	r := &run{Trainer: t, ctx: ctx, tell: emit}
 	r.clock.now = t.Now
 	defer func() {
@@ -69,13 +72,13 @@ func (t *Trainer) Run(ctx context.Context, emit func(Event)) error {
 	}
 	outcome, err := r.all()
 	if err != nil {
-		outcome = OutcomeFailed
+		outcome = event.OutcomeFailed
 		if errors.Is(err, ErrDiverged) {
-			outcome = OutcomeDiverged
+			outcome = event.OutcomeDiverged
 		}
 	}
 	if serr := r.finish(outcome); serr != nil && err == nil {
-		outcome, err = OutcomeFailed, serr
+		outcome, err = event.OutcomeFailed, serr
 	}
 	r.clock.stop()
 	r.giveTurn()
@@ -85,7 +88,7 @@ func (t *Trainer) Run(ctx context.Context, emit func(Event)) error {
 
 // position sets where the run starts.
 func (r *run) position() {
-	r.pos = Position{Epoch: 1}
+	r.pos = checkpoint.Position{Epoch: 1}
 	if r.from != nil {
 		r.pos = r.from.Position
 		r.best = r.from.Best
@@ -96,7 +99,7 @@ func (r *run) position() {
 
 // started emits RunStarted.
 func (r *run) started() {
-	e := &RunStarted{
+	e := &event.RunStarted{
 		Config:      r.Config,
 		Folder:      r.folder,
 		Dataset:     r.Dataset.Name,
@@ -120,7 +123,7 @@ func (r *run) started() {
 		e.ResumedEpoch, e.ResumedStep, e.ResumedTotal = r.pos.Epoch, r.pos.Step, r.pos.Total
 	}
 	r.emit(e)
-	r.setState(StateStarting, "")
+	r.setState(event.StateStarting, "")
 }
 
 // build makes the data and the network ready.
@@ -205,14 +208,14 @@ func (r *run) free() {
 }
 
 // all trains all epochs.
-func (r *run) all() (Outcome, error) {
+func (r *run) all() (event.Outcome, error) {
 	if outcome := r.await(); outcome != "" {
 		return outcome, r.failure
 	}
 	if err := r.build(); err != nil {
 		return "", err
 	}
-	r.store.remove(r.pos.Obsolete)
+	r.store.Remove(r.pos.Obsolete)
 	r.pos.Obsolete = nil
 	r.restorePending()
 	r.lastSave = r.clock.seconds()
@@ -227,16 +230,16 @@ func (r *run) all() (Outcome, error) {
 	if err := r.test(); err != nil {
 		return "", err
 	}
-	if r.pos.Monitor.over(r.Config) {
-		return OutcomeEarlyStopped, nil
+	if r.pos.Monitor.Over(r.Config) {
+		return event.OutcomeEarlyStopped, nil
 	}
-	return OutcomeFinished, nil
+	return event.OutcomeFinished, nil
 }
 
 func (r *run) allDone() bool {
 	// The patience is looked at between epochs only: within one it cannot have
 	// run out, unless a resume has made it shorter.
-	return r.pos.Epoch > r.Config.Epochs || r.pos.Step == 0 && r.pos.Monitor.over(r.Config)
+	return r.pos.Epoch > r.Config.Epochs || r.pos.Step == 0 && r.pos.Monitor.Over(r.Config)
 }
 
 func (r *run) nothingLeft() string {
@@ -247,7 +250,7 @@ func (r *run) nothingLeft() string {
 }
 
 // epoch trains what is left of an epoch, and validates.
-func (r *run) epoch() (Outcome, error) {
+func (r *run) epoch() (event.Outcome, error) {
 	if r.pos.Step == 0 {
 		r.pos.EpochStart = r.clock.seconds()
 	}
@@ -263,13 +266,13 @@ func (r *run) epoch() (Outcome, error) {
 	}
 	r.giveTurn()
 	if r.afterEpoch && !r.allDone() {
-		return OutcomeStopped, nil
+		return event.OutcomeStopped, nil
 	}
 	return "", nil
 }
 
 // batches trains the batches that are left of the epoch.
-func (r *run) batches() (Outcome, error) {
+func (r *run) batches() (event.Outcome, error) {
 	batches := r.loader.Epoch(r.ctx, r.pos.Epoch, r.pos.Step)
 	defer batches.Close()
 	for r.pos.Step < r.steps {
@@ -277,7 +280,7 @@ func (r *run) batches() (Outcome, error) {
 			return outcome, r.failure
 		}
 		if r.Config.MaxSteps > 0 && r.pos.Total >= r.Config.MaxSteps {
-			return OutcomeFinished, r.saveNow("last")
+			return event.OutcomeFinished, r.saveNow("last")
 		}
 		from := r.Now()
 		b, err := batches.Next()
@@ -310,25 +313,25 @@ func (r *run) batch(b *cifar.Batch, from time.Time) error {
 	if err != nil {
 		return fmt.Errorf("epoch %d, step %d: %w", r.pos.Epoch, r.pos.Step+1, err)
 	}
-	if !Float(res.Loss).Finite() {
+	if !event.Float(res.Loss).Finite() {
 		return r.diverged(fmt.Sprintf("the loss is %v at epoch %d, step %d (batch %d of the run)", res.Loss, r.pos.Epoch, r.pos.Step+1, r.pos.Total+1))
 	}
 	forward, backward, optimizer := r.step.Phases()
-	phases := Phases{ready.Sub(from).Seconds(), forward.Seconds(), backward.Seconds(), optimizer.Seconds()}
+	phases := event.Phases{Data: ready.Sub(from).Seconds(), Forward: forward.Seconds(), Backward: backward.Seconds(), Optimizer: optimizer.Seconds()}
 	r.pos.Step++
 	r.pos.Total++
 	r.unsaved = true
 	s := &r.pos.Sums
-	s.Loss += Float(res.Loss * float64(res.Rows))
+	s.Loss += event.Float(res.Loss * float64(res.Rows))
 	s.Correct += res.Correct
 	s.Rows += res.Rows
-	s.Phases.add(phases)
+	s.Phases.Add(phases)
 	elapsed := r.clock.seconds()
 	s.Trained = elapsed
-	e := &StepDone{
+	e := &event.StepDone{
 		Epoch: r.pos.Epoch, Step: r.pos.Step, Steps: r.steps, Total: r.pos.Total,
-		Count: 1, Loss: Float(res.Loss), MinLoss: Float(res.Loss), MaxLoss: Float(res.Loss),
-		Acc: Float(float64(res.Correct) / float64(res.Rows)), LR: rate, Elapsed: elapsed, Phases: phases,
+		Count: 1, Loss: event.Float(res.Loss), MinLoss: event.Float(res.Loss), MaxLoss: event.Float(res.Loss),
+		Acc: event.Float(float64(res.Correct) / float64(res.Rows)), LR: rate, Elapsed: elapsed, Phases: phases,
 	}
 	if d := r.Now().Sub(from).Seconds(); d > 0 {
 		e.ImagesPerSecond = float64(res.Rows) / d
@@ -362,35 +365,35 @@ func (r *run) factor() float64 {
 // endEpoch tells of the epoch, and saves.
 func (r *run) endEpoch(v validation) error {
 	loss, acc := v.loss(), v.acc()
-	if !Float(loss).Finite() {
+	if !event.Float(loss).Finite() {
 		return r.diverged(fmt.Sprintf("the validation loss is %v after epoch %d", loss, r.pos.Epoch))
 	}
 	value := acc
 	if r.Config.Monitor == "val_loss" {
 		value = loss
 	}
-	best := r.pos.Monitor.observe(r.Config, r.pos.Epoch, value)
+	best := r.pos.Monitor.Observe(r.Config, r.pos.Epoch, value)
 	s := &r.pos.Sums
 	elapsed := r.clock.seconds()
-	e := &EpochDone{
+	e := &event.EpochDone{
 		Epoch: r.pos.Epoch, Epochs: r.Config.Epochs, Batch: r.Config.Batch, Total: r.pos.Total,
-		Loss: s.Loss / Float(s.Rows), Acc: Float(s.Correct) / Float(s.Rows),
-		ValLoss: Float(loss), ValAcc: Float(acc), LR: r.solver.LearnRate(),
+		Loss: s.Loss / event.Float(s.Rows), Acc: event.Float(s.Correct) / event.Float(s.Rows),
+		ValLoss: event.Float(loss), ValAcc: event.Float(acc), LR: r.solver.LearnRate(),
 		Seconds: elapsed - r.pos.EpochStart, Elapsed: elapsed, Phases: s.Phases,
-		Best: best, PatienceLeft: r.pos.Monitor.left(r.Config),
+		Best: best, PatienceLeft: r.pos.Monitor.Left(r.Config),
 	}
 	if d := s.Trained - r.pos.EpochStart; d > 0 {
 		e.ImagesPerSecond = float64(s.Rows) / d
 	}
 	r.emit(e)
-	r.emit(&Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.val)})
+	r.emit(&event.Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.val)})
 	r.pos.History = append(r.pos.History, e)
 	if err := r.keepWeights(e); err != nil {
 		return err
 	}
 	r.pos.Epoch++
 	r.pos.Step = 0
-	r.pos.Sums = epochSums{}
+	r.pos.Sums = checkpoint.Sums{}
 	return r.saveLast()
 }
 
@@ -419,15 +422,15 @@ func (r *run) test() error {
 	if err := r.net.SetWeights(last); err != nil {
 		return err
 	}
-	r.pos.Test = &testResult{Acc: Float(v.acc()), Loss: Float(v.loss())}
+	r.pos.Test = &checkpoint.TestResult{Acc: event.Float(v.acc()), Loss: event.Float(v.loss())}
 	r.unsaved = true
 	return nil
 }
 
 // finish saves what is not saved yet, so that a resume goes on from here. It
 // tries several times, since this is the last chance.
-func (r *run) finish(outcome Outcome) error {
-	if outcome == OutcomeFailed || outcome == OutcomeDiverged || r.net == nil {
+func (r *run) finish(outcome event.Outcome) error {
+	if outcome == event.OutcomeFailed || outcome == event.OutcomeDiverged || r.net == nil {
 		return nil
 	}
 	const tries = 3
@@ -439,7 +442,7 @@ func (r *run) finish(outcome Outcome) error {
 			break
 		}
 		if i == tries {
-			return fmt.Errorf("the last %s could not be written: what was trained since the one before it is lost", LastFile)
+			return fmt.Errorf("the last %s could not be written: what was trained since the one before it is lost", checkpoint.LastFile)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
@@ -447,13 +450,13 @@ func (r *run) finish(outcome Outcome) error {
 }
 
 // ended emits the last events.
-func (r *run) ended(outcome Outcome, err error) {
-	e := &RunEnded{Outcome: outcome, Epoch: len(r.pos.History), Seconds: r.clock.seconds()}
-	state := StateFinished
+func (r *run) ended(outcome event.Outcome, err error) {
+	e := &event.RunEnded{Outcome: outcome, Epoch: len(r.pos.History), Seconds: r.clock.seconds()}
+	state := event.StateFinished
 	if err != nil {
-		e.Error, state = err.Error(), StateFailed
+		e.Error, state = err.Error(), event.StateFailed
 	}
-	h := RunHistory{Epochs: r.pos.History}
+	h := record.Run{Epochs: r.pos.History}
 	if b := h.BestAcc(); b != nil {
 		e.BestAcc, e.BestAccEpoch = b.Acc, b.Epoch
 	}
@@ -468,23 +471,23 @@ func (r *run) ended(outcome Outcome, err error) {
 }
 
 // emit numbers an event, and gives it to the log and the readers.
-func (r *run) emit(e Event) {
+func (r *run) emit(e event.Event) {
 	r.pos.Seq++
 	h := e.Head()
-	h.Event, h.Seq, h.Run = eventKind(e), r.pos.Seq, r.name
+	h.Event, h.Seq, h.Run = event.KindOf(e), r.pos.Seq, r.name
 	h.Time = r.Now().UTC().Truncate(time.Millisecond)
-	r.log.put(e)
+	r.log.Put(e)
 	r.tell(e)
 }
 
 // warn emits a Warning.
-func (r *run) warn(message string) { r.emit(&Warning{Message: message}) }
+func (r *run) warn(message string) { r.emit(&event.Warning{Message: message}) }
 
 // setState emits a new state.
-func (r *run) setState(s State, reason string) {
+func (r *run) setState(s event.State, reason string) {
 	if s == r.state {
 		return
 	}
 	r.state = s
-	r.emit(&StateChanged{State: s, Reason: reason, Epoch: r.pos.Epoch, Step: r.pos.Step})
+	r.emit(&event.StateChanged{State: s, Reason: reason, Epoch: r.pos.Epoch, Step: r.pos.Step})
 }

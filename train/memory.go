@@ -6,11 +6,12 @@ import (
 	"os"
 
 	"cifartui/nn"
+	"cifartui/train/config"
 )
 
 // memoryOf is about how many bytes the networks of runs take when they are all
 // built, and when only the largest is.
-func memoryOf(runs []Config, network *nn.Spec) (all, largest int64, err error) {
+func memoryOf(runs []config.Config, network *nn.Spec) (all, largest int64, err error) {
 	for _, r := range runs {
 		spec := nn.VGG(r.Dropout)
 		if network != nil {
@@ -33,10 +34,10 @@ func memoryOf(runs []Config, network *nn.Spec) (all, largest int64, err error) {
 
 // memoryNote says that runs take more memory together, or the largest alone,
 // than the machine has free; "" when they don't or that is not known (0).
-func memoryNote(order Order, all, largest, free int64) string {
+func memoryNote(order config.Order, all, largest, free int64) string {
 	gb := func(n int64) float64 { return float64(n) / 1e9 }
 	switch {
-	case free == 0 || largest <= free && (all <= free || order == Sequential):
+	case free == 0 || largest <= free && (all <= free || order == config.Sequential):
 		return ""
 	case largest <= free:
 		return fmt.Sprintf("interleaved, these runs take about %.1f GB of memory, and %.1f GB is free: each gives its memory back after its epoch and takes it again before the next, which costs some time; --order sequential does not", gb(all), gb(free))

@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cifartui/train/config"
 )
 
 func TestMemoryOfTheArticlesComparison(t *testing.T) {
-	runs, err := Expand(Default(), []Sweep{{"batch", []string{"64", "128", "256", "512"}}})
+	runs, err := config.Expand(config.Default(), []config.Sweep{{Key: "batch", Values: []string{"64", "128", "256", "512"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,16 +26,16 @@ func TestMemoryOfTheArticlesComparison(t *testing.T) {
 func TestMemoryNote(t *testing.T) {
 	const gb = 1_000_000_000
 	for _, c := range []struct {
-		order              Order
+		order              config.Order
 		all, largest, free int64
 		want               string
 	}{
-		{Interleave, 2 * gb, gb, 3 * gb, ""},
-		{Interleave, 2 * gb, gb, 0, ""},
-		{Interleave, 3 * gb, gb, 2 * gb, "gives its memory back after its epoch"},
-		{Sequential, 3 * gb, gb, 2 * gb, ""},
-		{Interleave, 3 * gb, 2 * gb, gb, "leave larger batches out"},
-		{Sequential, 3 * gb, 2 * gb, gb, "leave larger batches out"},
+		{config.Interleave, 2 * gb, gb, 3 * gb, ""},
+		{config.Interleave, 2 * gb, gb, 0, ""},
+		{config.Interleave, 3 * gb, gb, 2 * gb, "gives its memory back after its epoch"},
+		{config.Sequential, 3 * gb, gb, 2 * gb, ""},
+		{config.Interleave, 3 * gb, 2 * gb, gb, "leave larger batches out"},
+		{config.Sequential, 3 * gb, 2 * gb, gb, "leave larger batches out"},
 	} {
 		got := memoryNote(c.order, c.all, c.largest, c.free)
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {

@@ -5,7 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
+
+// jsonText is v in JSON, for a metadata value.
+func jsonText(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
 
 // weightsFile is a weights file to be written.
 type weightsFile struct {
@@ -16,14 +26,14 @@ type weightsFile struct {
 	epoch, step int
 	total       int64
 	whole       bool
-	acc, loss   Float
-	tensors     []Tensor
+	acc, loss   event.Float
+	tensors     []checkpoint.Tensor
 }
 
 // afterEpochFile describes the weights after an epoch.
-func (r *run) afterEpochFile(e *EpochDone, reason string, w []Tensor) weightsFile {
+func (r *run) afterEpochFile(e *event.EpochDone, reason string, w []checkpoint.Tensor) weightsFile {
 	return weightsFile{
-		name: weightsName(r.Dataset.Demo, e.Epoch, float64(e.ValAcc)), reason: reason,
+		name: checkpoint.WeightsName(r.Dataset.Demo, e.Epoch, float64(e.ValAcc)), reason: reason,
 		epoch: e.Epoch, step: r.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
 		tensors: w,
 	}
@@ -31,13 +41,13 @@ func (r *run) afterEpochFile(e *EpochDone, reason string, w []Tensor) weightsFil
 
 // weights copies the network's parameters. When they are not finite it is an
 // error: a checkpoint must never replace a good one by such numbers.
-func (r *run) weights() ([]Tensor, error) {
+func (r *run) weights() ([]checkpoint.Tensor, error) {
 	held, err := r.net.Weights()
 	if err != nil {
 		return nil, err
 	}
 	w := ofCheckpoint(held)
-	if !finite(w) {
+	if !checkpoint.Finite(w) {
 		return nil, r.diverged(fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", r.pos.Epoch, r.pos.Step))
 	}
 	return w, nil
@@ -45,7 +55,7 @@ func (r *run) weights() ([]Tensor, error) {
 
 // keepWeights writes the weights of the epoch just done if it is the best, or
 // due to be kept.
-func (r *run) keepWeights(e *EpochDone) error {
+func (r *run) keepWeights(e *event.EpochDone) error {
 	every := r.Config.CheckpointEvery > 0 && e.Epoch%r.Config.CheckpointEvery == 0
 	if !e.Best && !every {
 		return nil
@@ -75,9 +85,9 @@ func (r *run) saveNow(reason string) error {
 		r.pos.BestKept = r.pos.BestKept || f.name == r.pos.BestFile
 	} else {
 		f = weightsFile{
-			name: stepName(r.Dataset.Demo, r.pos.Epoch, r.pos.Step), reason: reason,
+			name: checkpoint.StepName(r.Dataset.Demo, r.pos.Epoch, r.pos.Step), reason: reason,
 			epoch: r.pos.Epoch, step: r.pos.Step, total: r.pos.Total,
-			acc: notKnown, loss: notKnown, tensors: w,
+			acc: checkpoint.NotKnown, loss: checkpoint.NotKnown, tensors: w,
 		}
 	}
 	r.write(f)
@@ -96,13 +106,13 @@ func (r *run) write(f weightsFile) {
 func (r *run) writePending() {
 	var left []weightsFile
 	for _, f := range r.pending {
-		size, err := r.store.saveWeights(f.name, Weights{Tensors: f.tensors, Meta: r.meta(f)})
+		size, err := r.store.SaveWeights(f.name, checkpoint.Weights{Tensors: f.tensors, Meta: r.meta(f)})
 		if err != nil {
 			left = append(left, f)
 			r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
 			continue
 		}
-		e := &CheckpointSaved{
+		e := &event.CheckpointSaved{
 			File: f.name, Reason: f.reason, Epoch: f.epoch, Step: f.step, Total: f.total,
 			ValAcc: f.acc, ValLoss: f.loss, Size: size,
 		}
@@ -134,18 +144,18 @@ func (r *run) replaceBest(name string) (removed []string) {
 // meta is the metadata of a weights file.
 func (r *run) meta(f weightsFile) map[string]string {
 	m := map[string]string{
-		MetaFormat:  "pt",
-		MetaEpoch:   strconv.Itoa(f.epoch),
-		MetaDataset: r.Dataset.Name,
-		MetaRun:     r.name,
+		checkpoint.MetaFormat:  "pt",
+		checkpoint.MetaEpoch:   strconv.Itoa(f.epoch),
+		checkpoint.MetaDataset: r.Dataset.Name,
+		checkpoint.MetaRun:     r.name,
 	}
 	if f.whole {
-		m[MetaValAcc] = strconv.FormatFloat(float64(f.acc), 'g', -1, 64)
-		m[MetaValLoss] = strconv.FormatFloat(float64(f.loss), 'g', -1, 64)
+		m[checkpoint.MetaValAcc] = strconv.FormatFloat(float64(f.acc), 'g', -1, 64)
+		m[checkpoint.MetaValLoss] = strconv.FormatFloat(float64(f.loss), 'g', -1, 64)
 	} else {
-		m[MetaStep] = strconv.Itoa(f.step)
+		m[checkpoint.MetaStep] = strconv.Itoa(f.step)
 	}
-	for key, v := range map[string]any{MetaPreprocess: r.prep, MetaClasses: r.Dataset.Classes, MetaNetwork: r.spec} {
+	for key, v := range map[string]any{checkpoint.MetaPreprocess: r.prep, checkpoint.MetaClasses: r.Dataset.Classes, checkpoint.MetaNetwork: r.spec} {
 		if text, err := jsonText(v); err == nil {
 			m[key] = text
 		}
@@ -173,24 +183,24 @@ func (r *run) saveLast() error {
 	if err != nil {
 		return fmt.Errorf("describe the network: %w", err)
 	}
-	r.log.flush(logFlushTime)
+	r.log.Flush(logFlushTime)
 	r.checkLog()
 	r.pos.Elapsed = r.clock.seconds()
-	c := &Checkpoint{
+	c := &checkpoint.Checkpoint{
 		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: network, Data: r.data,
 		Position: r.pos, Weights: w, Solver: ofCheckpoint(state), Best: r.best,
 	}
-	size, err := r.store.saveLast(c)
+	size, err := r.store.SaveLast(c)
 	if err != nil {
 		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
 		return nil
 	}
 	r.unsaved = len(r.pending) > 0
-	r.store.remove(r.pos.Obsolete)
+	r.store.Remove(r.pos.Obsolete)
 	r.pos.Obsolete = nil
-	e := &CheckpointSaved{
-		File: LastFile, Reason: "last", Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total,
-		ValAcc: notKnown, ValLoss: notKnown, Size: size,
+	e := &event.CheckpointSaved{
+		File: checkpoint.LastFile, Reason: "last", Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total,
+		ValAcc: checkpoint.NotKnown, ValLoss: checkpoint.NotKnown, Size: size,
 	}
 	if n := len(r.pos.History); n > 0 && r.pos.Step == 0 {
 		e.ValAcc, e.ValLoss = r.pos.History[n-1].ValAcc, r.pos.History[n-1].ValLoss
@@ -202,12 +212,12 @@ func (r *run) saveLast() error {
 // checkLog tells once when the event log cannot be written, and once when it
 // can again.
 func (r *run) checkLog() {
-	err := r.log.err()
+	err := r.log.Err()
 	switch {
 	case err != nil && !r.logBad:
-		r.warn(fmt.Sprintf("%s cannot be written: %v: training goes on, the events are kept in memory and tried again", EventsFile, err))
+		r.warn(fmt.Sprintf("%s cannot be written: %v: training goes on, the events are kept in memory and tried again", rundir.EventsFile, err))
 	case err == nil && r.logBad:
-		r.warn(fmt.Sprintf("%s is written again", EventsFile))
+		r.warn(fmt.Sprintf("%s is written again", rundir.EventsFile))
 	}
 	r.logBad = err != nil
 }
@@ -216,8 +226,8 @@ func (r *run) checkLog() {
 // It makes sure that last.ckpt is one that training was still good after.
 func (r *run) diverged(what string) error {
 	good := "there is no good checkpoint from before"
-	if c := r.store.dropBad(r.pos.Total); c != nil {
-		good = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d: go on from there with a smaller --lr", LastFile, c.Epoch, c.Step)
+	if c := r.store.DropBad(r.pos.Total); c != nil {
+		good = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d: go on from there with a smaller --lr", checkpoint.LastFile, c.Epoch, c.Step)
 	}
 	return fmt.Errorf("%w: %s; %s", ErrDiverged, what, good)
 }

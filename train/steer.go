@@ -5,37 +5,39 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+
+	"cifartui/train/event"
 )
 
 // await takes the commands that have come, and returns when the run may go on:
 // it is not paused, and it has its turn. A run that is to end returns an
 // outcome.
-func (r *run) await() Outcome {
+func (r *run) await() event.Outcome {
 	for {
 		for _, c := range r.commands.take() {
 			r.obey(c)
 		}
 		if r.ctx.Err() != nil && r.stop == "" {
-			r.stop, r.reason = OutcomeStopped, context.Cause(r.ctx).Error()
+			r.stop, r.reason = event.OutcomeStopped, context.Cause(r.ctx).Error()
 		}
 		if r.failure != nil {
-			return OutcomeFailed
+			return event.OutcomeFailed
 		}
 		switch {
 		case r.stop != "":
-			r.setState(StateStopping, r.reason)
+			r.setState(event.StateStopping, r.reason)
 			return r.stop
 		case r.paused:
 			r.clock.stop()
 			r.giveTurn()
-			r.setState(StatePaused, r.reason)
+			r.setState(event.StatePaused, r.reason)
 			select {
 			case <-r.commands.wake:
 			case <-r.ctx.Done():
 			}
 		case r.Turns != nil && !r.turn:
 			r.clock.stop()
-			r.setState(StateWaiting, "another run's turn")
+			r.setState(event.StateWaiting, "another run's turn")
 			r.takeTurn()
 		case r.net != nil && r.step == nil:
 			r.failure = r.allocate()
@@ -49,45 +51,45 @@ func (r *run) await() Outcome {
 }
 
 // active is the state of a run that trains.
-func (r *run) active() State {
+func (r *run) active() event.State {
 	switch {
 	case r.net == nil:
-		return StateStarting
+		return event.StateStarting
 	case r.afterEpoch:
-		return StateStopping
+		return event.StateStopping
 	}
-	return StateRunning
+	return event.StateRunning
 }
 
 // obey carries out a command, as far as that is done at once.
-func (r *run) obey(c Command) {
+func (r *run) obey(c event.Command) {
 	switch c := c.(type) {
-	case Pause:
+	case event.Pause:
 		r.paused, r.reason = true, reasonOf(c.To, "asked to pause")
-	case Resume:
+	case event.Resume:
 		r.reason = reasonOf(c.To, "asked to go on")
 		if !r.paused {
 			r.afterEpoch = false
 		}
 		r.paused = false
-	case Save:
+	case event.Save:
 		r.save(c)
-	case Stop:
+	case event.Stop:
 		r.reason = reasonOf(c.To, "asked to stop")
-		if c.After == AfterEpoch {
+		if c.After == event.AfterEpoch {
 			r.afterEpoch = true
 			return
 		}
-		r.stop = OutcomeStopped
-	case Detach:
-		r.stop, r.reason = OutcomeDetached, reasonOf(c.To, "handed over")
-	case SetLearnRate:
+		r.stop = event.OutcomeStopped
+	case event.Detach:
+		r.stop, r.reason = event.OutcomeDetached, reasonOf(c.To, "handed over")
+	case event.SetLearnRate:
 		r.setLearnRate(c)
 	}
 }
 
 // save carries out a Save.
-func (r *run) save(c Save) {
+func (r *run) save(c event.Save) {
 	if r.failure != nil {
 		return // there is nothing good to save any more
 	}
@@ -96,13 +98,13 @@ func (r *run) save(c Save) {
 		return
 	}
 	before, reason := r.state, r.reason
-	r.setState(StateSaving, reasonOf(c.To, "asked to save"))
+	r.setState(event.StateSaving, reasonOf(c.To, "asked to save"))
 	r.failure = r.saveNow("manual")
 	r.setState(before, reason)
 }
 
 // setLearnRate carries out a SetLearnRate.
-func (r *run) setLearnRate(c SetLearnRate) {
+func (r *run) setLearnRate(c event.SetLearnRate) {
 	switch {
 	case math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) || c.Rate < 0:
 		r.warn(fmt.Sprintf("learning rate %v is not allowed: want 0 or more", c.Rate))
@@ -124,7 +126,7 @@ func (r *run) setRate(rate float64) {
 	from := r.rate()
 	r.pos.Rate = rate / f
 	r.unsaved = true
-	r.emit(&LearnRateChanged{From: from, To: rate, Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total})
+	r.emit(&event.LearnRateChanged{From: from, To: rate, Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total})
 }
 
 // takeTurn waits for the run's turn. A command interrupts it: the caller looks

@@ -11,6 +11,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // fakeClock is a clock that goes on by a second at each look.
@@ -44,13 +49,13 @@ func TestPauseHaltsBetweenTwoBatchesAndIsNoTrainingTime(t *testing.T) {
 
 	paused := make(chan struct{}, 1)
 	tr := newTrainer(t, o)
-	rec := &recorder{at: func(e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 7 {
-			if err := tr.Send(Pause{To{Why: "space pressed"}}); err != nil {
+	rec := &recorder{at: func(e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 7 {
+			if err := tr.Send(event.Pause{To: event.To{Why: "space pressed"}}); err != nil {
 				t.Error(err)
 			}
 		}
-		if s, ok := e.(*StateChanged); ok && s.State == StatePaused {
+		if s, ok := e.(*event.StateChanged); ok && s.State == event.StatePaused {
 			if s.Epoch != 2 || s.Step != 2 || s.Reason != "space pressed" {
 				t.Errorf("paused: %+v", s)
 			}
@@ -61,7 +66,7 @@ func TestPauseHaltsBetweenTwoBatchesAndIsNoTrainingTime(t *testing.T) {
 	go func() { done <- tr.Run(context.Background(), rec.emit) }()
 	<-paused
 	clock.add(5 * time.Hour)
-	for _, c := range []Command{Save{To{Why: "s pressed"}}, SetLearnRate{Rate: 1}, Resume{To{Run: tr.Name()}}} {
+	for _, c := range []event.Command{event.Save{To: event.To{Why: "s pressed"}}, event.SetLearnRate{Rate: 1}, event.Resume{To: event.To{Run: tr.Name()}}} {
 		if err := tr.Send(c); err != nil {
 			t.Fatal(err)
 		}
@@ -70,26 +75,26 @@ func TestPauseHaltsBetweenTwoBatchesAndIsNoTrainingTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameBits(t, last(t, straight), last(t, tr.Folder()))
-	end := rec.events[len(rec.events)-1].(*RunEnded)
+	end := rec.events[len(rec.events)-1].(*event.RunEnded)
 	if end.Seconds > 3600 {
 		t.Errorf("the run took %v s: the pause was counted", end.Seconds)
 	}
-	var states []State
-	for _, s := range of[*StateChanged](rec.events) {
+	var states []event.State
+	for _, s := range of[*event.StateChanged](rec.events) {
 		states = append(states, s.State)
 	}
-	want := []State{StateStarting, StateRunning, StatePaused, StateSaving, StatePaused, StateRunning, StateFinished}
+	want := []event.State{event.StateStarting, event.StateRunning, event.StatePaused, event.StateSaving, event.StatePaused, event.StateRunning, event.StateFinished}
 	if !slices.Equal(states, want) {
 		t.Errorf("states %v, want %v", states, want)
 	}
-	i := slices.IndexFunc(rec.events, func(e Event) bool { c, ok := e.(*CheckpointSaved); return ok && c.Reason == "manual" })
-	if i < 0 || rec.events[i].(*CheckpointSaved).File != "CIFAR10-EP02-STEP00002.safetensors" {
+	i := slices.IndexFunc(rec.events, func(e event.Event) bool { c, ok := e.(*event.CheckpointSaved); return ok && c.Reason == "manual" })
+	if i < 0 || rec.events[i].(*event.CheckpointSaved).File != "CIFAR10-EP02-STEP00002.safetensors" {
 		t.Errorf("no manual checkpoint at epoch 2, step 2")
 	}
-	if c := of[*LearnRateChanged](rec.events); len(c) != 1 || c[0].From != 1 || c[0].To != 1 || c[0].Total != 7 {
+	if c := of[*event.LearnRateChanged](rec.events); len(c) != 1 || c[0].From != 1 || c[0].To != 1 || c[0].Total != 7 {
 		t.Errorf("learning rate changes: %+v", c)
 	}
-	if err := tr.Send(Pause{}); err == nil {
+	if err := tr.Send(event.Pause{}); err == nil {
 		t.Error("a command after the end was taken")
 	}
 	if err := newTrainer(t, o).Close(); err != nil {
@@ -100,29 +105,29 @@ func TestPauseHaltsBetweenTwoBatchesAndIsNoTrainingTime(t *testing.T) {
 func TestCommandForAnotherRunIsRefused(t *testing.T) {
 	tr := newTrainer(t, tinyOptions(t))
 	defer tr.Close()
-	if err := tr.Send(Pause{To{Run: "other"}}); err == nil {
+	if err := tr.Send(event.Pause{To: event.To{Run: "other"}}); err == nil {
 		t.Error("taken")
 	}
 }
 
 func TestStopAfterEpochAndItsTakingBack(t *testing.T) {
-	_, rec := mustTrain(t, tinyOptions(t), func(tr *Trainer, e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 2 {
-			tr.Send(Stop{After: AfterEpoch})
+	_, rec := mustTrain(t, tinyOptions(t), func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 2 {
+			tr.Send(event.Stop{After: event.AfterEpoch})
 		}
 	})
-	end := rec.events[len(rec.events)-1].(*RunEnded)
-	if end.Outcome != OutcomeStopped || end.Epoch != 1 {
+	end := rec.events[len(rec.events)-1].(*event.RunEnded)
+	if end.Outcome != event.OutcomeStopped || end.Epoch != 1 {
 		t.Errorf("ended %+v, want stopped after epoch 1", end)
 	}
-	_, rec = mustTrain(t, tinyOptions(t), func(tr *Trainer, e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 2 {
-			tr.Send(Stop{After: AfterEpoch})
+	_, rec = mustTrain(t, tinyOptions(t), func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 2 {
+			tr.Send(event.Stop{After: event.AfterEpoch})
 		} else if ok && s.Total == 3 {
-			tr.Send(Resume{})
+			tr.Send(event.Resume{})
 		}
 	})
-	if end := rec.events[len(rec.events)-1].(*RunEnded); end.Outcome != OutcomeFinished {
+	if end := rec.events[len(rec.events)-1].(*event.RunEnded); end.Outcome != event.OutcomeFinished {
 		t.Errorf("ended %+v, want finished: the stop was taken back", end)
 	}
 }
@@ -131,8 +136,8 @@ func TestEndedContextStopsWithACheckpoint(t *testing.T) {
 	o := tinyOptions(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := newTrainer(t, o)
-	rec := &recorder{at: func(e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 4 {
+	rec := &recorder{at: func(e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 4 {
 			cancel()
 		}
 	}}
@@ -148,15 +153,15 @@ func TestStopWhilePausedAndWhileValidating(t *testing.T) {
 	o := tinyOptions(t)
 	o.Dataset.Test = tinySet(210, 2) // three batches
 	straight, _ := mustTrain(t, o, nil)
-	folder, _ := mustTrain(t, o, func(tr *Trainer, e Event) {
+	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 		switch e := e.(type) {
-		case *StepDone:
+		case *event.StepDone:
 			if e.Total == 5 { // the epoch's last: this is taken while validating
-				tr.Send(Pause{})
+				tr.Send(event.Pause{})
 			}
-		case *StateChanged:
-			if e.State == StatePaused {
-				tr.Send(Stop{After: AfterBatch})
+		case *event.StateChanged:
+			if e.State == event.StatePaused {
+				tr.Send(event.Stop{After: event.AfterBatch})
 			}
 		}
 	})
@@ -168,17 +173,17 @@ func TestStopWhilePausedAndWhileValidating(t *testing.T) {
 }
 
 func TestLearningRateAcrossScheduleAndResume(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.Optimizer, c.LR, c.Schedule = "sgd", 0.1, "cosine" })
-	folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 5 {
-			tr.Send(SetLearnRate{Rate: 0.02})
-			tr.Send(SetLearnRate{Rate: math.NaN()})
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR, c.Schedule = "sgd", 0.1, "cosine" })
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 5 {
+			tr.Send(event.SetLearnRate{Rate: 0.02})
+			tr.Send(event.SetLearnRate{Rate: math.NaN()})
 		}
-		if s, ok := e.(*StepDone); ok && s.Total == 8 {
-			tr.Send(Stop{After: AfterBatch})
+		if s, ok := e.(*event.StepDone); ok && s.Total == 8 {
+			tr.Send(event.Stop{After: event.AfterBatch})
 		}
 	})
-	steps := of[*StepDone](rec.events)
+	steps := of[*event.StepDone](rec.events)
 	if got := steps[5].LR; math.Abs(got-0.02) > 1e-12 {
 		t.Errorf("the batch after the change had rate %v, want 0.02", got)
 	}
@@ -186,22 +191,22 @@ func TestLearningRateAcrossScheduleAndResume(t *testing.T) {
 	if got, want := steps[7].LR, 0.02*factor(7)/factor(5); math.Abs(got-want) > 1e-12 {
 		t.Errorf("two batches later %v, want %v: the schedule goes on, scaled", got, want)
 	}
-	if w := of[*Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, "NaN") {
+	if w := of[*event.Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, "NaN") {
 		t.Errorf("warnings %v, want one about NaN", w)
 	}
 	_, rec = mustTrain(t, resume(o, folder), nil)
-	if got, want := of[*StepDone](rec.events)[0].LR, 0.02*factor(8)/factor(5); math.Abs(got-want) > 1e-12 {
+	if got, want := of[*event.StepDone](rec.events)[0].LR, 0.02*factor(8)/factor(5); math.Abs(got-want) > 1e-12 {
 		t.Errorf("after the resume %v, want %v", got, want)
 	}
 }
 
 func TestMaxStepsEndsWithTheWeights(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.MaxSteps = 3 })
+	o := tinyOptions(t, func(c *config.Config) { c.MaxSteps = 3 })
 	folder, rec := mustTrain(t, o, nil)
-	if n := len(of[*StepDone](rec.events)); n != 3 {
+	if n := len(of[*event.StepDone](rec.events)); n != 3 {
 		t.Errorf("%d steps, want 3", n)
 	}
-	if end := rec.events[len(rec.events)-1].(*RunEnded); end.Outcome != OutcomeFinished || end.Epoch != 0 {
+	if end := rec.events[len(rec.events)-1].(*event.RunEnded); end.Outcome != event.OutcomeFinished || end.Epoch != 0 {
 		t.Errorf("ended %+v", end)
 	}
 	if files := weightFiles(t, folder); !slices.Equal(files, []string{"CIFAR10-EP01-STEP00003.safetensors"}) {
@@ -210,17 +215,17 @@ func TestMaxStepsEndsWithTheWeights(t *testing.T) {
 }
 
 func TestDivergenceKeepsTheLastGoodCheckpointAndSaysWhere(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.Optimizer, c.LR, c.SaveSeconds = "sgd", 0.01, 1e-9 })
-	folder, rec, err := train(t, o, func(tr *Trainer, e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 6 {
-			tr.Send(SetLearnRate{Rate: 1e38})
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR, c.SaveSeconds = "sgd", 0.01, 1e-9 })
+	folder, rec, err := train(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 6 {
+			tr.Send(event.SetLearnRate{Rate: 1e38})
 		}
 	})
-	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 2") || !strings.Contains(err.Error(), LastFile) {
-		t.Errorf("error %v, want one that says where and names %s", err, LastFile)
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "epoch 2") || !strings.Contains(err.Error(), checkpoint.LastFile) {
+		t.Errorf("error %v, want one that says where and names %s", err, checkpoint.LastFile)
 	}
-	end := rec.events[len(rec.events)-1].(*RunEnded)
-	if end.Outcome != OutcomeDiverged || end.Error == "" {
+	end := rec.events[len(rec.events)-1].(*event.RunEnded)
+	if end.Outcome != event.OutcomeDiverged || end.Error == "" {
 		t.Errorf("ended %+v", end)
 	}
 	c := last(t, folder)
@@ -229,22 +234,22 @@ func TestDivergenceKeepsTheLastGoodCheckpointAndSaysWhere(t *testing.T) {
 	}
 	o.Config.LR = 0.02
 	_, rec = mustTrain(t, resume(o, folder), nil)
-	if c := of[*LearnRateChanged](rec.events); len(c) != 1 || c[0].To != 0.02 {
+	if c := of[*event.LearnRateChanged](rec.events); len(c) != 1 || c[0].To != 0.02 {
 		t.Errorf("learning rate after the resume: %+v", c)
 	}
 }
 
 func TestEarlyStoppingCountsFromTheBestEpoch(t *testing.T) {
 	// Rate 0: nothing ever gets better than the first epoch.
-	o := tinyOptions(t, func(c *Config) { c.Optimizer, c.Epochs, c.Patience = "sgd", 50, 3 })
-	folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
-		if s, ok := e.(*StepDone); ok && s.Total == 1 {
-			tr.Send(SetLearnRate{Rate: 0})
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.Epochs, c.Patience = "sgd", 50, 3 })
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 1 {
+			tr.Send(event.SetLearnRate{Rate: 0})
 		}
 	})
-	epochs := of[*EpochDone](rec.events)
-	end := rec.events[len(rec.events)-1].(*RunEnded)
-	if end.Outcome != OutcomeEarlyStopped || len(epochs) != 4 {
+	epochs := of[*event.EpochDone](rec.events)
+	end := rec.events[len(rec.events)-1].(*event.RunEnded)
+	if end.Outcome != event.OutcomeEarlyStopped || len(epochs) != 4 {
 		t.Fatalf("%s after %d epochs, want early_stopped after 4", end.Outcome, len(epochs))
 	}
 	for i, e := range epochs {
@@ -255,36 +260,17 @@ func TestEarlyStoppingCountsFromTheBestEpoch(t *testing.T) {
 	// Resumed as it is, it has nothing left to do; with more patience it goes on
 	// and does not take a later epoch for the best.
 	_, rec = mustTrain(t, resume(o, folder), nil)
-	if w := of[*Warning](rec.events); len(of[*StepDone](rec.events)) != 0 || len(w) != 1 || !strings.Contains(w[0].Message, "patience") {
-		t.Errorf("the resume of a run that is over: %d steps, warnings %v", len(of[*StepDone](rec.events)), w)
+	if w := of[*event.Warning](rec.events); len(of[*event.StepDone](rec.events)) != 0 || len(w) != 1 || !strings.Contains(w[0].Message, "patience") {
+		t.Errorf("the resume of a run that is over: %d steps, warnings %v", len(of[*event.StepDone](rec.events)), w)
 	}
 	o.Config.Patience = 5
 	_, rec = mustTrain(t, resume(o, folder), nil)
-	epochs = of[*EpochDone](rec.events)
+	epochs = of[*event.EpochDone](rec.events)
 	if len(epochs) != 2 || epochs[0].Best || epochs[1].Best {
 		t.Errorf("%d more epochs, want 2 and none of them the best", len(epochs))
 	}
 	if got, want := weightFiles(t, folder), []string{fmt.Sprintf("CIFAR10-EP01-ACC%.4f.safetensors", end.BestValAcc)}; !slices.Equal(got, want) {
 		t.Errorf("weights %v, want %v", got, want)
-	}
-}
-
-func TestMonitor(t *testing.T) {
-	c := Config{Monitor: "val_loss", Patience: 2, MinDelta: 0.1}
-	var m monitor
-	for i, step := range []struct {
-		value float64
-		best  bool
-		left  int
-	}{
-		{1, true, 2}, {0.95, true, 1}, {0.88, true, 2}, {math.NaN(), false, 1}, {0.88, false, 0},
-	} {
-		if best := m.observe(c, i+1, step.value); best != step.best || m.left(c) != step.left {
-			t.Errorf("epoch %d, %v: best %v, left %d; want %v, %d", i+1, step.value, best, m.left(c), step.best, step.left)
-		}
-	}
-	if !m.over(c) || m.BestEpoch != 3 {
-		t.Errorf("over %v, best epoch %d", m.over(c), m.BestEpoch)
 	}
 }
 
@@ -305,7 +291,7 @@ func (t relay) Give() { t <- struct{}{} }
 func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	token := make(relay, 1)
 	token <- struct{}{}
-	bus := NewBus()
+	bus := event.NewBus()
 	sub := bus.SubscribeSteps(1)
 	straight, _ := mustTrain(t, tinyOptions(t), nil)
 	var folders []string
@@ -324,7 +310,7 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	}
 	wg.Wait()
 	bus.Close()
-	h := new(History)
+	h := new(record.History)
 	var order []string
 	for {
 		events, err := sub.Next(context.Background(), 100)
@@ -333,7 +319,7 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 		}
 		for _, e := range events {
 			h.Apply(e)
-			if s, ok := e.(*StepDone); ok {
+			if s, ok := e.(*event.StepDone); ok {
 				if k := fmt.Sprint(s.Run, s.Epoch); len(order) == 0 || order[len(order)-1] != k {
 					order = append(order, k)
 				}
@@ -345,7 +331,7 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	}
 	for _, f := range folders {
 		sameBits(t, last(t, straight), last(t, f))
-		if r := h.Run(filepath.Base(f)); r == nil || len(r.Epochs) != 3 || r.Ended == nil || r.State != StateFinished {
+		if r := h.Run(filepath.Base(f)); r == nil || len(r.Epochs) != 3 || r.Ended == nil || r.State != event.StateFinished {
 			t.Errorf("history of %s: %+v", f, r)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,12 +12,54 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
 )
+
+// fullDisk fails to write while full is set; a write takes half of the bytes
+// first, as a full disk does.
+type fullDisk struct {
+	rundir.OS
+	full func() bool
+}
+
+var errFull = errors.New("no space left on device")
+
+func (d fullDisk) Create(path string) (rundir.File, error) { return d.wrap(d.OS.Create(path)) }
+
+func (d fullDisk) Append(path string) (rundir.File, error) { return d.wrap(d.OS.Append(path)) }
+
+func (d fullDisk) wrap(f rundir.File, err error) (rundir.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &fullFile{f, d.full}, nil
+}
+
+type fullFile struct {
+	rundir.File
+	full func() bool
+}
+
+func (f *fullFile) Write(p []byte) (int, error) {
+	if !f.full() {
+		return f.File.Write(p)
+	}
+	n, err := f.File.Write(p[:len(p)/2])
+	if err == nil {
+		err = fmt.Errorf("write: %w", errFull)
+	}
+	return n, err
+}
 
 func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 	o := tinyOptions(t)
 	folder, _ := mustTrain(t, o, nil)
-	path := filepath.Join(folder, CheckpointsDir, LastFile)
+	path := filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile)
 	want := last(t, folder)
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -39,35 +80,35 @@ func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if VerifyCheckpoint(path) == nil {
+		if checkpoint.Verify(path) == nil {
 			t.Errorf("damage %d passes VerifyCheckpoint", i)
 		}
 		_, err := NewTrainer(resume(o, folder))
 		if err == nil {
 			t.Fatalf("damage %d (%d bytes) is taken", i, len(b))
 		}
-		var d *DamagedError
+		var d *checkpoint.DamagedError
 		if !errors.As(err, &d) {
-			if !errors.Is(err, errNotCheckpoint) {
+			if !errors.Is(err, checkpoint.ErrNotCheckpoint) {
 				t.Errorf("damage %d: %v", i, err)
 			}
 			continue
 		}
-		if filepath.Base(d.Previous) != PreviousFile || d.Epoch != 3 || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), PreviousFile) {
+		if filepath.Base(d.Previous) != checkpoint.PreviousFile || d.Epoch != 3 || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), checkpoint.PreviousFile) {
 			t.Errorf("damage %d: %v does not offer the one before", i, err)
 		}
 	}
-	if _, live := Live(folder); live {
+	if _, live := rundir.Live(folder); live {
 		t.Error("a refused resume keeps the lock")
 	}
 	// The one before leads to the same bits, and is not overwritten by the
 	// damaged one on the way.
 	o2 := resume(o, folder)
-	o2.Checkpoint = PreviousFile
+	o2.Checkpoint = checkpoint.PreviousFile
 	tr := newTrainer(t, o2)
-	if err := tr.Run(context.Background(), func(e Event) {
-		if c, ok := e.(*CheckpointSaved); ok && c.File == LastFile {
-			if err := VerifyCheckpoint(filepath.Join(folder, CheckpointsDir, PreviousFile)); err != nil {
+	if err := tr.Run(context.Background(), func(e event.Event) {
+		if c, ok := e.(*event.CheckpointSaved); ok && c.File == checkpoint.LastFile {
+			if err := checkpoint.Verify(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.PreviousFile)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -81,22 +122,22 @@ func TestMissingLastCheckpoint(t *testing.T) {
 	o := tinyOptions(t)
 	folder, _ := mustTrain(t, o, nil)
 	want := last(t, folder)
-	dir := filepath.Join(folder, CheckpointsDir)
-	if err := os.Remove(filepath.Join(dir, LastFile)); err != nil {
+	dir := filepath.Join(folder, rundir.CheckpointsDir)
+	if err := os.Remove(filepath.Join(dir, checkpoint.LastFile)); err != nil {
 		t.Fatal(err)
 	}
 	_, rec := mustTrain(t, resume(o, folder), nil)
-	if w := of[*Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, PreviousFile) {
-		t.Errorf("warnings %+v, want one that names %s", w, PreviousFile)
+	if w := of[*event.Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, checkpoint.PreviousFile) {
+		t.Errorf("warnings %+v, want one that names %s", w, checkpoint.PreviousFile)
 	}
 	sameBits(t, want, last(t, folder))
-	for _, f := range []string{LastFile, PreviousFile} {
+	for _, f := range []string{checkpoint.LastFile, checkpoint.PreviousFile} {
 		if err := os.Remove(filepath.Join(dir, f)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_, rec = mustTrain(t, resume(o, folder), nil)
-	if s := rec.events[0].(*RunStarted); !s.Resumed || s.ResumedEpoch != 1 || s.ResumedTotal != 0 {
+	if s := rec.events[0].(*event.RunStarted); !s.Resumed || s.ResumedEpoch != 1 || s.ResumedTotal != 0 {
 		t.Errorf("started %+v, want from the beginning", s)
 	}
 	sameBits(t, want, last(t, folder))
@@ -104,18 +145,18 @@ func TestMissingLastCheckpoint(t *testing.T) {
 }
 
 func TestFullDiskIsAWarningAndARetry(t *testing.T) {
-	straightOptions := tinyOptions(t, func(c *Config) { c.Epochs = 4 })
+	straightOptions := tinyOptions(t, func(c *config.Config) { c.Epochs = 4 })
 	straight, _ := mustTrain(t, straightOptions, nil)
 	var full atomic.Bool
 	o := straightOptions
 	o.Config.Runs = filepath.Join(t.TempDir(), "runs")
 	o.disk = fullDisk{full: full.Load}
-	folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
-		if s, ok := e.(*StepDone); ok {
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok {
 			full.Store(s.Total > 2 && s.Total <= 12) // over the ends of two epochs
 		}
 	})
-	warnings := of[*Warning](rec.events)
+	warnings := of[*event.Warning](rec.events)
 	if len(warnings) == 0 || !strings.Contains(warnings[0].Message, "no space left") {
 		t.Errorf("warnings %+v", warnings)
 	}
@@ -124,12 +165,12 @@ func TestFullDiskIsAWarningAndARetry(t *testing.T) {
 		t.Errorf("weights %v, want %v", got, want)
 	}
 	checkRecord(t, folder, 4)
-	entries, err := os.ReadDir(filepath.Join(folder, CheckpointsDir))
+	entries, err := os.ReadDir(filepath.Join(folder, rundir.CheckpointsDir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if strings.Contains(e.Name(), tempMark) {
+		if strings.Contains(e.Name(), rundir.TempMark) {
 			t.Errorf("%s is left behind", e.Name())
 		}
 	}
@@ -138,20 +179,20 @@ func TestFullDiskIsAWarningAndARetry(t *testing.T) {
 func TestBestWeightsThatCouldNotBeWrittenSurviveTheResume(t *testing.T) {
 	// Rate 0 after the first batch: epoch 1 stays the best.
 	for _, split := range []int{0, 10} {
-		o := tinyOptions(t, func(c *Config) { c.Optimizer, c.Epochs, c.ValSplit = "sgd", 3, split })
-		zero := func(tr *Trainer, e Event) {
-			if s, ok := e.(*StepDone); ok && s.Total == 1 {
-				tr.Send(SetLearnRate{Rate: 0})
+		o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.Epochs, c.ValSplit = "sgd", 3, split })
+		zero := func(tr *Trainer, e event.Event) {
+			if s, ok := e.(*event.StepDone); ok && s.Total == 1 {
+				tr.Send(event.SetLearnRate{Rate: 0})
 			}
 		}
 		straight, _ := mustTrain(t, o, zero)
 		// No weights file can be written in the first part of the run.
 		o.disk = noWeights{}
 		o.Config.Runs = filepath.Join(t.TempDir(), "runs")
-		folder, _, err := train(t, o, func(tr *Trainer, e Event) {
+		folder, _, err := train(t, o, func(tr *Trainer, e event.Event) {
 			zero(tr, e)
-			if s, ok := e.(*StepDone); ok && s.Epoch == 2 {
-				tr.Send(Stop{After: AfterEpoch})
+			if s, ok := e.(*event.StepDone); ok && s.Epoch == 2 {
+				tr.Send(event.Stop{After: event.AfterEpoch})
 			}
 		})
 		if err == nil {
@@ -167,19 +208,19 @@ func TestBestWeightsThatCouldNotBeWrittenSurviveTheResume(t *testing.T) {
 }
 
 // noWeights is a disk that takes no weights files.
-type noWeights struct{ osDisk }
+type noWeights struct{ rundir.OS }
 
-func (noWeights) Create(path string) (diskFile, error) {
-	if strings.Contains(path, WeightsExt) {
+func (noWeights) Create(path string) (rundir.File, error) {
+	if strings.Contains(path, checkpoint.WeightsExt) {
 		return nil, errFull
 	}
-	return osDisk{}.Create(path)
+	return rundir.OS{}.Create(path)
 }
 
 func TestStaleTemporaryFilesGo(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.Epochs = 1 })
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 1 })
 	folder, _ := mustTrain(t, o, nil)
-	stale := filepath.Join(folder, CheckpointsDir, "."+LastFile+tempMark+"1")
+	stale := filepath.Join(folder, rundir.CheckpointsDir, "."+checkpoint.LastFile+rundir.TempMark+"1")
 	if err := os.WriteFile(stale, []byte("half"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -194,21 +235,21 @@ func TestFolderInUseIsRefusedWithThePID(t *testing.T) {
 	o := tinyOptions(t)
 	tr := newTrainer(t, o)
 	defer tr.Close()
-	if pid, live := Live(tr.Folder()); !live || pid != os.Getpid() {
+	if pid, live := rundir.Live(tr.Folder()); !live || pid != os.Getpid() {
 		t.Errorf("live %v, pid %d", live, pid)
 	}
 	_, err := NewTrainer(resume(o, tr.Folder()))
-	var used *InUseError
+	var used *rundir.InUseError
 	if !errors.As(err, &used) || used.PID != os.Getpid() || !strings.Contains(err.Error(), fmt.Sprint("pid ", os.Getpid())) {
 		t.Errorf("error %v, want in use by this process", err)
 	}
-	if err := DeleteCheckpoint(filepath.Join(tr.Folder(), CheckpointsDir, LastFile)); err == nil || !strings.Contains(err.Error(), "in use") {
+	if err := checkpoint.Delete(filepath.Join(tr.Folder(), rundir.CheckpointsDir, checkpoint.LastFile)); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("deleting a live run's last checkpoint: %v", err)
 	}
 }
 
 func TestResumeRefusesOtherSettingsAndOtherData(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.Epochs = 1 })
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 1 })
 	folder, _ := mustTrain(t, o, nil)
 	other := resume(o, folder)
 	other.Config.Batch, other.Config.Seed, other.Config.Epochs = 4, 2, 5
@@ -226,11 +267,11 @@ func TestResumeRefusesOtherSettingsAndOtherData(t *testing.T) {
 	more := resume(o, folder)
 	more.Config.Epochs = 2
 	_, rec := mustTrain(t, more, nil)
-	if n := len(of[*EpochDone](rec.events)); n != 1 {
+	if n := len(of[*event.EpochDone](rec.events)); n != 1 {
 		t.Errorf("%d more epochs, want 1", n)
 	}
 	own := resume(o, folder)
-	own.Config = Config{}
+	own.Config = config.Config{}
 	tr := newTrainer(t, own)
 	defer tr.Close()
 	if tr.Config.Epochs != 2 || tr.Config.Batch != 8 {
@@ -251,8 +292,8 @@ func TestRunThatCannotStartLeavesNoFolder(t *testing.T) {
 }
 
 func TestFindRun(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.Epochs, c.Name = 1, "a" })
-	if _, err := FindRun(o.Config.Runs, "last"); err == nil {
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs, c.Name = 1, "a" })
+	if _, err := runs.FindRun(o.Config.Runs, "last"); err == nil {
 		t.Error("a last run where there is none")
 	}
 	first, _ := mustTrain(t, o, nil)
@@ -261,25 +302,25 @@ func TestFindRun(t *testing.T) {
 		t.Errorf("the second run of the name is %s, want a-2", second)
 	}
 	for which, want := range map[string]string{"last": second, "a": first, first: first} {
-		if got, err := FindRun(o.Config.Runs, which); err != nil || got != want {
+		if got, err := runs.FindRun(o.Config.Runs, which); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", which, got, err, want)
 		}
 	}
-	if _, err := FindRun(o.Config.Runs, "b"); err == nil {
+	if _, err := runs.FindRun(o.Config.Runs, "b"); err == nil {
 		t.Error("found a run that is not there")
 	}
 }
 
 func TestWeightsGoIntoANewRun(t *testing.T) {
-	o := tinyOptions(t, func(c *Config) { c.Epochs = 1 })
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 1 })
 	folder, rec := mustTrain(t, o, nil)
-	file := filepath.Join(folder, CheckpointsDir, weightFiles(t, folder)[0])
-	w, err := ReadWeights(file)
+	file := filepath.Join(folder, rundir.CheckpointsDir, weightFiles(t, folder)[0])
+	w, err := checkpoint.ReadWeights(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	epoch := of[*EpochDone](rec.events)[0]
-	if w.Meta[MetaEpoch] != "1" || w.Meta[MetaValAcc] != fmt.Sprint(float64(epoch.ValAcc)) || !strings.Contains(w.Meta[MetaPreprocess], "unit") || !strings.Contains(w.Meta[MetaClasses], "airplane") || w.Meta[MetaFormat] != "pt" {
+	epoch := of[*event.EpochDone](rec.events)[0]
+	if w.Meta[checkpoint.MetaEpoch] != "1" || w.Meta[checkpoint.MetaValAcc] != fmt.Sprint(float64(epoch.ValAcc)) || !strings.Contains(w.Meta[checkpoint.MetaPreprocess], "unit") || !strings.Contains(w.Meta[checkpoint.MetaClasses], "airplane") || w.Meta[checkpoint.MetaFormat] != "pt" {
 		t.Errorf("metadata %v", w.Meta)
 	}
 	o.Config.Init = file
@@ -291,7 +332,7 @@ func TestWeightsGoIntoANewRun(t *testing.T) {
 			t.Errorf("%s is not as in the file", tensor.Name)
 		}
 	}
-	for name, content := range map[string][]byte{"empty": {}, "text": []byte("weights"), "other network": encodeWeights(t, Weights{Tensors: w.Tensors[:3]})} {
+	for name, content := range map[string][]byte{"empty": {}, "text": []byte("weights"), "other network": encodeWeights(t, checkpoint.Weights{Tensors: w.Tensors[:3]})} {
 		o.Config.Init = filepath.Join(t.TempDir(), "w.safetensors")
 		if err := os.WriteFile(o.Config.Init, content, 0o644); err != nil {
 			t.Fatal(err)
@@ -306,63 +347,19 @@ func TestWeightsGoIntoANewRun(t *testing.T) {
 	}
 }
 
-func nnByName(tensors []Tensor) map[string]Tensor {
-	m := make(map[string]Tensor)
+func nnByName(tensors []checkpoint.Tensor) map[string]checkpoint.Tensor {
+	m := make(map[string]checkpoint.Tensor)
 	for _, t := range tensors {
 		m[t.Name] = t
 	}
 	return m
 }
 
-func encodeWeights(t testing.TB, w Weights) []byte {
+func encodeWeights(t testing.TB, w checkpoint.Weights) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := w.encode(&b); err != nil {
+	if err := w.Encode(&b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
-}
-
-func FuzzWeights(f *testing.F) {
-	w := Weights{Tensors: []Tensor{{Name: "a", Shape: []int{2, 2}, Data: []float32{1, 2, 3, float32(math.Inf(1))}}, {Name: "b", Shape: []int{1}, Data: []float32{5}}}, Meta: map[string]string{"epoch": "1"}}
-	good := encodeWeights(f, w)
-	f.Add(good)
-	for _, change := range [][2]string{{"[0,16]", "[0,20]"}, {"[16,20]", "[12,16]"}, {"[2,2]", "[4,4]"}, {"F32", "F64"}, {"[2,2]", "[-1,]"}, {`"a"`, `"b"`}} {
-		f.Add(bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		w, err := decodeWeights(b)
-		if err != nil {
-			return
-		}
-		for _, tensor := range w.Tensors {
-			n := 1
-			for _, d := range tensor.Shape {
-				n *= d
-			}
-			if n != len(tensor.Data) {
-				t.Fatalf("%s: shape %v with %d numbers", tensor.Name, tensor.Shape, len(tensor.Data))
-			}
-		}
-		again, err := decodeWeights(encodeWeights(t, w))
-		if err != nil || len(again.Tensors) != len(w.Tensors) {
-			t.Fatalf("written and read again: %v", err)
-		}
-	})
-}
-
-func FuzzCheckpoint(f *testing.F) {
-	c := &Checkpoint{Config: Default(), Position: Position{Epoch: 1, History: []*EpochDone{{Epoch: 1}}}, Weights: []Tensor{{Name: "a", Shape: []int{2}, Data: []float32{1, 2}}}}
-	b, err := c.encode()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Add(b[:30])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := decodeCheckpoint(b)
-		if h, herr := readCheckpointHeader(bytes.NewReader(b)); err == nil && (herr != nil || h.Epoch != c.Epoch) {
-			t.Fatalf("the description alone: %+v, %v", h, herr)
-		}
-	})
 }

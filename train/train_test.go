@@ -16,6 +16,11 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // tinySet draws n images whose class is a matter of colour, with noise.
@@ -39,8 +44,8 @@ func tinyData() *cifar.Dataset {
 
 // tinyOptions trains a network of a few filters on a few images: 5 batches an
 // epoch.
-func tinyOptions(t testing.TB, change ...func(*Config)) Options {
-	c := Default()
+func tinyOptions(t testing.TB, change ...func(*config.Config)) Options {
+	c := config.Default()
 	c.Runs = filepath.Join(t.TempDir(), "runs")
 	c.Batch, c.Epochs, c.Patience, c.SaveSeconds = 8, 3, 0, 0
 	for _, f := range change {
@@ -55,11 +60,11 @@ func tinyOptions(t testing.TB, change ...func(*Config)) Options {
 // recorder collects a run's events, and does something at some of them.
 type recorder struct {
 	mu     sync.Mutex
-	events []Event
-	at     func(Event) // may be nil
+	events []event.Event
+	at     func(event.Event) // may be nil
 }
 
-func (r *recorder) emit(e Event) {
+func (r *recorder) emit(e event.Event) {
 	r.mu.Lock()
 	r.events = append(r.events, e)
 	r.mu.Unlock()
@@ -68,7 +73,7 @@ func (r *recorder) emit(e Event) {
 	}
 }
 
-func of[E Event](events []Event) []E {
+func of[E event.Event](events []event.Event) []E {
 	var list []E
 	for _, e := range events {
 		if e, ok := e.(E); ok {
@@ -88,18 +93,18 @@ func newTrainer(t testing.TB, o Options) *Trainer {
 }
 
 // train runs o to its end.
-func train(t testing.TB, o Options, at func(*Trainer, Event)) (string, *recorder, error) {
+func train(t testing.TB, o Options, at func(*Trainer, event.Event)) (string, *recorder, error) {
 	t.Helper()
 	tr := newTrainer(t, o)
 	rec := &recorder{}
 	if at != nil {
-		rec.at = func(e Event) { at(tr, e) }
+		rec.at = func(e event.Event) { at(tr, e) }
 	}
 	err := tr.Run(context.Background(), rec.emit)
 	return tr.Folder(), rec, err
 }
 
-func mustTrain(t testing.TB, o Options, at func(*Trainer, Event)) (string, *recorder) {
+func mustTrain(t testing.TB, o Options, at func(*Trainer, event.Event)) (string, *recorder) {
 	t.Helper()
 	folder, rec, err := train(t, o, at)
 	if err != nil {
@@ -114,9 +119,9 @@ func resume(o Options, folder string) Options {
 }
 
 // last reads a run's last.ckpt.
-func last(t testing.TB, folder string) *Checkpoint {
+func last(t testing.TB, folder string) *checkpoint.Checkpoint {
 	t.Helper()
-	c, err := ReadCheckpoint(filepath.Join(folder, CheckpointsDir, LastFile))
+	c, err := checkpoint.Read(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,9 +130,9 @@ func last(t testing.TB, folder string) *Checkpoint {
 
 // sameBits compares all that two runs have trained: weights, optimiser, best
 // values, history.
-func sameBits(t testing.TB, want, got *Checkpoint) {
+func sameBits(t testing.TB, want, got *checkpoint.Checkpoint) {
 	t.Helper()
-	compare := func(what string, a, b []Tensor) {
+	compare := func(what string, a, b []checkpoint.Tensor) {
 		if len(a) != len(b) {
 			t.Fatalf("%s: %d tensors, want %d", what, len(b), len(a))
 		}
@@ -165,7 +170,7 @@ func sameBits(t testing.TB, want, got *Checkpoint) {
 // weightFiles lists the weights in a run's checkpoints folder.
 func weightFiles(t testing.TB, folder string) []string {
 	t.Helper()
-	list, err := ListCheckpoints(folder)
+	list, err := checkpoint.List(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +179,7 @@ func weightFiles(t testing.TB, folder string) []string {
 		if c.Problem != "" {
 			t.Errorf("%s: %s", c.File, c.Problem)
 		}
-		if err := VerifyCheckpoint(c.Path); err != nil {
+		if err := checkpoint.Verify(c.Path); err != nil {
 			t.Error(err)
 		}
 		if !c.Resumable {
@@ -186,19 +191,19 @@ func weightFiles(t testing.TB, folder string) []string {
 
 func TestRunLeavesAWholeFolder(t *testing.T) {
 	folder, rec := mustTrain(t, tinyOptions(t), nil)
-	if n := len(of[*StepDone](rec.events)); n != 15 {
+	if n := len(of[*event.StepDone](rec.events)); n != 15 {
 		t.Errorf("%d step events, want 15", n)
 	}
-	epochs := of[*EpochDone](rec.events)
-	if len(epochs) != 3 || len(of[*Evaluated](rec.events)) != 3 {
+	epochs := of[*event.EpochDone](rec.events)
+	if len(epochs) != 3 || len(of[*event.Evaluated](rec.events)) != 3 {
 		t.Fatalf("%d epochs, want 3", len(epochs))
 	}
 	for i, e := range rec.events {
-		if h := e.Head(); h.Seq != uint64(i+1) || h.Run != filepath.Base(folder) || h.Event != eventKind(e) || h.Time.IsZero() {
+		if h := e.Head(); h.Seq != uint64(i+1) || h.Run != filepath.Base(folder) || h.Event != event.KindOf(e) || h.Time.IsZero() {
 			t.Errorf("event %d has header %+v", i, h)
 		}
 	}
-	v := of[*Evaluated](rec.events)[2]
+	v := of[*event.Evaluated](rec.events)[2]
 	seen, right := 0, 0
 	for label, row := range v.Confusion {
 		for predicted, n := range row {
@@ -208,7 +213,7 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 			}
 		}
 	}
-	if seen != 20 || Float(float64(right)/20) != epochs[2].ValAcc {
+	if seen != 20 || event.Float(float64(right)/20) != epochs[2].ValAcc {
 		t.Errorf("the confusion matrix has %d images, %d right; val_acc is %v", seen, right, epochs[2].ValAcc)
 	}
 	for i, s := range v.Samples {
@@ -216,29 +221,29 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 			t.Errorf("sample %d: %d predicted as %d with %v", i, s.Label, s.Predicted, s.Confidence)
 		}
 	}
-	end, ok := rec.events[len(rec.events)-1].(*RunEnded)
-	if !ok || end.Outcome != OutcomeFinished || end.Epoch != 3 {
+	end, ok := rec.events[len(rec.events)-1].(*event.RunEnded)
+	if !ok || end.Outcome != event.OutcomeFinished || end.Epoch != 3 {
 		t.Errorf("the last event is %+v", rec.events[len(rec.events)-1])
 	}
 	if files := weightFiles(t, folder); len(files) != 1 || !strings.HasPrefix(files[0], "CIFAR10-EP") {
 		t.Errorf("weights %v, want the best only", files)
 	}
-	c, about, err := ReadConfig(folder)
+	c, about, err := config.Read(folder)
 	if err != nil || c.Batch != 8 || about.Version != "test" || !strings.Contains(about.Validation, "test set") {
 		t.Errorf("config %+v, about %+v, %v", c, about, err)
 	}
 	if c := last(t, folder); c.Epoch != 4 || c.Step != 0 || c.Total != 15 {
 		t.Errorf("last.ckpt is at epoch %d step %d total %d", c.Epoch, c.Step, c.Total)
 	}
-	if _, live := Live(folder); live {
+	if _, live := rundir.Live(folder); live {
 		t.Error("the folder is still locked after the run")
 	}
 }
 
 func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"article": func(*Config) {},
-		"held out, every epoch kept, adamw, cosine": func(c *Config) {
+	for name, change := range map[string]func(*config.Config){
+		"article": func(*config.Config) {},
+		"held out, every epoch kept, adamw, cosine": func(c *config.Config) {
 			c.ValSplit, c.CheckpointEvery, c.Optimizer, c.Schedule, c.Monitor = 10, 2, "adamw", "cosine", "val_loss"
 		},
 	} {
@@ -249,7 +254,7 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 			var folders []string
 			dice := rand.New(rand.NewPCG(7, 8))
 			o.Config.SaveSeconds = 1e-9 // save after each batch
-			folder, rec := mustTrain(t, o, func(tr *Trainer, e Event) {
+			folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 				if dice.IntN(3) == 0 {
 					c := filepath.Join(copies, fmt.Sprint(len(folders)), filepath.Base(tr.Folder()))
 					if err := os.CopyFS(c, os.DirFS(tr.Folder())); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -269,7 +274,7 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 				if got, want := weightFiles(t, f), weightFiles(t, folder); !slices.Equal(got, want) {
 					t.Errorf("weights %v, want %v", got, want)
 				}
-				end, first := again.events[len(again.events)-1].(*RunEnded), rec.events[len(rec.events)-1].(*RunEnded)
+				end, first := again.events[len(again.events)-1].(*event.RunEnded), rec.events[len(rec.events)-1].(*event.RunEnded)
 				if end.BestValAcc != first.BestValAcc || end.BestValAccEpoch != first.BestValAccEpoch || end.BestAcc != first.BestAcc {
 					t.Errorf("ended %+v, want %+v", end, first)
 				}
@@ -284,14 +289,14 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 
 // checkRecord reads a folder's events.jsonl: numbers that rise, and epochs 1 to
 // n after dropping what a resume did anew.
-func checkRecord(t *testing.T, folder string, n int) *History {
+func checkRecord(t *testing.T, folder string, n int) *record.History {
 	t.Helper()
-	r, err := ReadEvents(folder)
+	r, err := record.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	h, seq := new(History), uint64(0)
+	h, seq := new(record.History), uint64(0)
 	for {
 		events, err := r.Next(context.Background(), 10)
 		if err != nil {
@@ -333,18 +338,18 @@ func TestStopAndResumeEndWithTheSameBits(t *testing.T) {
 		p := o
 		p.Resume = folder
 		left := 1 + dice.IntN(4)
-		f, rec := mustTrain(t, p, func(tr *Trainer, e Event) {
-			if _, ok := e.(*StepDone); ok {
+		f, rec := mustTrain(t, p, func(tr *Trainer, e event.Event) {
+			if _, ok := e.(*event.StepDone); ok {
 				if left--; left == 0 {
-					if err := tr.Send([]Command{Stop{After: AfterBatch}, Detach{}}[dice.IntN(2)]); err != nil {
+					if err := tr.Send([]event.Command{event.Stop{After: event.AfterBatch}, event.Detach{}}[dice.IntN(2)]); err != nil {
 						t.Error(err)
 					}
 				}
 			}
 		})
 		folder = f
-		end := rec.events[len(rec.events)-1].(*RunEnded)
-		if end.Outcome == OutcomeFinished {
+		end := rec.events[len(rec.events)-1].(*event.RunEnded)
+		if end.Outcome == event.OutcomeFinished {
 			break
 		}
 	}

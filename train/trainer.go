@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,7 +14,22 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
+
+func sumOf(d *cifar.Dataset) checkpoint.DataSum {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	var crc uint32
+	for _, s := range []*cifar.Set{d.Train, d.Test} {
+		crc = crc32.Update(crc, table, s.Pixels)
+		crc = crc32.Update(crc, table, s.Labels)
+	}
+	return checkpoint.DataSum{Name: d.Name, Train: d.Train.Len(), Test: d.Test.Len(), CRC: crc}
+}
 
 // Options is what a [Trainer] is made from.
 type Options struct {
@@ -21,7 +37,7 @@ type Options struct {
 	// run was trained with only where the bits trained so far do not depend on
 	// them (epochs, patience, learning rate, threads, ...); the zero Config
 	// means the run's own.
-	Config Config
+	Config config.Config
 	// Dataset is the data, already read.
 	Dataset *cifar.Dataset
 	// Backend computes. It stays the caller's, to close after Run.
@@ -40,7 +56,7 @@ type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	disk disk // nil: the real one
+	disk rundir.Disk // nil: the real one
 }
 
 // Turns makes several runs take turns, an epoch each.
@@ -62,15 +78,15 @@ type Trainer struct {
 	folder string
 	name   string
 	spec   nn.Spec
-	data   DataSum
-	lock   *lock
-	store  *store
-	log    *eventLog
+	data   checkpoint.DataSum
+	lock   *rundir.Lock
+	store  *checkpoint.Store
+	log    *record.Log
 	seq    uint64 // of the last event in the folder
 	// from is what a resume goes on from; nil at the start of a run.
-	from *Checkpoint
+	from *checkpoint.Checkpoint
 	// init are the weights that a new run starts with; nil means drawn ones.
-	init     []Tensor
+	init     []checkpoint.Tensor
 	resumed  bool     // also when there was no checkpoint yet
 	notes    []string // to be told as warnings once Run has started
 	commands mailbox
@@ -87,20 +103,20 @@ func NewTrainer(o Options) (*Trainer, error) {
 		o.Now = time.Now
 	}
 	if o.disk == nil {
-		o.disk = osDisk{}
+		o.disk = rundir.OS{}
 	}
 	if o.Dataset == nil || o.Backend == nil {
 		return nil, errors.New("train: options: data set and backend are needed")
 	}
 	t := &Trainer{Options: o, folder: o.Resume, resumed: o.Resume != ""}
 	t.commands.wake = make(chan struct{}, 1)
-	var about About
+	var about config.About
 	if t.resumed {
-		saved, a, err := ReadConfig(o.Resume)
+		saved, a, err := config.Read(o.Resume)
 		if err != nil {
 			return nil, err
 		}
-		if o.Config == (Config{}) {
+		if o.Config == (config.Config{}) {
 			t.Config = saved
 		}
 		about = a
@@ -112,7 +128,7 @@ func NewTrainer(o Options) (*Trainer, error) {
 		return nil, err
 	}
 	if !t.resumed {
-		folder, err := makeFolder(t.Config.Runs, t.Config.Name, t.Now())
+		folder, err := rundir.Make(t.Config.Runs, t.Config.Name, t.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -153,24 +169,24 @@ func (t *Trainer) readInit() error {
 	if t.Config.Init == "" {
 		return nil
 	}
-	w, err := ReadWeights(t.Config.Init)
+	w, err := checkpoint.ReadWeights(t.Config.Init)
 	t.init = w.Tensors
 	return err
 }
 
 // open takes the folder's lock, reads what is in it and makes it ready.
-func (t *Trainer) open(about About) error {
-	l, err := lockFolder(t.folder)
+func (t *Trainer) open(about config.About) error {
+	l, err := rundir.LockFolder(t.folder)
 	t.lock = l
-	if errors.Is(err, errNoLocks) && l != nil {
+	if errors.Is(err, rundir.ErrNoLocks) && l != nil {
 		t.notes = append(t.notes, fmt.Sprintf("%s: %v: nothing keeps a second process from writing this run", t.folder, err))
 	} else if err != nil {
 		return err
 	}
-	checkpoints := filepath.Join(t.folder, CheckpointsDir)
-	removeTemps(t.disk, t.folder)
-	removeTemps(t.disk, checkpoints)
-	t.store = &store{disk: t.disk, folder: checkpoints}
+	checkpoints := filepath.Join(t.folder, rundir.CheckpointsDir)
+	rundir.RemoveTemps(t.disk, t.folder)
+	rundir.RemoveTemps(t.disk, checkpoints)
+	t.store = &checkpoint.Store{Disk: t.disk, Folder: checkpoints}
 	if t.resumed {
 		if err := t.loadCheckpoint(); err != nil {
 			return err
@@ -182,7 +198,7 @@ func (t *Trainer) open(about About) error {
 		}
 		t.notes = append(t.notes, err.Error())
 	}
-	t.log, t.seq, err = openLog(t.disk, t.folder)
+	t.log, t.seq, err = record.OpenLog(t.disk, t.folder)
 	if err != nil {
 		return err
 	}
@@ -195,7 +211,7 @@ func (t *Trainer) open(about About) error {
 // loadCheckpoint reads what the run goes on from, and checks that it is of
 // these settings and this data.
 func (t *Trainer) loadCheckpoint() error {
-	c, note, err := t.store.load(t.Checkpoint)
+	c, note, err := t.store.Load(t.Checkpoint)
 	if err != nil {
 		return err
 	}
@@ -206,7 +222,7 @@ func (t *Trainer) loadCheckpoint() error {
 		t.notes = append(t.notes, "the run has no checkpoint yet: it starts from the beginning")
 		return t.readInit()
 	}
-	if err := t.Config.checkResume(c.Config); err != nil {
+	if err := t.Config.CheckResume(c.Config); err != nil {
 		return fmt.Errorf("resume %s:\n%w", t.folder, err)
 	}
 	if c.Data != t.data {
@@ -227,14 +243,14 @@ func (t *Trainer) loadCheckpoint() error {
 func sameSpec(a, b nn.Spec) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
 
 // writeConfig writes config.json, in a resume only when a setting has changed.
-func (t *Trainer) writeConfig(about About) error {
+func (t *Trainer) writeConfig(about config.About) error {
 	if t.resumed {
-		saved, _, err := ReadConfig(t.folder)
+		saved, _, err := config.Read(t.folder)
 		if err == nil && saved == t.Config {
 			return nil
 		}
 	} else {
-		about = machine(t.Version, t.Now())
+		about = config.Machine(t.Version, t.Now())
 		about.Kernels = t.Backend.Name()
 		about.Dataset, about.Source = t.Dataset.Name, t.Dataset.Source
 		about.Validation = fmt.Sprintf("on the test set (%d images), as in the article: the best epoch is chosen on the images it is reported on", t.Dataset.Test.Len())
@@ -242,7 +258,7 @@ func (t *Trainer) writeConfig(about About) error {
 			about.Validation = fmt.Sprintf("on %d images held out of the training set; the test set is used once, at the end", n)
 		}
 	}
-	return writeConfig(t.disk, t.folder, t.Config, about)
+	return config.Write(t.disk, t.folder, t.Config, about)
 }
 
 // Folder is the run folder.
@@ -252,7 +268,7 @@ func (t *Trainer) Folder() string { return t.folder }
 func (t *Trainer) Name() string { return t.name }
 
 // Send implements [Controller]. The command takes effect between two batches.
-func (t *Trainer) Send(c Command) error {
+func (t *Trainer) Send(c event.Command) error {
 	if run := c.Target(); run != "" && run != t.name {
 		return fmt.Errorf("command for run %q: this is %q", run, t.name)
 	}
@@ -266,10 +282,10 @@ func (t *Trainer) Close() error {
 	t.closing.Do(func() {
 		t.commands.end()
 		if t.log != nil {
-			t.log.close(logCloseTime)
+			t.log.Close(logCloseTime)
 		}
 		if t.lock != nil {
-			err = t.lock.release()
+			err = t.lock.Release()
 		}
 	})
 	return err
@@ -292,11 +308,11 @@ type mailbox struct {
 	wake chan struct{} // holds one token when there is a command; never closed
 
 	mu    sync.Mutex
-	list  []Command
+	list  []event.Command
 	ended bool
 }
 
-func (m *mailbox) put(c Command) error {
+func (m *mailbox) put(c event.Command) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ended {
@@ -310,7 +326,7 @@ func (m *mailbox) put(c Command) error {
 	return nil
 }
 
-func (m *mailbox) take() []Command {
+func (m *mailbox) take() []event.Command {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := m.list
@@ -355,4 +371,4 @@ func (c *stopwatch) seconds() float64 {
 }
 
 // reasonOf says who asked for a command.
-func reasonOf(to To, otherwise string) string { return cmp.Or(to.Why, otherwise) }
+func reasonOf(to event.To, otherwise string) string { return cmp.Or(to.Why, otherwise) }

@@ -3,22 +3,10 @@ package train
 import (
 	"context"
 	"sync"
+
+	"cifartui/train/config"
+	"cifartui/train/event"
 )
-
-// Order says how the runs of a comparison share the machine.
-type Order string
-
-// The orders.
-const (
-	// Interleave trains one epoch of each run in turn, so that all curves grow
-	// together.
-	Interleave Order = "interleave"
-	// Sequential trains one run to its end, then the next.
-	Sequential Order = "sequential"
-)
-
-// Orders lists the orders, the default first.
-func Orders() []Order { return []Order{Interleave, Sequential} }
 
 // turns lets one run of a comparison train at a time. A run that has given its
 // turn back, or has not yet asked for its first, is busy: it ends its epoch's
@@ -26,7 +14,7 @@ func Orders() []Order { return []Order{Interleave, Sequential} }
 // while a run is busy. So the runs never use the backend at the same time, and
 // the order in which they train does not depend on which goroutine is faster.
 type turns struct {
-	order Order
+	order config.Order
 
 	mu     sync.Mutex
 	seats  []*seat
@@ -55,7 +43,7 @@ const (
 	away // paused, or gone
 )
 
-func newTurns(order Order, runs int) *turns {
+func newTurns(order config.Order, runs int) *turns {
 	t := &turns{order: order, last: -1}
 	for i := range runs {
 		t.seats = append(t.seats, &seat{turns: t, index: i, granted: make(chan struct{}, 1)})
@@ -103,18 +91,18 @@ func (s *seat) become(state seatState) {
 }
 
 // see follows what a run tells of itself.
-func (s *seat) see(e Event) {
+func (s *seat) see(e event.Event) {
 	switch e := e.(type) {
-	case *EpochDone:
+	case *event.EpochDone:
 		s.turns.mu.Lock()
 		s.epochs = e.Epoch
 		s.turns.mu.Unlock()
-	case *RunStarted:
+	case *event.RunStarted:
 		s.turns.mu.Lock()
 		s.epochs = max(0, e.ResumedEpoch-1)
 		s.turns.mu.Unlock()
-	case *StateChanged:
-		if e.State == StatePaused {
+	case *event.StateChanged:
+		if e.State == event.StatePaused {
 			s.leave() // it has given the turn back
 		}
 	}
@@ -146,7 +134,7 @@ func (t *turns) grant() {
 // epochs begins, and then they go round.
 func (t *turns) before(a, b *seat) bool {
 	switch {
-	case t.order == Sequential:
+	case t.order == config.Sequential:
 		return a.index < b.index
 	case t.last < 0:
 		return a.epochs < b.epochs || a.epochs == b.epochs && a.index < b.index

@@ -11,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -27,7 +28,7 @@ type checkpointsView struct {
 	rows    []fileRow
 	chosen  int
 	run     string // whose files are listed
-	listed  []train.CheckpointInfo
+	listed  []checkpoint.Info
 	listing bool
 	problem string
 	checked map[string]string // by path: what verifying found
@@ -71,8 +72,8 @@ func (v *checkpointsView) receive(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-func isCheckpoint(e train.Event) bool {
-	_, is := e.(*train.CheckpointSaved)
+func isCheckpoint(e event.Event) bool {
+	_, is := e.(*event.CheckpointSaved)
 	return is
 }
 
@@ -95,7 +96,7 @@ func (v *checkpointsView) scroll(d int) { v.chosen = max(0, min(v.chosen+d, len(
 
 // A fileRow is one checkpoint: what its file says and what the events told.
 type fileRow struct {
-	train.CheckpointInfo
+	checkpoint.Info
 	reasons []string
 	best    bool
 	whole   bool // saved after an epoch, not within one
@@ -140,7 +141,7 @@ func (v *checkpointsView) listedRows(r *run) (rows []fileRow) {
 		return nil
 	}
 	for _, f := range v.listed {
-		rows = append(rows, fileRow{CheckpointInfo: f})
+		rows = append(rows, fileRow{Info: f})
 	}
 	return rows
 }
@@ -161,7 +162,7 @@ func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
 		row := &rows[i]
 		row.reasons = append(row.reasons, e.Reason)
 		if row.Time.Before(e.Time) || !known {
-			row.CheckpointInfo = train.CheckpointInfo{
+			row.Info = checkpoint.Info{
 				File: e.File, Path: filepath.Join(r.started.Folder, "checkpoints", e.File), Size: e.Size, Time: e.Time,
 				Resumable: e.Reason == "last", Epoch: e.Epoch, Step: e.Step, ValAcc: e.ValAcc, ValLoss: e.ValLoss,
 				Problem: row.Problem,
@@ -174,9 +175,9 @@ func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
 // bestRow returns the row of the weights that are best by what is monitored, -1
 // for none.
 func bestRow(rows []fileRow, monitor string) int {
-	value := func(f fileRow) train.Float { return f.ValAcc }
+	value := func(f fileRow) event.Float { return f.ValAcc }
 	if monitor == "val_loss" {
-		value = func(f fileRow) train.Float { return -f.ValLoss }
+		value = func(f fileRow) event.Float { return -f.ValLoss }
 	}
 	best := -1
 	for i, f := range rows {
@@ -330,7 +331,7 @@ func (f fileRow) where() string {
 }
 
 // known shows a value, or a dash for one that is not known.
-func known(v train.Float, show func(float64) string) string {
+func known(v event.Float, show func(float64) string) string {
 	if math.IsNaN(float64(v)) {
 		return "-"
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"cifartui/train"
+	"cifartui/train/runs"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -19,7 +19,7 @@ type compareView struct {
 	curves *curves
 	layout layout
 	target int // index into targets
-	table  train.Table
+	table  runs.Table
 	told   [2]int // epochs and ended runs that the table tells of
 }
 

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/runs"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -14,10 +16,10 @@ import (
 // the end, with what the numbers say in words.
 func (v *compareView) tabulate() {
 	now := [2]int{}
-	var histories []*train.RunHistory
+	var histories []*record.Run
 	for _, r := range v.all {
 		now[0] += len(r.done)
-		h := &train.RunHistory{Name: r.name, Started: &r.started, Epochs: r.done, Ended: r.ended, State: r.state}
+		h := &record.Run{Name: r.name, Started: &r.started, Epochs: r.done, Ended: r.ended, State: r.state}
 		if r.ended != nil {
 			now[1]++
 		}
@@ -27,7 +29,7 @@ func (v *compareView) tabulate() {
 		histories = append(histories, h)
 	}
 	if v.table.Rows == nil || now != v.told || len(v.table.Rows) != len(v.all) {
-		v.table, v.told = train.NewTable(histories), now
+		v.table, v.told = runs.NewTable(histories), now
 	}
 }
 
@@ -35,7 +37,7 @@ func (v *compareView) tabulate() {
 func (v *compareView) drawTable(a canvas.Area) {
 	in := a.Box(style.Frame, v.glyphs)
 	a.Text(2, 0, style.Heading, fmt.Sprintf(" %s %s by %s ", format.Plural(len(v.all), "run"), v.glyphs.Sep, orderNames[v.order]))
-	rows := map[string]train.TableRow{}
+	rows := map[string]runs.TableRow{}
 	for _, row := range v.table.Rows {
 		rows[row.Run] = row
 	}
@@ -50,7 +52,7 @@ func (v *compareView) drawTable(a canvas.Area) {
 		{Title: "best @", Width: 6, Rank: 3, Right: true},
 		{Title: "loss", Width: 6, Rank: 7, Right: true},
 	}}
-	for i, goal := range train.Goals {
+	for i, goal := range runs.Goals {
 		t.Columns = append(t.Columns, canvas.TableColumn{Title: fmt.Sprintf("to %.0f%%", 100*goal), Width: 6, Rank: 6 + i, Right: true})
 	}
 	for _, r := range v.ordered() {
@@ -84,7 +86,7 @@ func (v *compareView) findingLines(findings []string, w, h int) (lines []string)
 	return lines
 }
 
-func (v *compareView) resultRow(r *run, row train.TableRow) []style.Span {
+func (v *compareView) resultRow(r *run, row runs.TableRow) []style.Span {
 	epoch, _, _ := r.progress()
 	st, name := style.Run(v.number(r)), v.label(r)
 	if r.hidden {
@@ -95,7 +97,7 @@ func (v *compareView) resultRow(r *run, row train.TableRow) []style.Span {
 	if row.BestEpoch > 0 {
 		best = fmt.Sprint(row.BestEpoch)
 	}
-	value := func(f train.Float, show func(float64) string) style.Span {
+	value := func(f event.Float, show func(float64) string) style.Span {
 		return style.Plain.Text(strings.TrimSpace(known(f, show)))
 	}
 	cells := []style.Span{

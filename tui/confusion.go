@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -24,7 +24,7 @@ type confusion struct {
 
 // newConfusion makes a confusion of an event; rows that are too short count as
 // zeros.
-func newConfusion(e *train.Evaluated, names []string) confusion {
+func newConfusion(e *event.Evaluated, names []string) confusion {
 	n := len(e.Confusion)
 	c := confusion{epoch: e.Epoch, counts: make([][]int, n), precision: make([]float64, n), recall: make([]float64, n), totals: make([]int, n)}
 	said := make([]int, n)

@@ -3,7 +3,7 @@ package tui
 import (
 	"fmt"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -79,13 +79,13 @@ func (m *Model) message() style.Span {
 		return style.Span{}
 	case r.asked != "":
 		return style.Caution.Text(format.UpperFirst(r.asked) + m.glyphs.Dots)
-	case r.ended != nil && r.state == train.StateFailed:
+	case r.ended != nil && r.state == event.StateFailed:
 		return style.Trouble.Text(r.outcome())
 	case r.ended != nil:
 		return style.Plain.Text(r.outcome())
 	case r.lost != "" && m.o.Mode == Replay:
 		return style.Caution.Text("The record ends without the run's end: it was killed, or is at work elsewhere.")
-	case r.state == train.StatePaused:
+	case r.state == event.StatePaused:
 		return style.Caution.Text("Paused. " + m.keyOf("pause") + " goes on.")
 	case r.overfits:
 		return style.Caution.Text(r.overfitting.words())

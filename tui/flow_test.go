@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
 	"cifartui/tui/chart"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -26,24 +27,24 @@ func TestPausingTellsWhenItHasHappened(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	b.press(" ")
 	says(t, b, "Pausing after this batch")
-	if c := b.control.commands()[0].(train.Pause); c.Why != "space pressed" {
+	if c := b.control.commands()[0].(event.Pause); c.Why != "space pressed" {
 		t.Errorf("the log will tell %q as the reason", c.Why)
 	}
 	n := len(s.events)
-	s.train(3, 0, 40).state(train.StatePaused, "key", 3, 40)
+	s.train(3, 0, 40).state(event.StatePaused, "key", 3, 40)
 	b.feed(s.events[n:]...)
 	says(t, b, "Paused after step 40 of epoch 3.")
 	says(t, b, "‖ paused")
 	says(t, b, "space go on")
 	b.press("p")
-	if _, ok := b.control.commands()[1].(train.Resume); !ok {
+	if _, ok := b.control.commands()[1].(event.Resume); !ok {
 		t.Errorf("the second command is %#v", b.control.commands()[1])
 	}
 	says(t, b, "Going on")
 }
 
 func TestAPausedRunIsNotDrawnAgain(t *testing.T) {
-	s := newScript("model_20261123_1405", 64, 200).run(2).state(train.StatePaused, "key", 3, 40)
+	s := newScript("model_20261123_1405", 64, 200).run(2).state(event.StatePaused, "key", 3, 40)
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	for v := range views {
 		b.open(v)
@@ -64,17 +65,17 @@ func TestQuittingStopsSavesAndThenLeaves(t *testing.T) {
 	s := newScript("model_20261123_1405", 64, 200).run(2)
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	b.press("q", "s")
-	if c, ok := b.control.commands()[0].(train.Stop); !ok || c.Run != "" || c.After != train.AfterBatch {
+	if c, ok := b.control.commands()[0].(event.Stop); !ok || c.Run != "" || c.After != event.AfterBatch {
 		t.Fatalf("sent %#v", b.control.commands())
 	}
 	says(t, b, "Stopping after this batch")
 	n := len(s.events)
-	s.state(train.StateStopping, "key", 3, 1)
+	s.state(event.StateStopping, "key", 3, 1)
 	if _, cmd := b.Update(eventsMsg{events: s.events[n:], at: b.at}); isQuit(cmd) {
 		t.Error("left before the run had ended")
 	}
 	n = len(s.events)
-	s.end(train.OutcomeStopped, "", 2)
+	s.end(event.OutcomeStopped, "", 2)
 	if _, cmd := b.Update(eventsMsg{events: s.events[n:], at: b.at}); !isQuit(cmd) {
 		t.Error("stays after the run has ended")
 	}
@@ -104,7 +105,7 @@ func TestWaysToLeave(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		o      Options
-		events []train.Event
+		events []event.Event
 		keys   []string
 		left   bool
 		action Action
@@ -138,7 +139,7 @@ func TestWaysToLeave(t *testing.T) {
 
 func TestARefusedCommandIsTold(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
-	b.control.answer = func(train.Command) error { return errors.New("the run can't be reached") }
+	b.control.answer = func(event.Command) error { return errors.New("the run can't be reached") }
 	b.press("q", "s")
 	says(t, b, "The run can't be reached.")
 	if b.steering.quitting {
@@ -151,12 +152,12 @@ func TestLearningRatePrompt(t *testing.T) {
 	b.press("L", "x", "enter")
 	says(t, b, "A learning rate is a number above 0.")
 	b.press("backspace", "0", ".", "0", "5", "enter")
-	if c, ok := b.control.commands()[0].(train.SetLearnRate); !ok || c.Rate != 0.05 {
+	if c, ok := b.control.commands()[0].(event.SetLearnRate); !ok || c.Rate != 0.05 {
 		t.Errorf("sent %#v", b.control.commands())
 	}
 	b.press("+", "+") // faster than the run answers
 	cs := b.control.commands()
-	if a, z := cs[1].(train.SetLearnRate), cs[2].(train.SetLearnRate); a.Rate != 1.1 || z.Rate != 1.21 {
+	if a, z := cs[1].(event.SetLearnRate), cs[2].(event.SetLearnRate); a.Rate != 1.1 || z.Rate != 1.21 {
 		t.Errorf("two steps up are %v and %v", a.Rate, z.Rate)
 	}
 }
@@ -166,7 +167,7 @@ func TestResumedRunsForgetWhatWasNotSaved(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	s.events = nil
 	s.start()
-	e := s.events[0].(*train.RunStarted)
+	e := s.events[0].(*event.RunStarted)
 	e.Resumed, e.ResumedEpoch, e.ResumedStep, e.ResumedTotal, e.Elapsed = true, 5, 0, 4*782, 500
 	b.feed(s.events...)
 	r := b.current()
@@ -203,14 +204,14 @@ func TestASavedCheckpointIsListedAtOnce(t *testing.T) {
 	b := newBench(t, Options{Checkpoints: &fakeFiles{}}, 120, 40, s.events...)
 	b.press("3")
 	n := len(s.events)
-	s.emit(&train.CheckpointSaved{Header: s.head(train.KindCheckpointSaved), File: "CIFAR10-EP04-STEP00100.safetensors", Reason: "manual", Epoch: 4, Step: 100})
+	s.emit(&event.CheckpointSaved{Header: s.head(event.KindCheckpointSaved), File: "CIFAR10-EP04-STEP00100.safetensors", Reason: "manual", Epoch: 4, Step: 100})
 	b.feed(s.events[n:]...)
 	says(t, b, "CIFAR10-EP04-STEP00100.safetensors")
 	says(t, b, "manual")
 }
 
 func TestFilesTellWhatEventsDoNot(t *testing.T) {
-	files := &fakeFiles{list: []train.CheckpointInfo{
+	files := &fakeFiles{list: []checkpoint.Info{
 		{File: "last.ckpt", Path: "/r/checkpoints/last.ckpt", Resumable: true, Epoch: 3, ValAcc: 0.7, ValLoss: 1, Time: testStart, Size: 5},
 		{File: "old.safetensors", Path: "/r/checkpoints/old.safetensors", Epoch: 1, ValAcc: 0.5, ValLoss: 2, Time: testStart, Problem: "it ends too early"},
 	}}
@@ -255,7 +256,7 @@ func TestPicturesChangeAtMostEveryTenSeconds(t *testing.T) {
 		t.Error("the pictures changed after a second")
 	}
 	b.at = b.at.Add(samplesPause)
-	b.Update(eventsMsg{events: []train.Event{s.events[0]}, at: b.at})
+	b.Update(eventsMsg{events: []event.Event{s.events[0]}, at: b.at})
 	if b.samples.evaluated.Epoch != 4 {
 		t.Error("the pictures are not of the newest epoch")
 	}
@@ -268,12 +269,12 @@ func TestPicturesAreRemembered(t *testing.T) {
 	b.press("4")
 	before := b.View()
 	e := *b.current().eval
-	e.Samples = append([]train.Sample(nil), e.Samples...)
+	e.Samples = append([]event.Sample(nil), e.Samples...)
 	for i := range e.Samples {
 		e.Samples[i].Pixels = nil
 	}
 	b.at = b.at.Add(time.Hour)
-	b.Update(eventsMsg{events: []train.Event{&e}, at: b.at})
+	b.Update(eventsMsg{events: []event.Event{&e}, at: b.at})
 	if b.samples.evaluated != &e || b.View() != before {
 		t.Error("images without pixels are not shown as before")
 	}
@@ -282,7 +283,7 @@ func TestPicturesAreRemembered(t *testing.T) {
 func TestKeysActOnTheSelectedRun(t *testing.T) {
 	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
 	b.press("2", "o", "o", "n", "p") // by speed: the largest batch is first
-	c, ok := b.control.commands()[0].(train.Pause)
+	c, ok := b.control.commands()[0].(event.Pause)
 	if want := b.ordered(); !ok || c.Run != b.current().name || want[0].started.Config.Batch != 512 {
 		t.Errorf("sent %#v, sorted first %s", b.control.commands(), want[0].name)
 	}

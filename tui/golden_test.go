@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/machine"
 )
 
@@ -60,39 +60,39 @@ var sizes = [][2]int{{40, 12}, {80, 24}, {120, 40}, {200, 60}}
 // scenes are runs in every state that the views are drawn in.
 var scenes = []struct {
 	name   string
-	events func() []train.Event
+	events func() []event.Event
 }{
-	{"running", func() []train.Event {
+	{"running", func() []event.Event {
 		s := newScript("model_20261123_1405", 64, 200)
 		s.run(20)
-		s.emit(&train.LearnRateChanged{Header: s.head(train.KindLearnRate), From: 1, To: 0.5, Epoch: 20, Step: 782, Total: 20 * 782})
+		s.emit(&event.LearnRateChanged{Header: s.head(event.KindLearnRate), From: 1, To: 0.5, Epoch: 20, Step: 782, Total: 20 * 782})
 		for e := 21; e <= 40; e++ {
 			s.epoch(e)
 		}
 		return s.train(41, 0, 289).events
 	}},
-	{"paused", func() []train.Event {
+	{"paused", func() []event.Event {
 		s := newScript("model_20261123_1405", 64, 200).run(11)
-		return s.train(12, 0, 289).state(train.StatePaused, "key", 12, 289).events
+		return s.train(12, 0, 289).state(event.StatePaused, "key", 12, 289).events
 	}},
-	{"finished", func() []train.Event {
+	{"finished", func() []event.Event {
 		s := newScript("model_20261123_1405", 64, 200).run(47)
-		return s.end(train.OutcomeEarlyStopped, "", 47).events
+		return s.end(event.OutcomeEarlyStopped, "", 47).events
 	}},
-	{"failed", func() []train.Event {
+	{"failed", func() []event.Event {
 		s := newScript("model_20261123_1405", 64, 200).run(12)
-		nan := train.Float(math.NaN())
+		nan := event.Float(math.NaN())
 		for i, e := range s.events {
-			if d, ok := e.(*train.EpochDone); ok && d.Epoch > 10 {
+			if d, ok := e.(*event.EpochDone); ok && d.Epoch > 10 {
 				c := *d
 				c.Loss, c.ValLoss = nan, nan
 				s.events[i] = &c
 			}
 		}
-		return s.end(train.OutcomeDiverged, "loss of epoch 12, step 782 is NaN: try a lower learning rate", 12).events
+		return s.end(event.OutcomeDiverged, "loss of epoch 12, step 782 is NaN: try a lower learning rate", 12).events
 	}},
-	{"empty", func() []train.Event { return nil }},
-	{"demo", func() []train.Event {
+	{"empty", func() []event.Event { return nil }},
+	{"demo", func() []event.Event {
 		s := newScript("demo_20261123_1405", 32, 5)
 		s.demo = true
 		s.run(1)
@@ -107,16 +107,16 @@ func init() { // scenes are made once
 }
 
 // comparison is the scene with three more runs beside it.
-func comparison(events []train.Event) []train.Event {
+func comparison(events []event.Event) []event.Event {
 	if len(events) == 0 {
 		return nil
 	}
-	all := append([]train.Event(nil), events...)
+	all := append([]event.Event(nil), events...)
 	return append(all, beside()...)
 }
 
 // beside are the runs that a scene is compared with.
-var beside = sync.OnceValue(func() (all []train.Event) {
+var beside = sync.OnceValue(func() (all []event.Event) {
 	for i, batch := range []int{128, 256, 512} {
 		s := newScript(fmt.Sprintf("model_20261123_1405_b%d", batch), batch, 200)
 		s.speed = 400 + 0.6*float64(batch)
@@ -131,7 +131,7 @@ var fixedGauges = machine.Reading{
 }
 
 // scene returns a bench that shows a view of a scene.
-func scene(t testing.TB, v viewID, events []train.Event, w, h int, o Options) *bench {
+func scene(t testing.TB, v viewID, events []event.Event, w, h int, o Options) *bench {
 	if v == viewCompare {
 		events = comparison(events)
 	}

@@ -3,7 +3,7 @@ package tui
 import (
 	"fmt"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -20,15 +20,15 @@ func stateSign(r *run, g *style.Glyphs) (sign string, st style.Style) {
 		return g.Waiting, style.Caution
 	}
 	switch r.state {
-	case train.StateRunning:
+	case event.StateRunning:
 		return g.Running, style.Running
-	case train.StatePaused:
+	case event.StatePaused:
 		return g.Paused, style.Caution
-	case train.StateSaving, train.StateStopping:
+	case event.StateSaving, event.StateStopping:
 		return g.Busy, style.Caution
-	case train.StateFinished:
+	case event.StateFinished:
 		return g.Done, style.Running
-	case train.StateFailed:
+	case event.StateFailed:
 		return g.Failed, style.Trouble
 	}
 	return g.Waiting, style.Dim
@@ -41,13 +41,13 @@ func (r *run) stateWords() string {
 	}
 	if r.ended != nil {
 		switch r.ended.Outcome {
-		case train.OutcomeEarlyStopped:
+		case event.OutcomeEarlyStopped:
 			return "stopped early"
-		case train.OutcomeStopped:
+		case event.OutcomeStopped:
 			return "stopped"
-		case train.OutcomeDetached:
+		case event.OutcomeDetached:
 			return "detached"
-		case train.OutcomeDiverged:
+		case event.OutcomeDiverged:
 			return "diverged"
 		}
 	}
@@ -124,7 +124,7 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 		barWidth = 14 + (w-110)/6
 	}
 	at := []style.Span{style.Dim.Text("step "), style.Plain.Text(format.Of(step, steps))}
-	if r.ended == nil && step == steps && r.state == train.StateRunning {
+	if r.ended == nil && step == steps && r.state == event.StateRunning {
 		at = []style.Span{style.Plain.Text(fmt.Sprintf("%-*s", 6+2*len(fmt.Sprint(steps)), "validating"))}
 	}
 	ips := "    -"

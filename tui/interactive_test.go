@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // TestInteractive shows a made-up run that answers keys, to look at the screen
@@ -34,7 +34,7 @@ func TestInteractive(t *testing.T) {
 		src.feed(s.events...)
 		runs = append(runs, &liveRun{script: s, src: src, seen: len(s.events), epoch: 13})
 	}
-	control.answer = func(c train.Command) error {
+	control.answer = func(c event.Command) error {
 		for _, r := range runs {
 			if c.Target() == "" || c.Target() == r.script.name {
 				r.command(c)
@@ -60,10 +60,10 @@ type liveRun struct {
 	step   int
 
 	paused, stopping bool
-	commands         chan train.Command
+	commands         chan event.Command
 }
 
-func (r *liveRun) command(c train.Command) {
+func (r *liveRun) command(c event.Command) {
 	if r.commands == nil {
 		return
 	}
@@ -71,7 +71,7 @@ func (r *liveRun) command(c train.Command) {
 }
 
 func (r *liveRun) live(stop chan struct{}) {
-	r.commands = make(chan train.Command, 16)
+	r.commands = make(chan event.Command, 16)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !r.stopping {
@@ -87,7 +87,7 @@ func (r *liveRun) live(stop chan struct{}) {
 		}
 		r.publish()
 	}
-	r.script.end(train.OutcomeStopped, "", r.epoch-1)
+	r.script.end(event.OutcomeStopped, "", r.epoch-1)
 	r.publish()
 	r.src.end()
 }
@@ -100,7 +100,7 @@ func (r *liveRun) work() {
 		n := len(s.events)
 		s.epoch(r.epoch)
 		for i, e := range s.events[n:] { // the epoch's steps are there already
-			if _, ok := e.(*train.EpochDone); ok {
+			if _, ok := e.(*event.EpochDone); ok {
 				s.events = append(s.events[:n], s.events[n+i:]...)
 				break
 			}
@@ -109,22 +109,22 @@ func (r *liveRun) work() {
 	}
 }
 
-func (r *liveRun) obey(c train.Command) {
+func (r *liveRun) obey(c event.Command) {
 	s := r.script
 	switch c := c.(type) {
-	case train.Pause:
+	case event.Pause:
 		r.paused = true
-		s.state(train.StatePaused, c.Why, r.epoch, r.step)
-	case train.Resume:
+		s.state(event.StatePaused, c.Why, r.epoch, r.step)
+	case event.Resume:
 		r.paused = false
-		s.state(train.StateRunning, c.Why, r.epoch, r.step)
-	case train.Save:
-		s.emit(&train.CheckpointSaved{Header: s.head(train.KindCheckpointSaved), File: "CIFAR10-EP13-STEP00100.safetensors", Reason: "manual", Epoch: r.epoch, Step: r.step, Size: 4751234})
-	case train.SetLearnRate:
-		s.emit(&train.LearnRateChanged{Header: s.head(train.KindLearnRate), From: 1, To: c.Rate, Epoch: r.epoch, Step: r.step, Total: int64((r.epoch-1)*s.steps() + r.step)})
-	case train.Stop:
+		s.state(event.StateRunning, c.Why, r.epoch, r.step)
+	case event.Save:
+		s.emit(&event.CheckpointSaved{Header: s.head(event.KindCheckpointSaved), File: "CIFAR10-EP13-STEP00100.safetensors", Reason: "manual", Epoch: r.epoch, Step: r.step, Size: 4751234})
+	case event.SetLearnRate:
+		s.emit(&event.LearnRateChanged{Header: s.head(event.KindLearnRate), From: 1, To: c.Rate, Epoch: r.epoch, Step: r.step, Total: int64((r.epoch-1)*s.steps() + r.step)})
+	case event.Stop:
 		r.stopping = true
-		s.state(train.StateStopping, c.Why, r.epoch, r.step)
+		s.state(event.StateStopping, c.Why, r.epoch, r.step)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/chart"
 
 	"github.com/creack/pty"
@@ -19,12 +19,12 @@ var actionTests = map[string]struct {
 	prep []string // keys before
 	done func(b *bench) bool
 }{
-	"pause":           {viewCharts, nil, sent(func(c train.Pause) bool { return c.Run == "model_20261123_1405" })},
-	"save":            {viewCharts, nil, sent(func(c train.Save) bool { return c.Run == "model_20261123_1405" })},
+	"pause":           {viewCharts, nil, sent(func(c event.Pause) bool { return c.Run == "model_20261123_1405" })},
+	"save":            {viewCharts, nil, sent(func(c event.Save) bool { return c.Run == "model_20261123_1405" })},
 	"stop":            {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Stop the run" }},
 	"learn_rate":      {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.input != nil }},
-	"learn_rate_up":   {viewCharts, nil, sent(func(c train.SetLearnRate) bool { return c.Rate == 1.1 })},
-	"learn_rate_down": {viewCharts, nil, sent(func(c train.SetLearnRate) bool { return c.Rate == 0.909 })},
+	"learn_rate_up":   {viewCharts, nil, sent(func(c event.SetLearnRate) bool { return c.Rate == 1.1 })},
+	"learn_rate_down": {viewCharts, nil, sent(func(c event.SetLearnRate) bool { return c.Rate == 0.909 })},
 	"detach":          {viewCharts, nil, func(b *bench) bool { return b.result.Action == Detach }},
 	"next_run":        {viewCharts, nil, func(b *bench) bool { return b.selected == 1 }},
 	"previous_run":    {viewCharts, nil, func(b *bench) bool { return b.selected == 3 }},
@@ -76,7 +76,7 @@ var actionTests = map[string]struct {
 }
 
 // sent reports whether the one command sent is a C of which ok holds.
-func sent[C train.Command](ok func(C) bool) func(*bench) bool {
+func sent[C event.Command](ok func(C) bool) func(*bench) bool {
 	return func(b *bench) bool {
 		cs := b.control.commands()
 		if len(cs) != 1 {

@@ -3,7 +3,7 @@ package tui
 import (
 	"fmt"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/format"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -62,7 +62,7 @@ func (s *steering) stopAndQuit() tea.Cmd {
 			r.asked = "stopping after this batch"
 		}
 	}
-	return s.send(train.Stop{To: train.To{Why: s.pressed + " pressed"}, After: train.AfterBatch})
+	return s.send(event.Stop{To: event.To{Why: s.pressed + " pressed"}, After: event.AfterBatch})
 }
 
 // waitingKey takes a key while the end of the runs is waited for: the second

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
-
 	tea "github.com/charmbracelet/bubbletea"
+
+	"cifartui/train/event"
 )
 
 // env is an environment for tests: a UTF-8 terminal with true colours.
@@ -27,7 +27,7 @@ type bench struct {
 	at      time.Time
 }
 
-func newBench(t testing.TB, o Options, w, h int, events ...train.Event) *bench {
+func newBench(t testing.TB, o Options, w, h int, events ...event.Event) *bench {
 	t.Helper()
 	b := &bench{t: t, control: &fakeControl{}, at: testStart}
 	if o.Env == nil {
@@ -51,7 +51,7 @@ func newBench(t testing.TB, o Options, w, h int, events ...train.Event) *bench {
 }
 
 // feed gives events as one batch, seconds after the last.
-func (b *bench) feed(es ...train.Event) {
+func (b *bench) feed(es ...event.Event) {
 	b.t.Helper()
 	if len(es) == 0 {
 		return

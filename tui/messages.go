@@ -3,7 +3,8 @@ package tui
 import (
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
 	"cifartui/tui/machine"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -31,7 +32,7 @@ type ownMsg struct {
 
 // eventsMsg brings what the source had, and why no more will come.
 type eventsMsg struct {
-	events []train.Event
+	events []event.Event
 	err    error // io.EOF at the end
 	at     time.Time
 	more   bool // a full batch: the reader is still catching up
@@ -45,7 +46,7 @@ type backgroundMsg struct{ dark bool }
 
 // sentMsg tells that a command was handed to the run, or why not.
 type sentMsg struct {
-	command train.Command
+	command event.Command
 	err     error
 }
 
@@ -58,7 +59,7 @@ type loadedMsg struct{ err error }
 // filesMsg brings a run's checkpoint files.
 type filesMsg struct {
 	run   string
-	files []train.CheckpointInfo
+	files []checkpoint.Info
 	err   error
 	at    time.Time
 }

@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
 	"cifartui/tui/terminal"
@@ -246,7 +246,7 @@ func (m *Model) apply(msg eventsMsg) tea.Cmd {
 		if notice != "" && !m.catchingUp && r == m.current() {
 			m.say(noticeStyle(e), notice)
 		}
-		if _, started := e.(*train.RunStarted); started {
+		if _, started := e.(*event.RunStarted); started {
 			m.relabel()
 		}
 	}
@@ -294,12 +294,12 @@ func (m *Model) flush(atOnce bool) {
 	}
 }
 
-func noticeStyle(e train.Event) style.Style {
+func noticeStyle(e event.Event) style.Style {
 	switch e := e.(type) {
-	case *train.Warning:
+	case *event.Warning:
 		return style.Caution
-	case *train.RunEnded:
-		if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
+	case *event.RunEnded:
+		if e.Outcome == event.OutcomeFailed || e.Outcome == event.OutcomeDiverged {
 			return style.Trouble
 		}
 	}

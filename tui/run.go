@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/chart"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -54,21 +54,21 @@ type rateMark struct {
 // A run is all that the screen knows of a run, made of its events alone.
 type run struct {
 	name    string
-	started train.RunStarted
-	state   train.State
+	started event.RunStarted
+	state   event.State
 	lost    string  // set when no more events come of a run that has not ended
 	asked   string  // what a person asked for and has not happened yet
 	wanted  float64 // the learning rate asked for; 0: none under way
-	step    *train.StepDone
+	step    *event.StepDone
 	stepAt  time.Time // when step came here
-	epoch   *train.EpochDone
-	ended   *train.RunEnded
+	epoch   *event.EpochDone
+	ended   *event.RunEnded
 
 	steps, epochs *chart.Series
-	done          []*train.EpochDone // the newest epochRows at most, for the comparison's table
+	done          []*event.EpochDone // the newest epochRows at most, for the comparison's table
 	// pending are steps and epochs not yet in the series: the charts take them
 	// up once a second, so that they are not sent to the terminal ten times.
-	pending []train.Event
+	pending []event.Event
 
 	bestAcc, bestLoss best // of validation
 	bestTrain         best
@@ -77,9 +77,9 @@ type run struct {
 	overfitting       overfitting
 	overfits          bool
 
-	eval   *train.Evaluated // the newest
+	eval   *event.Evaluated // the newest
 	pixels map[int][]byte   // images by index; at most the validation set
-	saved  []*train.CheckpointSaved
+	saved  []*event.CheckpointSaved
 	log    []logLine
 	hidden bool // in the comparison
 }
@@ -100,7 +100,7 @@ type logLine struct {
 
 func newRun(name string) *run {
 	return &run{
-		name: name, state: train.StateStarting,
+		name: name, state: event.StateStarting,
 		steps:  chart.NewSeries(stepRows, stepValues),
 		epochs: chart.NewSeries(epochRows, epochValues),
 		pixels: map[int][]byte{},
@@ -109,14 +109,14 @@ func newRun(name string) *run {
 
 // apply learns from an event. It returns a few words for the message line when
 // a person would want to be told.
-func (r *run) apply(e train.Event, at time.Time) (notice string) {
+func (r *run) apply(e event.Event, at time.Time) (notice string) {
 	switch e := e.(type) {
-	case *train.RunStarted:
+	case *event.RunStarted:
 		r.start(e)
-	case *train.StepDone:
+	case *event.StepDone:
 		r.step, r.stepAt = e, at
 		r.pend(e)
-	case *train.EpochDone:
+	case *event.EpochDone:
 		r.epoch = e
 		if len(r.done) == epochRows {
 			r.done = slices.Delete(r.done, 0, epochRows/4)
@@ -125,13 +125,13 @@ func (r *run) apply(e train.Event, at time.Time) (notice string) {
 		r.pend(e)
 		r.epochDone(e)
 		return ""
-	case *train.Evaluated:
+	case *event.Evaluated:
 		r.evaluated(e)
-	case *train.CheckpointSaved:
+	case *event.CheckpointSaved:
 		return r.checkpoint(e)
-	case *train.StateChanged:
+	case *event.StateChanged:
 		return r.changed(e)
-	case *train.LearnRateChanged:
+	case *event.LearnRateChanged:
 		r.asked = ""
 		if e.To == r.wanted {
 			r.wanted = 0
@@ -139,20 +139,20 @@ func (r *run) apply(e train.Event, at time.Time) (notice string) {
 		r.rates = append(r.rates, rateMark{e.Total, e.To})
 		r.writeLog(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
 		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", format.Rate(e.To), e.Epoch, e.Step)
-	case *train.Warning:
+	case *event.Warning:
 		r.writeLog(e, style.Caution, e.Message)
 		return e.Message
-	case *train.RunEnded:
+	case *event.RunEnded:
 		return r.end(e)
 	}
 	return ""
 }
 
-func (r *run) start(e *train.RunStarted) {
+func (r *run) start(e *event.RunStarted) {
 	if !e.Resumed {
 		*r = *newRun(r.name)
 	}
-	r.started, r.ended, r.asked, r.state = *e, nil, "", train.StateStarting
+	r.started, r.ended, r.asked, r.state = *e, nil, "", event.StateStarting
 	if !e.Resumed {
 		r.writeLog(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
 			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, format.Plural(e.Threads, "thread"), e.Kernels))
@@ -167,7 +167,7 @@ func (r *run) start(e *train.RunStarted) {
 func (r *run) rewind(total int64) {
 	r.steps.Rewind(total)
 	r.epochs.Rewind(total)
-	r.done = slices.DeleteFunc(r.done, func(e *train.EpochDone) bool { return e.Total > total })
+	r.done = slices.DeleteFunc(r.done, func(e *event.EpochDone) bool { return e.Total > total })
 	if r.step != nil && r.step.Total > total {
 		r.step = nil
 	}
@@ -185,7 +185,7 @@ func (r *run) rewind(total int64) {
 	r.overfitting, r.overfits = findOverfitting(r.epochs, epochLoss, epochValLoss)
 }
 
-func (r *run) pend(e train.Event) {
+func (r *run) pend(e event.Event) {
 	r.pending = append(r.pending, e)
 	if len(r.pending) >= pendingMost {
 		r.flush()
@@ -197,7 +197,7 @@ func (r *run) flush() {
 	epochs := false
 	for _, e := range r.pending {
 		switch e := e.(type) {
-		case *train.StepDone:
+		case *event.StepDone:
 			at := chart.Moment{chart.ByEpoch: float64(e.Epoch - 1), chart.ByStep: float64(e.Total), chart.ByTime: e.Elapsed}
 			if e.Steps > 0 {
 				at[chart.ByEpoch] += float64(e.Step) / float64(e.Steps)
@@ -205,7 +205,7 @@ func (r *run) flush() {
 			r.steps.Add(int64(e.Count), at,
 				chart.Sample{Mean: float64(e.Loss), Lo: float64(e.MinLoss), Hi: float64(e.MaxLoss)},
 				chart.One(float64(e.Acc)), chart.One(e.ImagesPerSecond))
-		case *train.EpochDone:
+		case *event.EpochDone:
 			r.epochs.Add(1, chart.Moment{float64(e.Epoch), float64(e.Total), e.Elapsed},
 				chart.One(float64(e.Loss)), chart.One(float64(e.Acc)), chart.One(float64(e.ValLoss)), chart.One(float64(e.ValAcc)),
 				chart.One(e.Seconds), chart.One(e.ImagesPerSecond))
@@ -219,7 +219,7 @@ func (r *run) flush() {
 }
 
 // epochDone keeps the best values.
-func (r *run) epochDone(e *train.EpochDone) {
+func (r *run) epochDone(e *event.EpochDone) {
 	r.better(e.Epoch, float64(e.Acc), float64(e.ValAcc), float64(e.ValLoss), e.Elapsed)
 	r.writeLog(e, style.Plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
 		e.Epoch, format.Fixed4(float64(e.Loss)), format.Percent(float64(e.Acc)), format.Fixed4(float64(e.ValLoss)), format.Percent(float64(e.ValAcc)), format.Duration6(e.Seconds)))
@@ -271,7 +271,7 @@ func (r *run) imagesPerSecond() float64 {
 	return 0
 }
 
-func (r *run) evaluated(e *train.Evaluated) {
+func (r *run) evaluated(e *event.Evaluated) {
 	r.eval = e
 	for _, s := range e.Samples {
 		if len(s.Pixels) > 0 {
@@ -280,7 +280,7 @@ func (r *run) evaluated(e *train.Evaluated) {
 	}
 }
 
-func (r *run) checkpoint(e *train.CheckpointSaved) string {
+func (r *run) checkpoint(e *event.CheckpointSaved) string {
 	kept := r.saved[:0]
 	for _, c := range r.saved {
 		if c.File != e.File && !slices.Contains(e.Removed, c.File) {
@@ -299,43 +299,43 @@ func (r *run) checkpoint(e *train.CheckpointSaved) string {
 	return ""
 }
 
-func (r *run) changed(e *train.StateChanged) string {
+func (r *run) changed(e *event.StateChanged) string {
 	before := r.state
 	r.state = e.State
-	if e.State != train.StateSaving {
+	if e.State != event.StateSaving {
 		r.asked = ""
 	}
 	words := string(e.State)
 	if e.Reason != "" {
 		words += " (" + e.Reason + ")"
 	}
-	if e.State == train.StateStarting || before == train.StateStarting && e.State == train.StateRunning {
+	if e.State == event.StateStarting || before == event.StateStarting && e.State == event.StateRunning {
 		return "" // the start has told so
 	}
-	if e.State == train.StateWaiting || before == train.StateWaiting && e.State == train.StateRunning {
+	if e.State == event.StateWaiting || before == event.StateWaiting && e.State == event.StateRunning {
 		return "" // turns of a comparison
 	}
 	r.writeLog(e, style.Plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
 	switch e.State {
-	case train.StatePaused:
+	case event.StatePaused:
 		return fmt.Sprintf("Paused after step %d of epoch %d.", e.Step, e.Epoch)
-	case train.StateStopping:
+	case event.StateStopping:
 		return "Stopping."
-	case train.StateRunning:
-		if before == train.StatePaused {
+	case event.StateRunning:
+		if before == event.StatePaused {
 			return "Training goes on."
 		}
 	}
 	return ""
 }
 
-func (r *run) end(e *train.RunEnded) string {
+func (r *run) end(e *event.RunEnded) string {
 	r.ended, r.asked = e, ""
 	r.flush()
-	r.state = train.StateFinished
+	r.state = event.StateFinished
 	st := style.Plain
-	if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
-		r.state, st = train.StateFailed, style.Trouble
+	if e.Outcome == event.OutcomeFailed || e.Outcome == event.OutcomeDiverged {
+		r.state, st = event.StateFailed, style.Trouble
 	}
 	words := r.outcome()
 	r.writeLog(e, st, words)
@@ -354,15 +354,15 @@ func (r *run) outcome() string {
 		bestWords += fmt.Sprintf(" Test accuracy %s.", format.Percent(float64(*e.TestAcc)))
 	}
 	switch e.Outcome {
-	case train.OutcomeFinished:
+	case event.OutcomeFinished:
 		return fmt.Sprintf("Finished %s in %s.", format.Plural(e.Epoch, "epoch"), took) + bestWords
-	case train.OutcomeEarlyStopped:
+	case event.OutcomeEarlyStopped:
 		return fmt.Sprintf("Stopped early after %s in %s: no better value came.", format.Plural(e.Epoch, "epoch"), took) + bestWords
-	case train.OutcomeStopped:
+	case event.OutcomeStopped:
 		return fmt.Sprintf("Stopped and saved after %s; it can be resumed.", format.Plural(e.Epoch, "epoch")) + bestWords
-	case train.OutcomeDetached:
+	case event.OutcomeDetached:
 		return "The run goes on in another process."
-	case train.OutcomeDiverged:
+	case event.OutcomeDiverged:
 		return "The loss is no longer finite: " + e.Error
 	default:
 		return "The run failed: " + e.Error
@@ -370,7 +370,7 @@ func (r *run) outcome() string {
 }
 
 // writeLog appends a line to the log.
-func (r *run) writeLog(e train.Event, s style.Style, text string) {
+func (r *run) writeLog(e event.Event, s style.Style, text string) {
 	if len(r.log) >= logLines {
 		r.log = append(r.log[:0], r.log[logLines/4:]...)
 	}
@@ -409,7 +409,7 @@ func (r *run) elapsed(now time.Time) float64 {
 		return e
 	}
 	e = r.step.Elapsed
-	if r.state == train.StateRunning && r.lost == "" && now.After(r.stepAt) {
+	if r.state == event.StateRunning && r.lost == "" && now.After(r.stepAt) {
 		e += now.Sub(r.stepAt).Seconds()
 	}
 	return e

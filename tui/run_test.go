@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
 	"cifartui/tui/terminal"
@@ -186,15 +186,15 @@ func TestScreenEndsWithItsContext(t *testing.T) {
 // A panicSource panics in a command.
 type panicSource struct{}
 
-func (panicSource) Next(context.Context, int) ([]train.Event, error) { panic("a broken source") }
+func (panicSource) Next(context.Context, int) ([]event.Event, error) { panic("a broken source") }
 
 // A nilEvent makes Update panic.
 type nilEvent struct{}
 
-func (nilEvent) Head() *train.Header { return nil }
+func (nilEvent) Head() *event.Header { return nil }
 
 func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
-	for name, src := range map[string]train.Source{
+	for name, src := range map[string]event.Source{
 		"in a command": panicSource{},
 		"in Update":    newFakeSource(nilEvent{}),
 	} {
@@ -334,7 +334,7 @@ func TestTrafficIsSmall(t *testing.T) {
 			t.Errorf("%s shows nothing of a running run", viewNames[r.view])
 		}
 		n := len(r.s.events)
-		r.s.state(train.StatePaused, "key", r.epoch, r.step)
+		r.s.state(event.StatePaused, "key", r.epoch, r.step)
 		r.src.feed(r.s.events[n:]...)
 	}
 	time.Sleep(1500 * time.Millisecond)
@@ -357,18 +357,18 @@ func TestAWholeRunWithKeys(t *testing.T) {
 	s := newScript("model_20261123_1405", 64, 3)
 	fed := 0
 	feed := func() { src.feed(s.events[fed:]...); fed = len(s.events) }
-	control := &fakeControl{answer: func(c train.Command) error {
+	control := &fakeControl{answer: func(c event.Command) error {
 		switch c := c.(type) {
-		case train.Pause:
-			s.state(train.StatePaused, c.Why, 2, 100)
-		case train.Resume:
-			s.state(train.StateRunning, c.Why, 2, 100)
-		case train.Save:
-			s.emit(&train.CheckpointSaved{Header: s.head(train.KindCheckpointSaved), File: "CIFAR10-EP02-STEP00100.safetensors", Reason: "manual", Epoch: 2, Step: 100, Size: 4751234})
-		case train.SetLearnRate:
-			s.emit(&train.LearnRateChanged{Header: s.head(train.KindLearnRate), From: 1, To: c.Rate, Epoch: 2, Step: 100, Total: 882})
-		case train.Stop:
-			s.state(train.StateStopping, c.Why, 2, 100).end(train.OutcomeStopped, "", 1)
+		case event.Pause:
+			s.state(event.StatePaused, c.Why, 2, 100)
+		case event.Resume:
+			s.state(event.StateRunning, c.Why, 2, 100)
+		case event.Save:
+			s.emit(&event.CheckpointSaved{Header: s.head(event.KindCheckpointSaved), File: "CIFAR10-EP02-STEP00100.safetensors", Reason: "manual", Epoch: 2, Step: 100, Size: 4751234})
+		case event.SetLearnRate:
+			s.emit(&event.LearnRateChanged{Header: s.head(event.KindLearnRate), From: 1, To: c.Rate, Epoch: 2, Step: 100, Total: 882})
+		case event.Stop:
+			s.state(event.StateStopping, c.Why, 2, 100).end(event.OutcomeStopped, "", 1)
 		}
 		feed()
 		return nil
@@ -417,15 +417,15 @@ func TestAWholeRunWithKeys(t *testing.T) {
 	var kinds []string
 	for _, c := range control.commands() {
 		switch c := c.(type) {
-		case train.Pause:
+		case event.Pause:
 			kinds = append(kinds, "pause "+c.Run)
-		case train.Save:
+		case event.Save:
 			kinds = append(kinds, "save "+c.Run)
-		case train.SetLearnRate:
+		case event.SetLearnRate:
 			kinds = append(kinds, "lr "+format.Rate(c.Rate))
-		case train.Resume:
+		case event.Resume:
 			kinds = append(kinds, "resume "+c.Run)
-		case train.Stop:
+		case event.Stop:
 			kinds = append(kinds, "stop "+c.Run+string(c.After))
 		}
 	}

@@ -5,7 +5,9 @@ import (
 	"sort"
 	"strings"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/runs"
 )
 
 // runList is the runs of a screen, in the order of their names, and the one of
@@ -59,11 +61,11 @@ func (l *runList) relabel() {
 		l.labels = nil
 		return
 	}
-	var all []*train.RunHistory
+	var all []*record.Run
 	for _, o := range l.all {
-		all = append(all, &train.RunHistory{Name: o.name, Started: &o.started})
+		all = append(all, &record.Run{Name: o.name, Started: &o.started})
 	}
-	l.labels = train.Labels(all)
+	l.labels = runs.Labels(all)
 }
 
 // label names a run by the settings that set it apart from the others.
@@ -146,7 +148,7 @@ func (l *runList) several() bool { return len(l.all) > 1 }
 // atWork reports whether some run is training.
 func (l *runList) atWork() bool {
 	return slices.ContainsFunc(l.all, func(r *run) bool {
-		return r.live() && (r.state == train.StateRunning || r.state == train.StateStopping)
+		return r.live() && (r.state == event.StateRunning || r.state == event.StateStopping)
 	})
 }
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/canvas"
 	"cifartui/tui/style"
 
@@ -19,7 +19,7 @@ type samplesView struct {
 	top  int // first row of images, or of the matrix, shown
 	// evaluated is what the view shows of the run: the newest evaluation, taken up
 	// at most every samplesPause, as pictures are many bytes.
-	evaluated *train.Evaluated
+	evaluated *event.Evaluated
 	of        *run
 	since     time.Time
 	matrix    confusion // of what is shown
@@ -171,7 +171,7 @@ func (v *samplesView) drawImages(a canvas.Area, r *run) {
 }
 
 // drawSample draws an image and under it what it is and what was said.
-func (v *samplesView) drawSample(a canvas.Area, t tile, s train.Sample, r *run) {
+func (v *samplesView) drawSample(a canvas.Area, t tile, s event.Sample, r *run) {
 	px := s.Pixels
 	if px == nil {
 		px = r.pixels[s.Index]

@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
 )
 
 // testStart is when every scripted run begins.
@@ -30,7 +32,7 @@ type script struct {
 	rng     *rand.Rand
 	seq     uint64
 	elapsed float64
-	events  []train.Event
+	events  []event.Event
 	best    float64
 	bestAt  int
 	acc     float64
@@ -42,15 +44,15 @@ func newScript(name string, batch, epochs int) *script {
 
 func (s *script) steps() int { return (50000 + s.batch - 1) / s.batch }
 
-func (s *script) head(k train.Kind) train.Header {
+func (s *script) head(k event.Kind) event.Header {
 	s.seq++
-	return train.Header{Event: k, Seq: s.seq, Run: s.name, Time: testStart.Add(time.Duration(s.elapsed * float64(time.Second)))}
+	return event.Header{Event: k, Seq: s.seq, Run: s.name, Time: testStart.Add(time.Duration(s.elapsed * float64(time.Second)))}
 }
 
-func (s *script) emit(e train.Event) { s.events = append(s.events, e) }
+func (s *script) emit(e event.Event) { s.events = append(s.events, e) }
 
-func (s *script) config() train.Config {
-	return train.Config{
+func (s *script) config() config.Config {
+	return config.Config{
 		Name: s.name, Runs: "runs", Data: "auto", Preprocess: "unit", Augment: true, Shuffle: true,
 		Batch: s.batch, Epochs: s.epochs, Seed: 1, Dropout: 0.5, Optimizer: "adadelta", LR: 1,
 		Schedule: "constant", Monitor: "val_acc", Patience: 20,
@@ -58,8 +60,8 @@ func (s *script) config() train.Config {
 }
 
 func (s *script) start() *script {
-	e := &train.RunStarted{
-		Header: s.head(train.KindRunStarted), Config: s.config(), Folder: "/data/runs/" + s.name,
+	e := &event.RunStarted{
+		Header: s.head(event.KindRunStarted), Config: s.config(), Folder: "/data/runs/" + s.name,
 		Dataset: "CIFAR-10", Classes: testClasses, TrainImages: 50000, ValImages: 10000,
 		StepsPerEpoch: s.steps(), ValIsTest: true, Kernels: "avx512", Threads: 16, PID: 4711, Version: "v0.9.0",
 	}
@@ -67,12 +69,12 @@ func (s *script) start() *script {
 		e.Dataset, e.Demo = "demo", true
 	}
 	s.emit(e)
-	s.state(train.StateRunning, "", 1, 0)
+	s.state(event.StateRunning, "", 1, 0)
 	return s
 }
 
-func (s *script) state(st train.State, why string, epoch, step int) *script {
-	s.emit(&train.StateChanged{Header: s.head(train.KindStateChanged), State: st, Reason: why, Epoch: epoch, Step: step})
+func (s *script) state(st event.State, why string, epoch, step int) *script {
+	s.emit(&event.StateChanged{Header: s.head(event.KindStateChanged), State: st, Reason: why, Epoch: epoch, Step: step})
 	return s
 }
 
@@ -96,11 +98,11 @@ func (s *script) train(epoch, from, to int) *script {
 		loss, acc, _, _ := s.curve(float64(epoch-1) + float64(at)/float64(n))
 		loss = math.Max(0.001, loss*(1+0.16*s.rng.NormFloat64()))
 		acc = min(1, math.Max(0, acc+0.05*s.rng.NormFloat64()))
-		s.emit(&train.StepDone{
-			Header: s.head(train.KindStep), Epoch: epoch, Step: at, Steps: n, Total: int64((epoch-1)*n + at),
-			Count: at - (step - s.every), Loss: train.Float(loss), MinLoss: train.Float(loss * 0.8), MaxLoss: train.Float(loss * 1.25),
-			Acc: train.Float(acc), LR: 1, ImagesPerSecond: s.speed * (1 + 0.03*s.rng.NormFloat64()), Elapsed: s.elapsed,
-			Phases: train.Phases{Data: 0.004, Forward: 0.9, Backward: 1.7, Optimizer: 0.12},
+		s.emit(&event.StepDone{
+			Header: s.head(event.KindStep), Epoch: epoch, Step: at, Steps: n, Total: int64((epoch-1)*n + at),
+			Count: at - (step - s.every), Loss: event.Float(loss), MinLoss: event.Float(loss * 0.8), MaxLoss: event.Float(loss * 1.25),
+			Acc: event.Float(acc), LR: 1, ImagesPerSecond: s.speed * (1 + 0.03*s.rng.NormFloat64()), Elapsed: s.elapsed,
+			Phases: event.Phases{Data: 0.004, Forward: 0.9, Backward: 1.7, Optimizer: 0.12},
 		})
 	}
 	return s
@@ -120,31 +122,31 @@ func (s *script) epoch(epoch int) *script {
 	if isBest {
 		s.best, s.bestAt = valAcc, epoch
 	}
-	s.emit(&train.EpochDone{
-		Header: s.head(train.KindEpoch), Epoch: epoch, Epochs: s.epochs, Batch: s.batch, Total: int64(epoch * n),
-		Loss: train.Float(loss * (1 + 0.01*s.rng.NormFloat64())), Acc: train.Float(acc + 0.004*s.rng.NormFloat64()),
-		ValLoss: train.Float(valLoss), ValAcc: train.Float(valAcc), LR: 1, Seconds: s.elapsed - before,
+	s.emit(&event.EpochDone{
+		Header: s.head(event.KindEpoch), Epoch: epoch, Epochs: s.epochs, Batch: s.batch, Total: int64(epoch * n),
+		Loss: event.Float(loss * (1 + 0.01*s.rng.NormFloat64())), Acc: event.Float(acc + 0.004*s.rng.NormFloat64()),
+		ValLoss: event.Float(valLoss), ValAcc: event.Float(valAcc), LR: 1, Seconds: s.elapsed - before,
 		ImagesPerSecond: s.speed, Elapsed: s.elapsed, Best: isBest, PatienceLeft: 20 - (epoch - s.bestAt),
-		Phases: train.Phases{Data: 0.2, Forward: 36, Backward: 70, Optimizer: 5},
+		Phases: event.Phases{Data: 0.2, Forward: 36, Backward: 70, Optimizer: 5},
 	})
 	s.emit(s.evaluated(epoch))
 	if isBest {
-		s.emit(&train.CheckpointSaved{
-			Header: s.head(train.KindCheckpointSaved), File: fmt.Sprintf("CIFAR10-EP%02d-ACC%.4f.safetensors", epoch, valAcc),
-			Reason: "best", Epoch: epoch, Step: n, Total: int64(epoch * n), ValAcc: train.Float(valAcc), ValLoss: train.Float(valLoss), Size: 4751234,
+		s.emit(&event.CheckpointSaved{
+			Header: s.head(event.KindCheckpointSaved), File: fmt.Sprintf("CIFAR10-EP%02d-ACC%.4f.safetensors", epoch, valAcc),
+			Reason: "best", Epoch: epoch, Step: n, Total: int64(epoch * n), ValAcc: event.Float(valAcc), ValLoss: event.Float(valLoss), Size: 4751234,
 		})
 	}
-	s.emit(&train.CheckpointSaved{
-		Header: s.head(train.KindCheckpointSaved), File: "last.ckpt", Reason: "last", Epoch: epoch + 1, Step: 0,
-		Total: int64(epoch * n), ValAcc: train.Float(valAcc), ValLoss: train.Float(valLoss), Size: 14251234,
+	s.emit(&event.CheckpointSaved{
+		Header: s.head(event.KindCheckpointSaved), File: "last.ckpt", Reason: "last", Epoch: epoch + 1, Step: 0,
+		Total: int64(epoch * n), ValAcc: event.Float(valAcc), ValLoss: event.Float(valLoss), Size: 14251234,
 	})
 	return s
 }
 
 // evaluated makes up a confusion matrix and pictures.
-func (s *script) evaluated(epoch int) *train.Evaluated {
+func (s *script) evaluated(epoch int) *event.Evaluated {
 	_, _, _, acc := s.curve(float64(epoch))
-	e := &train.Evaluated{Header: s.head(train.KindEvaluated), Epoch: epoch, Confusion: make([][]int, 10)}
+	e := &event.Evaluated{Header: s.head(event.KindEvaluated), Epoch: epoch, Confusion: make([][]int, 10)}
 	near := map[int]int{3: 5, 5: 3, 0: 8, 8: 0, 1: 9, 9: 1, 4: 7, 7: 4, 2: 4, 6: 2}
 	for i := range 10 {
 		e.Confusion[i] = make([]int, 10)
@@ -161,7 +163,7 @@ func (s *script) evaluated(epoch int) *train.Evaluated {
 	}
 	for k := range 20 {
 		label := (k * 3) % 10
-		e.Samples = append(e.Samples, train.Sample{
+		e.Samples = append(e.Samples, event.Sample{
 			Index: 100*epoch%700 + k, Label: label, Predicted: near[label],
 			Confidence: 0.998 - 0.013*float64(k), Pixels: picture(label, near[label]),
 		})
@@ -197,10 +199,10 @@ func (s *script) run(epochs int) *script {
 	return s
 }
 
-func (s *script) end(o train.Outcome, why string, epoch int) *script {
-	s.emit(&train.RunEnded{
-		Header: s.head(train.KindRunEnded), Outcome: o, Error: why, Epoch: epoch, Seconds: s.elapsed,
-		BestAcc: 0.9782, BestAccEpoch: epoch, BestValAcc: train.Float(s.best), BestValAccEpoch: s.bestAt,
+func (s *script) end(o event.Outcome, why string, epoch int) *script {
+	s.emit(&event.RunEnded{
+		Header: s.head(event.KindRunEnded), Outcome: o, Error: why, Epoch: epoch, Seconds: s.elapsed,
+		BestAcc: 0.9782, BestAccEpoch: epoch, BestValAcc: event.Float(s.best), BestValAccEpoch: s.bestAt,
 	})
 	return s
 }
@@ -208,18 +210,18 @@ func (s *script) end(o train.Outcome, why string, epoch int) *script {
 // A fakeSource hands out events that a test feeds it.
 type fakeSource struct {
 	mu     sync.Mutex
-	queue  []train.Event
+	queue  []event.Event
 	ended  bool
 	wake   chan struct{}
 	taken  int
 	failed error
 }
 
-func newFakeSource(es ...train.Event) *fakeSource {
+func newFakeSource(es ...event.Event) *fakeSource {
 	return &fakeSource{queue: es, wake: make(chan struct{}, 1)}
 }
 
-func (f *fakeSource) feed(es ...train.Event) {
+func (f *fakeSource) feed(es ...event.Event) {
 	f.mu.Lock()
 	f.queue = append(f.queue, es...)
 	f.mu.Unlock()
@@ -240,7 +242,7 @@ func (f *fakeSource) poke() {
 	}
 }
 
-func (f *fakeSource) Next(ctx context.Context, most int) ([]train.Event, error) {
+func (f *fakeSource) Next(ctx context.Context, most int) ([]event.Event, error) {
 	for {
 		f.mu.Lock()
 		n := min(most, len(f.queue))
@@ -268,11 +270,11 @@ func (f *fakeSource) Next(ctx context.Context, most int) ([]train.Event, error) 
 // A fakeControl notes commands, and answers them when it has an answer.
 type fakeControl struct {
 	mu     sync.Mutex
-	got    []train.Command
-	answer func(train.Command) error
+	got    []event.Command
+	answer func(event.Command) error
 }
 
-func (f *fakeControl) Send(c train.Command) error {
+func (f *fakeControl) Send(c event.Command) error {
 	f.mu.Lock()
 	f.got = append(f.got, c)
 	f.mu.Unlock()
@@ -282,22 +284,22 @@ func (f *fakeControl) Send(c train.Command) error {
 	return nil
 }
 
-func (f *fakeControl) commands() []train.Command {
+func (f *fakeControl) commands() []event.Command {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return append([]train.Command(nil), f.got...)
+	return append([]event.Command(nil), f.got...)
 }
 
 // fakeFiles are checkpoint files that are nowhere.
 type fakeFiles struct {
 	mu      sync.Mutex
-	list    []train.CheckpointInfo
+	list    []checkpoint.Info
 	deleted []string
 	err     error
 }
 
-func (f *fakeFiles) List(string) ([]train.CheckpointInfo, error) { return f.list, f.err }
-func (f *fakeFiles) Verify(string) error                         { return f.err }
+func (f *fakeFiles) List(string) ([]checkpoint.Info, error) { return f.list, f.err }
+func (f *fakeFiles) Verify(string) error                    { return f.err }
 func (f *fakeFiles) Delete(path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

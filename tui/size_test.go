@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/chart"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -92,7 +92,7 @@ func TestSmallWindowsSayWhatIsNeeded(t *testing.T) {
 }
 
 // manySteps are 1,000,000 steps in 10,000 epochs.
-func manySteps() []train.Event {
+func manySteps() []event.Event {
 	s := newScript("model_20261123_1405", 500, 10_000)
 	s.every = 1
 	s.start()
@@ -100,11 +100,11 @@ func manySteps() []train.Event {
 		loss, acc, valLoss, valAcc := s.curve(float64(e) / 100)
 		for i := 1; i <= 100; i++ {
 			s.elapsed++
-			s.emit(&train.StepDone{Header: train.Header{Run: s.name}, Epoch: e, Step: i, Steps: 100, Total: int64((e-1)*100 + i), Count: 1,
-				Loss: train.Float(loss + 0.1*s.rng.Float64()), MinLoss: train.Float(loss), MaxLoss: train.Float(loss + 0.1), Acc: train.Float(acc), ImagesPerSecond: 400, Elapsed: s.elapsed})
+			s.emit(&event.StepDone{Header: event.Header{Run: s.name}, Epoch: e, Step: i, Steps: 100, Total: int64((e-1)*100 + i), Count: 1,
+				Loss: event.Float(loss + 0.1*s.rng.Float64()), MinLoss: event.Float(loss), MaxLoss: event.Float(loss + 0.1), Acc: event.Float(acc), ImagesPerSecond: 400, Elapsed: s.elapsed})
 		}
-		s.emit(&train.EpochDone{Header: train.Header{Run: s.name}, Epoch: e, Epochs: 10_000, Batch: 500, Total: int64(e * 100),
-			Loss: train.Float(loss), Acc: train.Float(acc), ValLoss: train.Float(valLoss + 0.05*s.rng.Float64()), ValAcc: train.Float(valAcc), Seconds: 100, Elapsed: s.elapsed})
+		s.emit(&event.EpochDone{Header: event.Header{Run: s.name}, Epoch: e, Epochs: 10_000, Batch: 500, Total: int64(e * 100),
+			Loss: event.Float(loss), Acc: event.Float(acc), ValLoss: event.Float(valLoss + 0.05*s.rng.Float64()), ValAcc: event.Float(valAcc), Seconds: 100, Elapsed: s.elapsed})
 	}
 	return s.events
 }

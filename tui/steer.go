@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cifartui/train"
+	"cifartui/train/event"
 	"cifartui/tui/chart"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -74,7 +74,7 @@ func (s *steering) whyNotDetach() string {
 }
 
 // send hands a command to the run, off the drawing goroutine.
-func (s *steering) send(c train.Command) tea.Cmd {
+func (s *steering) send(c event.Command) tea.Cmd {
 	control := s.o.Control
 	return s.do(func() tea.Msg { return sentMsg{c, control.Send(c)} })
 }
@@ -92,12 +92,12 @@ func (s *steering) sent(msg sentMsg) {
 }
 
 // to addresses a command to the selected run.
-func (s *steering) to() train.To {
-	return train.To{Run: s.current().name, Why: s.pressed + " pressed"}
+func (s *steering) to() event.To {
+	return event.To{Run: s.current().name, Why: s.pressed + " pressed"}
 }
 
 func (s *steering) pauseWord() string {
-	if r := s.current(); r != nil && r.state == train.StatePaused {
+	if r := s.current(); r != nil && r.state == event.StatePaused {
 		return "go on"
 	}
 	return "pause"
@@ -105,22 +105,22 @@ func (s *steering) pauseWord() string {
 
 func (s *steering) togglePause() tea.Cmd {
 	r := s.current()
-	if r.state == train.StatePaused {
+	if r.state == event.StatePaused {
 		r.asked = "going on"
-		return s.send(train.Resume{To: s.to()})
+		return s.send(event.Resume{To: s.to()})
 	}
 	r.asked = "pausing after this batch"
-	return s.send(train.Pause{To: s.to()})
+	return s.send(event.Pause{To: s.to()})
 }
 
 func (s *steering) save() tea.Cmd {
 	s.current().asked = "saving"
-	return s.send(train.Save{To: s.to()})
+	return s.send(event.Save{To: s.to()})
 }
 
-func (s *steering) stop(after train.Boundary) tea.Cmd {
+func (s *steering) stop(after event.Boundary) tea.Cmd {
 	s.current().asked = "stopping after this " + string(after)
-	return s.send(train.Stop{To: s.to(), After: after})
+	return s.send(event.Stop{To: s.to(), After: after})
 }
 
 func (s *steering) askStop() tea.Cmd {
@@ -134,8 +134,8 @@ func (s *steering) askStop() tea.Cmd {
 		title: "Stop the run",
 		text:  fmt.Sprintf("%s is in epoch %d, step %d of %d. It is saved and can be resumed.", r.name, epoch, step, steps),
 		options: []option{
-			{"b", "after this batch", "", func() tea.Cmd { return s.stop(train.AfterBatch) }},
-			{"e", "after this epoch", inAbout, func() tea.Cmd { return s.stop(train.AfterEpoch) }},
+			{"b", "after this batch", "", func() tea.Cmd { return s.stop(event.AfterBatch) }},
+			{"e", "after this epoch", inAbout, func() tea.Cmd { return s.stop(event.AfterEpoch) }},
 			{"c", "cancel", "", nil},
 		},
 	})
@@ -161,7 +161,7 @@ func (s *steering) askRate() tea.Cmd {
 
 func (s *steering) setRate(v float64) tea.Cmd {
 	s.current().asked = "setting the learning rate to " + format.Rate(v)
-	return s.send(train.SetLearnRate{To: s.to(), Rate: v})
+	return s.send(event.SetLearnRate{To: s.to(), Rate: v})
 }
 
 // scaleRate changes the learning rate by a factor. Keys pressed faster than

@@ -3,8 +3,8 @@
 //
 // It knows a run by its events alone, so that a live run, one attached to from
 // another terminal and one finished long ago look the same. Events come from a
-// [train.Source] in batches that a command waits for; what a person asks goes
-// to a [train.Controller]. The trainer never waits for the screen, nor the
+// [event.Source] in batches that a command waits for; what a person asks goes
+// to a [event.Controller]. The trainer never waits for the screen, nor the
 // screen for the terminal (see terminal/).
 //
 // The [Model] keeps what is common and changes only in Update. Each view (view.go)
@@ -26,7 +26,8 @@ import (
 	"runtime"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
 	_ "cifartui/tui/internal/noprobe" // keeps Bubble Tea from asking the terminal at start
 	"cifartui/tui/style"
 	"cifartui/tui/terminal"
@@ -58,7 +59,7 @@ type Progress struct {
 // time; they are never called from the drawing goroutine.
 type Checkpoints interface {
 	// List returns the files of a run, given its folder as the run tells it.
-	List(folder string) ([]train.CheckpointInfo, error)
+	List(folder string) ([]checkpoint.Info, error)
 	// Verify reads a file whole and checks it.
 	Verify(path string) error
 	// Delete removes a file.
@@ -67,8 +68,8 @@ type Checkpoints interface {
 
 // Options says what the screen shows and what it may do.
 type Options struct {
-	Source  train.Source     // the events of one or several runs
-	Control train.Controller // nil: read only
+	Source  event.Source     // the events of one or several runs
+	Control event.Controller // nil: read only
 	Mode    Mode
 	// Name is shown until the first event tells the run's name.
 	Name string

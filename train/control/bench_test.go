@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +24,7 @@ func BenchmarkAttached(b *testing.B) {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			r := newRig(b, b.TempDir())
 			r.logLag = time.Second
-			r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+			r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 			for i := range clients {
 				if i == 7 {
 					if _, err := fmt.Fprintln(r.raw(), `{"id":1,"cmd":"events"}`); err != nil {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // The client's patience.
@@ -44,7 +44,7 @@ func (e *GoneError) Error() string {
 }
 
 // Client watches and steers a run that another process trains. It is a
-// [train.Source] for one goroutine; its other methods are for any.
+// [event.Source] for one goroutine; its other methods are for any.
 type Client struct {
 	folder string
 	// files says why there is no socket; nil if there is one.
@@ -116,8 +116,8 @@ func reach(ctx context.Context, folder string) (*conn, error) {
 func handingOver(folder string) bool {
 	for _, t := range allTails(folder, nil) {
 		defer t.close()
-		e, ok := t.last().(*train.RunEnded)
-		if ok && e.Outcome == train.OutcomeDetached && time.Since(e.Time) < handOverLimit {
+		e, ok := t.last().(*event.RunEnded)
+		if ok && e.Outcome == event.OutcomeDetached && time.Since(e.Time) < handOverLimit {
 			return true
 		}
 	}
@@ -146,11 +146,11 @@ func (c *Client) ReadOnly() string {
 	return fmt.Sprintf("read-only: the run's process cannot be reached from here (%v)", c.files)
 }
 
-// Next implements [train.Source]: the run's events from its beginning, first the
+// Next implements [event.Source]: the run's events from its beginning, first the
 // past and then as they come, each once. It goes on when the run is handed over
 // to another process. It returns io.EOF after the end of the run, and a
 // *GoneError when the process ended without one.
-func (c *Client) Next(ctx context.Context, max int) ([]train.Event, error) {
+func (c *Client) Next(ctx context.Context, max int) ([]event.Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
@@ -159,10 +159,10 @@ func (c *Client) Next(ctx context.Context, max int) ([]train.Event, error) {
 	return c.reader.next(ctx, max)
 }
 
-// Send implements [train.Controller]. It returns when the trainer has taken the
+// Send implements [event.Controller]. It returns when the trainer has taken the
 // command, which takes well under a millisecond, or after five seconds if the
 // process does not answer: it is not to be called where a screen is drawn.
-func (c *Client) Send(cmd train.Command) error {
+func (c *Client) Send(cmd event.Command) error {
 	if c.files != nil {
 		return ErrReadOnly
 	}
@@ -243,15 +243,15 @@ func (c *Client) Detach(ctx context.Context, why string, wait bool) error {
 
 // Wait reads events until the run ends, and returns how each run of the process
 // ended, by the runs' names. Its error is that of Next, io.EOF left out.
-func Wait(ctx context.Context, source train.Source) (map[string]*train.RunEnded, error) {
-	ended := make(map[string]*train.RunEnded)
+func Wait(ctx context.Context, source event.Source) (map[string]*event.RunEnded, error) {
+	ended := make(map[string]*event.RunEnded)
 	for {
 		events, err := source.Next(ctx, 1024)
 		for _, e := range events {
 			switch e := e.(type) {
-			case *train.RunStarted:
+			case *event.RunStarted:
 				delete(ended, e.Run)
-			case *train.RunEnded:
+			case *event.RunEnded:
 				ended[e.Run] = e
 			}
 		}

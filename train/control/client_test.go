@@ -14,21 +14,23 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 func TestStatusCountsTheWholeRun(t *testing.T) {
 	folder := t.TempDir()
 	r := newRig(t, folder)
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Config: train.Config{Epochs: 9, Batch: 64, Patience: 5}})
-	r.emit(&train.EpochDone{Epoch: 1, Epochs: 9, ValAcc: 0.8})
-	r.emit(&train.EpochDone{Epoch: 2, Epochs: 9, ValAcc: 0.9})
-	r.emit(&train.EpochDone{Epoch: 3, Epochs: 9, ValAcc: 0.99})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, Config: config.Config{Epochs: 9, Batch: 64, Patience: 5}})
+	r.emit(&event.EpochDone{Epoch: 1, Epochs: 9, ValAcc: 0.8})
+	r.emit(&event.EpochDone{Epoch: 2, Epochs: 9, ValAcc: 0.9})
+	r.emit(&event.EpochDone{Epoch: 3, Epochs: 9, ValAcc: 0.99})
 	r.close(false) // killed, and resumed from the end of epoch 2
 	r.takeLock()
 	r.open()
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedEpoch: 3, Config: train.Config{Epochs: 9, Batch: 64, Patience: 5}})
-	r.emit(&train.EpochDone{Epoch: 3, Epochs: 9, ValAcc: 0.7, PatienceLeft: 4})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedEpoch: 3, Config: config.Config{Epochs: 9, Batch: 64, Patience: 5}})
+	r.emit(&event.EpochDone{Epoch: 3, Epochs: 9, ValAcc: 0.7, PatienceLeft: 4})
 	c := r.dial()
 	var got Status
 	until(t, "the epoch is known", func() bool {
@@ -59,7 +61,7 @@ func TestAttachToADeadRunFails(t *testing.T) {
 // Next must return when its context ends, and lose nothing by it.
 func TestNextGivesUpWithItsContext(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	var w witness
 	for i := range 40 {
@@ -71,7 +73,7 @@ func TestNextGivesUpWithItsContext(t *testing.T) {
 		}
 		r.train(7, func() {})
 	}
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	r.close(true)
 	if err := w.follow(t.Context(), c); err != nil || w.total != 280 {
 		t.Errorf("%d batches, %v", w.total, err)
@@ -81,7 +83,7 @@ func TestNextGivesUpWithItsContext(t *testing.T) {
 // The process is killed: what it wrote before is told, then that it is gone.
 func TestAKilledRunIsToldToItsEnd(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	var w witness
 	followed := make(chan error, 1)
@@ -103,21 +105,21 @@ func TestAKilledRunIsToldToItsEnd(t *testing.T) {
 func TestAttachedScreenStaysWithARunThatCameBack(t *testing.T) {
 	folder := t.TempDir()
 	r := newRig(t, folder)
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, PID: os.Getpid()})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, PID: os.Getpid()})
 	c := r.dial()
 	var w witness
 	followed := make(chan error, 1)
 	go func() { followed <- w.follow(t.Context(), c) }()
 	for range 3 {
 		r.train(70, func() {})
-		r.emit(&train.RunEnded{Outcome: train.OutcomeDetached})
+		r.emit(&event.RunEnded{Outcome: event.OutcomeDetached})
 		r.close(true)
 		time.Sleep(20 * time.Millisecond)
 		r.takeLock()
 		r.open()
-		r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedTotal: r.total, PID: os.Getpid()})
+		r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedTotal: r.total, PID: os.Getpid()})
 	}
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	r.close(true)
 	if err := <-followed; err != nil || w.total != 210 {
 		t.Errorf("%d batches, %v", w.total, err)
@@ -128,7 +130,7 @@ func TestAttachedScreenStaysWithARunThatCameBack(t *testing.T) {
 // the new process start below those that the client has seen live.
 func TestAResumeAfterAKillIsNotTakenForTheSameRun(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	c.reader.pid = os.Getpid() + 1 // as if the server had been another process
 	var w witness
@@ -155,19 +157,19 @@ func TestWithoutASocketAttachReadsAlong(t *testing.T) {
 	if r.server.NoSocket() == nil {
 		t.Fatal("a socket was made")
 	}
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	if c.ReadOnly() == "" {
 		t.Error("the client does not say that it is read-only")
 	}
-	if err := c.Send(train.Pause{}); !errors.Is(err, ErrReadOnly) {
+	if err := c.Send(event.Pause{}); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("a command: %v", err)
 	}
 	var w witness
 	followed := make(chan error, 1)
 	go func() { followed <- w.follow(t.Context(), c) }()
 	r.train(2000, func() { time.Sleep(50 * time.Microsecond) })
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	r.close(true)
 	if err := <-followed; err != nil || w.total != 2000 {
 		t.Errorf("%d batches, %v", w.total, err)
@@ -176,24 +178,24 @@ func TestWithoutASocketAttachReadsAlong(t *testing.T) {
 
 func TestWithoutASocketCommandsAreFiles(t *testing.T) {
 	r := newRig(t, withoutSockets(t))
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
-	r.emit(&train.StateChanged{State: train.StateRunning})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.StateChanged{State: event.StateRunning})
 	c := r.dial()
 	rate := 0.1
 	for _, request := range []Request{
-		{Cmd: VerbPause, Wait: true}, {Cmd: VerbLR, Rate: &rate, Why: "a test"}, {Cmd: VerbStop, Wait: true, After: train.AfterEpoch},
+		{Cmd: VerbPause, Wait: true}, {Cmd: VerbLR, Rate: &rate, Why: "a test"}, {Cmd: VerbStop, Wait: true, After: event.AfterEpoch},
 	} {
 		if _, err := c.Do(t.Context(), request); err != nil {
 			t.Errorf("%s: %v", request.Cmd, err)
 		}
 	}
-	to := train.To{Why: "ctl"}
-	want := []train.Command{train.Pause{To: to}, train.SetLearnRate{To: train.To{Why: "a test"}, Rate: rate}, train.Stop{To: to, After: train.AfterEpoch}}
+	to := event.To{Why: "ctl"}
+	want := []event.Command{event.Pause{To: to}, event.SetLearnRate{To: event.To{Why: "a test"}, Rate: rate}, event.Stop{To: to, After: event.AfterEpoch}}
 	if got := r.commands(); !slices.Equal(got, want) {
 		t.Errorf("the trainer got\n%v, want\n%v", got, want)
 	}
 	all, err := c.Status(t.Context())
-	if err != nil || len(all) != 1 || all[0].State != train.StateFinished {
+	if err != nil || len(all) != 1 || all[0].State != event.StateFinished {
 		t.Errorf("status %+v, %v", all, err)
 	}
 }
@@ -244,17 +246,17 @@ func TestCommandFilesAreChecked(t *testing.T) {
 
 func TestWaitReturnsHowItEnded(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
 		r.train(10, func() {})
-		r.emit(&train.RunEnded{Outcome: train.OutcomeDiverged, Error: "the loss is NaN"})
+		r.emit(&event.RunEnded{Outcome: event.OutcomeDiverged, Error: "the loss is NaN"})
 		r.close(true)
 	})
 	ended, err := Wait(t.Context(), c)
-	if err != nil || ended["r"] == nil || ended["r"].Outcome != train.OutcomeDiverged {
+	if err != nil || ended["r"] == nil || ended["r"].Outcome != event.OutcomeDiverged {
 		t.Errorf("%v, %v", ended, err)
 	}
 	if _, err := c.Next(t.Context(), 1); err != io.EOF {
@@ -269,7 +271,7 @@ func TestFindChoosesTheOnlyLiveRun(t *testing.T) {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, train.ConfigFile), []byte("{}"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, rundir.ConfigFile), []byte("{}"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return folder
@@ -305,7 +307,7 @@ func TestFindReachesARunOfAComparison(t *testing.T) {
 	if err := os.MkdirAll(run, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{train.ConfigFile, train.EventsFile} {
+	for _, name := range []string{rundir.ConfigFile, rundir.EventsFile} {
 		if err := os.WriteFile(filepath.Join(run, name), []byte("{}"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -321,7 +323,7 @@ func TestFindReachesARunOfAComparison(t *testing.T) {
 // keeps nothing for it, and it misses nothing.
 func TestAClientThatFallsBehindMissesNothing(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	var w witness
 	events, err := c.Next(t.Context(), 1)
@@ -342,7 +344,7 @@ func TestAClientThatFallsBehindMissesNothing(t *testing.T) {
 	}
 	before := w.total
 	r.train(3*backlogEvents, func() {})
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	until(t, "the client is behind", func() bool {
 		r.server.backlog.mu.Lock()
 		defer r.server.backlog.mu.Unlock()
@@ -356,7 +358,7 @@ func TestAClientThatFallsBehindMissesNothing(t *testing.T) {
 
 func TestAClientThatIsCutOffComesBack(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
 	var w witness
 	followed := make(chan error, 1)
@@ -371,7 +373,7 @@ func TestAClientThatIsCutOffComesBack(t *testing.T) {
 		}
 		r.server.mu.Unlock()
 	}
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	r.bus.Close()
 	if err := <-followed; err != nil || w.total != 4000 || cuts == 0 {
 		t.Errorf("%d batches after %d cuts, %v", w.total, cuts, err)
@@ -382,8 +384,8 @@ func TestAClientThatIsCutOffComesBack(t *testing.T) {
 func TestDialWaitsForTheProcessThatTakesOver(t *testing.T) {
 	folder := t.TempDir()
 	r := newRig(t, folder)
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
-	r.emit(&train.RunEnded{Outcome: train.OutcomeDetached})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeDetached})
 	r.close(true)
 	dialled := make(chan error, 1)
 	go func() {

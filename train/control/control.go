@@ -7,10 +7,10 @@
 // small backlog, and lets every client read the past from events.jsonl and
 // then go on in the backlog, at the client's own pace. Nothing a client does,
 // or leaves undone, reaches the training goroutine: commands go through
-// [train.Controller], whose Send never blocks.
+// [event.Controller], whose Send never blocks.
 //
-// [Dial] is the other end. Its [Client] is a [train.Source] and a
-// [train.Controller], so that a screen cannot tell an attached run from its
+// [Dial] is the other end. Its [Client] is a [event.Source] and a
+// [event.Controller], so that a screen cannot tell an attached run from its
 // own. Where no socket can be had (a network file system, another machine that
 // shares the folder) the client follows events.jsonl, read-only, and commands
 // are left as files that the server polls: see files.go.
@@ -22,7 +22,7 @@
 //
 // # Joining the past to the present
 //
-// Events are numbered by [train.Header.Seq]. events.jsonl holds every event,
+// Events are numbered by [event.Header.Seq]. events.jsonl holds every event,
 // but with the steps of up to a second merged in one line, which carries the
 // number of the last of them and says in Count how many batches it covers; so
 // all events up to n are told by the lines up to the one numbered n. A client

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // Where a folder can hold no socket, or is shared with a machine that cannot
@@ -158,7 +158,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 				if err != nil {
 					break
 				}
-				if e, err := train.Decode(line); err == nil && w.see(e) {
+				if e, err := event.Decode(line); err == nil && w.see(e) {
 					return outcome
 				}
 			}

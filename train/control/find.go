@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"cifartui/train"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
 )
 
 // Target is what a person means by a run.
@@ -49,22 +50,22 @@ var ErrNoneLive = errors.New("no run is live")
 // the path of a run folder, or "last". "" means the only live run of the runs
 // folder; it is a *SeveralError if there are more, and ErrNoneLive if there are
 // none. The run that is found by a name need not be live.
-func Find(runs, which string) (Target, error) {
+func Find(dir, which string) (Target, error) {
 	if which == "" {
-		live, err := Live(runs)
+		live, err := Live(dir)
 		switch {
 		case err != nil:
 			return Target{}, err
 		case len(live) == 0:
-			return Target{}, fmt.Errorf("%w in %s: see \"cifartui runs\", or name another folder with --runs", ErrNoneLive, runs)
+			return Target{}, fmt.Errorf("%w in %s: see \"cifartui runs\", or name another folder with --runs", ErrNoneLive, dir)
 		case len(live) > 1:
-			return Target{}, &SeveralError{Runs: runs, Live: live}
+			return Target{}, &SeveralError{Runs: dir, Live: live}
 		}
 		return live[0], nil
 	}
-	folder, err := train.FindRun(runs, which)
+	folder, err := runs.FindRun(dir, which)
 	if err != nil {
-		for _, dir := range []string{filepath.Join(runs, which), which} {
+		for _, dir := range []string{filepath.Join(dir, which), which} {
 			if len(eventLogs(dir)) > 0 {
 				return target(dir), nil
 			}
@@ -102,8 +103,8 @@ func hasSocket(folder string) bool {
 
 // Live returns the live runs of a runs folder, those of a comparison as one. A
 // runs folder that is not there has none.
-func Live(runs string) ([]Target, error) {
-	entries, err := os.ReadDir(runs)
+func Live(dir string) ([]Target, error) {
+	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -112,7 +113,7 @@ func Live(runs string) ([]Target, error) {
 	}
 	var live []Target
 	for _, e := range entries {
-		folder := filepath.Join(runs, e.Name())
+		folder := filepath.Join(dir, e.Name())
 		if _, ok := process(folder); e.IsDir() && ok {
 			live = append(live, Target{Folder: folder})
 		}
@@ -123,15 +124,15 @@ func Live(runs string) ([]Target, error) {
 // process returns the process that trains in a run folder, or in the folders of
 // a comparison; its number is 0 when it cannot be read.
 func process(folder string) (pid int, live bool) {
-	if pid, live = train.Live(folder); live {
+	if pid, live = rundir.Live(folder); live {
 		return pid, true
 	}
-	own := filepath.Join(folder, train.EventsFile)
+	own := filepath.Join(folder, rundir.EventsFile)
 	for _, log := range eventLogs(folder) {
 		if log == own {
 			return 0, false
 		}
-		if pid, live = train.Live(filepath.Dir(log)); live {
+		if pid, live = rundir.Live(filepath.Dir(log)); live {
 			return pid, true
 		}
 	}

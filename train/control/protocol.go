@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // Version is the protocol's version. It grows when an old client would
@@ -68,7 +68,7 @@ type Request struct {
 	// Wait asks for the reply only when the command has taken effect.
 	Wait bool `json:"wait,omitempty"`
 	// After is where a stop takes effect: batch (when left out) or epoch.
-	After train.Boundary `json:"after,omitempty"`
+	After event.Boundary `json:"after,omitempty"`
 	// Rate is the learning rate, above 0.
 	Rate *float64 `json:"rate,omitempty"`
 	// Since holds, for "events", the last sequence number already known of each
@@ -194,7 +194,7 @@ func (r Request) Validate() error {
 		return err
 	}
 	switch {
-	case r.After != "" && r.After != train.AfterBatch && r.After != train.AfterEpoch:
+	case r.After != "" && r.After != event.AfterBatch && r.After != event.AfterEpoch:
 		return fmt.Errorf("after: %.40q: want batch or epoch", string(r.After))
 	case rate && r.Rate == nil:
 		return errors.New("rate: missing")
@@ -219,46 +219,46 @@ func checkText(field, s string, most int) error {
 
 // Command makes the trainer's command of a request that asks for one; nil for
 // the verbs that the server itself answers.
-func (r Request) Command() train.Command {
-	to := train.To{Run: r.Run, Why: r.Why}
+func (r Request) Command() event.Command {
+	to := event.To{Run: r.Run, Why: r.Why}
 	if to.Why == "" {
 		to.Why = "ctl"
 	}
 	switch r.Cmd {
 	case VerbPause:
-		return train.Pause{To: to}
+		return event.Pause{To: to}
 	case VerbResume:
-		return train.Resume{To: to}
+		return event.Resume{To: to}
 	case VerbSave:
-		return train.Save{To: to}
+		return event.Save{To: to}
 	case VerbStop:
 		after := r.After
 		if after == "" {
-			after = train.AfterBatch
+			after = event.AfterBatch
 		}
-		return train.Stop{To: to, After: after}
+		return event.Stop{To: to, After: after}
 	case VerbLR:
-		return train.SetLearnRate{To: to, Rate: *r.Rate}
+		return event.SetLearnRate{To: to, Rate: *r.Rate}
 	}
 	return nil
 }
 
 // RequestFor makes the request that asks for a command. Its ID is 1.
-func RequestFor(c train.Command) (Request, error) {
+func RequestFor(c event.Command) (Request, error) {
 	r := Request{ID: 1}
-	var to train.To
+	var to event.To
 	switch c := c.(type) {
-	case train.Pause:
+	case event.Pause:
 		r.Cmd, to = VerbPause, c.To
-	case train.Resume:
+	case event.Resume:
 		r.Cmd, to = VerbResume, c.To
-	case train.Save:
+	case event.Save:
 		r.Cmd, to = VerbSave, c.To
-	case train.Stop:
+	case event.Stop:
 		r.Cmd, to, r.After = VerbStop, c.To, c.After
-	case train.Detach:
+	case event.Detach:
 		r.Cmd, to.Why = VerbDetach, c.Why
-	case train.SetLearnRate:
+	case event.SetLearnRate:
 		r.Cmd, to, r.Rate = VerbLR, c.To, &c.Rate
 	default:
 		return r, fmt.Errorf("a command %T cannot be sent to another process", c)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 func TestRequestsAreCheckedAtTheDoor(t *testing.T) {
@@ -71,10 +71,10 @@ func TestMistakesKeepTheirNumber(t *testing.T) {
 }
 
 func TestEveryCommandHasARequest(t *testing.T) {
-	to := train.To{Run: "r", Why: "w"}
-	for _, c := range []train.Command{
-		train.Pause{To: to}, train.Resume{To: to}, train.Save{To: to}, train.SetLearnRate{To: to, Rate: 0.5},
-		train.Stop{To: to, After: train.AfterEpoch}, train.Stop{To: to, After: train.AfterBatch},
+	to := event.To{Run: "r", Why: "w"}
+	for _, c := range []event.Command{
+		event.Pause{To: to}, event.Resume{To: to}, event.Save{To: to}, event.SetLearnRate{To: to, Rate: 0.5},
+		event.Stop{To: to, After: event.AfterEpoch}, event.Stop{To: to, After: event.AfterBatch},
 	} {
 		r, err := RequestFor(c)
 		if err != nil {
@@ -90,7 +90,7 @@ func TestEveryCommandHasARequest(t *testing.T) {
 			t.Errorf("%+v came back as %+v, %v", c, back.Command(), err)
 		}
 	}
-	if r, err := RequestFor(train.Detach{To: to}); err != nil || r.Cmd != VerbDetach {
+	if r, err := RequestFor(event.Detach{To: to}); err != nil || r.Cmd != VerbDetach {
 		t.Errorf("detach: %+v, %v", r, err)
 	}
 }
@@ -168,12 +168,12 @@ func FuzzParseRequest(f *testing.F) {
 			t.Fatalf("%q became %q: %+v, %v", line, again, back, err)
 		}
 		switch c := r.Command().(type) {
-		case train.SetLearnRate:
+		case event.SetLearnRate:
 			if !(c.Rate > 0) {
 				t.Fatalf("%q sets the learning rate to %v", line, c.Rate)
 			}
-		case train.Stop:
-			if c.After != train.AfterBatch && c.After != train.AfterEpoch {
+		case event.Stop:
+			if c.After != event.AfterBatch && c.After != event.AfterEpoch {
 				t.Fatalf("%q stops after %q", line, c.After)
 			}
 		}

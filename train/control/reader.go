@@ -8,7 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // reader reads the events of a live run: the past from the files, then what
@@ -39,14 +40,14 @@ const (
 
 type openLog struct {
 	path string
-	*train.EventReader
+	*record.Reader
 }
 
 // readRun is what a reader knows of one run.
 type readRun struct {
 	seq    uint64
 	total  int64
-	ended  train.Outcome  // "" while it goes on
+	ended  event.Outcome  // "" while it goes on
 	pixels map[int][]byte // of the images shown, as the record tells them once
 }
 
@@ -65,9 +66,9 @@ func (r *reader) close() {
 	}
 }
 
-func (r *reader) next(ctx context.Context, max int) ([]train.Event, error) {
+func (r *reader) next(ctx context.Context, max int) ([]event.Event, error) {
 	for r.err == nil {
-		var events []train.Event
+		var events []event.Event
 		var err error
 		if r.stage == readLive {
 			events, err = r.fromSocket(ctx, max)
@@ -96,12 +97,12 @@ func (r *reader) next(ctx context.Context, max int) ([]train.Event, error) {
 }
 
 // fromFiles reads on in the files; io.EOF says that there is no more at present.
-func (r *reader) fromFiles(ctx context.Context, max int) ([]train.Event, error) {
+func (r *reader) fromFiles(ctx context.Context, max int) ([]event.Event, error) {
 	for _, path := range eventLogs(r.folder) {
 		if slices.ContainsFunc(r.logs, func(l *openLog) bool { return l.path == path }) {
 			continue
 		}
-		er, err := train.ReadEvents(path)
+		er, err := record.Open(path)
 		if err != nil {
 			return nil, err
 		}
@@ -120,18 +121,18 @@ func (r *reader) fromFiles(ctx context.Context, max int) ([]train.Event, error) 
 }
 
 // fromSocket waits for lines and decodes those that have come.
-func (r *reader) fromSocket(ctx context.Context, max int) ([]train.Event, error) {
+func (r *reader) fromSocket(ctx context.Context, max int) ([]event.Event, error) {
 	line, err := r.conn.line(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var events []train.Event
+	var events []event.Event
 	for ok := true; ok; line, ok = r.conn.buffered(0) {
 		if !isEvent(line) {
 			if err := badReply(line); err != nil {
 				return events, err
 			}
-		} else if e, err := train.Decode(line); err == nil { // else of a later version
+		} else if e, err := event.Decode(line); err == nil { // else of a later version
 			events = append(events, e)
 		}
 		if len(events) >= max {
@@ -211,7 +212,7 @@ func (r *reader) follow(c *conn) error {
 // finished reports whether every run known has ended for good.
 func (r *reader) finished() bool {
 	for _, run := range r.runs {
-		if run.ended == "" || run.ended == train.OutcomeDetached {
+		if run.ended == "" || run.ended == event.OutcomeDetached {
 			return false
 		}
 	}
@@ -221,7 +222,7 @@ func (r *reader) finished() bool {
 // handedOver reports whether the process ended to let another one go on.
 func (r *reader) handedOver() bool {
 	for _, run := range r.runs {
-		if run.ended == train.OutcomeDetached {
+		if run.ended == event.OutcomeDetached {
 			return true
 		}
 	}
@@ -230,7 +231,7 @@ func (r *reader) handedOver() bool {
 
 // known takes in an event, and reports whether it was told before. A step that
 // was told in part is cut down to the batches that were not.
-func (r *reader) known(e train.Event) bool {
+func (r *reader) known(e event.Event) bool {
 	h := e.Head()
 	run, ok := r.runs[h.Run]
 	if !ok {
@@ -242,17 +243,17 @@ func (r *reader) known(e train.Event) bool {
 	}
 	run.seq = h.Seq
 	switch e := e.(type) {
-	case *train.RunStarted:
-		if run.ended == train.OutcomeDetached {
+	case *event.RunStarted:
+		if run.ended == event.OutcomeDetached {
 			r.pid = e.PID // the one that it was handed over to
 		}
 		run.total, run.ended = e.ResumedTotal, ""
-	case *train.StepDone:
+	case *event.StepDone:
 		if fresh := e.Total - run.total; fresh > 0 && int64(e.Count) > fresh {
 			e.Count = int(fresh)
 		}
 		run.total = e.Total
-	case *train.Evaluated:
+	case *event.Evaluated:
 		for i := range e.Samples {
 			s := &e.Samples[i]
 			if len(s.Pixels) > 0 {
@@ -261,7 +262,7 @@ func (r *reader) known(e train.Event) bool {
 				s.Pixels = run.pixels[s.Index]
 			}
 		}
-	case *train.RunEnded:
+	case *event.RunEnded:
 		run.ended = e.Outcome
 	}
 	return false

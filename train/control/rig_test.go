@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,16 +26,16 @@ import (
 type rig struct {
 	t      testing.TB
 	folder string
-	bus    *train.Bus
+	bus    *event.Bus
 	server *Server
 	lock   *os.File
 
 	mu    sync.Mutex
 	seq   uint64
 	total int64
-	state train.State
+	state event.State
 	// sent are the commands taken.
-	sent []train.Command
+	sent []event.Command
 	// mute commands are taken and nothing is done.
 	mute bool
 
@@ -72,7 +73,7 @@ func (r *rig) takeLock() {
 // open starts the log and the server, as a new process does.
 func (r *rig) open() {
 	r.t.Helper()
-	r.bus, r.stopped = train.NewBus(), false
+	r.bus, r.stopped = event.NewBus(), false
 	sub := r.bus.Subscribe()
 	r.logged.Go(func() { r.log(sub) })
 	live := r.bus.SubscribeSteps(1)
@@ -84,8 +85,8 @@ func (r *rig) open() {
 }
 
 // log writes what it finds every logLag, the steps merged meanwhile.
-func (r *rig) log(sub *train.Subscription) {
-	f, err := os.OpenFile(filepath.Join(r.folder, train.EventsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+func (r *rig) log(sub *event.Subscription) {
+	f, err := os.OpenFile(filepath.Join(r.folder, rundir.EventsFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		r.t.Error(err)
 		return
@@ -134,39 +135,39 @@ func (r *rig) close(inOrder bool) {
 	r.lock.Close()
 }
 
-func (r *rig) emit(e train.Event) {
+func (r *rig) emit(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.emitLocked(e)
 }
 
-func (r *rig) emitLocked(e train.Event) {
+func (r *rig) emitLocked(e event.Event) {
 	h := e.Head()
 	r.seq++
 	h.Seq, h.Time, h.Run = r.seq, time.Now().UTC(), "r"
 	switch e := e.(type) {
-	case *train.RunStarted:
-		h.Event, r.state = train.KindRunStarted, train.StateStarting
-	case *train.StepDone:
-		h.Event = train.KindStep
+	case *event.RunStarted:
+		h.Event, r.state = event.KindRunStarted, event.StateStarting
+	case *event.StepDone:
+		h.Event = event.KindStep
 		r.total++
 		e.Total, e.Count = r.total, 1
 		e.Epoch, e.Step, e.Steps = int((r.total-1)/rigSteps)+1, int((r.total-1)%rigSteps)+1, rigSteps
-		e.Loss, e.MinLoss, e.MaxLoss = train.Float(r.total), train.Float(r.total), train.Float(r.total)
-	case *train.EpochDone:
-		h.Event = train.KindEpoch
-	case *train.Evaluated:
-		h.Event = train.KindEvaluated
-	case *train.CheckpointSaved:
-		h.Event = train.KindCheckpointSaved
-	case *train.StateChanged:
-		h.Event, r.state = train.KindStateChanged, e.State
-	case *train.LearnRateChanged:
-		h.Event = train.KindLearnRate
-	case *train.Warning:
-		h.Event = train.KindWarning
-	case *train.RunEnded:
-		h.Event = train.KindRunEnded
+		e.Loss, e.MinLoss, e.MaxLoss = event.Float(r.total), event.Float(r.total), event.Float(r.total)
+	case *event.EpochDone:
+		h.Event = event.KindEpoch
+	case *event.Evaluated:
+		h.Event = event.KindEvaluated
+	case *event.CheckpointSaved:
+		h.Event = event.KindCheckpointSaved
+	case *event.StateChanged:
+		h.Event, r.state = event.KindStateChanged, e.State
+	case *event.LearnRateChanged:
+		h.Event = event.KindLearnRate
+	case *event.Warning:
+		h.Event = event.KindWarning
+	case *event.RunEnded:
+		h.Event = event.KindRunEnded
 	}
 	r.bus.Publish(e)
 }
@@ -175,17 +176,17 @@ func (r *rig) emitLocked(e train.Event) {
 func (r *rig) train(n int, pause func()) {
 	for range n {
 		r.mu.Lock()
-		r.emitLocked(new(train.StepDone))
+		r.emitLocked(new(event.StepDone))
 		if r.total%rigSteps == 0 {
-			r.emitLocked(&train.EpochDone{Epoch: int(r.total / rigSteps), Epochs: 1000, Total: r.total})
+			r.emitLocked(&event.EpochDone{Epoch: int(r.total / rigSteps), Epochs: 1000, Total: r.total})
 		}
 		r.mu.Unlock()
 		pause()
 	}
 }
 
-// Send implements [train.Controller].
-func (r *rig) Send(c train.Command) error {
+// Send implements [event.Controller].
+func (r *rig) Send(c event.Command) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {
@@ -196,25 +197,25 @@ func (r *rig) Send(c train.Command) error {
 		return nil
 	}
 	switch c := c.(type) {
-	case train.Pause:
-		r.emitLocked(&train.StateChanged{State: train.StatePaused, Reason: c.Why})
-	case train.Resume:
-		r.emitLocked(&train.StateChanged{State: train.StateRunning, Reason: c.Why})
-	case train.Save:
-		r.emitLocked(&train.CheckpointSaved{File: "last.ckpt", Reason: "manual"})
-	case train.Stop:
-		r.emitLocked(&train.StateChanged{State: train.StateStopping, Reason: c.Why})
-		r.emitLocked(&train.RunEnded{Outcome: train.OutcomeStopped})
-	case train.SetLearnRate:
-		r.emitLocked(&train.LearnRateChanged{To: c.Rate})
+	case event.Pause:
+		r.emitLocked(&event.StateChanged{State: event.StatePaused, Reason: c.Why})
+	case event.Resume:
+		r.emitLocked(&event.StateChanged{State: event.StateRunning, Reason: c.Why})
+	case event.Save:
+		r.emitLocked(&event.CheckpointSaved{File: "last.ckpt", Reason: "manual"})
+	case event.Stop:
+		r.emitLocked(&event.StateChanged{State: event.StateStopping, Reason: c.Why})
+		r.emitLocked(&event.RunEnded{Outcome: event.OutcomeStopped})
+	case event.SetLearnRate:
+		r.emitLocked(&event.LearnRateChanged{To: c.Rate})
 	}
 	return nil
 }
 
-func (r *rig) commands() []train.Command {
+func (r *rig) commands() []event.Command {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]train.Command(nil), r.sent...)
+	return append([]event.Command(nil), r.sent...)
 }
 
 // dial attaches to the rig.
@@ -234,21 +235,21 @@ type witness struct {
 	seq    uint64
 	total  int64
 	others []string
-	ended  *train.RunEnded
+	ended  *event.RunEnded
 }
 
-func (w *witness) see(e train.Event) error {
+func (w *witness) see(e event.Event) error {
 	h := e.Head()
 	if h.Seq <= w.seq {
 		return fmt.Errorf("event %d after event %d", h.Seq, w.seq)
 	}
-	step, ok := e.(*train.StepDone)
+	step, ok := e.(*event.StepDone)
 	if !ok {
 		if h.Seq != w.seq+1 {
 			return fmt.Errorf("%s %d after event %d", h.Event, h.Seq, w.seq)
 		}
 		w.others = append(w.others, fmt.Sprintf("%s %d", h.Event, h.Seq))
-		w.ended, _ = e.(*train.RunEnded)
+		w.ended, _ = e.(*event.RunEnded)
 	} else if h.Seq-uint64(step.Count) != w.seq {
 		return fmt.Errorf("step %d of %d batches after event %d", h.Seq, step.Count, w.seq)
 	} else if step.Total-int64(step.Count) != w.total {
@@ -261,7 +262,7 @@ func (w *witness) see(e train.Event) error {
 }
 
 // follow reads a source to its end.
-func (w *witness) follow(ctx context.Context, s train.Source) error {
+func (w *witness) follow(ctx context.Context, s event.Source) error {
 	for {
 		events, err := s.Next(ctx, 100)
 		for _, e := range events {

@@ -11,7 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // MaxClients is how many clients a server serves at once; one more is told so
@@ -39,9 +40,9 @@ type Options struct {
 	// Events is a subscription made before the first event was published, with
 	// every step by itself (Bus.SubscribeSteps(1)). The server is its only reader;
 	// when it ends, so does the run for the clients.
-	Events train.Source
+	Events event.Source
 	// Control takes the commands.
-	Control train.Controller
+	Control event.Controller
 	// Detach begins to hand the run over to a process in the background and does
 	// not wait for it; nil where the run is in the background already.
 	Detach func(why string) error
@@ -171,14 +172,14 @@ func (s *Server) pump(ctx context.Context) {
 	}
 }
 
-func (s *Server) take(e train.Event) {
+func (s *Server) take(e event.Event) {
 	data, err := encodeLine(e)
 	if err != nil {
 		return // an event of the closed set always has a JSON form
 	}
 	h := e.Head()
 	before := h.Seq - 1
-	step, isStep := e.(*train.StepDone)
+	step, isStep := e.(*event.StepDone)
 	if isStep {
 		before = h.Seq - min(h.Seq, uint64(max(1, step.Count)))
 	}
@@ -365,14 +366,14 @@ func refused(err error) error {
 // eventLogs returns the event logs of a run folder, or those of the runs of a
 // comparison's folder.
 func eventLogs(folder string) []string {
-	own := filepath.Join(folder, train.EventsFile)
+	own := filepath.Join(folder, rundir.EventsFile)
 	if _, err := os.Stat(own); err == nil {
 		return []string{own}
 	}
 	entries, _ := os.ReadDir(folder) // none where there is no folder
 	var logs []string
 	for _, e := range entries {
-		if path := filepath.Join(folder, e.Name(), train.EventsFile); e.IsDir() {
+		if path := filepath.Join(folder, e.Name(), rundir.EventsFile); e.IsDir() {
 			if _, err := os.Stat(path); err == nil {
 				logs = append(logs, path)
 			}

@@ -15,14 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // Eight screens attach at different moments of a run that publishes as fast as
 // it can, three of them read in fits and starts, and all see the same run.
 func TestAttachedStreamsHaveNoGapAndNoDouble(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	const clients, batches = 8, 6000
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -38,7 +38,7 @@ func TestAttachedStreamsHaveNoGapAndNoDouble(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			var source train.Source = c
+			var source event.Source = c
 			if i < 3 {
 				source = halting{c, rng}
 			}
@@ -53,7 +53,7 @@ func TestAttachedStreamsHaveNoGapAndNoDouble(t *testing.T) {
 			time.Sleep(2 * time.Millisecond)
 		}
 	})
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	// The server is let go only when all have read to the end of the log, as it
 	// gives slow ones no more than a moment.
 	r.bus.Close()
@@ -68,11 +68,11 @@ func TestAttachedStreamsHaveNoGapAndNoDouble(t *testing.T) {
 
 // halting is a source read by someone who stops now and then.
 type halting struct {
-	train.Source
+	event.Source
 	rng *rand.Rand
 }
 
-func (h halting) Next(ctx context.Context, max int) ([]train.Event, error) {
+func (h halting) Next(ctx context.Context, max int) ([]event.Event, error) {
 	if h.rng.IntN(20) == 0 {
 		time.Sleep(time.Duration(h.rng.IntN(20)) * time.Millisecond)
 	}
@@ -132,12 +132,12 @@ func (s *Server) clients() int {
 
 func TestCommandsReachTheTrainer(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.dial()
-	to := train.To{Why: "space pressed"}
-	want := []train.Command{
-		train.Pause{To: to}, train.Resume{To: to}, train.Save{To: train.To{Run: "r", Why: "ctl"}},
-		train.SetLearnRate{To: to, Rate: 0.25}, train.Stop{To: to, After: train.AfterEpoch},
+	to := event.To{Why: "space pressed"}
+	want := []event.Command{
+		event.Pause{To: to}, event.Resume{To: to}, event.Save{To: event.To{Run: "r", Why: "ctl"}},
+		event.SetLearnRate{To: to, Rate: 0.25}, event.Stop{To: to, After: event.AfterEpoch},
 	}
 	for _, cmd := range want {
 		if err := c.Send(cmd); err != nil {
@@ -151,21 +151,21 @@ func TestCommandsReachTheTrainer(t *testing.T) {
 
 func TestWaitAnswersWhenTheEffectIsThere(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
-	r.emit(&train.StateChanged{State: train.StateRunning})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.StateChanged{State: event.StateRunning})
 	c := r.dial()
 	rate := 0.5
 	r.mute = true
 	for _, step := range []struct {
 		request Request
-		other   train.Event // comes first and is no answer
-		effect  train.Event
+		other   event.Event // comes first and is no answer
+		effect  event.Event
 	}{
-		{Request{Cmd: VerbPause}, &train.Warning{}, &train.StateChanged{State: train.StatePaused}},
-		{Request{Cmd: VerbSave}, &train.CheckpointSaved{Reason: "best"}, &train.CheckpointSaved{Reason: "manual"}},
-		{Request{Cmd: VerbLR, Rate: &rate}, &train.LearnRateChanged{To: 0.1}, &train.LearnRateChanged{To: 0.5}},
-		{Request{Cmd: VerbResume, Run: "r"}, &train.StateChanged{State: train.StateSaving}, &train.StateChanged{State: train.StateRunning}},
-		{Request{Cmd: VerbStop}, &train.StateChanged{State: train.StateStopping}, &train.RunEnded{Outcome: train.OutcomeStopped}},
+		{Request{Cmd: VerbPause}, &event.Warning{}, &event.StateChanged{State: event.StatePaused}},
+		{Request{Cmd: VerbSave}, &event.CheckpointSaved{Reason: "best"}, &event.CheckpointSaved{Reason: "manual"}},
+		{Request{Cmd: VerbLR, Rate: &rate}, &event.LearnRateChanged{To: 0.1}, &event.LearnRateChanged{To: 0.5}},
+		{Request{Cmd: VerbResume, Run: "r"}, &event.StateChanged{State: event.StateSaving}, &event.StateChanged{State: event.StateRunning}},
+		{Request{Cmd: VerbStop}, &event.StateChanged{State: event.StateStopping}, &event.RunEnded{Outcome: event.OutcomeStopped}},
 	} {
 		step.request.Wait = true
 		answered := make(chan error, 1)
@@ -193,7 +193,7 @@ func TestWaitAnswersWhenTheEffectIsThere(t *testing.T) {
 
 func TestWaitEndsWithTheRun(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	r.mute = true
 	c := r.dial()
 	answered := make(chan error, 1)
@@ -202,7 +202,7 @@ func TestWaitEndsWithTheRun(t *testing.T) {
 		answered <- err
 	}()
 	until(t, "the command arrives", func() bool { return len(r.commands()) == 1 })
-	r.emit(&train.RunEnded{Outcome: train.OutcomeFailed})
+	r.emit(&event.RunEnded{Outcome: event.OutcomeFailed})
 	var refused *ReplyError
 	if err := <-answered; !errors.As(err, &refused) || refused.Code != CodeEnded {
 		t.Fatalf("got %v", err)
@@ -211,12 +211,12 @@ func TestWaitEndsWithTheRun(t *testing.T) {
 
 func TestPauseOfAPausedRunIsAnsweredAtOnce(t *testing.T) {
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
-	r.emit(&train.StateChanged{State: train.StatePaused})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.StateChanged{State: event.StatePaused})
 	c := r.dial()
 	until(t, "the server knows", func() bool {
 		all, err := c.Status(t.Context())
-		return err == nil && len(all) == 1 && all[0].State == train.StatePaused
+		return err == nil && len(all) == 1 && all[0].State == event.StatePaused
 	})
 	r.mute = true
 	if _, err := c.Do(t.Context(), Request{Cmd: VerbPause, Wait: true}); err != nil {
@@ -231,7 +231,7 @@ func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
 		t.Skip("takes 15 s: set CIFARTUI_LONG=1")
 	}
 	r := newRig(t, t.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	c := r.raw()
 	if _, err := fmt.Fprintln(c, `{"id":1,"cmd":"events"}`); err != nil {
 		t.Fatal(err)
@@ -313,7 +313,7 @@ func TestBadRequestsAreAnsweredAndForgiven(t *testing.T) {
 func TestAStaleSocketIsReplaced(t *testing.T) {
 	folder := t.TempDir()
 	r := newRig(t, folder)
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	r.close(false)
 	if _, err := os.Lstat(filepath.Join(folder, socketName)); err != nil {
 		t.Fatalf("the test needs a stale socket: %v", err)
@@ -410,7 +410,7 @@ func TestARuntimeFolderOpenToOthersIsRefused(t *testing.T) {
 // next client must be served.
 func FuzzServer(f *testing.F) {
 	r := newRig(f, f.TempDir())
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	for _, s := range []string{
 		`{"id":1,"cmd":"status"}` + "\n", `{"id":1,"cmd":"events"}` + "\n" + `{"id":2,"cmd":"events"}` + "\n", `{"id":1`, "\n\n\n", "\x00",
 		`{"id":1,"cmd":"lr","rate":"x"}` + "\n" + `{"id":1,"cmd":"status"}`,

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,7 +58,7 @@ func TestChildProcess(t *testing.T) {
 		}
 		untilStopped(folder)
 		r.train(rigSteps, func() {})
-		r.emit(&train.RunEnded{Outcome: train.OutcomeFinished})
+		r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 		r.close(true)
 	}
 }
@@ -101,7 +101,7 @@ func resumeRig(t testing.TB, folder string) *rig {
 	}
 	r.seq, r.total = all[0].Seq, all[0].Total
 	r.open()
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedTotal: r.total, PID: os.Getpid()})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedTotal: r.total, PID: os.Getpid()})
 	return r
 }
 
@@ -195,7 +195,7 @@ func TestSpawnEndsWithItsContext(t *testing.T) {
 func TestAttachedScreenSeesNothingOfAHandOver(t *testing.T) {
 	folder := t.TempDir()
 	r := newRig(t, folder)
-	r.emit(&train.RunStarted{StepsPerEpoch: rigSteps})
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
 	r.train(3*rigSteps+7, func() {})
 	c := r.dial()
 	var w witness
@@ -203,7 +203,7 @@ func TestAttachedScreenSeesNothingOfAHandOver(t *testing.T) {
 	go func() { followed <- w.follow(t.Context(), c) }()
 	h := HandOver{
 		Stop: func(context.Context) error {
-			r.emit(&train.RunEnded{Outcome: train.OutcomeDetached})
+			r.emit(&event.RunEnded{Outcome: event.OutcomeDetached})
 			r.close(true)
 			return nil
 		},
@@ -218,7 +218,7 @@ func TestAttachedScreenSeesNothingOfAHandOver(t *testing.T) {
 	if err := <-followed; err != nil {
 		t.Fatal(err)
 	}
-	if want := int64(5*rigSteps + 7); w.total != want || w.ended == nil || w.ended.Outcome != train.OutcomeFinished {
+	if want := int64(5*rigSteps + 7); w.total != want || w.ended == nil || w.ended.Outcome != event.OutcomeFinished {
 		t.Errorf("saw %d batches, end %+v; want %d and finished", w.total, w.ended, want)
 	}
 }

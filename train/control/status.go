@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // Status is how one run stands. It is folded from the run's events, the same
@@ -15,7 +15,7 @@ type Status struct {
 	Run string `json:"run"`
 	// Live is set while a process trains the run, also while it is paused.
 	Live    bool        `json:"live"`
-	State   train.State `json:"state"`
+	State   event.State `json:"state"`
 	Reason  string      `json:"reason,omitempty"` // of the state
 	Folder  string      `json:"folder,omitempty"` // on the machine that trains
 	PID     int         `json:"pid,omitempty"`
@@ -31,13 +31,13 @@ type Status struct {
 	Total  int64 `json:"total"` // batches done since the run's start
 	// Loss and Acc are of the latest step, ValLoss and ValAcc of the latest
 	// epoch; null before there is one.
-	Loss    *train.Float `json:"loss"`
-	Acc     *train.Float `json:"acc"`
-	ValLoss *train.Float `json:"val_loss"`
-	ValAcc  *train.Float `json:"val_acc"`
+	Loss    *event.Float `json:"loss"`
+	Acc     *event.Float `json:"acc"`
+	ValLoss *event.Float `json:"val_loss"`
+	ValAcc  *event.Float `json:"val_acc"`
 	LR      float64      `json:"lr"`
 	// BestValAcc came at epoch BestValAccEpoch; 0: no epoch is done yet.
-	BestValAcc      *train.Float `json:"best_val_acc"`
+	BestValAcc      *event.Float `json:"best_val_acc"`
 	BestValAccEpoch int          `json:"best_val_acc_epoch"`
 	// PatienceLeft is -1 when early stopping is off.
 	PatienceLeft    int     `json:"patience_left"`
@@ -47,7 +47,7 @@ type Status struct {
 	Elapsed   float64 `json:"elapsed"`
 	Remaining float64 `json:"remaining,omitempty"`
 	// Outcome and Error are of a run that has ended.
-	Outcome train.Outcome `json:"outcome,omitempty"`
+	Outcome event.Outcome `json:"outcome,omitempty"`
 	Error   string        `json:"error,omitempty"`
 	// Checkpoint is the latest file written into checkpoints/.
 	Checkpoint string `json:"checkpoint,omitempty"`
@@ -58,11 +58,11 @@ type Status struct {
 
 // StateInterrupted is the state of a run whose process is gone without having
 // said so.
-const StateInterrupted train.State = "interrupted"
+const StateInterrupted event.State = "interrupted"
 
 // Ended reports whether the run is over, for whichever reason.
 func (s *Status) Ended() bool {
-	return s.State == train.StateFinished || s.State == train.StateFailed
+	return s.State == event.StateFinished || s.State == event.StateFailed
 }
 
 // board folds the events of all runs of a process. It is used by one goroutine.
@@ -75,7 +75,7 @@ type row struct {
 	Status
 	trainImages int
 	// epochs holds the epochs done, so that a resume can take some of them back.
-	epochs []*train.EpochDone
+	epochs []*event.EpochDone
 }
 
 func newBoard() *board { return &board{runs: make(map[string]*row)} }
@@ -83,7 +83,7 @@ func newBoard() *board { return &board{runs: make(map[string]*row)} }
 func (b *board) row(run string) *row {
 	r, ok := b.runs[run]
 	if !ok {
-		r = &row{Status: Status{Run: run, State: train.StateStarting, PatienceLeft: -1}}
+		r = &row{Status: Status{Run: run, State: event.StateStarting, PatienceLeft: -1}}
 		b.runs[run] = r
 		b.order = append(b.order, run)
 	}
@@ -92,7 +92,7 @@ func (b *board) row(run string) *row {
 
 // apply takes in one event. Events numbered no higher than the latest of the
 // run are already known.
-func (b *board) apply(e train.Event) {
+func (b *board) apply(e event.Event) {
 	h := e.Head()
 	r := b.row(h.Run)
 	if h.Seq <= r.Seq {
@@ -100,30 +100,30 @@ func (b *board) apply(e train.Event) {
 	}
 	r.Seq, r.Time = h.Seq, h.Time
 	switch e := e.(type) {
-	case *train.RunStarted:
+	case *event.RunStarted:
 		r.start(e)
-	case *train.StepDone:
+	case *event.StepDone:
 		r.Epoch, r.Step, r.Steps, r.Total = e.Epoch, e.Step, e.Steps, e.Total
 		r.Loss, r.Acc, r.LR = &e.Loss, &e.Acc, e.LR
 		r.ImagesPerSecond, r.Elapsed = e.ImagesPerSecond, e.Elapsed
-		if r.State == train.StateStarting {
-			r.State = train.StateRunning
+		if r.State == event.StateStarting {
+			r.State = event.StateRunning
 		}
-	case *train.EpochDone:
+	case *event.EpochDone:
 		r.Epoch, r.Epochs, r.Total, r.LR, r.Elapsed = e.Epoch, e.Epochs, e.Total, e.LR, e.Elapsed
 		r.epochs = append(r.epochs, e)
 		r.validated()
-	case *train.CheckpointSaved:
+	case *event.CheckpointSaved:
 		r.Checkpoint = e.File
-	case *train.StateChanged:
+	case *event.StateChanged:
 		r.State, r.Reason = e.State, e.Reason
-	case *train.LearnRateChanged:
+	case *event.LearnRateChanged:
 		r.LR = e.To
-	case *train.RunEnded:
+	case *event.RunEnded:
 		r.Outcome, r.Error = e.Outcome, e.Error
-		r.State, r.Reason = train.StateFinished, ""
-		if e.Outcome == train.OutcomeFailed || e.Outcome == train.OutcomeDiverged {
-			r.State = train.StateFailed
+		r.State, r.Reason = event.StateFinished, ""
+		if e.Outcome == event.OutcomeFailed || e.Outcome == event.OutcomeDiverged {
+			r.State = event.StateFailed
 		}
 		if e.BestValAccEpoch > 0 {
 			r.BestValAcc, r.BestValAccEpoch = &e.BestValAcc, e.BestValAccEpoch
@@ -134,10 +134,10 @@ func (b *board) apply(e train.Event) {
 
 // start takes in the beginning of a run or of its resumption, which forgets the
 // epochs that were done after the checkpoint.
-func (r *row) start(e *train.RunStarted) {
-	r.epochs = slices.DeleteFunc(r.epochs, func(done *train.EpochDone) bool { return done.Epoch >= e.ResumedEpoch })
+func (r *row) start(e *event.RunStarted) {
+	r.epochs = slices.DeleteFunc(r.epochs, func(done *event.EpochDone) bool { return done.Epoch >= e.ResumedEpoch })
 	r.Status = Status{
-		Run: r.Run, State: train.StateStarting, Seq: r.Seq, Time: r.Time,
+		Run: r.Run, State: event.StateStarting, Seq: r.Seq, Time: r.Time,
 		Folder: e.Folder, PID: e.PID, Version: e.Version,
 		Dataset: e.Dataset, Demo: e.Demo, Batch: e.Config.Batch,
 		Epoch: e.ResumedEpoch, Epochs: e.Config.Epochs,
@@ -223,14 +223,14 @@ func (b *board) readFrom(t *tail) error {
 	var step []byte
 	flush := func() {
 		if len(step) > 0 {
-			if e, err := train.Decode(step); err == nil {
+			if e, err := event.Decode(step); err == nil {
 				b.apply(e)
 			}
 			step = step[:0]
 		}
 	}
 	defer flush()
-	stepLine := []byte(`{"event":"` + string(train.KindStep) + `"`)
+	stepLine := []byte(`{"event":"` + string(event.KindStep) + `"`)
 	for {
 		line, err := t.next()
 		if err == io.EOF {
@@ -245,7 +245,7 @@ func (b *board) readFrom(t *tail) error {
 			}
 			continue
 		}
-		e, err := train.Decode(line)
+		e, err := event.Decode(line)
 		if err != nil {
 			continue // damaged, or of a later version
 		}

@@ -10,12 +10,12 @@ import (
 	"os"
 	"slices"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // head is what a line of events.jsonl is sorted by.
 type head struct {
-	Event train.Kind `json:"event"`
+	Event event.Kind `json:"event"`
 	Seq   uint64     `json:"seq"`
 	Run   string     `json:"run"`
 }
@@ -38,7 +38,7 @@ func parseHead(line []byte, run bool) (h head, ok bool) {
 					digits++
 				}
 				if digits > 0 && rest[digits] == ',' && seq > 0 {
-					return head{Event: train.Kind(kind), Seq: seq}, true
+					return head{Event: event.Kind(kind), Seq: seq}, true
 				}
 			}
 		}
@@ -186,7 +186,7 @@ func (t *tail) lineAfter(from, to int64) (int64, head, error) {
 
 // last returns the last event of the file, as far as it is among the last lines;
 // nil if it is not.
-func (t *tail) last() train.Event {
+func (t *tail) last() event.Event {
 	if t.open() != nil {
 		return nil
 	}
@@ -203,7 +203,7 @@ func (t *tail) last() train.Event {
 		}
 		last = append(last[:0], line...)
 	}
-	e, err := train.Decode(last)
+	e, err := event.Decode(last)
 	if err != nil {
 		return nil
 	}

@@ -3,7 +3,7 @@ package control
 import (
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // waiter waits for the effect of one command: for every run that the command
@@ -41,8 +41,8 @@ func (w *waiter) prepare(b *board) bool {
 	for _, run := range names {
 		r, known := b.runs[run]
 		switch {
-		case known && w.request.Cmd == VerbPause && r.State == train.StatePaused:
-		case known && w.request.Cmd == VerbResume && (r.State == train.StateRunning || r.State == train.StateWaiting):
+		case known && w.request.Cmd == VerbPause && r.State == event.StatePaused:
+		case known && w.request.Cmd == VerbResume && (r.State == event.StateRunning || r.State == event.StateWaiting):
 		default:
 			w.open[run] = 0
 		}
@@ -52,7 +52,7 @@ func (w *waiter) prepare(b *board) bool {
 
 // see takes in an event and reports whether the wait is over; the outcome has
 // been told then.
-func (w *waiter) see(e train.Event) bool {
+func (w *waiter) see(e event.Event) bool {
 	run := e.Head().Run
 	batches, meant := w.open[run]
 	if w.done || (!w.first && !meant) {
@@ -60,9 +60,9 @@ func (w *waiter) see(e train.Event) bool {
 	}
 	var failed error
 	switch e := e.(type) {
-	case *train.RunEnded:
+	case *event.RunEnded:
 		failed = &ReplyError{CodeEnded, "the run ended (" + string(e.Outcome) + ") before the command took effect"}
-	case *train.StepDone:
+	case *event.StepDone:
 		if meant && w.heard() && !w.sent.IsZero() && e.Time.After(w.sent) {
 			w.open[run] = batches + e.Count
 			if w.open[run] >= deaf {
@@ -96,23 +96,23 @@ func (w *waiter) heard() bool {
 }
 
 // shown reports whether an event shows the command's effect on its run.
-func (w *waiter) shown(e train.Event) bool {
+func (w *waiter) shown(e event.Event) bool {
 	switch e := e.(type) {
-	case *train.StateChanged:
+	case *event.StateChanged:
 		switch w.request.Cmd {
 		case VerbPause:
-			return e.State == train.StatePaused
+			return e.State == event.StatePaused
 		case VerbResume:
 			// Where it goes on to: its turn may not have come, or an end is near.
-			return e.State == train.StateRunning || e.State == train.StateWaiting ||
-				e.State == train.StateStarting || e.State == train.StateStopping
+			return e.State == event.StateRunning || e.State == event.StateWaiting ||
+				e.State == event.StateStarting || e.State == event.StateStopping
 		}
-	case *train.CheckpointSaved:
+	case *event.CheckpointSaved:
 		return w.request.Cmd == VerbSave && e.Reason == "manual"
-	case *train.LearnRateChanged:
+	case *event.LearnRateChanged:
 		return w.request.Cmd == VerbLR && e.To == *w.request.Rate
-	case *train.RunEnded:
-		return w.request.Cmd == VerbStop || (w.request.Cmd == VerbDetach && e.Outcome == train.OutcomeDetached)
+	case *event.RunEnded:
+		return w.request.Cmd == VerbStop || (w.request.Cmd == VerbDetach && e.Outcome == event.OutcomeDetached)
 	}
 	return false
 }

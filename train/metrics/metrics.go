@@ -2,7 +2,7 @@
 // scrapes.
 //
 // The page is in the text format, version 0.0.4, as described in Prometheus'
-// documentation under "Exposition formats". A [Page] is a [train.Sink]: it keeps
+// documentation under "Exposition formats". A [Page] is a [record.Sink]: it keeps
 // the last value of each figure, and a scrape reads those, so neither a slow
 // client nor many of them reach the trainer.
 package metrics
@@ -19,7 +19,8 @@ import (
 	"strings"
 	"sync"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // A family is one metric of the page.
@@ -56,9 +57,9 @@ var families = []family{
 	elapsedMetric, phaseMetric, checkpointMetric, warningsMetric,
 }
 
-var states = []train.State{
-	train.StateStarting, train.StateRunning, train.StatePaused, train.StateSaving,
-	train.StateStopping, train.StateWaiting, train.StateFinished, train.StateFailed,
+var states = []event.State{
+	event.StateStarting, event.StateRunning, event.StatePaused, event.StateSaving,
+	event.StateStopping, event.StateWaiting, event.StateFinished, event.StateFailed,
 }
 
 // A series is one line: a metric's name and its labels, written out.
@@ -70,15 +71,15 @@ type Page struct {
 	values map[series]float64
 }
 
-var _ train.Sink = (*Page)(nil)
+var _ record.Sink = (*Page)(nil)
 
-// Write implements [train.Sink].
-func (p *Page) Write(e train.Event) error {
+// Write implements [record.Sink].
+func (p *Page) Write(e event.Event) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	run := e.Head().Run
 	switch e := e.(type) {
-	case *train.RunStarted:
+	case *event.RunStarted:
 		// What was before the resume is gone with it.
 		maps.DeleteFunc(p.values, func(s series, _ float64) bool {
 			return strings.HasPrefix(s.labels, labels("run", run))
@@ -90,10 +91,10 @@ func (p *Page) Write(e train.Event) error {
 		p.set(batchesMetric, float64(e.ResumedTotal), run)
 		p.set(elapsedMetric, e.Elapsed, run)
 		p.set(warningsMetric, 0, run)
-		p.state(train.StateStarting, run)
-	case *train.StateChanged:
+		p.state(event.StateStarting, run)
+	case *event.StateChanged:
 		p.state(e.State, run)
-	case *train.StepDone:
+	case *event.StepDone:
 		p.set(epochMetric, float64(e.Epoch), run)
 		p.set(batchesMetric, float64(e.Total), run)
 		p.set(imagesMetric, e.ImagesPerSecond, run)
@@ -104,7 +105,7 @@ func (p *Page) Write(e train.Event) error {
 		p.add(phaseMetric, e.Phases.Forward, run, "phase", "forward")
 		p.add(phaseMetric, e.Phases.Backward, run, "phase", "backward")
 		p.add(phaseMetric, e.Phases.Optimizer, run, "phase", "optimizer")
-	case *train.EpochDone:
+	case *event.EpochDone:
 		p.set(batchesMetric, float64(e.Total), run)
 		p.set(lossMetric, float64(e.Loss), run, "set", "train")
 		p.set(lossMetric, float64(e.ValLoss), run, "set", "validation")
@@ -119,16 +120,16 @@ func (p *Page) Write(e train.Event) error {
 		if old, ok := p.values[best]; !ok || float64(e.ValAcc) > old {
 			p.set(bestMetric, float64(e.ValAcc), run)
 		}
-	case *train.CheckpointSaved:
+	case *event.CheckpointSaved:
 		p.set(checkpointMetric, float64(e.Time.UnixMilli())/1e3, run)
-	case *train.Warning:
+	case *event.Warning:
 		p.add(warningsMetric, 1, run)
-	case *train.RunEnded:
+	case *event.RunEnded:
 		switch e.Outcome {
-		case train.OutcomeFailed, train.OutcomeDiverged:
-			p.state(train.StateFailed, run)
+		case event.OutcomeFailed, event.OutcomeDiverged:
+			p.state(event.StateFailed, run)
 		default:
-			p.state(train.StateFinished, run)
+			p.state(event.StateFinished, run)
 		}
 		if e.BestValAccEpoch > 0 {
 			p.set(bestMetric, float64(e.BestValAcc), run)
@@ -137,10 +138,10 @@ func (p *Page) Write(e train.Event) error {
 	return nil
 }
 
-// Close implements [train.Sink].
+// Close implements [record.Sink].
 func (p *Page) Close() error { return nil }
 
-func (p *Page) state(now train.State, run string) {
+func (p *Page) state(now event.State, run string) {
 	for _, s := range states {
 		value := 0.0
 		if s == now {

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/config"
+	"cifartui/train/event"
 )
 
 // The grammar of the text format, from its description: a sample line is a
@@ -75,7 +76,7 @@ func scrape(t *testing.T, page string) map[string]float64 {
 	return values
 }
 
-func feed(t *testing.T, p *Page, events ...train.Event) {
+func feed(t *testing.T, p *Page, events ...event.Event) {
 	t.Helper()
 	for _, e := range events {
 		if err := p.Write(e); err != nil {
@@ -86,16 +87,16 @@ func feed(t *testing.T, p *Page, events ...train.Event) {
 
 func TestPageShowsTheLatestOfEachRun(t *testing.T) {
 	var p Page
-	a, b := train.Header{Run: `a "quoted" \ name`}, train.Header{Run: "b"}
+	a, b := event.Header{Run: `a "quoted" \ name`}, event.Header{Run: "b"}
 	feed(t, &p,
-		&train.RunStarted{Header: a, Config: train.Config{Batch: 64, Epochs: 3}, Demo: true},
-		&train.RunStarted{Header: b, Config: train.Config{Batch: 128, Epochs: 3}, Resumed: true, ResumedTotal: 7, Elapsed: 12},
-		&train.StateChanged{Header: b, State: train.StatePaused},
-		&train.StepDone{Header: a, Epoch: 1, Total: 4, Loss: 2, LR: 1, Phases: train.Phases{Forward: 0.25}},
-		&train.StepDone{Header: a, Epoch: 1, Total: 5, Loss: train.Float(math.Inf(1)), LR: 1, Phases: train.Phases{Forward: 0.5}},
-		&train.EpochDone{Header: a, Epoch: 1, ValAcc: 0.75, ValLoss: train.Float(math.NaN()), PatienceLeft: -1},
-		&train.EpochDone{Header: a, Epoch: 2, ValAcc: 0.5, Seconds: 9, PatienceLeft: -1},
-		&train.Warning{Header: b}, &train.Warning{Header: b},
+		&event.RunStarted{Header: a, Config: config.Config{Batch: 64, Epochs: 3}, Demo: true},
+		&event.RunStarted{Header: b, Config: config.Config{Batch: 128, Epochs: 3}, Resumed: true, ResumedTotal: 7, Elapsed: 12},
+		&event.StateChanged{Header: b, State: event.StatePaused},
+		&event.StepDone{Header: a, Epoch: 1, Total: 4, Loss: 2, LR: 1, Phases: event.Phases{Forward: 0.25}},
+		&event.StepDone{Header: a, Epoch: 1, Total: 5, Loss: event.Float(math.Inf(1)), LR: 1, Phases: event.Phases{Forward: 0.5}},
+		&event.EpochDone{Header: a, Epoch: 1, ValAcc: 0.75, ValLoss: event.Float(math.NaN()), PatienceLeft: -1},
+		&event.EpochDone{Header: a, Epoch: 2, ValAcc: 0.5, Seconds: 9, PatienceLeft: -1},
+		&event.Warning{Header: b}, &event.Warning{Header: b},
 	)
 	got := scrape(t, string(p.text()))
 	name := `@a \"quoted\" \\ name`
@@ -123,9 +124,9 @@ func TestPageShowsTheLatestOfEachRun(t *testing.T) {
 
 func TestResumeForgetsWhatCameAfter(t *testing.T) {
 	var p Page
-	h := train.Header{Run: "r"}
-	feed(t, &p, &train.RunStarted{Header: h}, &train.EpochDone{Header: h, Epoch: 1, ValAcc: 0.9},
-		&train.RunStarted{Header: h, Resumed: true})
+	h := event.Header{Run: "r"}
+	feed(t, &p, &event.RunStarted{Header: h}, &event.EpochDone{Header: h, Epoch: 1, ValAcc: 0.9},
+		&event.RunStarted{Header: h, Resumed: true})
 	if got := scrape(t, string(p.text())); got["cifartui_best_validation_accuracy_ratio @r"] != 0 {
 		t.Errorf("best of a taken back epoch is still %v", got["cifartui_best_validation_accuracy_ratio @r"])
 	}
@@ -133,7 +134,7 @@ func TestResumeForgetsWhatCameAfter(t *testing.T) {
 
 func TestServedOverHTTP(t *testing.T) {
 	var p Page
-	feed(t, &p, &train.RunStarted{Header: train.Header{Run: "r"}})
+	feed(t, &p, &event.RunStarted{Header: event.Header{Run: "r"}})
 	s, err := Listen(":0", &p)
 	if err != nil {
 		t.Fatal(err)

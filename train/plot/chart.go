@@ -13,7 +13,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"cifartui/train"
+	"cifartui/train/event"
 )
 
 // Sizes of what is drawn.
@@ -200,12 +200,12 @@ func fit(p *plot.Plot) {
 }
 
 // A measure is one value of an epoch.
-type measure func(*train.EpochDone) float64
+type measure func(*event.EpochDone) float64
 
-func acc(e *train.EpochDone) float64     { return float64(e.Acc) }
-func loss(e *train.EpochDone) float64    { return float64(e.Loss) }
-func valAcc(e *train.EpochDone) float64  { return float64(e.ValAcc) }
-func valLoss(e *train.EpochDone) float64 { return float64(e.ValLoss) }
+func acc(e *event.EpochDone) float64     { return float64(e.Acc) }
+func loss(e *event.EpochDone) float64    { return float64(e.Loss) }
+func valAcc(e *event.EpochDone) float64  { return float64(e.ValAcc) }
+func valLoss(e *event.EpochDone) float64 { return float64(e.ValLoss) }
 
 func newCurve(r Run, x Axis, m measure, style draw.LineStyle) curve {
 	c := curve{style: style}
@@ -232,7 +232,7 @@ func (l look) addSmoothed(p *plot.Plot, c curve) {
 func runPicture(r Run, l look) picture {
 	training := draw.LineStyle{Color: trainColor, Width: lineWidth}
 	validation := draw.LineStyle{Color: valColor, Width: lineWidth, Dashes: []vg.Length{4, 2}}
-	chart := func(name string, percent bool, onTrain, onVal measure, best *train.EpochDone, words string) *plot.Plot {
+	chart := func(name string, percent bool, onTrain, onVal measure, best *event.EpochDone, words string) *plot.Plot {
 		if best != nil {
 			value := onVal(best)
 			if percent {
@@ -260,8 +260,8 @@ func runPicture(r Run, l look) picture {
 }
 
 // extreme is the first epoch with the greatest finite value times sign.
-func extreme(r Run, m measure, sign float64) *train.EpochDone {
-	var best *train.EpochDone
+func extreme(r Run, m measure, sign float64) *event.EpochDone {
+	var best *event.EpochDone
 	for _, e := range r.History.Epochs {
 		v := m(e)
 		if !math.IsNaN(v) && !math.IsInf(v, 0) && (best == nil || sign*v > sign*m(best)) {

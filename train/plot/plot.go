@@ -31,7 +31,8 @@ import (
 	"gonum.org/v1/plot/vg/vgpdf"
 	"gonum.org/v1/plot/vg/vgsvg"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // Axis says what runs along the x axis.
@@ -71,7 +72,7 @@ const pixelsAnInch = 192
 // A Run is one run's line and its name in the legend.
 type Run struct {
 	Label   string
-	History *train.RunHistory
+	History *record.Run
 }
 
 // Save draws runs into a file, in the format that its extension names. The file
@@ -259,7 +260,7 @@ func plain(text string) string {
 	}, text)
 }
 
-func dataName(s *train.RunStarted) string {
+func dataName(s *event.RunStarted) string {
 	if s.Demo {
 		return "demo set"
 	}
@@ -267,7 +268,7 @@ func dataName(s *train.RunStarted) string {
 }
 
 // x returns an epoch's place on the axis.
-func (a Axis) x(s *train.RunStarted, e *train.EpochDone) float64 {
+func (a Axis) x(s *event.RunStarted, e *event.EpochDone) float64 {
 	switch a {
 	case ByImages:
 		images := float64(e.Total) * float64(e.Batch)

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // luminance is the relative luminance of WCAG 2.
@@ -44,17 +46,17 @@ func TestColoursReadOnPaperAndOnADarkPage(t *testing.T) {
 
 // likeTheArticle makes a run that overfits after epoch 40.
 func likeTheArticle(label string, batch, epochs int) Run {
-	h := &train.RunHistory{Name: label, Started: &train.RunStarted{
-		Dataset: "CIFAR-10", TrainImages: 50000, Config: train.Config{Batch: batch, Optimizer: "adadelta"}}}
+	h := &record.Run{Name: label, Started: &event.RunStarted{
+		Dataset: "CIFAR-10", TrainImages: 50000, Config: config.Config{Batch: batch, Optimizer: "adadelta"}}}
 	speed := 64 / float64(batch)
 	for i := 1; i <= epochs; i++ {
 		x := float64(i) * (0.4 + 0.6*speed)
 		wobble := 0.012 * math.Sin(float64(i*i)+float64(batch))
-		h.Epochs = append(h.Epochs, &train.EpochDone{
+		h.Epochs = append(h.Epochs, &event.EpochDone{
 			Epoch: i, Batch: batch, Total: int64(i * 50000 / batch), Elapsed: 16 * float64(i),
-			Acc: train.Float(0.98 - 0.55*math.Exp(-x/12)), Loss: train.Float(0.06 + 1.5*math.Exp(-x/12)),
-			ValAcc:  train.Float(0.9 - 0.4*math.Exp(-x/9) + wobble),
-			ValLoss: train.Float(0.4 + 1.2*math.Exp(-x/9) + 0.003*max(0, x-40) + 3*wobble),
+			Acc: event.Float(0.98 - 0.55*math.Exp(-x/12)), Loss: event.Float(0.06 + 1.5*math.Exp(-x/12)),
+			ValAcc:  event.Float(0.9 - 0.4*math.Exp(-x/9) + wobble),
+			ValLoss: event.Float(0.4 + 1.2*math.Exp(-x/9) + 0.003*max(0, x-40) + 3*wobble),
 		})
 	}
 	return Run{Label: label, History: h}
@@ -146,7 +148,7 @@ func TestOddRunsAreDrawn(t *testing.T) {
 	for _, e := range flat.History.Epochs {
 		e.Acc, e.ValAcc, e.Loss, e.ValLoss = 0.1, 0.1, 0, 0
 	}
-	nan, inf := train.Float(math.NaN()), train.Float(math.Inf(1))
+	nan, inf := event.Float(math.NaN()), event.Float(math.Inf(1))
 	broken.History.Epochs[1].ValLoss = nan
 	broken.History.Epochs[3].ValLoss = inf
 	allNaN := likeTheArticle("nothing finite", 64, 2)
@@ -168,7 +170,7 @@ func TestOddRunsAreDrawn(t *testing.T) {
 func TestBadRequestsAreErrors(t *testing.T) {
 	runs := four()
 	one := 1.0
-	empty := Run{Label: "empty", History: &train.RunHistory{}}
+	empty := Run{Label: "empty", History: &record.Run{}}
 	for name, err := range map[string]error{
 		"format":    Write(io.Discard, "gif", runs, Options{}),
 		"axis":      Write(io.Discard, "svg", runs, Options{X: "step"}),

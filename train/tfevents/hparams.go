@@ -5,7 +5,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"cifartui/train"
+	"cifartui/train/config"
+	"cifartui/train/event"
 )
 
 // An hparam is one hyperparameter: a float64, a bool or a string.
@@ -16,7 +17,7 @@ type hparam struct {
 
 // hparams lists what a person compares runs by. A learning rate of 0 stands for
 // the optimizer's own and is left out.
-func hparams(c train.Config) []hparam {
+func hparams(c config.Config) []hparam {
 	list := []hparam{
 		{"batch", float64(c.Batch)},
 		{"epochs", float64(c.Epochs)},
@@ -96,9 +97,9 @@ func sessionStartMessage(start time.Time, list []hparam) []byte {
 
 // sessionEndMessage is a SessionEndInfo. A run that was stopped or detached
 // writes none: it may go on, and TensorBoard keeps the first it sees.
-func sessionEndMessage(end time.Time, outcome train.Outcome) []byte {
+func sessionEndMessage(end time.Time, outcome event.Outcome) []byte {
 	status := statusSuccess
-	if outcome == train.OutcomeFailed || outcome == train.OutcomeDiverged {
+	if outcome == event.OutcomeFailed || outcome == event.OutcomeDiverged {
 		status = statusFailure
 	}
 	b := appendVarint(nil, endStatus, uint64(status))

@@ -14,14 +14,15 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 const filePrefix = "events.out.tfevents."
 
 // A stream is one event file that is being written.
 type stream struct {
-	*train.Appender
+	*record.Appender
 	// from is the step up to which older files in the folder stand: what is
 	// offered up to there is written already.
 	from int64
@@ -29,7 +30,7 @@ type stream struct {
 
 // openStream makes the next event file of a run in dir. On a resume it begins
 // where the older files end, or at the resume when they reach beyond.
-func openStream(dir string, started *train.RunStarted) (*stream, error) {
+func openStream(dir string, started *event.RunStarted) (*stream, error) {
 	var from int64
 	if started.Resumed {
 		last, err := lastStep(dir)
@@ -83,7 +84,7 @@ func createStream(dir string, t time.Time) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{Appender: train.NewAppender(f, 0)}
+	s := &stream{Appender: record.NewAppender(f, 0)}
 	s.add(versionEvent(t))
 	return s, nil
 }

@@ -6,7 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // Folders of the event files, below the run folder's tfevents/.
@@ -30,7 +31,7 @@ const (
 // scalars that are written by step.
 const interval = 1.0
 
-// A Writer writes the event files of one run folder. It is a [train.Sink].
+// A Writer writes the event files of one run folder. It is a [record.Sink].
 type Writer struct {
 	dir        string
 	train, val *stream
@@ -38,12 +39,12 @@ type Writer struct {
 	written    float64 // Elapsed at the last point by step
 }
 
-var _ train.Sink = (*Writer)(nil)
+var _ record.Sink = (*Writer)(nil)
 
 // Open makes new event files in a run's folder for what follows started. On a
 // resume, what the process before did not live to write is taken from the
-// folder's record of events. It is a [train.OpenSink].
-func Open(started *train.RunStarted) (train.Sink, error) {
+// folder's record of events. It is a [record.OpenSink].
+func Open(started *event.RunStarted) (record.Sink, error) {
 	w, err := open(started)
 	if err != nil {
 		return nil, fmt.Errorf("TensorBoard files: %w", err)
@@ -51,7 +52,7 @@ func Open(started *train.RunStarted) (train.Sink, error) {
 	return w, nil
 }
 
-func open(started *train.RunStarted) (w *Writer, err error) {
+func open(started *event.RunStarted) (w *Writer, err error) {
 	w = &Writer{dir: filepath.Join(started.Folder, folder), written: started.Elapsed}
 	defer func() {
 		if err != nil {
@@ -70,17 +71,17 @@ func open(started *train.RunStarted) (w *Writer, err error) {
 	return w, w.writeHParams(tagSessionStart, started)
 }
 
-// Write implements [train.Sink].
-func (w *Writer) Write(e train.Event) error {
+// Write implements [record.Sink].
+func (w *Writer) Write(e event.Event) error {
 	var err error
 	switch e := e.(type) {
-	case *train.StepDone:
+	case *event.StepDone:
 		w.steps.add(e)
 		if e.Elapsed-w.written >= interval {
 			w.written = e.Elapsed
 			err = w.train.scalars(e.Time, e.Total, w.steps.take()...)
 		}
-	case *train.EpochDone:
+	case *event.EpochDone:
 		w.written = e.Elapsed
 		// One record for all values of the step: a kill leaves all or none.
 		values := append(w.steps.take(),
@@ -91,9 +92,9 @@ func (w *Writer) Write(e train.Event) error {
 			w.val.scalars(e.Time, e.Total,
 				scalar{tagEpochLoss, float64(e.ValLoss)},
 				scalar{tagEpochAccuracy, float64(e.ValAcc)}))
-	case *train.RunEnded:
+	case *event.RunEnded:
 		err = w.flushSteps(e.Time)
-		if e.Outcome != train.OutcomeStopped && e.Outcome != train.OutcomeDetached {
+		if e.Outcome != event.OutcomeStopped && e.Outcome != event.OutcomeDetached {
 			err = errors.Join(err, w.writeHParams(tagSessionEnd, e))
 		}
 	}
@@ -124,26 +125,26 @@ func (w *Writer) flushSteps(t time.Time) error {
 
 // writeHParams writes a file for the HParams tab: the start of the session or
 // its end.
-func (w *Writer) writeHParams(tag string, e train.Event) error {
+func (w *Writer) writeHParams(tag string, e event.Event) error {
 	t := e.Head().Time
 	s, err := createStream(w.dir, t)
 	if err != nil {
 		return err
 	}
 	switch e := e.(type) {
-	case *train.RunStarted:
+	case *event.RunStarted:
 		list := hparams(e.Config)
 		s.add(hparamsEvent(t, tagExperiment, dataExperiment, experimentMessage(t, list)))
 		s.add(hparamsEvent(t, tag, dataSessionStart, sessionStartMessage(t, list)))
-	case *train.RunEnded:
+	case *event.RunEnded:
 		s.add(hparamsEvent(t, tag, dataSessionEnd, sessionEndMessage(t, e.Outcome)))
 	}
 	return s.Close()
 }
 
 // catchUp writes what the older files lack.
-func (w *Writer) catchUp(started *train.RunStarted) error {
-	kept, err := train.Kept(started, min(w.train.from, w.val.from))
+func (w *Writer) catchUp(started *event.RunStarted) error {
+	kept, err := record.Kept(started, min(w.train.from, w.val.from))
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ type stepMean struct {
 	images, imageTime float64
 }
 
-func (m *stepMean) add(e *train.StepDone) {
+func (m *stepMean) add(e *event.StepDone) {
 	n := float64(e.Count)
 	m.total = e.Total
 	m.count += e.Count

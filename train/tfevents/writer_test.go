@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/train"
+	"cifartui/train/config"
+	"cifartui/train/event"
 )
 
 // ---- An independent reader, from the format's description alone. ----
@@ -178,10 +179,10 @@ const stepsPerEpoch = 5
 
 var start = time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
 
-func started(resumedTotal int64) *train.RunStarted {
-	r := &train.RunStarted{
-		Header: train.Header{Event: train.KindRunStarted, Time: start, Run: "r"},
-		Config: train.Config{Batch: 64, Epochs: 3, Optimizer: "adadelta", Augment: true, Dropout: 0.5, LR: 1},
+func started(resumedTotal int64) *event.RunStarted {
+	r := &event.RunStarted{
+		Header: event.Header{Event: event.KindRunStarted, Time: start, Run: "r"},
+		Config: config.Config{Batch: 64, Epochs: 3, Optimizer: "adadelta", Augment: true, Dropout: 0.5, LR: 1},
 	}
 	if resumedTotal > 0 {
 		r.Resumed, r.ResumedTotal, r.Elapsed = true, resumedTotal, float64(resumedTotal)
@@ -191,16 +192,16 @@ func started(resumedTotal int64) *train.RunStarted {
 
 // events returns batches from+1 to to, one second each, with an epoch's end
 // after every fifth.
-func events(from, to int64) []train.Event {
-	var list []train.Event
+func events(from, to int64) []event.Event {
+	var list []event.Event
 	for total := from + 1; total <= to; total++ {
 		epoch := int((total-1)/stepsPerEpoch) + 1
-		h := train.Header{Time: start.Add(time.Duration(total) * time.Second), Run: "r"}
-		list = append(list, &train.StepDone{Header: h, Epoch: epoch, Total: total, Count: 1,
-			Loss: train.Float(1 / float64(total)), Acc: 0.5, LR: 1, ImagesPerSecond: 64, Elapsed: float64(total)})
+		h := event.Header{Time: start.Add(time.Duration(total) * time.Second), Run: "r"}
+		list = append(list, &event.StepDone{Header: h, Epoch: epoch, Total: total, Count: 1,
+			Loss: event.Float(1 / float64(total)), Acc: 0.5, LR: 1, ImagesPerSecond: 64, Elapsed: float64(total)})
 		if total%stepsPerEpoch == 0 {
-			list = append(list, &train.EpochDone{Header: h, Epoch: epoch, Total: total,
-				Loss: train.Float(epoch), Acc: 0.25, ValLoss: train.Float(10 * epoch), ValAcc: 0.125,
+			list = append(list, &event.EpochDone{Header: h, Epoch: epoch, Total: total,
+				Loss: event.Float(epoch), Acc: 0.25, ValLoss: event.Float(10 * epoch), ValAcc: 0.125,
 				Elapsed: float64(total)})
 		}
 	}
@@ -208,7 +209,7 @@ func events(from, to int64) []train.Event {
 }
 
 // write opens a writer and gives it events; it is closed unless killed.
-func write(t *testing.T, dir string, r *train.RunStarted, killed bool, list ...train.Event) {
+func write(t *testing.T, dir string, r *event.RunStarted, killed bool, list ...event.Event) {
 	t.Helper()
 	r.Folder = dir
 	w, err := Open(r)
@@ -228,19 +229,19 @@ func write(t *testing.T, dir string, r *train.RunStarted, killed bool, list ...t
 	}
 }
 
-// record writes events.jsonl, and started last.
-func record(t *testing.T, dir string, started *train.RunStarted, past ...train.Event) {
+// writeRecord writes events.jsonl, and started last.
+func writeRecord(t *testing.T, dir string, started *event.RunStarted, past ...event.Event) {
 	t.Helper()
 	var b []byte
 	for i, e := range append(past, started) {
 		e.Head().Seq = uint64(i + 1)
 		switch e.(type) {
-		case *train.RunStarted:
-			e.Head().Event = train.KindRunStarted
-		case *train.StepDone:
-			e.Head().Event = train.KindStep
-		case *train.EpochDone:
-			e.Head().Event = train.KindEpoch
+		case *event.RunStarted:
+			e.Head().Event = event.KindRunStarted
+		case *event.StepDone:
+			e.Head().Event = event.KindStep
+		case *event.EpochDone:
+			e.Head().Event = event.KindEpoch
 		}
 		line, err := json.Marshal(e)
 		if err != nil {
@@ -299,8 +300,8 @@ func TestStepsWithinASecondAreOnePoint(t *testing.T) {
 	dir := t.TempDir()
 	list := events(0, 4)
 	for i, e := range list {
-		e.(*train.StepDone).Elapsed = 0.3 * float64(i+1)
-		e.(*train.StepDone).ImagesPerSecond = []float64{100, 100, 50, 50}[i]
+		e.(*event.StepDone).Elapsed = 0.3 * float64(i+1)
+		e.(*event.StepDone).ImagesPerSecond = []float64{100, 100, 50, 50}[i]
 	}
 	write(t, dir, started(0), false, list...)
 	got := series(t, filepath.Join(dir, "tfevents", "train"))
@@ -339,7 +340,7 @@ func TestKilledAnywhereAndResumed(t *testing.T) {
 			}
 			// The checkpoint is at 7 of 9 batches; the log has all of them.
 			resumed := started(7)
-			record(t, dir, resumed, append([]train.Event{started(0)}, events(0, 9)...)...)
+			writeRecord(t, dir, resumed, append([]event.Event{started(0)}, events(0, 9)...)...)
 			write(t, dir, resumed, false, events(7, 15)...)
 			check := func(kind string, want map[string]map[int64]float32) {
 				got := series(t, filepath.Join(dir, "tfevents", kind))
@@ -358,10 +359,10 @@ func TestKilledAnywhereAndResumed(t *testing.T) {
 func TestLogWithTwoRewindsIsCaughtUpOnce(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, started(0), true) // killed before anything was written
-	past := append([]train.Event{started(0)}, events(0, 12)...)
+	past := append([]event.Event{started(0)}, events(0, 12)...)
 	past = append(append(past, started(6)), events(6, 9)...)
 	resumed := started(8)
-	record(t, dir, resumed, past...)
+	writeRecord(t, dir, resumed, past...)
 	write(t, dir, resumed, false, events(8, 10)...)
 	got := series(t, filepath.Join(dir, "tfevents", "validation"))
 	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 10, 10: 20}) {
@@ -374,7 +375,7 @@ func TestLogWithTwoRewindsIsCaughtUpOnce(t *testing.T) {
 
 func TestHParams(t *testing.T) {
 	dir := t.TempDir()
-	end := &train.RunEnded{Header: train.Header{Time: start.Add(time.Hour), Run: "r"}, Outcome: train.OutcomeEarlyStopped}
+	end := &event.RunEnded{Header: event.Header{Time: start.Add(time.Hour), Run: "r"}, Outcome: event.OutcomeEarlyStopped}
 	write(t, dir, started(0), false, append(events(0, 5), end)...)
 
 	found := make(map[string]message)
@@ -448,7 +449,7 @@ func TestHParams(t *testing.T) {
 
 func TestStoppedRunHasNoSessionEnd(t *testing.T) {
 	dir := t.TempDir()
-	end := &train.RunEnded{Header: train.Header{Time: start}, Outcome: train.OutcomeStopped}
+	end := &event.RunEnded{Header: event.Header{Time: start}, Outcome: event.OutcomeStopped}
 	write(t, dir, started(0), false, end)
 	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
 	if len(names) != 1 {

@@ -1,0 +1,177 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+
+	"github.com/nlpodyssey/safetensors"
+
+	"cifartui/train/event"
+)
+
+// Tensor is a named parameter or a part of an optimiser's state, float32 in the
+// order in which files hold it: PyTorch's for parameters.
+type Tensor struct {
+	Name  string
+	Shape []int
+	Data  []float32
+}
+
+// Weights is what a safetensors file holds: the network's parameters under
+// PyTorch's names and shapes, and what is known of them.
+type Weights struct {
+	Tensors []Tensor
+	Meta    map[string]string
+}
+
+// The keys of a weights file's metadata. All values are text.
+const (
+	MetaFormat     = "format"        // "pt": PyTorch's names and order of axes
+	MetaEpoch      = "epoch"         // epochs begun, from 1
+	MetaStep       = "step"          // batches done in that epoch, in a file saved within one
+	MetaValAcc     = "val_acc"       // absent in a file saved within an epoch
+	MetaValLoss    = "val_loss"      // the same
+	MetaPreprocess = "preprocessing" // JSON: name, mean and deviation of each channel
+	MetaClasses    = "classes"       // JSON: the class names in the order of the outputs
+	MetaDataset    = "dataset"       // "CIFAR-10" or "demo"
+	MetaNetwork    = "network"       // JSON: the nn.Spec
+	MetaRun        = "run"           // the run's name
+)
+
+// maxWeightsFile bounds what is read into memory: some fifty times the
+// network's own size.
+const maxWeightsFile = 256 << 20
+
+// ReadWeights reads a safetensors file, and checks all that its header says
+// before it is used. Whether the tensors fit the network, [nn.Network]'s
+// SetWeights says.
+func ReadWeights(path string) (Weights, error) {
+	b, err := readLimited(path, maxWeightsFile)
+	if err != nil {
+		return Weights{}, fmt.Errorf("weights: %w", err)
+	}
+	w, err := decodeWeights(b)
+	if err != nil {
+		return Weights{}, fmt.Errorf("weights: %s: %w", path, err)
+	}
+	return w, nil
+}
+
+// readLimited reads a file of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if st.Size() > limit {
+		return nil, fmt.Errorf("%s: %d bytes, want at most %d", path, st.Size(), limit)
+	}
+	b := make([]byte, st.Size())
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+func decodeWeights(b []byte) (Weights, error) {
+	// The library checks the header's length, the offsets (in order, without
+	// gap or overlap, up to the file's end) and each shape against its bytes.
+	st, err := safetensors.Deserialize(b)
+	if err != nil {
+		return Weights{}, fmt.Errorf("no safetensors file, or a damaged one: %w", err)
+	}
+	_, meta, err := safetensors.ReadMetadata(b)
+	if err != nil {
+		return Weights{}, fmt.Errorf("no safetensors file, or a damaged one: %w", err)
+	}
+	w := Weights{Meta: meta.Metadata()}
+	for _, t := range st.Tensors() {
+		if t.TensorView.DType() != safetensors.F32 {
+			return Weights{}, fmt.Errorf("tensor %q is %s, want F32", t.Name, t.TensorView.DType())
+		}
+		shape := make([]int, len(t.TensorView.Shape()))
+		for i, n := range t.TensorView.Shape() {
+			if n > math.MaxInt32 {
+				return Weights{}, fmt.Errorf("tensor %q: an axis of %d", t.Name, n)
+			}
+			shape[i] = int(n)
+		}
+		w.Tensors = append(w.Tensors, Tensor{Name: t.Name, Shape: shape, Data: floats(t.TensorView.Data())})
+	}
+	return w, nil
+}
+
+// encode writes a safetensors file.
+func (w Weights) Encode(to io.Writer) error {
+	views := make(map[string]f32View, len(w.Tensors))
+	for _, t := range w.Tensors {
+		views[t.Name] = f32View{t}
+	}
+	return safetensors.SerializeToWriter(views, w.Meta, to)
+}
+
+// f32View shows a tensor to the safetensors library.
+type f32View struct{ t Tensor }
+
+func (v f32View) DType() safetensors.DType { return safetensors.F32 }
+
+func (v f32View) DataLen() uint64 { return 4 * uint64(len(v.t.Data)) }
+
+func (v f32View) Data() []byte { return appendFloats(nil, v.t.Data) }
+
+func (v f32View) Shape() []uint64 {
+	shape := make([]uint64, len(v.t.Shape))
+	for i, n := range v.t.Shape {
+		shape[i] = uint64(n)
+	}
+	return shape
+}
+
+// floats reads little-endian float32.
+func floats(b []byte) []float32 {
+	f := make([]float32, len(b)/4)
+	for i := range f {
+		f[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return f
+}
+
+// appendFloats appends f to b in little-endian.
+func appendFloats(b []byte, f []float32) []byte {
+	at := len(b)
+	b = append(b, make([]byte, 4*len(f))...)
+	for i, v := range f {
+		binary.LittleEndian.PutUint32(b[at+4*i:], math.Float32bits(v))
+	}
+	return b
+}
+
+// finite reports whether no number of the tensors is NaN or infinite.
+func Finite(tensors []Tensor) bool {
+	for _, t := range tensors {
+		for _, v := range t.Data {
+			if v-v != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// metaFloat reads a number of the metadata; NaN when there is none.
+func metaFloat(meta map[string]string, key string) event.Float {
+	v, err := strconv.ParseFloat(meta[key], 64)
+	if err != nil {
+		return NotKnown
+	}
+	return event.Float(v)
+}

@@ -1,0 +1,193 @@
+package checkpoint
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"cifartui/train/rundir"
+)
+
+// The checkpoints that a run is resumed from: the last, and the one before it.
+const (
+	LastFile     = "last.ckpt"
+	PreviousFile = "last.ckpt.1"
+)
+
+// WeightsExt ends the name of a file of weights, which a new run can start from.
+const WeightsExt = ".safetensors"
+
+// store writes a run's checkpoints folder.
+type Store struct {
+	Disk   rundir.Disk
+	Folder string
+	// lastGood is set when LastFile is known to be whole, so that it may take
+	// the place of PreviousFile.
+	lastGood bool
+}
+
+// saveLast writes LastFile, and keeps the one before it as PreviousFile. At
+// every instant one of the two is whole.
+func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
+	b, err := c.encode()
+	if err != nil {
+		return 0, err
+	}
+	last, previous := filepath.Join(s.Folder, LastFile), filepath.Join(s.Folder, PreviousFile)
+	temp, size, err := rundir.WriteTemp(s.Disk, last, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("save %s: %w", last, err)
+	}
+	if s.lastGood {
+		if err := s.keep(last, previous); err != nil {
+			return 0, fmt.Errorf("keep %s: %w", previous, errors.Join(err, s.Disk.Remove(temp)))
+		}
+	}
+	if err := s.Disk.Rename(temp, last); err != nil {
+		return 0, fmt.Errorf("save %s: %w", last, errors.Join(err, s.Disk.Remove(temp)))
+	}
+	s.lastGood = true
+	if err := s.Disk.SyncDir(s.Folder); err != nil {
+		return 0, fmt.Errorf("save %s: %w", last, err)
+	}
+	return size, nil
+}
+
+// keep makes previous the same file as last, so that last is there at every
+// instant. Where the file system has no links it is renamed instead: a kill at
+// the wrong instant then leaves only previous, which a resume takes.
+func (s *Store) keep(last, previous string) error {
+	link := rundir.TempName(previous)
+	if err := s.Disk.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.Disk.Link(last, link); err != nil {
+		err := s.Disk.Rename(last, previous)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // somebody deleted it: there is nothing to keep
+		}
+		return err
+	}
+	return s.Disk.Rename(link, previous)
+}
+
+// dropBad returns the newest checkpoint from before batch total, after which
+// the loss was not finite. A checkpoint of batch total itself holds the weights
+// that gave this loss, finite as they may look: the one before takes its place.
+// It returns nil when none is good.
+func (s *Store) DropBad(total int64) *Checkpoint {
+	last, previous := filepath.Join(s.Folder, LastFile), filepath.Join(s.Folder, PreviousFile)
+	if c, err := Read(last); err == nil && c.Total < total {
+		return c
+	}
+	c, err := Read(previous)
+	if err != nil || c.Total >= total || s.Disk.Rename(previous, last) != nil {
+		return nil
+	}
+	return c
+}
+
+// saveWeights writes a weights file.
+func (s *Store) SaveWeights(name string, w Weights) (int64, error) {
+	path := filepath.Join(s.Folder, name)
+	size, err := rundir.WriteAtomic(s.Disk, path, w.Encode)
+	if err != nil {
+		return 0, fmt.Errorf("save %s: %w", path, err)
+	}
+	return size, nil
+}
+
+// remove deletes files that a newer checkpoint has made superfluous. One that
+// cannot be deleted costs space and no more.
+func (s *Store) Remove(names []string) {
+	for _, n := range names {
+		if filepath.Base(n) == n && strings.HasSuffix(n, WeightsExt) {
+			_ = s.Disk.Remove(filepath.Join(s.Folder, n))
+		}
+	}
+}
+
+// DamagedError says that the checkpoint a run should go on from cannot be used,
+// and offers the one before it.
+type DamagedError struct {
+	Path string // the checkpoint
+	Err  error  // what is wrong with it
+	// Previous is the path of the checkpoint before it when that one is whole,
+	// else "".
+	Previous    string
+	Epoch, Step int // where Previous goes on
+}
+
+func (e *DamagedError) Error() string {
+	s := fmt.Sprintf("checkpoint %s is damaged: %v", e.Path, e.Err)
+	if e.Previous == "" {
+		return s + "; the one before it is missing or damaged too: start a new run, with --init and a weights file of this one if there is any"
+	}
+	return fmt.Sprintf("%s; the one before it, %s, is whole (epoch %d, %d batches done): go on from there with --checkpoint %s",
+		s, e.Previous, e.Epoch, e.Step, filepath.Base(e.Previous))
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// load reads the checkpoint to resume from: name, or LastFile if name is "". It
+// returns nil without an error when the run has none yet. note says what the
+// person should know.
+func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
+	file := cmp.Or(name, LastFile)
+	if filepath.Base(file) != file {
+		return nil, "", fmt.Errorf("checkpoint %q: want the name of a file in %s", name, s.Folder)
+	}
+	path := filepath.Join(s.Folder, file)
+	c, err = Read(path)
+	if err == nil {
+		s.lastGood = file == LastFile
+		return c, "", nil
+	}
+	if errors.Is(err, ErrNotCheckpoint) || errors.Is(err, fs.ErrPermission) {
+		return nil, "", err
+	}
+	missing := errors.Is(err, fs.ErrNotExist)
+	if missing && name != "" {
+		return nil, "", err
+	}
+	previous := filepath.Join(s.Folder, PreviousFile)
+	before, perr := Read(previous)
+	switch {
+	case missing && errors.Is(perr, fs.ErrNotExist):
+		return nil, "", nil // killed before its first checkpoint
+	case missing && perr == nil:
+		return before, fmt.Sprintf("%s is missing: going on from %s", LastFile, PreviousFile), nil
+	case missing:
+		return nil, "", &DamagedError{Path: previous, Err: errors.Unwrap(perr)}
+	}
+	damaged := &DamagedError{Path: path, Err: errors.Unwrap(err)}
+	if perr == nil && file != PreviousFile {
+		damaged.Previous, damaged.Epoch, damaged.Step = previous, before.Epoch, before.Step
+	}
+	return nil, "", damaged
+}
+
+// weightsName is the article's name for the weights after an epoch. Those of
+// the demo set are called after it, since the name shows an accuracy.
+func WeightsName(demo bool, epoch int, valAcc float64) string {
+	return fmt.Sprintf("%s-EP%02d-ACC%.4f%s", dataMark(demo), epoch, valAcc, WeightsExt)
+}
+
+// stepName is the name of weights saved within an epoch.
+func StepName(demo bool, epoch, step int) string {
+	return fmt.Sprintf("%s-EP%02d-STEP%05d%s", dataMark(demo), epoch, step, WeightsExt)
+}
+
+func dataMark(demo bool) string {
+	if demo {
+		return "DEMO"
+	}
+	return "CIFAR10"
+}

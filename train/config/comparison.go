@@ -1,0 +1,95 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"cifartui/train/rundir"
+)
+
+// comparisonFile is comparison.json.
+type Comparison struct {
+	Order  Order   `json:"order"`
+	Sweeps []Sweep `json:"sweeps"`
+	// Runs are the names of the run folders, in order.
+	Runs []string `json:"runs"`
+	// Config is what the runs have in common.
+	Config Config `json:"config"`
+}
+
+// ReadComparisonConfig reads what the runs of a comparison have in common; its
+// Name is the comparison's.
+func ReadComparisonConfig(folder string) (Config, error) {
+	file, err := ReadComparison(folder)
+	return file.Config, err
+}
+
+func ReadComparison(folder string) (Comparison, error) {
+	path := filepath.Join(folder, rundir.ComparisonFile)
+	var file Comparison
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(b, &file)
+	}
+	if err != nil {
+		return file, fmt.Errorf("comparison: %s: %w", path, err)
+	}
+	for _, name := range file.Runs {
+		if !ValidName(name) || name == "" {
+			return file, fmt.Errorf("comparison: %s: %q is no run's name", path, name)
+		}
+	}
+	if len(file.Runs) == 0 || len(file.Sweeps) == 0 {
+		return file, fmt.Errorf("comparison: %s: it names no runs", path)
+	}
+	return file, nil
+}
+
+func (f Comparison) Write(folder string) error {
+	b, err := json.MarshalIndent(f, "", "  ")
+	if err == nil {
+		_, err = rundir.WriteAtomic(rundir.OS{}, filepath.Join(folder, rundir.ComparisonFile), func(w io.Writer) error {
+			_, err := w.Write(append(b, '\n'))
+			return err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("comparison: %w", err)
+	}
+	return nil
+}
+
+// RunFolders returns the run folders that a folder stands for: itself, or those
+// of a comparison.
+func RunFolders(folder string) ([]string, error) {
+	if !rundir.IsComparison(folder) {
+		return []string{folder}, nil
+	}
+	file, err := ReadComparison(folder)
+	if err != nil {
+		return nil, err
+	}
+	var folders []string
+	for _, name := range file.Runs {
+		folders = append(folders, filepath.Join(folder, name))
+	}
+	return folders, nil
+}
+
+// Order says how the runs of a comparison share the machine.
+type Order string
+
+// The orders.
+const (
+	// Interleave trains one epoch of each run in turn, so that all curves grow
+	// together.
+	Interleave Order = "interleave"
+	// Sequential trains one run to its end, then the next.
+	Sequential Order = "sequential"
+)
+
+// Orders lists the orders, the default first.
+func Orders() []Order { return []Order{Interleave, Sequential} }

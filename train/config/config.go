@@ -1,0 +1,173 @@
+// Package config holds settings as data: what a run can be told ([Config]), the
+// defaults, what is allowed, and the files that hold them. config.json is in
+// every run folder (folder.go), comparison.json in that of several runs that
+// vary some settings (comparison.go, sweep.go).
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+
+	"cifartui/cifar"
+)
+
+// Config is every setting of a run. Its JSON form is the run folder's
+// config.json, which --config accepts back; its YAML keys are the same.
+type Config struct {
+	Name string `json:"name,omitempty" yaml:"name,omitempty"` // run's name; "" makes model_YYYYmmdd_HHMM
+	Runs string `json:"runs" yaml:"runs"`                     // folder that holds the run folders
+
+	Data       string `json:"data" yaml:"data"`             // auto, demo or a folder
+	ValSplit   int    `json:"val_split" yaml:"val_split"`   // training images held out for validation; 0: validate on the test set
+	Preprocess string `json:"preprocess" yaml:"preprocess"` // unit, signed, mean or standard
+	Augment    bool   `json:"augment" yaml:"augment"`       // shifts and flips
+	Shuffle    bool   `json:"shuffle" yaml:"shuffle"`       // a new order each epoch
+
+	Batch    int     `json:"batch" yaml:"batch"`
+	Epochs   int     `json:"epochs" yaml:"epochs"`
+	MaxSteps int64   `json:"max_steps,omitempty" yaml:"max_steps,omitempty"` // stop after so many batches in all; 0: no limit
+	Seed     uint64  `json:"seed" yaml:"seed"`
+	Threads  int     `json:"threads" yaml:"threads"` // 0: what the process may use
+	Dropout  float64 `json:"dropout" yaml:"dropout"` // share of units dropped, in [0,1)
+
+	Optimizer   string  `json:"optimizer" yaml:"optimizer"` // adadelta, sgd, adam or adamw
+	LR          float64 `json:"lr" yaml:"lr"`               // 0: the optimizer's own default
+	Momentum    float64 `json:"momentum" yaml:"momentum"`   // sgd, Nesterov
+	WeightDecay float64 `json:"weight_decay" yaml:"weight_decay"`
+	Schedule    string  `json:"schedule" yaml:"schedule"` // constant, step, cosine or onecycle
+
+	Monitor         string  `json:"monitor" yaml:"monitor"`                   // val_acc or val_loss
+	Patience        int     `json:"patience" yaml:"patience"`                 // epochs without a better value before stopping; 0: never
+	MinDelta        float64 `json:"min_delta" yaml:"min_delta"`               // what counts as better
+	CheckpointEvery int     `json:"checkpoint_every" yaml:"checkpoint_every"` // also keep the weights every so many epochs; 0: only the best
+	SaveSeconds     float64 `json:"save_seconds" yaml:"save_seconds"`         // training time between two last.ckpt within an epoch; 0: at epoch ends only
+	Init            string  `json:"init,omitempty" yaml:"init,omitempty"`     // safetensors file with the first weights
+}
+
+// Default is the article's recipe.
+func Default() Config {
+	return Config{
+		Runs:        "runs",
+		Data:        "auto",
+		Preprocess:  "unit",
+		Augment:     true,
+		Shuffle:     true,
+		Batch:       64,
+		Epochs:      200,
+		Seed:        1,
+		Dropout:     0.5,
+		Optimizer:   "adadelta",
+		Schedule:    "constant",
+		Monitor:     "val_acc",
+		Patience:    20,
+		SaveSeconds: 60,
+	}
+}
+
+// Optimizers are the optimizers that a run can be trained with.
+func Optimizers() []string { return []string{"adadelta", "sgd", "sgdw", "muon", "adam", "adamw"} }
+
+// Schedules are the ways in which the learning rate can move over a run.
+func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle"} }
+
+// monitors are the values that early stopping and the best checkpoint go by.
+var monitors = []string{"val_acc", "val_loss"}
+
+// Limits that keep a slip of the finger from asking for more memory or time
+// than any machine has.
+const (
+	maxBatch  = 65536
+	maxEpochs = 1_000_000
+	maxName   = 100 // bytes of a run's name
+)
+
+// Validate names every wrong setting and what is allowed, one a line.
+func (c Config) Validate() error {
+	var wrong []error
+	check := func(ok bool, key string, value any, allowed string) {
+		if !ok {
+			wrong = append(wrong, fmt.Errorf("%s: %v is not allowed: want %s", key, value, allowed))
+		}
+	}
+	oneOf := func(key, value string, allowed []string) {
+		check(slices.Contains(allowed, value), key, fmt.Sprintf("%q", value), strings.Join(allowed, ", "))
+	}
+	number := func(key string, v float64, ok bool, allowed string) {
+		check(ok && !math.IsNaN(v) && !math.IsInf(v, 0), key, v, allowed)
+	}
+	check(ValidName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters, digits and . _ - + = up to %d bytes, not starting with a dot or a dash", maxName))
+	check(c.Runs != "", "runs", `""`, "a folder")
+	check(c.Data != "", "data", `""`, "auto, demo, or a folder with CIFAR-10")
+	check(c.ValSplit >= 0, "val_split", c.ValSplit, "0 (validate on the test set) or a number of training images")
+	oneOf("preprocess", c.Preprocess, cifar.Preprocessings())
+	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
+	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
+	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
+	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
+	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
+	oneOf("optimizer", c.Optimizer, Optimizers())
+	number("lr", c.LR, c.LR >= 0, "0 (the optimizer's default) or more")
+	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, "0 up to but not including 1")
+	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0, "0 or more")
+	if slices.Contains(Optimizers(), c.Optimizer) {
+		check(c.Momentum == 0 || c.Optimizer == "sgd", "momentum", c.Momentum, "0 with "+c.Optimizer+": only sgd has momentum")
+		check(c.WeightDecay == 0 || c.Optimizer != "adadelta", "weight_decay", c.WeightDecay, "0 with adadelta: sgd, adam and adamw have weight decay")
+	}
+	oneOf("schedule", c.Schedule, Schedules())
+	oneOf("monitor", c.Monitor, monitors)
+	check(c.Patience >= 0, "patience", c.Patience, "0 (never stop early) or more epochs")
+	number("min_delta", c.MinDelta, c.MinDelta >= 0, "0 or more")
+	check(c.CheckpointEvery >= 0, "checkpoint_every", c.CheckpointEvery, "0 (the best only) or more epochs")
+	number("save_seconds", c.SaveSeconds, c.SaveSeconds >= 0, "0 (at epoch ends only) or more seconds")
+	return errors.Join(wrong...)
+}
+
+// validName reports whether a run may be called name: it becomes a folder, a
+// file name's part and a word on the screen, on every system.
+func ValidName(name string) bool {
+	if len(name) > maxName || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
+		return false
+	}
+	for _, r := range name {
+		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-+=", r)
+		if !ok {
+			return false
+		}
+	}
+	return !strings.HasSuffix(name, ".")
+}
+
+// fixed are the settings that a resume must not change, because the bits
+// trained so far depend on them.
+var fixed = []string{
+	"val_split", "preprocess", "augment", "shuffle", "batch", "seed", "dropout",
+	"optimizer", "momentum", "weight_decay", "schedule", "monitor",
+}
+
+// checkResume compares the settings of a resume with those the run was trained
+// with, and names each one that must stay.
+func (c Config) CheckResume(saved Config) error {
+	var wrong []error
+	for _, key := range fixed {
+		was, is := saved.Field(key), c.Field(key)
+		if was != is {
+			wrong = append(wrong, fmt.Errorf("%s: the run was trained with %v and cannot go on with %v: leave it out, or start a new run", key, was, is))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// field returns the setting with a key.
+func (c Config) Field(key string) any {
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		if keyOf(v.Type().Field(i)) == key {
+			return v.Field(i).Interface()
+		}
+	}
+	return nil
+}

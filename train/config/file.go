@@ -1,0 +1,170 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func keyOf(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return key
+}
+
+// configKeys are the keys of a config file, in Config's order.
+func keys() []string {
+	t := reflect.TypeFor[Config]()
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i] = keyOf(t.Field(i))
+	}
+	return keys
+}
+
+// aboutKey holds in config.json what is not a setting: the program's version,
+// the machine. ParseConfig skips it.
+const aboutKey = "about"
+
+// configFile is config.json.
+type file struct {
+	Config `yaml:",inline"`
+	About  About `json:"about" yaml:"about"`
+}
+
+// About is what config.json says beside the settings.
+type About struct {
+	Version    string `json:"version"`    // the program's
+	Go         string `json:"go"`         // that built it
+	Platform   string `json:"platform"`   // linux/amd64
+	CPUs       int    `json:"cpus"`       // that the process may use
+	Host       string `json:"host"`       // name of the machine
+	Kernels    string `json:"kernels"`    // avx512, ...
+	Dataset    string `json:"dataset"`    // CIFAR-10 or demo
+	Source     string `json:"source"`     // where the data came from
+	Validation string `json:"validation"` // on which images, in words
+	Created    string `json:"created"`    // RFC 3339
+}
+
+// ParseConfig reads settings from JSON or YAML over base: what the file leaves
+// out stays as in base. A key that is not a setting is an error that names it.
+// It does not [Config.Validate].
+func Parse(data []byte, base Config) (Config, error) {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) > 0 && trimmed[0] == '{' {
+		return parseJSON(trimmed, base)
+	}
+	return parseYAML(data, base)
+}
+
+// LoadConfig reads a settings file, JSON or YAML, over base.
+func Load(path string, base Config) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return base, fmt.Errorf("settings: %w", err)
+	}
+	defer f.Close()
+	const limit = 1 << 20
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return base, fmt.Errorf("settings: %w", err)
+	}
+	if len(data) > limit {
+		return base, fmt.Errorf("settings: %s: over %d bytes: this is no settings file", path, limit)
+	}
+	c, err := Parse(data, base)
+	if err != nil {
+		return base, fmt.Errorf("settings: %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func parseJSON(data []byte, base Config) (Config, error) {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(data, &keys); err != nil {
+		return base, fmt.Errorf("JSON: %w", err)
+	}
+	names := make([]string, 0, len(keys))
+	for k := range keys {
+		names = append(names, k)
+	}
+	if err := checkKeys(names); err != nil {
+		return base, err
+	}
+	c := base
+	if err := json.Unmarshal(data, &c); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) {
+			return base, fmt.Errorf("%s: a %s is not allowed: want %s", wrong.Field, wrong.Value, typeName(wrong.Type))
+		}
+		return base, fmt.Errorf("JSON: %w", err)
+	}
+	return c, nil
+}
+
+func parseYAML(data []byte, base Config) (Config, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		return base, fmt.Errorf("YAML: %w", err)
+	}
+	if doc.Kind == 0 { // an empty file sets nothing
+		return base, nil
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return base, fmt.Errorf("YAML: line %d: want a list of \"setting: value\"", root.Line)
+	}
+	var names []string
+	for i := 0; i < len(root.Content); i += 2 {
+		names = append(names, root.Content[i].Value)
+	}
+	if err := checkKeys(names); err != nil {
+		return base, err
+	}
+	c := base
+	if err := root.Decode(&c); err != nil {
+		return base, fmt.Errorf("YAML: %w", err)
+	}
+	return c, nil
+}
+
+// checkKeys refuses keys that are no settings, and says which one may have been
+// meant.
+func checkKeys(names []string) error {
+	known := keys()
+	var wrong []error
+	slices.Sort(names)
+	for _, n := range names {
+		if n == aboutKey || slices.Contains(known, n) {
+			continue
+		}
+		plain := strings.ReplaceAll(strings.ToLower(n), "-", "_")
+		if slices.Contains(known, plain) {
+			wrong = append(wrong, fmt.Errorf("unknown setting %q: did you mean %q?", n, plain))
+			continue
+		}
+		wrong = append(wrong, fmt.Errorf("unknown setting %q: the settings are %s", n, strings.Join(known, ", ")))
+	}
+	return errors.Join(wrong...)
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Uint64:
+		return "a whole number from 0"
+	default:
+		return "a whole number"
+	}
+}

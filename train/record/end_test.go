@@ -1,0 +1,16 @@
+package record
+
+import "testing"
+
+func FuzzEndOfARecord(f *testing.F) {
+	f.Add([]byte("{\"event\":\"epoch\",\"seq\":1}\n{\"event\":\"run_ended\"}\n"))
+	f.Add([]byte("\n\n{\"event\":\"\n"))
+	f.Add([]byte(`{"event":"state_changed","state":"paused"}` + "\n" + `{"event":"run_`))
+	f.Fuzz(func(t *testing.T, lines []byte) {
+		var end End
+		found := end.scan(lines)
+		if !found && (end.State != "" || end.Ended != nil || end.Epoch != nil) {
+			t.Errorf("something was read of nothing: %+v", end)
+		}
+	})
+}

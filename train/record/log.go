@@ -1,0 +1,307 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cifartui/train/event"
+	"cifartui/train/rundir"
+)
+
+// eventLog writes events.jsonl from a goroutine of its own. The training
+// goroutine only puts events into a queue, as a [Bus] does for its readers, so
+// that a slow, full or stuck disk holds nothing up. What cannot be written is
+// kept and tried again.
+type Log struct {
+	disk rundir.Disk
+	path string
+
+	mu    sync.Mutex
+	queue event.Queue
+	ended bool
+	force bool // somebody waits in flush: hold no steps back
+	// queued and written count the events put in and those on disk.
+	queued, written int
+	trouble         error
+
+	wake  chan struct{} // holds one token when there is something to do; never closed
+	moved chan struct{} // holds one token when written or trouble has changed; never closed
+	done  chan struct{} // closed by the goroutine when it ends
+}
+
+const (
+	// stepLines is the time between two step lines: live readers get every
+	// step through the bus, the record needs no more than this.
+	stepLines = time.Second
+	// logRetry is the time between two tries to write.
+	logRetry = time.Second
+	// logLimit bounds the lines kept in memory while the disk takes none. Steps
+	// are merged long before; beyond it lines are dropped, which readers see as
+	// a gap in the numbers.
+	logLimit = 64 << 20
+)
+
+// openLog makes events.jsonl ready to be appended to, and returns the highest
+// event number in it. A last line that a killed process left half-written is
+// cut off.
+func OpenLog(d rundir.Disk, folder string) (*Log, uint64, error) {
+	path := filepath.Join(folder, rundir.EventsFile)
+	seq, err := mendLog(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("event log: %w", err)
+	}
+	l := &Log{
+		disk:  d,
+		path:  path,
+		wake:  make(chan struct{}, 1),
+		moved: make(chan struct{}, 1),
+		done:  make(chan struct{}),
+	}
+	go l.run()
+	return l, seq, nil
+}
+
+// put adds an event. It does not wait.
+func (l *Log) Put(e event.Event) {
+	l.mu.Lock()
+	l.queue.Push(e)
+	l.queued++
+	l.mu.Unlock()
+	signal(l.wake)
+}
+
+// flush waits until what has been put is on disk, at most for a time.
+func (l *Log) Flush(wait time.Duration) {
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	l.mu.Lock()
+	target := l.queued
+	l.force = true
+	l.mu.Unlock()
+	signal(l.wake)
+	for {
+		l.mu.Lock()
+		reached := l.written >= target || l.trouble != nil
+		l.mu.Unlock()
+		if reached {
+			return
+		}
+		select {
+		case <-l.moved:
+		case <-l.done:
+			return
+		case <-deadline.C:
+			return
+		}
+	}
+}
+
+// err is why the record cannot be written at present, or nil.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trouble
+}
+
+// close writes what is left and ends the goroutine. It waits at most for a
+// time: a stuck disk must not keep the process from ending.
+func (l *Log) Close(wait time.Duration) {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	signal(l.wake)
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	select {
+	case <-l.done:
+	case <-deadline.C:
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // a token is there already
+	}
+}
+
+// run is the goroutine.
+func (l *Log) run() {
+	defer close(l.done)
+	w := logWriter{disk: l.disk, path: l.path, shown: make(map[int]bool)}
+	defer w.close()
+	tick := time.NewTimer(stepLines)
+	defer tick.Stop()
+	var lastStep time.Time
+	taken := 0
+	for {
+		l.mu.Lock()
+		ended, target := l.ended, l.queued
+		// A step that stands alone in the queue waits for more to merge with.
+		hold := !ended && !l.force && l.queue.OnlySteps() && time.Since(lastStep) < stepLines
+		l.force = false
+		var events []event.Event
+		if !hold {
+			events = l.queue.Take(l.queue.Len())
+			taken = target
+		}
+		l.mu.Unlock()
+		sync := ended
+		for _, e := range events {
+			switch e.(type) {
+			case *event.StepDone:
+				lastStep = time.Now()
+			case *event.EpochDone, *event.RunEnded:
+				sync = true
+			}
+			w.add(e)
+		}
+		err := w.write(sync)
+		l.mu.Lock()
+		if err == nil {
+			l.written = taken
+		}
+		l.trouble = err
+		l.mu.Unlock()
+		signal(l.moved)
+		if ended {
+			return
+		}
+		tick.Reset(logRetry)
+		if err == nil && !hold {
+			<-l.wake
+			continue
+		}
+		// Held steps and failed writes are due again later, without being
+		// woken; steps that come meanwhile are no reason to look earlier.
+		for wait := true; wait; {
+			select {
+			case <-tick.C:
+				wait = false
+			case <-l.wake:
+				l.mu.Lock()
+				wait = !l.ended && !l.force && (err != nil || l.queue.OnlySteps())
+				l.mu.Unlock()
+			}
+		}
+	}
+}
+
+// logWriter turns events into lines and writes them.
+type logWriter struct {
+	disk  rundir.Disk
+	path  string
+	file  rundir.File
+	lines []byte
+	// shown are the images whose pixels are in the record already.
+	shown map[int]bool
+	dirty bool // written but not synced
+}
+
+// add appends an event's line to what is to be written.
+func (w *logWriter) add(e event.Event) {
+	line, err := json.Marshal(w.slim(e))
+	if err != nil || len(w.lines)+len(line) > logLimit {
+		return // no event that we make fails to marshal; see logLimit for the other
+	}
+	w.lines = append(append(w.lines, line...), '\n')
+}
+
+// slim leaves out pixels that the record already has. It copies what it
+// changes, since all readers share the event.
+func (w *logWriter) slim(e event.Event) event.Event {
+	ev, ok := e.(*event.Evaluated)
+	if !ok {
+		return e
+	}
+	c := *ev
+	c.Samples = make([]event.Sample, len(ev.Samples))
+	for i, s := range ev.Samples {
+		if w.shown[s.Index] {
+			s.Pixels = nil
+		}
+		w.shown[s.Index] = true
+		c.Samples[i] = s
+	}
+	return &c
+}
+
+// write writes the lines, as many bytes as the disk takes; the rest stays for
+// the next time.
+func (w *logWriter) write(sync bool) error {
+	if len(w.lines) > 0 {
+		if w.file == nil {
+			f, err := w.disk.Append(w.path)
+			if err != nil {
+				return err
+			}
+			w.file = f
+		}
+		n, err := w.file.Write(w.lines)
+		w.dirty = w.dirty || n > 0
+		w.lines = w.lines[:copy(w.lines, w.lines[n:])]
+		if err != nil {
+			w.close()
+			return err
+		}
+	}
+	if sync && w.dirty && w.file != nil {
+		if err := w.file.Sync(); err != nil {
+			return err
+		}
+		w.dirty = false
+	}
+	return nil
+}
+
+func (w *logWriter) close() {
+	if w.file != nil {
+		// A failed close has no other remedy than the retry that write does
+		// after its own errors.
+		_ = w.file.Close()
+		w.file = nil
+	}
+}
+
+// mendLog cuts off a half-written last line and returns the highest event
+// number among the last lines. It makes a missing file, so that whoever follows
+// the run finds one from the start.
+func mendLog(path string) (uint64, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	// An Evaluated line is the longest, under 200 KB: the last whole line is in
+	// the last MB unless the file is damaged.
+	const tailSize = 1 << 20
+	from := max(0, st.Size()-tailSize)
+	tail := make([]byte, st.Size()-from)
+	if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
+		return 0, err
+	}
+	whole := bytes.LastIndexByte(tail, '\n') + 1
+	if whole < len(tail) && (whole > 0 || from == 0) {
+		if err := f.Truncate(from + int64(whole)); err != nil {
+			return 0, err
+		}
+	}
+	var seq uint64
+	for line := range bytes.Lines(tail[:whole]) {
+		var h event.Header
+		if json.Unmarshal(line, &h) == nil { // a damaged line has no number
+			seq = max(seq, h.Seq)
+		}
+	}
+	return seq, nil
+}

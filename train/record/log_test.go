@@ -1,0 +1,300 @@
+package record
+
+import (
+	"bytes"
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"cifartui/train/rundir"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// equal compares events; NaN equals NaN.
+func equal(a, b any) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y) && reflect.TypeOf(a) == reflect.TypeOf(b)
+}
+
+func writeLog(t testing.TB, folder string, events []event.Event) {
+	t.Helper()
+	l, _, err := OpenLog(rundir.OS{}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		l.Put(e)
+	}
+	l.Close(time.Minute)
+	if err := l.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readAll(t testing.TB, path string) []event.Event {
+	t.Helper()
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var all []event.Event
+	for {
+		events, err := r.Next(context.Background(), 3)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, events...)
+	}
+}
+
+func TestEveryEventComesBackFromTheRecord(t *testing.T) {
+	folder := t.TempDir()
+	want := eventtest.All()
+	writeLog(t, folder, want)
+	got := readAll(t, folder)
+	if len(got) != len(want) {
+		t.Fatalf("%d events, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if !equal(want[i], got[i]) {
+			t.Errorf("event %d: %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestPixelsAreWrittenOnceAndFilledIn(t *testing.T) {
+	folder := t.TempDir()
+	pixels := bytes.Repeat([]byte{7}, 3072)
+	var want []event.Event
+	for i := range 5 {
+		want = append(want, &event.Evaluated{Header: event.Header{Event: event.KindEvaluated, Seq: uint64(i + 1), Run: "a"}, Samples: []event.Sample{{Index: 9, Pixels: pixels}, {Index: i, Pixels: pixels[:100]}}})
+	}
+	writeLog(t, folder, want)
+	for i, e := range readAll(t, folder) {
+		if !equal(want[i], e) {
+			t.Errorf("event %d differs", i)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(folder, rundir.EventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) > 7000 {
+		t.Errorf("%d bytes: the image of 4,096 was written more than once", len(b))
+	}
+	if !bytes.Equal(want[1].(*event.Evaluated).Samples[0].Pixels, pixels) {
+		t.Error("the writer changed the event that all readers share")
+	}
+}
+
+func TestStepLinesAreFewerThanSteps(t *testing.T) {
+	folder := t.TempDir()
+	l, _, err := OpenLog(rundir.OS{}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 500 {
+		l.Put(eventtest.Step("a", int64(i+1)))
+		time.Sleep(time.Millisecond)
+	}
+	l.Flush(time.Minute)
+	events := readAll(t, folder)
+	sum := 0
+	for _, e := range events {
+		sum += e.(*event.StepDone).Count
+	}
+	if sum != 500 {
+		t.Errorf("after flush the record has %d steps, want 500", sum)
+	}
+	if len(events) > 100 { // about one a second; a slow machine may take many
+		t.Errorf("%d lines for 500 steps", len(events))
+	}
+	l.Close(time.Minute)
+}
+
+func TestHalfALineIsLeftOutAndCutOffAtTheResume(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, rundir.EventsFile)
+	events := eventtest.All()
+	writeLog(t, folder, events[:4])
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, half := range []string{"{", `{"event":"step","seq":99,"time":"2026`, strings.Repeat("x", 3000)} {
+		if err := os.WriteFile(path, append(bytes.Clone(whole), half...), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(readAll(t, path)); n != 4 {
+			t.Errorf("%d events before the mending, want 4", n)
+		}
+		l, seq, err := OpenLog(rundir.OS{}, folder)
+		if err != nil || seq != 4 {
+			t.Fatalf("last number %d, %v; want 4", seq, err)
+		}
+		l.Put(events[4])
+		l.Close(time.Minute)
+		got := readAll(t, folder)
+		if len(got) != 5 || !equal(got[4], events[4]) {
+			t.Errorf("%d events after the mending, want 5", len(got))
+		}
+	}
+}
+
+func TestDamagedLinesAreSkippedAndCounted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), rundir.EventsFile)
+	line, err := json.Marshal(eventtest.All()[7])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "garbage\n" + string(line) + "\n{\"event\":\"from_the_future\"}\n\n" + strings.Repeat("y", maxLine+5*readChunk) + "\n" + string(line) + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	n := 0
+	for {
+		events, err := r.Next(context.Background(), 10)
+		if err != nil {
+			break
+		}
+		n += len(events)
+	}
+	if n != 2 || r.Skipped() < 3 {
+		t.Errorf("%d events and %d skipped, want 2 and the damaged ones", n, r.Skipped())
+	}
+}
+
+func TestStepLinesAreReadFast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 100 MB")
+	}
+	path := filepath.Join(t.TempDir(), rundir.EventsFile)
+	var lines bytes.Buffer
+	const n, parts = 10000, 30
+	for i := range n {
+		s := eventtest.Step("model_20261123_1405", int64(i+1))
+		s.Time = time.Date(2026, 11, 23, 14, 5, i%60, i*1e6%1e9, time.UTC)
+		s.Loss, s.Acc, s.ImagesPerSecond, s.Elapsed = event.Float(math.Sqrt(float64(i+2))), event.Float(1/math.Sqrt(float64(i+3))), 100*math.Pi, float64(i)*math.E
+		b, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines.Write(append(b, '\n'))
+	}
+	if err := os.WriteFile(path, bytes.Repeat(lines.Bytes(), parts), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	start, read := time.Now(), 0
+	for {
+		events, err := r.Next(context.Background(), 1024)
+		if err != nil {
+			break
+		}
+		read += len(events)
+	}
+	took := time.Since(start)
+	if read != n*parts || r.Skipped() != 0 {
+		t.Fatalf("%d events, %d skipped", read, r.Skipped())
+	}
+	t.Logf("%d step lines in %v: %v for a million", read, took, took*1_000_000/time.Duration(read))
+	// encoding/json takes ten times as long; the bound is wide, since the
+	// machine may be busy.
+	if perMillion := took * 1_000_000 / time.Duration(read); perMillion > 8*time.Second {
+		t.Errorf("a million step lines would take %v", perMillion)
+	}
+}
+
+func FuzzStepLine(f *testing.F) {
+	for _, e := range eventtest.All() {
+		b, err := json.Marshal(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	b, _ := json.Marshal(eventtest.Step("a", 5))
+	f.Add(b)
+	for _, change := range [][2]string{{`"a"`, `"\u0041"`}, {`:5`, `:05`}, {`"loss":5`, `"loss":0x5`}, {`"loss":5`, `"loss":1e999`}, {`"loss":5`, `"loss":"Infinity"`}, {`"0001-01-01T00:00:00Z"`, `"2024-02-30T00:00:00Z"`}, {`}}`, `}} `}, {`:1,`, `:1_0,`}} {
+		f.Add([]byte(strings.Replace(string(b), change[0], change[1], 1)))
+	}
+	var p stepParser
+	f.Fuzz(func(t *testing.T, line []byte) {
+		fast := p.parse(line)
+		if fast == nil {
+			return
+		}
+		slow, err := event.Decode(line)
+		if err != nil {
+			t.Fatalf("%q: the fast parser took it, encoding/json says %v", line, err)
+		}
+		if !equal(fast, slow) {
+			t.Fatalf("%q: %+v, encoding/json says %+v", line, fast, slow)
+		}
+	})
+}
+
+func FuzzMendedLogReads(f *testing.F) {
+	f.Add([]byte("{}\n{"))
+	f.Add([]byte(`{"event":"warning","seq":3,"time":"2026-01-01T00:00:00Z","run":"a","message":"m"}` + "\nhalf"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, rundir.EventsFile), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before := readAll(t, folder)
+		l, seq, err := OpenLog(rundir.OS{}, folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Put(&event.Warning{Header: event.Header{Event: event.KindWarning, Seq: seq + 1, Run: "a"}, Message: "new"})
+		l.Close(time.Minute)
+		after := readAll(t, folder)
+		if len(after) != len(before)+1 {
+			t.Fatalf("%d events, then %d: want one more", len(before), len(after))
+		}
+		for i, e := range after[:len(before)] {
+			if !equal(e, before[i]) {
+				t.Fatalf("event %d changed", i)
+			}
+		}
+	})
+}
+
+func TestStepParserTakesOurOwnLines(t *testing.T) {
+	for _, e := range append(eventtest.All(), eventtest.Step("model_1", 7)) {
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p stepParser
+		got := p.parse(line)
+		if s, ok := e.(*event.StepDone); ok && (got == nil || !equal(got, s)) {
+			t.Errorf("%s: read as %+v", line, got)
+		} else if !ok && got != nil {
+			t.Errorf("%s: taken for a step", line)
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cifartui/train/event"
+	"cifartui/train/rundir"
+)
+
+// EventReader reads a run's events.jsonl. It is a [Source] for one goroutine.
+// Lines that it cannot read are left out and counted.
+type Reader struct {
+	file   *os.File
+	folder string
+	follow bool
+
+	buf   []byte // a part of the file
+	at    int64  // in the file: where buf starts
+	start int    // in buf: where the next line starts
+
+	steps      stepParser
+	pixels     map[int][]byte // of each image seen, see Sample.Pixels
+	skipped    int
+	handedOver time.Time // when a RunEnded by detaching was read, else zero
+	gone       bool      // the process was seen dead
+}
+
+const (
+	readChunk = 256 << 10
+	// maxLine is far over the longest line, an Evaluated with its pixels.
+	maxLine = 8 << 20
+	// followPause is the time between two looks at a live record.
+	followPause = 100 * time.Millisecond
+	// handOverTime is how long a follower waits for the next process after a
+	// detach.
+	handOverTime = 10 * time.Second
+)
+
+// ReadEvents opens the record of a run, given its folder or the path of an
+// events.jsonl. Next returns io.EOF at the end of the file. A half-written last
+// line is left out.
+func Open(path string) (*Reader, error) {
+	return open(path, false)
+}
+
+// FollowEvents is ReadEvents for a live run: at the end of the file Next waits
+// for more, and returns io.EOF when the run has ended or its process is gone.
+func Follow(path string) (*Reader, error) {
+	return open(path, true)
+}
+
+func open(path string, follow bool) (*Reader, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("event log: %w", err)
+	}
+	if st.IsDir() {
+		path = filepath.Join(path, rundir.EventsFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("event log: %w", err)
+	}
+	return &Reader{file: f, folder: filepath.Dir(path), follow: follow, pixels: make(map[int][]byte)}, nil
+}
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.file.Close() }
+
+// Skipped counts the lines that could not be read: damaged ones, and kinds of a
+// newer version.
+func (r *Reader) Skipped() int { return r.skipped }
+
+// Next implements [Source].
+func (r *Reader) Next(ctx context.Context, max int) ([]event.Event, error) {
+	for {
+		events := r.parse(max)
+		if len(events) > 0 {
+			return events, nil
+		}
+		more, err := r.fill()
+		if err != nil {
+			return nil, fmt.Errorf("event log: %w", err)
+		}
+		if more {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		// End of the file. A process seen dead after it has no more to say, but
+		// it may have said it between the two looks.
+		if !r.follow || r.gone {
+			return nil, io.EOF
+		}
+		if !r.alive() {
+			r.gone = true
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(followPause):
+		}
+	}
+}
+
+// alive reports whether more may come.
+func (r *Reader) alive() bool {
+	if _, live := rundir.Live(r.folder); live {
+		return true
+	}
+	return !r.handedOver.IsZero() && time.Since(r.handedOver) < handOverTime
+}
+
+// parse returns at most max events from the lines in the buffer.
+func (r *Reader) parse(max int) []event.Event {
+	var events []event.Event
+	for len(events) < max {
+		end := bytes.IndexByte(r.buf[r.start:], '\n')
+		if end < 0 {
+			break
+		}
+		line := r.buf[r.start : r.start+end]
+		r.start += end + 1
+		e := r.line(line)
+		if e == nil {
+			continue
+		}
+		if events == nil {
+			events = make([]event.Event, 0, min(max, 1+(len(r.buf)-r.start)/256))
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// line reads one line; nil when it cannot.
+func (r *Reader) line(line []byte) event.Event {
+	if s := r.steps.parse(line); s != nil {
+		return s
+	}
+	e, err := event.Decode(line)
+	if err != nil {
+		if len(bytes.TrimSpace(line)) > 0 {
+			r.skipped++
+		}
+		return nil
+	}
+	r.handedOver = time.Time{}
+	switch e := e.(type) {
+	case *event.Evaluated:
+		for i := range e.Samples {
+			s := &e.Samples[i]
+			if len(s.Pixels) > 0 {
+				r.pixels[s.Index] = s.Pixels
+			} else {
+				s.Pixels = r.pixels[s.Index]
+			}
+		}
+	case *event.RunEnded:
+		if e.Outcome == event.OutcomeDetached {
+			r.handedOver = time.Now()
+		}
+	}
+	return e
+}
+
+// fill reads on, and reports whether there is anything new to parse. It reads a
+// half line at the end of the file again the next time, because a resume may
+// have cut it off and written something else there.
+func (r *Reader) fill() (bool, error) {
+	half := len(r.buf) - r.start
+	r.at += int64(r.start)
+	if half > maxLine { // no line of ours: go on behind it
+		r.skipped++
+		r.at += int64(half)
+		half = 0
+	}
+	size := max(readChunk, 2*half)
+	if cap(r.buf) < size {
+		r.buf = make([]byte, size)
+	}
+	n, err := r.file.ReadAt(r.buf[:size], r.at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	r.buf, r.start = r.buf[:n], 0
+	return n == size || bytes.IndexByte(r.buf, '\n') >= 0, nil
+}

@@ -1,0 +1,205 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"cifartui/train/event"
+)
+
+// A Sink writes a run's events in some format: a reader of events like any
+// other, so that it never slows training. Write and Close are called by one
+// goroutine. An error of Write is no end: the sink keeps what it could not
+// write as well as it can and tries again with the next event.
+type Sink interface {
+	Write(event.Event) error
+	Close() error
+}
+
+// Drain hands every event of src to the sinks until src or ctx ends, then
+// closes the sinks. A sink's error goes to warn, once until that sink works
+// again. The error returned is src's, joined with those of Close.
+func Drain(ctx context.Context, src event.Source, warn func(error), sinks ...Sink) error {
+	failing := make([]bool, len(sinks))
+	var err error
+	for err == nil {
+		var events []event.Event
+		events, err = src.Next(ctx, 256)
+		for _, e := range events {
+			for i, s := range sinks {
+				werr := s.Write(e)
+				if werr != nil && !failing[i] && warn != nil {
+					warn(werr)
+				}
+				failing[i] = werr != nil
+			}
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	for _, s := range sinks {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// OpenSink makes the sink of one run for what follows its start or resume. The
+// sink is not written the RunStarted itself. What the folder holds of the run
+// beyond started.ResumedTotal no longer counts.
+type OpenSink func(started *event.RunStarted) (Sink, error)
+
+// A FolderSink makes sinks for each run that it hears of, as one process may
+// train several, and routes the events of a run to its own. A run that starts
+// again gets new ones.
+type FolderSink struct {
+	open []OpenSink
+	runs map[string][]Sink
+}
+
+// NewFolderSink makes a sink that opens one of each kind for each run.
+func NewFolderSink(open ...OpenSink) *FolderSink {
+	return &FolderSink{open: open, runs: make(map[string][]Sink)}
+}
+
+// Write implements [Sink]. A kind of sink that could not be opened for a run
+// is left out.
+func (f *FolderSink) Write(e event.Event) error {
+	run := e.Head().Run
+	var err error
+	started, ok := e.(*event.RunStarted)
+	if !ok {
+		for _, s := range f.runs[run] {
+			err = errors.Join(err, s.Write(e))
+		}
+		return err
+	}
+	for _, s := range f.runs[run] {
+		err = errors.Join(err, s.Close())
+	}
+	delete(f.runs, run)
+	for _, open := range f.open {
+		s, oerr := open(started)
+		if oerr != nil {
+			err = errors.Join(err, fmt.Errorf("run %s: %w", run, oerr))
+			continue
+		}
+		f.runs[run] = append(f.runs[run], s)
+	}
+	return err
+}
+
+// Close closes the sinks of all runs.
+func (f *FolderSink) Close() error {
+	var err error
+	for _, sinks := range f.runs {
+		for _, s := range sinks {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return err
+}
+
+// Past calls do with every event in a run's record before its resume in
+// started, oldest first.
+func Past(started *event.RunStarted, do func(event.Event)) error {
+	r, err := Open(started.Folder)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		events, err := r.Next(context.Background(), 1024)
+		for _, e := range events {
+			if e.Head().Seq >= started.Seq {
+				return nil
+			}
+			do(e)
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// Kept returns the steps and epochs before a resume that still count, with a
+// total of batches above after. A record can hold batches that were trained
+// twice, since each resume takes back what lies beyond it.
+func Kept(started *event.RunStarted, after int64) ([]event.Event, error) {
+	var kept []event.Event
+	err := Past(started, func(e event.Event) {
+		switch e := e.(type) {
+		case *event.RunStarted:
+			kept = dropBeyond(kept, e.ResumedTotal)
+		case *event.StepDone, *event.EpochDone:
+			if totalOf(e) > after {
+				kept = append(kept, e)
+			}
+		}
+	})
+	return dropBeyond(kept, started.ResumedTotal), err
+}
+
+// dropBeyond cuts steps and epochs beyond a total of batches off the end.
+func dropBeyond(events []event.Event, total int64) []event.Event {
+	for len(events) > 0 && totalOf(events[len(events)-1]) > total {
+		events = events[:len(events)-1]
+	}
+	return events
+}
+
+// totalOf returns the count of batches at a step or at an epoch's end.
+func totalOf(e event.Event) int64 {
+	switch e := e.(type) {
+	case *event.StepDone:
+		return e.Total
+	case *event.EpochDone:
+		return e.Total
+	}
+	return 0
+}
+
+// maxPending bounds what an Appender keeps while it can't write, in bytes.
+const maxPending = 16 << 20
+
+// An Appender appends to a file. What a failed write tore, on a full disk say,
+// the next one writes again in the same place, so that the file never holds
+// more than a torn end.
+type Appender struct {
+	f       *os.File
+	written int64  // length up to the last whole write
+	pending []byte // what comes after it
+}
+
+// NewAppender appends to f, whose length is size, and owns it from now on.
+func NewAppender(f *os.File, size int64) *Appender { return &Appender{f: f, written: size} }
+
+// Add queues b for the next Flush. While nothing can be written it drops what
+// comes beyond 16 MB.
+func (a *Appender) Add(b []byte) {
+	if len(a.pending) < maxPending {
+		a.pending = append(a.pending, b...)
+	}
+}
+
+// Flush writes what is queued.
+func (a *Appender) Flush() error {
+	if len(a.pending) == 0 {
+		return nil
+	}
+	if _, err := a.f.WriteAt(a.pending, a.written); err != nil {
+		return err
+	}
+	a.written += int64(len(a.pending))
+	a.pending = a.pending[:0]
+	return nil
+}
+
+// Close flushes and closes the file.
+func (a *Appender) Close() error { return errors.Join(a.Flush(), a.f.Close()) }

@@ -1,0 +1,166 @@
+package record
+
+import (
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// eventList is a Source over events.
+type eventList []event.Event
+
+func (l *eventList) Next(_ context.Context, max int) ([]event.Event, error) {
+	n := min(max, len(*l), 3)
+	if n == 0 {
+		return nil, io.EOF
+	}
+	head := (*l)[:n]
+	*l = (*l)[n:]
+	return head, nil
+}
+
+func TestFailedAppendIsWrittenAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewAppender(f, 0)
+	a.Add([]byte("one "))
+	if err := a.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	readOnly, err := os.Open(path) // every write fails, as on a full disk
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.f = readOnly
+	a.Add([]byte("two "))
+	if err := a.Flush(); err == nil {
+		t.Fatal("a failed write gave no error")
+	}
+	readOnly.Close()
+	a.f = f
+	if _, err := f.WriteAt([]byte("t"), 4); err != nil { // what it tore
+		t.Fatal(err)
+	}
+	a.Add([]byte("three"))
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "one two three" {
+		t.Errorf("file holds %q", got)
+	}
+}
+
+func TestKeptDropsWhatResumesTookBack(t *testing.T) {
+	step := func(total int64) event.Event { return &event.StepDone{Total: total, Count: 1} }
+	start := func(total int64) *event.RunStarted { return &event.RunStarted{Resumed: total > 0, ResumedTotal: total} }
+	now := start(5)
+	now.Folder = t.TempDir()
+	eventtest.Write(t, now.Folder, start(0), step(1), step(2), step(3), &event.EpochDone{Total: 3}, step(4),
+		start(2), step(3), &event.Warning{}, &event.EpochDone{Total: 3}, step(4), step(5), step(6), now, step(6))
+	kept, err := Kept(now, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var totals []int64
+	for _, e := range kept {
+		totals = append(totals, totalOf(e))
+	}
+	if want := []int64{2, 3, 3, 4, 5}; !slices.Equal(totals, want) {
+		t.Errorf("totals %v, want %v", totals, want)
+	}
+}
+
+// sinkLog is a Sink that remembers, and fails when told to.
+type sinkLog struct {
+	runs   []string
+	fail   bool
+	closed int
+}
+
+func (s *sinkLog) Write(e event.Event) error {
+	s.runs = append(s.runs, e.Head().Run)
+	if s.fail {
+		return errors.New("full disk")
+	}
+	return nil
+}
+
+func (s *sinkLog) Close() error { s.closed++; return nil }
+
+func TestFolderSinkRoutesByRun(t *testing.T) {
+	made := make(map[string][]*sinkLog)
+	sink := NewFolderSink(func(r *event.RunStarted) (Sink, error) {
+		if r.Run == "bad" {
+			return nil, errors.New("read-only folder")
+		}
+		s := new(sinkLog)
+		made[r.Run] = append(made[r.Run], s)
+		return s, nil
+	})
+	at := func(run string) event.Header { return event.Header{Run: run} }
+	src := eventList{
+		&event.StepDone{Header: at("a")}, // before its start: nowhere to go
+		&event.RunStarted{Header: at("a")}, &event.RunStarted{Header: at("b")}, &event.RunStarted{Header: at("bad")},
+		&event.StepDone{Header: at("a")}, &event.StepDone{Header: at("b")}, &event.StepDone{Header: at("bad")},
+		&event.RunStarted{Header: at("a")}, &event.StepDone{Header: at("a")}, &event.StepDone{Header: at("a")},
+	}
+	var warnings int
+	if err := Drain(t.Context(), &src, func(error) { warnings++ }, sink); err != nil {
+		t.Fatal(err)
+	}
+	if warnings != 1 {
+		t.Errorf("%d warnings, want 1 for the folder that can't be written", warnings)
+	}
+	if n := len(made["a"]); n != 2 {
+		t.Fatalf("run a has %d sinks, want one a start", n)
+	}
+	counts := []int{len(made["a"][0].runs), len(made["a"][1].runs), len(made["b"][0].runs)}
+	if want := []int{1, 2, 1}; !slices.Equal(counts, want) {
+		t.Errorf("events by sink %v, want %v", counts, want)
+	}
+	for run, list := range made {
+		for _, s := range list {
+			if s.closed != 1 {
+				t.Errorf("a sink of run %s was closed %d times", run, s.closed)
+			}
+		}
+	}
+}
+
+func TestDrainWarnsOnceUntilASinkWorksAgain(t *testing.T) {
+	sink := &sinkLog{fail: true}
+	var warnings int
+	src := &flipSource{sink: sink, left: 6}
+	if err := Drain(t.Context(), src, func(error) { warnings++ }, sink); err != nil {
+		t.Fatal(err)
+	}
+	// Fails, fails, works, works, fails, fails.
+	if warnings != 2 {
+		t.Errorf("%d warnings, want 2", warnings)
+	}
+}
+
+// flipSource gives one event at a time and turns the sink's failing over after
+// every second.
+type flipSource struct {
+	sink *sinkLog
+	left int
+}
+
+func (f *flipSource) Next(context.Context, int) ([]event.Event, error) {
+	if f.left == 0 {
+		return nil, io.EOF
+	}
+	f.sink.fail = f.left != 4 && f.left != 3
+	f.left--
+	return []event.Event{&event.Warning{}}, nil
+}

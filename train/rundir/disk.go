@@ -1,0 +1,126 @@
+package rundir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// disk is what a run asks of the file system when it writes. Tests put one in
+// its place that is full or read-only.
+type Disk interface {
+	// Create makes a new file; it must not exist.
+	Create(path string) (File, error)
+	// Append opens a file to write at its end, and makes it when it is missing.
+	Append(path string) (File, error)
+	Rename(from, to string) error
+	Link(from, to string) error
+	Remove(path string) error
+	// SyncDir makes renames in a folder last over a power cut.
+	SyncDir(path string) error
+}
+
+type File interface {
+	io.WriteCloser
+	Sync() error
+}
+
+// osDisk is the real one.
+type OS struct{}
+
+func (OS) Create(path string) (File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+func (OS) Append(path string) (File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+}
+
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+func (OS) Link(from, to string) error { return os.Link(from, to) }
+
+func (OS) Remove(path string) error { return os.Remove(path) }
+
+func (OS) SyncDir(path string) error { return syncDir(path) }
+
+// tempMark is in the name of every file that is not yet whole. The names start
+// with a dot, so that no pattern for checkpoints finds them.
+const TempMark = ".tmp-"
+
+func TempName(path string) string {
+	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s%s%d", filepath.Base(path), TempMark, os.Getpid()))
+}
+
+// writeAtomic writes a file so that at every instant path holds the old content
+// or the whole new one: a temporary file in the same folder, fsync, rename,
+// fsync of the folder. On an error nothing is left behind. It returns the size.
+func WriteAtomic(d Disk, path string, write func(io.Writer) error) (int64, error) {
+	temp, size, err := WriteTemp(d, path, write)
+	if err != nil {
+		return 0, err
+	}
+	if err := d.Rename(temp, path); err != nil {
+		return 0, errors.Join(err, d.Remove(temp))
+	}
+	return size, d.SyncDir(filepath.Dir(path))
+}
+
+// writeTemp is the first half of writeAtomic: it writes and syncs the temporary
+// file, and returns its name and size.
+func WriteTemp(d Disk, path string, write func(io.Writer) error) (temp string, size int64, err error) {
+	temp = TempName(path)
+	// One of the same name can only be a leftover: the folder's lock is ours.
+	if err := d.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", 0, err
+	}
+	f, err := d.Create(temp)
+	if err != nil {
+		return "", 0, err
+	}
+	count := &countingWriter{w: f}
+	err = write(count)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		if rerr := d.Remove(temp); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+		return "", 0, err
+	}
+	return temp, count.n, nil
+}
+
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// removeTemps removes what a killed process left half-written in a folder. The
+// caller holds the run folder's lock.
+func RemoveTemps(d Disk, folder string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return // the next write says what is wrong
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && strings.Contains(e.Name(), TempMark) {
+			// Left behind once more if this fails: it costs space, nothing else.
+			_ = d.Remove(filepath.Join(folder, e.Name()))
+		}
+	}
+}

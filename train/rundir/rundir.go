@@ -1,0 +1,165 @@
+// Package rundir is a run folder on disk: the names of its files, how a file is
+// written so that it is never half there (disk.go), and the lock that says
+// whether a process is writing the folder. It knows nothing of what the files
+// say, and imports nothing of ours.
+package rundir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ComparisonFile is in the folder of a comparison, beside its run folders, and
+// says what they are.
+const ComparisonFile = "comparison.json"
+
+// IsComparison reports whether a folder is a comparison's.
+func IsComparison(folder string) bool {
+	st, err := os.Stat(filepath.Join(folder, ComparisonFile))
+	return err == nil && st.Mode().IsRegular()
+}
+
+// HistoryFile is the table of epochs in a run folder.
+const HistoryFile = "history.csv"
+
+// The names in a run folder.
+const (
+	ConfigFile     = "config.json"
+	EventsFile     = "events.jsonl"
+	CheckpointsDir = "checkpoints"
+	LockFile       = "run.lock"
+)
+
+var (
+	errLocked  = errors.New("locked by another process")
+	ErrNoLocks = errors.New("this file system has no locks")
+)
+
+// InUseError says that a live process already writes a run folder.
+type InUseError struct {
+	Folder string
+	PID    int // 0 when it is not known
+}
+
+func (e *InUseError) Error() string {
+	who := "a live process"
+	if e.PID != 0 {
+		who = fmt.Sprintf("a live process (pid %d)", e.PID)
+	}
+	return fmt.Sprintf("run folder %s is already in use by %s: watch it with \"cifartui attach %s\", or stop it first", e.Folder, who, filepath.Base(e.Folder))
+}
+
+// lock is a run folder's lock, held while a process writes the folder.
+type Lock struct{ f *os.File }
+
+// lockTries and lockPause let a lock be taken that somebody holds for a moment
+// to see whether the run is alive, or to hand the run over.
+const (
+	lockTries = 20
+	lockPause = 50 * time.Millisecond
+)
+
+// lockFolder takes a run folder's lock. It returns an *InUseError when another
+// process holds it, and errNoLocks with a lock that does nothing where the file
+// system has none.
+func LockFolder(folder string) (*Lock, error) {
+	path := filepath.Join(folder, LockFile)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	for try := 1; ; try++ {
+		err = lockFile(f, true)
+		if !errors.Is(err, errLocked) || try == lockTries {
+			break
+		}
+		time.Sleep(lockPause)
+	}
+	switch {
+	case errors.Is(err, errLocked):
+		pid := readPID(f)
+		return nil, errors.Join(&InUseError{Folder: folder, PID: pid}, f.Close())
+	case errors.Is(err, ErrNoLocks):
+		return &Lock{f: f}, err
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("run folder: lock %s: %w", path, err), f.Close())
+	}
+	// The number is only for people and for InUseError: the lock itself is
+	// what counts, so a disk too full to hold it does no harm.
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	return &Lock{f: f}, nil
+}
+
+// release gives the lock back. The file stays: removing it would let two
+// processes lock two files of the same name.
+func (l *Lock) Release() error { return l.f.Close() }
+
+func readPID(f io.ReaderAt) int {
+	b := make([]byte, 32)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// Live reports whether a process is writing a run folder now, and its number (0
+// when it cannot be read).
+func Live(folder string) (pid int, live bool) {
+	f, err := os.Open(filepath.Join(folder, LockFile))
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close() // releases the lock, had it been free
+	if !errors.Is(lockFile(f, false), errLocked) {
+		return 0, false
+	}
+	return readPID(f), true
+}
+
+// makeFolder makes a new run folder in runs: name, or name-2, name-3 and so on
+// when that is taken. It makes runs too, and the folder for checkpoints.
+func Make(runs, name string, now time.Time) (string, error) {
+	if name == "" {
+		name = "model_" + now.Format("20060102_1504")
+	}
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return "", fmt.Errorf("runs folder: %w", err)
+	}
+	for i := 1; i < 10000; i++ {
+		folder := filepath.Join(runs, name)
+		if i > 1 {
+			folder += "-" + strconv.Itoa(i)
+		}
+		err := os.Mkdir(folder, 0o755)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err == nil {
+			err = os.Mkdir(filepath.Join(folder, CheckpointsDir), 0o755)
+		}
+		if err != nil {
+			return "", fmt.Errorf("run folder: %w", err)
+		}
+		return folder, nil
+	}
+	return "", fmt.Errorf("run folder: %s and 9,999 like it exist in %s: choose another --name", name, runs)
+}
+
+func IsRun(folder string) bool {
+	st, err := os.Stat(filepath.Join(folder, ConfigFile))
+	return err == nil && st.Mode().IsRegular()
+}

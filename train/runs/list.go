@@ -1,0 +1,289 @@
+// Package runs is about many runs: it finds the one that a person means
+// (find.go), lists those in a folder, compares them in a table with findings,
+// and removes what is not needed any more.
+package runs
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
+)
+
+// RunInfo is what a list of runs shows of one run folder.
+type Info struct {
+	// Name is the folder's name, and behind a comparison's name that of the run.
+	Name   string `json:"name"`
+	Folder string `json:"folder"`
+	// Problem says why the folder is no run, or what in it can't be read; then
+	// the rest is what could be.
+	Problem string `json:"problem,omitempty"`
+	// Live is set while a process trains it; PID is that process, 0 if unknown.
+	Live bool `json:"live"`
+	PID  int  `json:"pid,omitempty"`
+	// State is a [State] while the run is live, else an [Outcome] or
+	// "interrupted".
+	State string `json:"state"`
+	// Outcome is how it ended; "" while it lives and after a kill.
+	Outcome event.Outcome `json:"outcome,omitempty"`
+	// Data names the data set; the demo set is "demo".
+	Data string `json:"data"`
+	Demo bool   `json:"demo"`
+	// Batch, Optimizer, LR, Epochs and Monitor are settings. LR is 0 for the optimizer's
+	// own.
+	Batch     int     `json:"batch"`
+	Optimizer string  `json:"optimizer"`
+	LR        float64 `json:"lr"`
+	Epochs    int     `json:"epochs"`
+	// Monitor is what the best epoch is chosen by: val_acc or val_loss.
+	Monitor string `json:"monitor"`
+	// Epoch is how many epochs are done.
+	Epoch int `json:"epoch"`
+	// BestValAcc came in epoch BestEpoch; 0: none yet.
+	BestValAcc event.Float `json:"best_val_acc"`
+	BestEpoch  int         `json:"best_epoch"`
+	// Created is when the run began, Updated when something was last written.
+	Created time.Time `json:"created,omitzero"`
+	Updated time.Time `json:"updated,omitzero"`
+}
+
+// Interrupted is the state of a run whose process died without a last word.
+const Interrupted = "interrupted"
+
+// List describes every folder in runs, and every run of the comparisons there,
+// sorted by name; of a run folder, that one. A folder that is no run or is
+// damaged is described as that.
+// It reads the settings, the table of epochs and the end of the record of each,
+// not the whole record.
+func List(runs string) ([]Info, error) {
+	if rundir.IsRun(runs) {
+		return []Info{inspect(runs)}, nil
+	}
+	list := []Info{} // an empty list is one in JSON too
+	entries, err := os.ReadDir(runs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return list, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("runs folder: %w", err)
+	}
+	for _, e := range entries {
+		folder := filepath.Join(runs, e.Name())
+		// Links to folders count: people keep big ones on other disks.
+		if st, err := os.Stat(folder); strings.HasPrefix(e.Name(), ".") || err == nil && !st.IsDir() {
+			continue
+		}
+		if !rundir.IsComparison(folder) {
+			list = append(list, inspect(folder))
+			continue
+		}
+		file, err := config.ReadComparison(folder)
+		if err != nil {
+			list = append(list, Info{Name: e.Name(), Folder: folder, Problem: err.Error()})
+			continue
+		}
+		for _, run := range file.Runs {
+			info := inspect(filepath.Join(folder, run))
+			info.Name = e.Name() + "/" + run
+			list = append(list, info)
+		}
+	}
+	return list, nil
+}
+
+// Inspect describes one run folder. A damaged one is no error but has a Problem.
+func Inspect(folder string) (Info, error) {
+	if _, err := os.Stat(folder); err != nil {
+		return Info{}, fmt.Errorf("run folder: %w", err)
+	}
+	return inspect(folder), nil
+}
+
+func inspect(folder string) Info {
+	info := Info{Name: filepath.Base(folder), Folder: folder, State: Interrupted}
+	problem := func(format string, args ...any) {
+		if info.Problem == "" {
+			info.Problem = fmt.Sprintf(format, args...)
+		}
+	}
+	for _, name := range []string{rundir.ConfigFile, rundir.EventsFile} {
+		if st, err := os.Stat(filepath.Join(folder, name)); err == nil && st.ModTime().After(info.Updated) {
+			info.Updated = st.ModTime()
+		}
+	}
+	if info.Updated.IsZero() {
+		info.State = ""
+		problem("not a run folder")
+		return info
+	}
+	config, about, err := config.ReadQuick(folder)
+	if err != nil {
+		problem("%v", err)
+	}
+	info.Data, info.Demo = about.Dataset, about.Dataset == "demo"
+	info.Batch, info.Optimizer, info.LR, info.Epochs = config.Batch, config.Optimizer, config.LR, config.Epochs
+	info.Monitor = config.Monitor
+	info.Created, _ = time.Parse(time.RFC3339, about.Created) // a foreign one has none
+	info.PID, info.Live = rundir.Live(folder)
+
+	end, err := record.ReadEnd(folder)
+	switch missing := errors.Is(err, fs.ErrNotExist); {
+	case missing && !info.Live:
+		problem("%s is missing", rundir.EventsFile)
+	case err != nil && !missing:
+		problem("%v", err)
+	}
+	switch {
+	case info.Live:
+		info.State = string(cmp.Or(end.State, event.StateStarting))
+	case end.Ended != nil:
+		info.Outcome = end.Ended.Outcome
+		info.State = string(info.Outcome)
+	}
+	info.best(folder, end)
+	return info
+}
+
+// best finds how far the run is and its best epoch: in the table of epochs, and
+// at the end of the record, which may be an epoch ahead of it.
+func (info *Info) best(folder string, end record.End) {
+	see := func(epoch int, valAcc float64) {
+		info.Epoch = max(info.Epoch, epoch)
+		if info.BestEpoch == 0 || valAcc > float64(info.BestValAcc) {
+			info.BestValAcc, info.BestEpoch = event.Float(valAcc), epoch
+		}
+	}
+	rows, err := record.ReadCSV(filepath.Join(folder, rundir.HistoryFile))
+	if err != nil && end.Size > 0 {
+		// No table: somebody deleted it, or a run of one epoch's length. The whole
+		// record has it.
+		if h, err := record.Read(folder); err == nil {
+			for _, e := range h.Epochs {
+				see(e.Epoch, float64(e.ValAcc))
+			}
+		}
+		return
+	}
+	for _, r := range rows {
+		see(r.Epoch, r.ValAcc)
+	}
+	if e := end.Epoch; e != nil && e.Epoch > info.Epoch {
+		see(e.Epoch, float64(e.ValAcc))
+	}
+	if e := end.Ended; e != nil && e.Epoch > info.Epoch {
+		info.Epoch, info.BestValAcc, info.BestEpoch = e.Epoch, e.BestValAcc, e.BestValAccEpoch
+	}
+}
+
+// SortKeys are the columns that a list can be sorted by.
+func SortKeys() []string {
+	return []string{"name", "state", "data", "batch", "epoch", "best", "created", "updated"}
+}
+
+// SortRuns sorts a list by one of [SortKeys]; "-best" is best in reverse.
+func Sort(list []Info, key string) error {
+	key, reverse := strings.CutPrefix(key, "-")
+	compare := map[string]func(a, b Info) int{
+		"name":    func(a, b Info) int { return cmp.Compare(a.Name, b.Name) },
+		"state":   func(a, b Info) int { return cmp.Compare(a.State, b.State) },
+		"data":    func(a, b Info) int { return cmp.Compare(a.Data, b.Data) },
+		"batch":   func(a, b Info) int { return cmp.Compare(a.Batch, b.Batch) },
+		"epoch":   func(a, b Info) int { return cmp.Compare(a.Epoch, b.Epoch) },
+		"best":    func(a, b Info) int { return cmp.Compare(a.BestValAcc, b.BestValAcc) },
+		"created": func(a, b Info) int { return a.Created.Compare(b.Created) },
+		"updated": func(a, b Info) int { return a.Updated.Compare(b.Updated) },
+	}[key]
+	if compare == nil {
+		return fmt.Errorf("sort by %q: want one of %s, or - and one of them", key, strings.Join(SortKeys(), ", "))
+	}
+	slices.SortStableFunc(list, func(a, b Info) int {
+		if reverse {
+			a, b = b, a
+		}
+		return compare(a, b)
+	})
+	return nil
+}
+
+// FilterKeys are what a list can be filtered by.
+func FilterKeys() []string {
+	return []string{"name", "state", "live", "data", "batch", "optimizer", "problem"}
+}
+
+// FilterRuns keeps the runs for which every filter holds: "state=finished",
+// "live=true", "batch=64", "data=demo", "optimizer=adam", "problem=false", and
+// "name=TEXT" for names that contain TEXT.
+func Filter(list []Info, filters []string) ([]Info, error) {
+	for _, f := range filters {
+		key, want, found := strings.Cut(f, "=")
+		if !found || !slices.Contains(FilterKeys(), key) {
+			return nil, fmt.Errorf("filter %q: want KEY=VALUE with a key of %s", f, strings.Join(FilterKeys(), ", "))
+		}
+		list = slices.DeleteFunc(slices.Clone(list), func(r Info) bool {
+			switch key {
+			case "name":
+				return !strings.Contains(r.Name, want)
+			case "state":
+				return r.State != want
+			case "live":
+				return fmt.Sprint(r.Live) != want
+			case "data":
+				return !strings.EqualFold(r.Data, want)
+			case "batch":
+				return fmt.Sprint(r.Batch) != want
+			case "optimizer":
+				return r.Optimizer != want
+			default:
+				return fmt.Sprint(r.Problem != "") != want
+			}
+		})
+	}
+	return list, nil
+}
+
+// WriteRuns writes a list as text in columns, ages counted up to now.
+func Write(w io.Writer, list []Info, now time.Time) error {
+	rows := [][]string{{"name", "state", "data", "batch", "epochs", "best val_acc", "at", "age", ""}}
+	for _, r := range list {
+		row := []string{r.Name, strings.ReplaceAll(r.State, "_", " "), r.Data, "-", "-", "-", "-", "-", r.Problem}
+		if r.Live {
+			row[1] += " (live)"
+		}
+		if r.Epochs > 0 {
+			row[3], row[4] = fmt.Sprint(r.Batch), fmt.Sprintf("%d/%d", r.Epoch, r.Epochs)
+		}
+		if r.BestEpoch > 0 {
+			row[5], row[6] = fmt.Sprintf("%.2f%%", 100*float64(r.BestValAcc)), fmt.Sprint(r.BestEpoch)
+		}
+		if !r.Updated.IsZero() {
+			row[7] = age(now.Sub(r.Updated))
+		}
+		rows = append(rows, row)
+	}
+	_, err := io.WriteString(w, columns(rows, 0, 1, 2, 8))
+	return err
+}
+
+// age writes a duration in its largest unit: 45s, 12m, 5h, 3d.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

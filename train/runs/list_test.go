@@ -1,0 +1,272 @@
+package runs
+
+import (
+	"bytes"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// makeRun writes a run folder as a run of epochs epochs leaves it, and whose
+// record ends with end.
+func makeRun(t testing.TB, folder string, change func(*config.Config), epochs int, end ...event.Event) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(folder, rundir.CheckpointsDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	if change != nil {
+		change(&c)
+	}
+	about := config.About{Dataset: "CIFAR-10", Created: "2026-11-23T14:05:00Z"}
+	if c.Data == "demo" {
+		about.Dataset = "demo"
+	}
+	if err := config.Write(rundir.OS{}, folder, c, about); err != nil {
+		t.Fatal(err)
+	}
+	csv, err := record.OpenCSV(&event.RunStarted{Folder: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := []event.Event{&event.RunStarted{Config: c}, &event.StateChanged{State: event.StateRunning}}
+	for i := 1; i <= epochs; i++ {
+		e := &event.EpochDone{Epoch: i, Epochs: c.Epochs, ValAcc: event.Float(0.5 + 0.4*math.Sin(float64(i)))}
+		events = append(events, &event.StepDone{Epoch: i}, e, &event.Evaluated{Epoch: i}, &event.CheckpointSaved{File: "last.ckpt"})
+		if err := csv.Write(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventtest.Write(t, folder, append(events, end...)...)
+	if err := csv.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func inspectRun(t *testing.T, folder string) Info {
+	t.Helper()
+	info, err := Inspect(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+func TestInspect(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "model")
+	makeRun(t, folder, func(c *config.Config) { c.Batch, c.Epochs, c.Data = 128, 30, "demo" }, 12,
+		&event.StateChanged{State: event.StateFinished}, &event.RunEnded{Outcome: event.OutcomeEarlyStopped})
+	info := inspectRun(t, folder)
+	// 0.5 + 0.4 sin i is largest at i = 8 (0.8957) of 1 to 12.
+	if info.Name != "model" || info.Problem != "" || info.Live || info.State != "early_stopped" || info.Outcome != event.OutcomeEarlyStopped ||
+		!info.Demo || info.Batch != 128 || info.Epochs != 30 || info.Epoch != 12 || info.BestEpoch != 8 ||
+		math.Abs(float64(info.BestValAcc)-0.8957) > 1e-4 || info.Created.Year() != 2026 || info.Updated.IsZero() {
+		t.Errorf("%+v", info)
+	}
+}
+
+func TestInspectStates(t *testing.T) {
+	long := &event.Evaluated{Samples: []event.Sample{{Pixels: make([]byte, 200<<10)}}}
+	for name, c := range map[string]struct {
+		end  []event.Event
+		live bool
+		want string
+	}{
+		"killed":          {nil, false, Interrupted},
+		"live":            {nil, true, "running"},
+		"live and paused": {[]event.Event{&event.StateChanged{State: event.StatePaused}}, true, "paused"},
+		"resumed, live":   {[]event.Event{&event.RunEnded{Outcome: event.OutcomeStopped}, &event.RunStarted{Resumed: true}}, true, "starting"},
+		"resumed, killed": {[]event.Event{&event.RunEnded{Outcome: event.OutcomeStopped}, &event.RunStarted{Resumed: true}}, false, Interrupted},
+		"stopped":         {[]event.Event{&event.RunEnded{Outcome: event.OutcomeStopped}}, false, "stopped"},
+		"diverged":        {[]event.Event{&event.RunEnded{Outcome: event.OutcomeDiverged}, &event.Warning{}}, false, "diverged"},
+		"a long line":     {[]event.Event{&event.StateChanged{State: event.StatePaused}, long}, true, "paused"},
+	} {
+		folder := t.TempDir()
+		makeRun(t, folder, nil, 3, c.end...)
+		if c.live {
+			l, err := rundir.LockFolder(folder)
+			if err != nil {
+				t.Skip("no locks here")
+			}
+			defer l.Release()
+		}
+		if info := inspectRun(t, folder); info.State != c.want || info.Live != c.live || info.Problem != "" {
+			t.Errorf("%s: state %q, live %v, problem %q, want %q", name, info.State, info.Live, info.Problem, c.want)
+		}
+	}
+}
+
+// The process was killed after the epoch's line and before the table's row, or
+// the table is gone, or the last line is half.
+func TestInspectAfterAKill(t *testing.T) {
+	folder := t.TempDir()
+	makeRun(t, folder, nil, 3, &event.EpochDone{Epoch: 4, ValAcc: 0.99})
+	if info := inspectRun(t, folder); info.Epoch != 4 || info.BestEpoch != 4 {
+		t.Errorf("row missing: epoch %d, best %d", info.Epoch, info.BestEpoch)
+	}
+	f, err := os.OpenFile(filepath.Join(folder, rundir.EventsFile), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(f, `{"event":"run_ended","seq":99,"outco`)
+	f.Close()
+	if err := os.Remove(filepath.Join(folder, rundir.HistoryFile)); err != nil {
+		t.Fatal(err)
+	}
+	if info := inspectRun(t, folder); info.Epoch != 4 || info.BestEpoch != 4 || info.State != Interrupted || info.Problem != "" {
+		t.Errorf("table gone, last line half: %+v", info)
+	}
+}
+
+func TestDamagedAndForeignFoldersAreLines(t *testing.T) {
+	runs := t.TempDir()
+	at := func(parts ...string) string { return filepath.Join(append([]string{runs}, parts...)...) }
+	write := func(text string, parts ...string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(at(parts...)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at(parts...), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makeRun(t, at("good"), nil, 2, &event.RunEnded{Outcome: event.OutcomeFinished})
+	makeRun(t, at("cmp", "batch=64"), nil, 2, &event.RunEnded{Outcome: event.OutcomeFinished})
+	write(`{"sweeps":[{"key":"batch","values":["64","128"]}],"runs":["batch=64","batch=128"]}`, "cmp", rundir.ComparisonFile)
+	write(`{"runs":["../good"]}`, "escape", rundir.ComparisonFile)
+	write("{", "torn-comparison", rundir.ComparisonFile)
+	write("hello", "foreign", "notes.txt")
+	write("{ not json", "bad-config", rundir.ConfigFile)
+	makeRun(t, at("bad-record"), nil, 2)
+	write(strings.Repeat("\x00garbage\n", 100), "bad-record", rundir.EventsFile)
+	makeRun(t, at("no-record"), nil, 2)
+	if err := os.Remove(at("no-record", rundir.EventsFile)); err != nil {
+		t.Fatal(err)
+	}
+	write("a file", "README")
+	write("x", ".hidden", "x")
+	if err := os.Symlink(at("gone"), at("dangling")); err != nil {
+		t.Log("no links here:", err)
+	}
+
+	list, err := List(runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, r := range list {
+		mark := "ok"
+		if r.Problem != "" {
+			mark = "problem"
+		}
+		lines = append(lines, r.Name+" "+mark)
+	}
+	want := []string{"bad-config problem", "bad-record problem", "cmp/batch=64 ok", "cmp/batch=128 problem", "dangling problem",
+		"escape problem", "foreign problem", "good ok", "no-record problem", "torn-comparison problem"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("list\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+	var b strings.Builder
+	if err := Write(&b, list, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n != len(want)+1 {
+		t.Errorf("%d lines of text for %d runs:\n%s", n, len(want), b.String())
+	}
+	if _, err := json.Marshal(list); err != nil {
+		t.Errorf("JSON: %v", err)
+	}
+	if list, err := List(at("good")); err != nil || len(list) != 1 || list[0].Name != "good" {
+		t.Errorf("the list of a run folder: %+v, %v", list, err)
+	}
+	if list, err := List(filepath.Join(runs, "none")); err != nil || len(list) != 0 {
+		t.Errorf("a runs folder that is not there: %v, %v", list, err)
+	}
+}
+
+// The time is held to a second only where the machine is not shared
+// (CIFARTUI_LONG).
+func TestThousandRuns(t *testing.T) {
+	runs := t.TempDir()
+	makeRun(t, filepath.Join(runs, "run0000"), nil, 200, &event.RunEnded{Outcome: event.OutcomeFinished})
+	for i := 1; i < 1000; i++ {
+		folder := filepath.Join(runs, fmt.Sprintf("run%04d", i))
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{rundir.ConfigFile, rundir.EventsFile, rundir.HistoryFile} {
+			if err := os.Link(filepath.Join(runs, "run0000", name), filepath.Join(folder, name)); err != nil {
+				t.Skip("no links here:", err)
+			}
+		}
+	}
+	start := time.Now()
+	list, err := List(runs)
+	took := time.Since(start)
+	if err != nil || len(list) != 1000 {
+		t.Fatalf("%d runs, %v", len(list), err)
+	}
+	for _, r := range list {
+		if r.Problem != "" || r.Epoch != 200 || r.State != "finished" {
+			t.Fatalf("%+v", r)
+		}
+	}
+	t.Logf("1,000 runs of 200 epochs listed in %v", took)
+	if os.Getenv("CIFARTUI_LONG") != "" && took > time.Second {
+		t.Errorf("1,000 runs took %v, want under a second", took)
+	}
+}
+
+func TestSortAndFilter(t *testing.T) {
+	list := []Info{
+		{Name: "b", Batch: 64, State: "finished", Data: "demo", BestValAcc: 0.7},
+		{Name: "a", Batch: 512, State: "running", Live: true, Data: "CIFAR-10", BestValAcc: 0.9},
+		{Name: "c", Batch: 64, State: Interrupted, Data: "CIFAR-10", BestValAcc: 0.8, Problem: "damaged"},
+	}
+	names := func(l []Info) string {
+		var b bytes.Buffer
+		for _, r := range l {
+			b.WriteString(r.Name)
+		}
+		return b.String()
+	}
+	for key, want := range map[string]string{"name": "abc", "-best": "acb", "batch": "bca", "-name": "cba"} {
+		l := slices.Clone(list)
+		if err := Sort(l, key); err != nil || names(l) != want {
+			t.Errorf("sorted by %s: %s, %v, want %s", key, names(l), err, want)
+		}
+	}
+	for _, key := range SortKeys() {
+		if err := Sort(slices.Clone(list), key); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := Sort(list, "colour"); err == nil {
+		t.Error("an unknown key gave no error")
+	}
+	for filter, want := range map[string]string{
+		"batch=64": "bc", "data=cifar-10": "ac", "live=true": "a", "state=finished": "b", "name=c": "c", "problem=true": "c", "optimizer=": "bac",
+	} {
+		l, err := Filter(list, []string{filter})
+		if err != nil || names(l) != want {
+			t.Errorf("filter %s: %s, %v, want %s", filter, names(l), err, want)
+		}
+	}
+	if l, _ := Filter(list, []string{"batch=64", "data=demo"}); names(l) != "b" {
+		t.Errorf("two filters: %s", names(l))
+	}
+	if _, err := Filter(list, []string{"colour=red"}); err == nil {
+		t.Error("an unknown filter gave no error")
+	}
+}
