@@ -1,45 +1,49 @@
-// Command peer measures "cifartui bench" and PyTorch at the same work in turns,
-// round by round, and prints how many times as fast the one is as the other.
+// Command peer measures "cifartui bench" and what people would use instead at
+// the same work in turns, round by round, and prints how many times as fast the
+// one is as the others.
 //
 //	go build -o cifartui . && go run ./nn/kernel/peer -cifartui ./cifartui
 //
-// Both programs run on the same machine, threads and batch sizes; in each round
-// they take turns at going first, so that what else the machine does hits both
-// alike. The ratio is the median of the rounds' ratios. PyTorch's step is
-// train_step.py, in this folder: it needs Python with torch.
+// All programs run on the same machine, threads and batch sizes; in each round
+// they take turns, the order turning from round to round, so that what else the
+// machine does hits all alike. A ratio is the median of the rounds' ratios.
+//
+// The others are current PyTorch (torch_step.py: eager, compiled, bfloat16) and
+// the article's script on current Keras (keras_step.py: on TensorFlow, on JAX),
+// from PyPI, in virtual environments that are made on first use: they take some
+// gigabytes. -python names a Python that has what -peers asks for instead.
 package main
 
 import (
-	"bufio"
-	_ "embed"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 )
-
-//go:embed train_step.py
-var script string
 
 func main() {
 	var o options
 	flag.StringVar(&o.cifartui, "cifartui", "cifartui", "the program to measure")
-	flag.StringVar(&o.python, "python", "python3", "a Python that has torch")
+	flag.StringVar(&o.python, "python", "", "a Python that has all packages (default: virtual environments of our own)")
+	flag.StringVar(&o.venvs, "venvs", defaultVenvs(), "folder of the virtual environments")
 	flag.StringVar(&o.mode, "mode", "train", "train, infer or both")
 	flag.StringVar(&o.kernels, "kernels", "", "cifartui's kernels: avx512, avx2, neon or generic (default: the fastest)")
-	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of both")
+	flag.IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of all")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds")
+	flag.Float64Var(&o.seconds, "seconds", 3, "length of the others' rounds")
 	batches := flag.String("batches", "64,512", "batch sizes")
+	list := flag.String("peers", strings.Join(peerNames(), ","), "the others")
 	flag.Parse()
 	err := o.parseBatches(*batches)
+	if err == nil {
+		o.peers, err = choosePeers(*list)
+	}
 	if err == nil {
 		err = run(o, os.Stdout, os.Stderr)
 	}
@@ -49,10 +53,21 @@ func main() {
 	}
 }
 
+// defaultVenvs is a folder in the user's cache.
+func defaultVenvs() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "cifartui-peers")
+}
+
 type options struct {
-	cifartui, python, mode, kernels string
-	threads, rounds                 int
-	batches                         []int
+	cifartui, python, venvs, mode, kernels string
+	threads, rounds                        int
+	seconds                                float64
+	batches                                []int
+	peers                                  []peer
 }
 
 func (o *options) parseBatches(list string) error {
@@ -66,25 +81,23 @@ func (o *options) parseBatches(list string) error {
 	return nil
 }
 
-// comparison holds the images a second of both programs, one of each a round.
-type comparison struct {
-	mode          string
-	batch         int
-	ours, theirs  []float64
-	layout        string // of PyTorch's memory
-	kernels, peer string // what was compared
-}
-
 func run(o options, out, progress io.Writer) error {
 	modes := []string{o.mode}
 	if o.mode == "both" {
 		modes = []string{"train", "infer"}
 	}
+	pythons := make([]string, len(o.peers))
+	for i, p := range o.peers {
+		var err error
+		if pythons[i], err = pythonFor(p, o, progress); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
 	var done []*comparison
 	for _, mode := range modes {
 		for _, batch := range o.batches {
 			c := &comparison{mode: mode, batch: batch}
-			if err := c.measure(o, progress); err != nil {
+			if err := c.measure(o, pythons, progress); err != nil {
 				return fmt.Errorf("%s at batch %d: %w", mode, batch, err)
 			}
 			done = append(done, c)
@@ -93,28 +106,58 @@ func run(o options, out, progress io.Writer) error {
 	return report(out, o, done)
 }
 
-// measure runs the rounds of one mode at one batch size.
-func (c *comparison) measure(o options, progress io.Writer) error {
-	torch, err := startTorch(o, c.mode, c.batch)
-	if err != nil {
-		return err
+// comparison holds the images a second of all programs at one kind of work, one
+// of each a round.
+type comparison struct {
+	mode    string
+	batch   int
+	kernels string
+	ours    []float64
+	others  []*entrant
+}
+
+// entrant is a peer in a comparison.
+type entrant struct {
+	peer
+	running *running
+	round
+	speeds []float64
+}
+
+// measure runs the rounds of one mode at one batch size. A peer that fails or
+// skips is left out, aloud.
+func (c *comparison) measure(o options, pythons []string, progress io.Writer) error {
+	var turns []func() error
+	turns = append(turns, func() error { return c.measureOurs(o) })
+	for i, p := range o.peers {
+		r, err := p.start(pythons[i], c.mode, c.batch, o)
+		if err != nil {
+			return err
+		}
+		defer r.close()
+		e := &entrant{peer: p, running: r}
+		first, err := r.round() // gets ready, and warm
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if e.round = first; e.Skipped != "" {
+			fmt.Fprintf(progress, "%s is left out: %s\n", p.name, e.Skipped)
+			continue
+		}
+		c.others = append(c.others, e)
+		turns = append(turns, e.measure)
 	}
-	defer torch.close()
 	for round := range o.rounds {
-		turns := []func() error{
-			func() error { return c.measureOurs(o) },
-			func() error { return c.measureTheirs(torch) },
-		}
-		if round%2 == 1 {
-			slices.Reverse(turns)
-		}
-		for _, turn := range turns {
-			if err := turn(); err != nil {
+		for i := range turns {
+			if err := turns[(round+i)%len(turns)](); err != nil {
 				return err
 			}
 		}
-		fmt.Fprintf(progress, "%s, batch %d, round %d of %d: %.0f and %.0f images/s\n",
-			c.mode, c.batch, round+1, o.rounds, c.ours[round], c.theirs[round])
+		fmt.Fprintf(progress, "%s, batch %d, round %d of %d: %.0f images/s", c.mode, c.batch, round+1, o.rounds, c.ours[round])
+		for _, e := range c.others {
+			fmt.Fprintf(progress, ", %s %.0f", e.name, e.speeds[round])
+		}
+		fmt.Fprintln(progress)
 	}
 	return nil
 }
@@ -151,95 +194,21 @@ func (c *comparison) measureOurs(o options) error {
 	return nil
 }
 
-func (c *comparison) measureTheirs(t *torch) error {
-	var r struct {
-		Torch           string  `json:"torch"`
-		Layout          string  `json:"layout"`
-		ImagesPerSecond float64 `json:"images_per_second"`
+func (e *entrant) measure() error {
+	r, err := e.running.round()
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.name, err)
 	}
-	if err := t.round(&r); err != nil {
-		return err
-	}
-	c.peer, c.layout = r.Torch, r.Layout
-	c.theirs = append(c.theirs, r.ImagesPerSecond)
+	e.round = r
+	e.speeds = append(e.speeds, r.ImagesPerSecond)
 	return nil
 }
 
-// torch is a running train_step.py. Between rounds it waits for a line.
-type torch struct {
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Scanner
-	trouble strings.Builder
-}
-
-func startTorch(o options, mode string, batch int) (*torch, error) {
-	t := &torch{cmd: exec.Command(o.python, "-c", script, "--rounds", "0", "--mode", mode,
-		"--batch", strconv.Itoa(batch), "--threads", strconv.Itoa(o.threads))}
-	t.cmd.Stderr = &t.trouble
-	var err error
-	if t.in, err = t.cmd.StdinPipe(); err != nil {
-		return nil, err
+// ratios are ours over e's, round by round.
+func (c *comparison) ratios(e *entrant) []float64 {
+	r := make([]float64, len(c.ours))
+	for i := range r {
+		r[i] = c.ours[i] / e.speeds[i]
 	}
-	out, err := t.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	t.out = bufio.NewScanner(out)
-	if err := t.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting PyTorch: %w", err)
-	}
-	return t, nil
-}
-
-// round runs one round and decodes its line.
-func (t *torch) round(result any) error {
-	_, err := io.WriteString(t.in, "\n")
-	if err == nil && !t.out.Scan() {
-		err = errors.Join(io.ErrUnexpectedEOF, t.out.Err())
-	}
-	if err != nil {
-		t.close()
-		return fmt.Errorf("train_step.py ended: %w: %s", err, strings.TrimSpace(t.trouble.String()))
-	}
-	if err := json.Unmarshal(t.out.Bytes(), result); err != nil {
-		return fmt.Errorf("train_step.py said %q: %w", t.out.Text(), err)
-	}
-	return nil
-}
-
-// close ends the script; a second close does nothing. How it ends has nothing to
-// add to what round reports.
-func (t *torch) close() {
-	_ = t.in.Close()
-	_ = t.cmd.Wait()
-}
-
-// report prints the table.
-func report(out io.Writer, o options, done []*comparison) error {
-	if len(done) > 0 {
-		fmt.Fprintf(out, "cifartui (%s kernels) and PyTorch %s, %d threads, %d rounds in turn: images a second, median (min to max)\n",
-			done[0].kernels, done[0].peer, o.threads, o.rounds)
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "mode\tbatch\tcifartui\tPyTorch\tlayout\tratio\t")
-	for _, c := range done {
-		ratios := make([]float64, len(c.ours))
-		for i := range ratios {
-			ratios[i] = c.ours[i] / c.theirs[i]
-		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t\n",
-			c.mode, c.batch, spread(c.ours, 0), spread(c.theirs, 0), c.layout, spread(ratios, 2))
-	}
-	return w.Flush()
-}
-
-// spread is "median (min to max)".
-func spread(values []float64, digits int) string {
-	v := slices.Sorted(slices.Values(values))
-	if len(v) == 0 {
-		return "none"
-	}
-	median := (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, median, digits, v[0], digits, v[len(v)-1])
+	return r
 }
