@@ -41,6 +41,7 @@ var modules = []module{
 	{name: "input", major: 8, version: "70"},
 	{name: "dense", major: 8, version: "70"},
 	{name: "optim", major: 8, version: "70"},
+	{name: "muon", major: 8, version: "70"},
 }
 
 // arch is the module's target by ptxas's name.

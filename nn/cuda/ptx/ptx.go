@@ -54,7 +54,7 @@ type Kernel struct {
 }
 
 // Shared is the dynamic shared memory of a launch on images w pixels wide, in
-// bytes.
+// bytes. muon_poly takes the columns of its largest matrix in place of w.
 func (k Kernel) Shared(w int) int {
 	t := k.Tile
 	switch {
@@ -63,6 +63,8 @@ func (k Kernel) Shared(w int) int {
 	case strings.HasPrefix(k.Name, "conv_wgrad_"):
 		const pixels = 64 // of a step of the sum: whole rows, a column on either side
 		return t.Stages * (pixels/w*(w+2)*t.M + pixels*t.N) * 2
+	case k.Name == "muon_poly":
+		return 2 * ((w + 63) / 64) * 64 * 128 // 64 rows of a matrix, twice
 	}
 	return 0
 }

@@ -11,6 +11,7 @@ var Modules = []Module{
 	{"input", 8, 0, false},
 	{"dense", 8, 0, false},
 	{"optim", 8, 0, false},
+	{"muon", 8, 0, false},
 }
 
 // Kernels lists all kernels, by name.
@@ -58,6 +59,10 @@ var Kernels = []Kernel{
 	{"fill", "input", []Kind{Ptr, U32, U32}, 256, Tile{}},
 	{"loss_backward", "dense", []Kind{Ptr, Ptr, Ptr, Ptr, U32, F32, F32}, 256, Tile{}},
 	{"loss_forward", "dense", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, U32, F32}, 1024, Tile{}},
+	{"muon_apply", "muon", []Kind{Ptr, U32, Ptr, Ptr, U32, U32}, 128, Tile{}},
+	{"muon_begin", "muon", []Kind{Ptr, U32, Ptr}, 128, Tile{}},
+	{"muon_gram", "muon", []Kind{Ptr, U32, Ptr, U32}, 128, Tile{}},
+	{"muon_poly", "muon", []Kind{Ptr, U32, Ptr, U32}, 128, Tile{}},
 	{"pack_images", "input", []Kind{Ptr, Ptr, Ptr, U32}, 256, Tile{}},
 	{"reduce", "pool", []Kind{Ptr, Ptr, U32, U32, U32}, 256, Tile{}},
 	{"sgd", "optim", []Kind{Ptr, U32, Ptr, Ptr, U32}, 256, Tile{}},
