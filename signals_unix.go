@@ -10,7 +10,8 @@ import (
 
 // catchSignals begins to handle signals:
 //
-//	SIGINT, SIGTERM  finish the batch, save, end; the second one leaves at once
+//	SIGINT, SIGTERM  finish the batch, save, end; a second SIGINT leaves at once,
+//	                 a second SIGTERM changes nothing
 //	SIGUSR1          save now
 //	SIGQUIT          restore the terminal, then what Go does: every stack, and the end
 //	SIGHUP           nothing: a run outlives its terminal

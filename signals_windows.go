@@ -7,7 +7,7 @@ import (
 )
 
 // catchSignals begins to handle Ctrl+C and the console's end: finish the batch,
-// save, end; the second one leaves at once.
+// save, end; a second Ctrl+C leaves at once.
 func catchSignals() *signals {
 	s := newSignals()
 	signal.Notify(s.caught, os.Interrupt, syscall.SIGTERM)

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cifartui/train/control"
+	"cifartui/train/event"
+)
+
+// ctlOptions are the flags of the ctl command.
+type ctlOptions struct {
+	runs, after  string
+	wait, asJSON bool
+}
+
+func ctlCommand() *cobra.Command {
+	var o ctlOptions
+	cmd := &cobra.Command{
+		Use:   "ctl RUN status|pause|resume|save|stop|detach|lr [RATE]",
+		Short: "Steer a live run from a script",
+		Long: `Ctl asks a run that another process trains to do something between two batches:
+
+  cifartui ctl last status --json
+  cifartui ctl last pause --wait
+  cifartui ctl last lr 0.1
+  cifartui ctl last stop --after epoch
+
+"last" is the run trained last, "-" the only live one. A run of a comparison is
+named COMPARISON/RUN.`,
+		Args: ctlArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if control.IsRemote(args[0]) {
+				return o.overSSH(cmd, args)
+			}
+			r, err := o.request(args[1:])
+			if err != nil {
+				return err
+			}
+			return ctl(cmd.Context(), o.runs, args[0], r, o.asJSON, cmd.OutOrStdout())
+		},
+	}
+	runsFlag(cmd, &o.runs)
+	f := cmd.Flags()
+	f.StringVar(&o.after, "after", string(event.AfterBatch), "stop: after the batch or the epoch")
+	f.BoolVar(&o.wait, "wait", false, "return when it has taken effect")
+	f.BoolVar(&o.asJSON, "json", false, "status: print JSON")
+	return cmd
+}
+
+// ctlArguments wants a run, what to do with it, and a rate where that needs one.
+func ctlArguments(_ *cobra.Command, args []string) error {
+	if len(args) < 2 {
+		return usage("ctl: name a run and what it is to do: cifartui ctl RUN status|pause|resume|save|stop|detach|lr RATE")
+	}
+	if args[1] == string(control.VerbLR) {
+		if len(args) != 3 {
+			return usage("ctl: lr takes one value, the learning rate")
+		}
+	} else if len(args) != 2 {
+		return usage("ctl: %s takes no value", args[1])
+	}
+	return nil
+}
+
+// request is what the words after the run ask for.
+func (o ctlOptions) request(words []string) (control.Request, error) {
+	r := control.Request{ID: 1, Cmd: control.Verb(words[0]), Wait: o.wait, Why: "ctl"}
+	switch r.Cmd {
+	case control.VerbStatus:
+		r.Wait, r.Why = false, ""
+	case control.VerbStop:
+		r.After = event.Boundary(o.after)
+	case control.VerbLR:
+		rate, err := strconv.ParseFloat(words[1], 64)
+		if err != nil {
+			return r, usage("ctl: learning rate %q is no number", words[1])
+		}
+		r.Rate = &rate
+	case control.VerbEvents:
+		return r, usage("ctl: %q is not for ctl", words[0])
+	}
+	if err := r.Validate(); err != nil {
+		return r, usage("ctl: %w", err)
+	}
+	return r, nil
+}
+
+// overSSH gives the command to the program on the run's machine.
+func (o ctlOptions) overSSH(cmd *cobra.Command, args []string) error {
+	remote, err := control.ParseRemote(args[0])
+	if err != nil {
+		return usage("%w", err)
+	}
+	again := []string{"ctl", "--after", o.after, "--wait=" + strconv.FormatBool(o.wait), "--json=" + strconv.FormatBool(o.asJSON)}
+	if cmd.Flags().Changed("runs") {
+		again = append(again, "--runs", o.runs)
+	}
+	again = append(append(again, "--", cmp.Or(remote.Run, "-")), args[1:]...)
+	remote.Run = "" // it stands before the verb
+	return overSSH(cmd, remote.Command(false, again...))
+}
+
+func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool, out io.Writer) error {
+	if which == "-" {
+		which = ""
+	}
+	target, err := control.Find(dir, which)
+	if err != nil {
+		return err
+	}
+	r.Run = target.Run
+	client, err := control.Dial(ctx, target.Folder)
+	var notLive *control.NotLiveError
+	if errors.As(err, &notLive) && r.Cmd == control.VerbStatus {
+		list, serr := control.ReadStatus(target.Folder)
+		if serr != nil {
+			return serr
+		}
+		return printStatus(out, list, asJSON)
+	}
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	reply, err := client.Do(ctx, r)
+	if err != nil {
+		return err
+	}
+	if r.Cmd == control.VerbStatus {
+		return printStatus(out, reply.Status, asJSON)
+	}
+	return nil
+}
+
+// printStatus prints how runs stand.
+func printStatus(w io.Writer, list []control.Status, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	}
+	for _, s := range list {
+		fmt.Fprintln(w, statusLine(s))
+	}
+	return nil
+}
+
+// statusLine is a run's status in one line.
+func statusLine(s control.Status) string {
+	name := s.Run
+	if s.Demo {
+		name += " (DEMO)"
+	}
+	state := string(s.State)
+	if s.Outcome != "" {
+		state = strings.ReplaceAll(string(s.Outcome), "_", " ")
+	}
+	line := fmt.Sprintf("%s  %s  epoch %d/%d  step %d/%d  lr %g  %.0f images/s", name, state, s.Epoch, s.Epochs, s.Step, s.Steps, s.LR, s.ImagesPerSecond)
+	if s.BestValAcc != nil && s.BestValAccEpoch > 0 {
+		line += fmt.Sprintf("  best val_acc %.4f @ %d", float64(*s.BestValAcc), s.BestValAccEpoch)
+	}
+	if s.Error != "" {
+		line += "  " + s.Error
+	}
+	return line
+}
