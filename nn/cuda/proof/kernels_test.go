@@ -13,7 +13,8 @@ func checks() []check {
 	list = append(list, poolChecks()...)
 	list = append(list, denseChecks()...)
 	list = append(list, inputChecks()...)
-	return append(list, optimChecks()...)
+	list = append(list, optimChecks()...)
+	return append(list, muonChecks()...)
 }
 
 func TestKernelsComputeWhatTheyShould(t *testing.T) {
