@@ -83,11 +83,19 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.Threads, "threads", s.Threads, "processor threads (0: all that this process may use); results do not depend on it")
 	f.Float64Var(&s.Dropout, "dropout", s.Dropout, "share of units dropped before the dense layer")
 
-	f.StringVar(&s.Optimizer, "optimizer", s.Optimizer, "adadelta, sgd, adam or adamw")
+	f.Float64Var(&s.Smoothing, "smoothing", s.Smoothing, "label smoothing: part of a label that all classes share")
+
+	f.StringVar(&s.Optimizer, "optimizer", s.Optimizer, strings.Join(config.Optimizers(), ", "))
 	f.Float64Var(&s.LR, "lr", s.LR, "learning rate (0: the optimizer's own default)")
-	f.Float64Var(&s.Momentum, "momentum", s.Momentum, "Nesterov momentum of sgd")
+	f.Float64Var(&s.Momentum, "momentum", s.Momentum, "Nesterov momentum of sgd, sgdw and muon")
 	f.Float64Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "weight decay")
-	f.StringVar(&s.Schedule, "schedule", s.Schedule, "learning rate over time: constant, step, cosine or onecycle")
+	f.Float64Var(&s.DenseLR, "dense-lr", s.DenseLR, "sgd, sgdw and muon: learning rate of the dense layer (0: as --lr; muon: 0.05)")
+	f.Float64Var(&s.DenseMomentum, "dense-momentum", s.DenseMomentum, "sgd, sgdw and muon: momentum of the dense layer and the biases (0: as --momentum)")
+	f.Float64Var(&s.DenseDecay, "dense-decay", s.DenseDecay, "sgd, sgdw and muon: weight decay of the dense layer (0: as --weight-decay)")
+	f.Float64Var(&s.BiasLR, "bias-lr", s.BiasLR, "sgd, sgdw and muon: learning rate of the biases (0: the dense layer's)")
+	f.StringVar(&s.Schedule, "schedule", s.Schedule, "learning rate over time: "+strings.Join(config.Schedules(), ", "))
+	f.Float64Var(&s.Warmup, "warmup", s.Warmup, "part of all steps over which the learning rate rises (0: the schedule's own)")
+	f.Float64Var(&s.Average, "average", s.Average, "judge and keep the moving average of the weights, with this decay a step (0: the weights themselves)")
 
 	f.StringVar(&s.Monitor, "monitor", s.Monitor, "what is best, and what early stopping watches: val_acc or val_loss")
 	f.IntVar(&s.Patience, "patience", s.Patience, "stop after so many epochs without a better value (0: never)")

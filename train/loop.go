@@ -27,6 +27,7 @@ type run struct {
 	val      *cifar.Set
 	prep     *cifar.Preprocess
 	net      *nn.Network
+	average  *nn.Network // moving average of net's weights; nil: there is none
 	solver   nn.Solver
 	step     *nn.Step
 	eval     *nn.Eval
@@ -147,13 +148,19 @@ func (r *run) build() error {
 	if r.net, err = nn.New(r.Backend, r.spec, r.Config.Seed); err != nil {
 		return err
 	}
+	if r.Config.Average > 0 {
+		if r.average, err = nn.New(r.Backend, r.spec, r.Config.Seed); err != nil {
+			return err
+		}
+	}
 	r.solver, err = nn.NewSolver(r.Backend, r.Config.Optimizer, nn.SolverOptions{
 		LR: r.Config.LR, Momentum: r.Config.Momentum, WeightDecay: r.Config.WeightDecay,
+		BiasLR: r.Config.BiasLR, DenseLR: r.Config.DenseLR, DenseMomentum: r.Config.DenseMomentum, DenseDecay: r.Config.DenseDecay,
 	})
 	if err != nil {
 		return err
 	}
-	if r.schedule, err = nn.NewSchedule(r.Config.Schedule); err != nil {
+	if r.schedule, err = nn.NewSchedule(r.Config.Schedule, r.Config.Warmup); err != nil {
 		return err
 	}
 	if err := r.load(); err != nil {
@@ -168,8 +175,16 @@ func (r *run) allocate() (err error) {
 	if r.step, err = r.net.NewStep(r.rows, r.solver); err != nil {
 		return err
 	}
-	r.eval, err = r.net.NewEval(evalBatch)
+	r.eval, err = r.judged().NewEval(evalBatch)
 	return err
+}
+
+// judged is the network that is validated, and whose weights are kept.
+func (r *run) judged() *nn.Network {
+	if r.average != nil {
+		return r.average
+	}
+	return r.net
 }
 
 // load sets the weights and the optimiser's state that the run starts from.
@@ -182,7 +197,12 @@ func (r *run) load() error {
 		if err := r.solver.SetState(ofNetwork(r.from.Solver)); err != nil {
 			return fmt.Errorf("resume %s: %w", r.folder, err)
 		}
-		r.from.Weights, r.from.Solver = nil, nil
+		if r.average != nil {
+			if err := r.average.SetWeights(ofNetwork(r.from.Average)); err != nil {
+				return fmt.Errorf("resume %s: moving average: %w", r.folder, err)
+			}
+		}
+		r.from.Weights, r.from.Solver, r.from.Average = nil, nil, nil
 		if lr := r.Config.LR; lr != r.from.Config.LR && lr > 0 {
 			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
 		}
@@ -190,6 +210,11 @@ func (r *run) load() error {
 	case r.init != nil:
 		if err := r.net.SetWeights(ofNetwork(r.init)); err != nil {
 			return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
+		}
+		if r.average != nil {
+			if err := r.average.SetWeights(ofNetwork(r.init)); err != nil {
+				return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
+			}
 		}
 	}
 	r.pos.Rate = r.solver.LearnRate()
@@ -316,6 +341,11 @@ func (r *run) batch(b *cifar.Batch, from time.Time) error {
 	if !event.Float(res.Loss).Finite() {
 		return r.diverged(fmt.Sprintf("the loss is %v at epoch %d, step %d (batch %d of the run)", res.Loss, r.pos.Epoch, r.pos.Step+1, r.pos.Total+1))
 	}
+	if r.average != nil {
+		if err := r.average.Follow(r.net, 1-r.Config.Average); err != nil {
+			return err
+		}
+	}
 	forward, backward, optimizer := r.step.Phases()
 	phases := event.Phases{Data: ready.Sub(from).Seconds(), Forward: forward.Seconds(), Backward: backward.Seconds(), Optimizer: optimizer.Seconds()}
 	r.pos.Step++
@@ -359,7 +389,7 @@ func (r *run) factor() float64 {
 	if m := r.Config.MaxSteps; m > 0 {
 		total = min(total, m)
 	}
-	return r.schedule.Rate(r.pos.Total, total)
+	return r.schedule.Rate(float64(r.pos.Total), total)
 }
 
 // endEpoch tells of the epoch, and saves.
@@ -408,18 +438,18 @@ func (r *run) test() error {
 			return err
 		}
 	}
-	last, err := r.net.Weights()
+	last, err := r.judged().Weights()
 	if err != nil {
 		return err
 	}
-	if err := r.net.SetWeights(ofNetwork(r.best)); err != nil {
+	if err := r.judged().SetWeights(ofNetwork(r.best)); err != nil {
 		return err
 	}
 	v, outcome, err := r.validate(r.Dataset.Test, false)
 	if err != nil || outcome != "" {
 		return err
 	}
-	if err := r.net.SetWeights(last); err != nil {
+	if err := r.judged().SetWeights(last); err != nil {
 		return err
 	}
 	r.pos.Test = &checkpoint.TestResult{Acc: event.Float(v.acc()), Loss: event.Float(v.loss())}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
@@ -39,10 +40,10 @@ func (r *run) afterEpochFile(e *event.EpochDone, reason string, w []checkpoint.T
 	}
 }
 
-// weights copies the network's parameters. When they are not finite it is an
-// error: a checkpoint must never replace a good one by such numbers.
-func (r *run) weights() ([]checkpoint.Tensor, error) {
-	held, err := r.net.Weights()
+// weights copies a network's parameters. When they are not finite it is an error:
+// a checkpoint must never replace a good one by such numbers.
+func (r *run) weights(of *nn.Network) ([]checkpoint.Tensor, error) {
+	held, err := of.Weights()
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func (r *run) keepWeights(e *event.EpochDone) error {
 	if !e.Best && !every {
 		return nil
 	}
-	w, err := r.weights()
+	w, err := r.weights(r.judged())
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (r *run) keepWeights(e *event.EpochDone) error {
 
 // saveNow writes the weights and last.ckpt, whatever the moment.
 func (r *run) saveNow(reason string) error {
-	w, err := r.weights()
+	w, err := r.weights(r.judged())
 	if err != nil {
 		return err
 	}
@@ -171,9 +172,15 @@ func (r *run) saveLast() error {
 	if len(r.pending) > 0 {
 		r.writePending()
 	}
-	w, err := r.weights()
+	w, err := r.weights(r.net)
 	if err != nil {
 		return err
+	}
+	var average []checkpoint.Tensor
+	if r.average != nil {
+		if average, err = r.weights(r.average); err != nil {
+			return err
+		}
 	}
 	state, err := r.solver.State()
 	if err != nil {
@@ -188,7 +195,7 @@ func (r *run) saveLast() error {
 	r.pos.Elapsed = r.clock.seconds()
 	c := &checkpoint.Checkpoint{
 		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: network, Data: r.data,
-		Position: r.pos, Weights: w, Solver: ofCheckpoint(state), Best: r.best,
+		Position: r.pos, Weights: w, Solver: ofCheckpoint(state), Best: r.best, Average: average,
 	}
 	size, err := r.store.SaveLast(c)
 	if err != nil {

@@ -150,6 +150,7 @@ func sameBits(t testing.TB, want, got *checkpoint.Checkpoint) {
 	compare("weights", want.Weights, got.Weights)
 	compare("optimiser", want.Solver, got.Solver)
 	compare("best weights", want.Best, got.Best)
+	compare("average", want.Average, got.Average)
 	if want.Epoch != got.Epoch || want.Step != got.Step || want.Total != got.Total {
 		t.Errorf("at epoch %d step %d total %d, want %d %d %d", got.Epoch, got.Step, got.Total, want.Epoch, want.Step, want.Total)
 	}
@@ -243,6 +244,13 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 	for name, change := range map[string]func(*config.Config){
 		"article": func(*config.Config) {},
+		"muon, averaged, smoothed, triangle": func(c *config.Config) {
+			c.Optimizer, c.Momentum, c.WeightDecay, c.DenseLR, c.BiasLR = "muon", 0.9, 0.05, 0.1, 0.2
+			c.Schedule, c.Warmup, c.Average, c.Smoothing = "triangle", 0.3, 0.75, 0.1
+		},
+		"held out, averaged, early": func(c *config.Config) {
+			c.ValSplit, c.Optimizer, c.Momentum, c.Average = 10, "sgdw", 0.9, 0.5
+		},
 		"held out, every epoch kept, adamw, cosine": func(c *config.Config) {
 			c.ValSplit, c.CheckpointEvery, c.Optimizer, c.Schedule, c.Monitor = 10, 2, "adamw", "cosine", "val_loss"
 		},
@@ -368,4 +376,34 @@ func TestSameSeedSameBitsWhateverTheThreads(t *testing.T) {
 		t.Fatalf("both runs are in %s", one)
 	}
 	sameBits(t, last(t, one), last(t, two))
+}
+
+// TestTheAverageIsWhatCounts: with a decay the validated and kept weights are the
+// moving average, and last.ckpt has both.
+func TestTheAverageIsWhatCounts(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Average, c.Epochs = 0.5, 1 })
+	averaged, _ := mustTrain(t, o, nil)
+	o.Config.Average = 0
+	plain, _ := mustTrain(t, o, nil)
+	a, p := last(t, averaged), last(t, plain)
+	for i, w := range p.Weights {
+		if !slices.Equal(w.Data, a.Weights[i].Data) {
+			t.Errorf("%s: averaging has changed the training", w.Name)
+		}
+		if len(a.Average) == 0 || slices.Equal(w.Data, a.Average[i].Data) {
+			t.Fatalf("%s: the average is not one", w.Name)
+		}
+	}
+	kept, err := checkpoint.ReadWeights(filepath.Join(averaged, rundir.CheckpointsDir, a.BestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range a.Average {
+		if kept.Tensors[i].Name == w.Name && !slices.Equal(kept.Tensors[i].Data, w.Data) {
+			t.Errorf("%s: kept weights are not the average", w.Name)
+		}
+	}
+	if a.History[0].ValLoss == p.History[0].ValLoss {
+		t.Error("the average was not what was validated")
+	}
 }

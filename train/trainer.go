@@ -157,6 +157,7 @@ func (t *Trainer) check() error {
 	if t.Network != nil {
 		t.spec = *t.Network
 	}
+	t.spec.Smoothing = t.Config.Smoothing
 	t.data = sumOf(t.Dataset)
 	if t.resumed {
 		return nil

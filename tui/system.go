@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"cifartui/train/config"
 	"cifartui/tui/canvas"
 	"cifartui/tui/chart"
 	"cifartui/tui/format"
@@ -208,7 +209,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 	if s.ValIsTest {
 		validation = fmt.Sprintf("the %s test images", format.Count(int64(s.ValImages)))
 	}
-	return [][]style.Span{
+	lines := [][]style.Span{
 		setting("data", fmt.Sprintf("%s, %s images", s.Dataset, format.Count(int64(s.TrainImages)))),
 		setting("validation", validation),
 		setting("batch", fmt.Sprintf("%d, %d steps an epoch", c.Batch, s.StepsPerEpoch)),
@@ -216,6 +217,9 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("optimizer", fmt.Sprintf("%s, lr %s", c.Optimizer, lr)),
 		setting("schedule", c.Schedule),
 		setting("weight decay", fmt.Sprint(c.WeightDecay)),
+	}
+	lines = append(lines, recipeLines(c)...)
+	return append(lines, [][]style.Span{
 		setting("dropout", fmt.Sprint(c.Dropout)),
 		setting("augment", onOff(c.Augment)+", shuffle "+onOff(c.Shuffle)),
 		setting("preprocess", c.Preprocess),
@@ -224,7 +228,25 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("kernels", s.Kernels+", "+format.Plural(s.Threads, "thread")),
 		setting("process", fmt.Sprintf("pid %d, cifartui %s", s.PID, s.Version)),
 		setting("folder", s.Folder),
+	}...)
+}
+
+// recipeLines are the settings beyond the article's, of runs that have them.
+func recipeLines(c config.Config) (lines [][]style.Span) {
+	add := func(name string, value float64) {
+		if value != 0 {
+			lines = append(lines, setting(name, fmt.Sprint(value)))
+		}
 	}
+	add("momentum", c.Momentum)
+	add("dense lr", c.DenseLR)
+	add("dense momentum", c.DenseMomentum)
+	add("dense decay", c.DenseDecay)
+	add("bias lr", c.BiasLR)
+	add("warm-up", c.Warmup)
+	add("average", c.Average)
+	add("smoothing", c.Smoothing)
+	return lines
 }
 
 // speedChart is images a second over time.

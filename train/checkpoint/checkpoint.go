@@ -49,6 +49,8 @@ type Checkpoint struct {
 	// Best are the best weights so far, when they are still needed and may be
 	// in no other file.
 	Best []Tensor `json:"-"`
+	// Average is the moving average of the weights, of runs that have one.
+	Average []Tensor `json:"-"`
 }
 
 // Position is where a run stands.
@@ -121,7 +123,7 @@ const (
 // checkpointHeader is the JSON in the file.
 type header struct {
 	*Checkpoint
-	Tensors [3][]tensorHeader `json:"tensors"` // weights, solver, best
+	Tensors [4][]tensorHeader `json:"tensors"` // weights, solver, best, average; older files have three
 }
 
 type tensorHeader struct {
@@ -131,8 +133,8 @@ type tensorHeader struct {
 }
 
 // groups are the checkpoint's tensors in the file's order.
-func (c *Checkpoint) groups() [3]*[]Tensor {
-	return [3]*[]Tensor{&c.Weights, &c.Solver, &c.Best}
+func (c *Checkpoint) groups() [4]*[]Tensor {
+	return [4]*[]Tensor{&c.Weights, &c.Solver, &c.Best, &c.Average}
 }
 
 // encode returns the file's bytes.

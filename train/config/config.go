@@ -34,11 +34,23 @@ type Config struct {
 	Threads  int     `json:"threads" yaml:"threads"` // 0: what the process may use
 	Dropout  float64 `json:"dropout" yaml:"dropout"` // share of units dropped, in [0,1)
 
-	Optimizer   string  `json:"optimizer" yaml:"optimizer"` // adadelta, sgd, adam or adamw
+	Smoothing float64 `json:"smoothing,omitempty" yaml:"smoothing,omitempty"` // part of a label that is shared among all classes, in [0,1)
+
+	Optimizer   string  `json:"optimizer" yaml:"optimizer"` // see Optimizers
 	LR          float64 `json:"lr" yaml:"lr"`               // 0: the optimizer's own default
-	Momentum    float64 `json:"momentum" yaml:"momentum"`   // sgd, Nesterov
+	Momentum    float64 `json:"momentum" yaml:"momentum"`   // sgd, sgdw and muon: Nesterov's
 	WeightDecay float64 `json:"weight_decay" yaml:"weight_decay"`
-	Schedule    string  `json:"schedule" yaml:"schedule"` // constant, step, cosine or onecycle
+
+	// Of sgd, sgdw and muon. 0 stands for what the convolutions have; with muon,
+	// whose numbers are for those alone, see nn.NewSolver.
+	BiasLR        float64 `json:"bias_lr,omitempty" yaml:"bias_lr,omitempty"`
+	DenseLR       float64 `json:"dense_lr,omitempty" yaml:"dense_lr,omitempty"`
+	DenseMomentum float64 `json:"dense_momentum,omitempty" yaml:"dense_momentum,omitempty"` // of the biases, too
+	DenseDecay    float64 `json:"dense_decay,omitempty" yaml:"dense_decay,omitempty"`
+
+	Schedule string  `json:"schedule" yaml:"schedule"`                   // see Schedules
+	Warmup   float64 `json:"warmup,omitempty" yaml:"warmup,omitempty"`   // part of the steps over which the rate rises; 0: the schedule's own
+	Average  float64 `json:"average,omitempty" yaml:"average,omitempty"` // decay, a step, of the moving average of the weights, which is then what counts; 0: the weights themselves
 
 	Monitor         string  `json:"monitor" yaml:"monitor"`                   // val_acc or val_loss
 	Patience        int     `json:"patience" yaml:"patience"`                 // epochs without a better value before stopping; 0: never
@@ -71,8 +83,12 @@ func Default() Config {
 // Optimizers are the optimizers that a run can be trained with.
 func Optimizers() []string { return []string{"adadelta", "sgd", "sgdw", "muon", "adam", "adamw"} }
 
+// Descending are those of the optimizers that are gradient descent, with momentum
+// and with numbers of their own for biases and the dense layer.
+func Descending() []string { return []string{"sgd", "sgdw", "muon"} }
+
 // Schedules are the ways in which the learning rate can move over a run.
-func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle"} }
+func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle", "triangle"} }
 
 // monitors are the values that early stopping and the best checkpoint go by.
 var monitors = []string{"val_acc", "val_loss"}
@@ -110,14 +126,27 @@ func (c Config) Validate() error {
 	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
 	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
 	oneOf("optimizer", c.Optimizer, Optimizers())
+	const part = "0 up to but not including 1"
 	number("lr", c.LR, c.LR >= 0, "0 (the optimizer's default) or more")
-	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, "0 up to but not including 1")
+	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, part)
 	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0, "0 or more")
+	number("bias_lr", c.BiasLR, c.BiasLR >= 0, "0 (the dense layer's) or more")
+	number("dense_lr", c.DenseLR, c.DenseLR >= 0, "0 (as lr) or more")
+	number("dense_momentum", c.DenseMomentum, c.DenseMomentum >= 0 && c.DenseMomentum < 1, part)
+	number("dense_decay", c.DenseDecay, c.DenseDecay >= 0, "0 (as weight_decay) or more")
+	number("smoothing", c.Smoothing, c.Smoothing >= 0 && c.Smoothing < 1, part)
 	if slices.Contains(Optimizers(), c.Optimizer) {
-		check(c.Momentum == 0 || c.Optimizer == "sgd", "momentum", c.Momentum, "0 with "+c.Optimizer+": only sgd has momentum")
-		check(c.WeightDecay == 0 || c.Optimizer != "adadelta", "weight_decay", c.WeightDecay, "0 with adadelta: sgd, adam and adamw have weight decay")
+		descends := slices.Contains(Descending(), c.Optimizer)
+		only := "0 with " + c.Optimizer + ": only " + strings.Join(Descending(), ", ") + " have it"
+		check(c.Momentum == 0 || descends, "momentum", c.Momentum, only)
+		for key, v := range map[string]float64{"bias_lr": c.BiasLR, "dense_lr": c.DenseLR, "dense_momentum": c.DenseMomentum, "dense_decay": c.DenseDecay} {
+			check(v == 0 || descends, key, v, only)
+		}
+		check(c.WeightDecay == 0 || c.Optimizer != "adadelta", "weight_decay", c.WeightDecay, "0 with adadelta: the others have weight decay")
 	}
 	oneOf("schedule", c.Schedule, Schedules())
+	number("warmup", c.Warmup, c.Warmup >= 0 && c.Warmup < 1, part)
+	number("average", c.Average, c.Average >= 0 && c.Average < 1, part)
 	oneOf("monitor", c.Monitor, monitors)
 	check(c.Patience >= 0, "patience", c.Patience, "0 (never stop early) or more epochs")
 	number("min_delta", c.MinDelta, c.MinDelta >= 0, "0 or more")
@@ -145,7 +174,8 @@ func ValidName(name string) bool {
 // trained so far depend on them.
 var fixed = []string{
 	"val_split", "preprocess", "augment", "shuffle", "batch", "seed", "dropout",
-	"optimizer", "momentum", "weight_decay", "schedule", "monitor",
+	"smoothing", "optimizer", "momentum", "weight_decay", "bias_lr", "dense_lr", "dense_momentum", "dense_decay",
+	"schedule", "warmup", "average", "monitor",
 }
 
 // checkResume compares the settings of a resume with those the run was trained

@@ -24,23 +24,28 @@ func TestValidateNamesEveryWrongSetting(t *testing.T) {
 		Name: "../x", ValSplit: -1, Preprocess: "raw", Batch: 0, Epochs: -1, MaxSteps: -1, Threads: -1, Dropout: 1,
 		Optimizer: "lion", LR: math.NaN(), Momentum: 1, WeightDecay: math.Inf(1), Schedule: "poly", Monitor: "loss", Patience: -1,
 		MinDelta: -1, CheckpointEvery: -1, SaveSeconds: -1,
+		Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
 	}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds"} {
+	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average"} {
 		if !strings.Contains("\n"+err.Error(), "\n"+key+": ") {
 			t.Errorf("%s is not named in\n%v", key, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "want "); n != 20 {
-		t.Errorf("%d of 20 say what is allowed:\n%v", n, err)
+	if n := strings.Count(err.Error(), "want "); n != 27 {
+		t.Errorf("%d of 27 say what is allowed:\n%v", n, err)
 	}
 	c = Default()
-	c.Momentum, c.WeightDecay = 0.9, 0.1
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "momentum") || !strings.Contains(err.Error(), "weight_decay") {
-		t.Errorf("momentum and weight decay with adadelta: %v", err)
+	c.Momentum, c.WeightDecay, c.BiasLR = 0.9, 0.1, 0.1
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "momentum") || !strings.Contains(err.Error(), "weight_decay") || !strings.Contains(err.Error(), "bias_lr") {
+		t.Errorf("momentum, weight decay and a rate of the biases with adadelta: %v", err)
+	}
+	c.Optimizer = "muon"
+	if err := c.Validate(); err != nil {
+		t.Errorf("the same with muon: %v", err)
 	}
 }
 

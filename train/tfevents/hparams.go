@@ -15,8 +15,8 @@ type hparam struct {
 	value any
 }
 
-// hparams lists what a person compares runs by. A learning rate of 0 stands for
-// the optimizer's own and is left out.
+// hparams lists what a person compares runs by. What is 0 where that
+// stands for a default is left out.
 func hparams(c config.Config) []hparam {
 	list := []hparam{
 		{"batch", float64(c.Batch)},
@@ -33,8 +33,16 @@ func hparams(c config.Config) []hparam {
 		{"val_split", float64(c.ValSplit)},
 		{"data", c.Data},
 	}
-	if c.LR != 0 {
-		list = append(list, hparam{"lr", c.LR})
+	for _, p := range []struct {
+		name  string
+		value float64
+	}{
+		{"lr", c.LR}, {"bias_lr", c.BiasLR}, {"dense_lr", c.DenseLR}, {"dense_momentum", c.DenseMomentum},
+		{"dense_decay", c.DenseDecay}, {"smoothing", c.Smoothing}, {"warmup", c.Warmup}, {"average", c.Average},
+	} {
+		if p.value != 0 {
+			list = append(list, hparam{p.name, p.value})
+		}
 	}
 	return list
 }
