@@ -12,7 +12,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	var o bench.Options
-	var mode, kernels string
+	var mode, kernels, device string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -30,7 +30,14 @@ which is measured in the same rounds.`,
 			if err := useKernels(kernels); err != nil {
 				return err
 			}
-			o.Version = programVersion()
+			b, err := openDevice(device, o.Threads, func(format string, args ...any) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "cifartui: "+format+"\n", args...)
+			})
+			if err != nil {
+				return err
+			}
+			defer b.Close()
+			o.Backend, o.Version = b, programVersion()
 			o.Round = func(n int) { fmt.Fprintf(cmd.ErrOrStderr(), "round %d of %d\n", n, o.Rounds) }
 			report, err := bench.Run(cmd.Context(), o)
 			if err != nil {
@@ -49,6 +56,7 @@ which is measured in the same rounds.`,
 	f.IntVar(&o.Threads, "threads", 0, "processor threads (0: all that this process may use)")
 	f.IntVar(&o.Rounds, "rounds", 7, "rounds")
 	f.StringVar(&mode, "mode", "train", "train, infer or both")
+	f.StringVar(&device, "device", deviceCPU, "what to measure: cpu, cuda, or cuda:`N` for the N-th GPU")
 	f.StringVar(&kernels, "kernels", "", "avx512, avx2, neon or generic (default: the fastest here)")
 	f.BoolVar(&o.Layers, "layers", true, "print the time of each layer and pass")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

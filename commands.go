@@ -20,7 +20,7 @@ func otherCommands() []*cobra.Command {
 	return []*cobra.Command{
 		attachCommand(), openCommand(), ctlCommand(), waitCommand(),
 		runsCommand(), compareCommand(), plotCommand(),
-		dataCommand(), summaryCommand(), benchCommand(),
+		dataCommand(), summaryCommand(), benchCommand(), gpuCommand(),
 	}
 }
 

@@ -58,7 +58,7 @@ func (l *leg) childArgs(folder string) []string {
 	p := l.plan
 	args := []string{"train", "--resume", folder, "--runs", filepath.Dir(folder), "--no-tui", "--child"}
 	for _, flag := range [][2]string{
-		{"--data-url", p.DataURL}, {"--kernels", p.Kernels}, {"--log-format", p.LogFormat},
+		{"--data-url", p.DataURL}, {"--device", p.Device}, {"--kernels", p.Kernels}, {"--log-format", p.LogFormat},
 		{"--log-every", strconv.Itoa(p.LogEvery)}, {"--metrics", p.Metrics}, {"--on-end", p.OnEnd},
 	} {
 		if flag[1] != "" {

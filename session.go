@@ -28,7 +28,7 @@ type session struct {
 	ready control.Readiness // who waits for a process in the background
 
 	signals *signals
-	backend *nn.CPU // made by the first leg that starts
+	backend nn.Backend // made by the first leg that starts
 
 	dataset *cifar.Dataset // the last one read
 	data    string         // what the settings called it

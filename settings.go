@@ -37,6 +37,7 @@ type settings struct {
 	LogFormat string              `yaml:"log_format,omitempty"` // text or json
 	LogEvery  int                 `yaml:"log_every,omitempty"`  // steps; 0: no step lines
 	Metrics   string              `yaml:"metrics,omitempty"`    // address; "" is off
+	Device    string              `yaml:"device,omitempty"`     // auto, cpu, cuda or cuda:N
 	Kernels   string              `yaml:"kernels,omitempty"`    // "": the fastest here
 	OnEnd     string              `yaml:"on_end,omitempty"`     // shell command
 	Bell      bool                `yaml:"bell,omitempty"`
@@ -56,6 +57,7 @@ type settings struct {
 func defaultSettings() settings {
 	return settings{
 		Config:    config.Default(),
+		Device:    deviceAuto,
 		Theme:     "auto",
 		LogFormat: "text",
 	}
@@ -117,6 +119,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Metrics, "metrics", s.Metrics, "serve Prometheus metrics on this `address` (:9100 means this machine only)")
 	f.StringVar(&s.OnEnd, "on-end", s.OnEnd, "shell `command` to run when the run ends")
 	f.BoolVar(&s.Bell, "bell", s.Bell, "ring the terminal's bell when the run ends")
+	f.StringVar(&s.Device, "device", s.Device, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
 	f.StringVar(&s.Kernels, "kernels", s.Kernels, "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
 
 	// Given by this program to itself; hiding fails only for a flag that is not there.
@@ -237,6 +240,9 @@ func (s *settings) check() error {
 	}
 	if len(s.batches) == 0 {
 		return usage("--batch: no batch size given")
+	}
+	if _, err := deviceIndex(s.Device); err != nil {
+		return err
 	}
 	for i, b := range s.batches {
 		n, err := strconv.Atoi(strings.TrimSpace(b))

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"cifartui/cifar"
-	"cifartui/nn"
 	"cifartui/train"
 	"cifartui/train/config"
 	"cifartui/train/control"
@@ -77,7 +76,11 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 		s.dataset, s.data = d, c.Data
 	}
 	if s.backend == nil {
-		s.backend = nn.NewCPU(c.Threads)
+		b, err := openDevice(p.Device, c.Threads, l.note)
+		if err != nil {
+			return err
+		}
+		s.backend = b
 	}
 	return nil
 }

@@ -87,12 +87,12 @@ func (s *Step) submit(rows int, load func() error) error {
 		}
 		return err
 	}
+	for i, c := range s.graph.convs { // no part of what is the same at each step
+		c.refresh(s.graph.convWeights[i])
+	}
 	err := p.Submit(func() error {
 		if err := load(); err != nil {
 			return err
-		}
-		for i, c := range s.graph.convs {
-			c.refresh(s.graph.convWeights[i])
 		}
 		if err := s.machine.RunAll(); err != nil {
 			return err

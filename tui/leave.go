@@ -9,13 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// detach leaves the run training in the background.
-func (s *steering) detach() tea.Cmd {
-	if s.o.Mode == Attached {
-		return s.close()
-	}
-	return s.leave(Result{Action: Detach})
-}
+func (s *steering) detach() tea.Cmd { return s.leave(Result{Action: Detach}) }
 
 func (s *steering) leaveRunning() tea.Cmd { return s.leave(Result{Action: LeaveRunning}) }
 

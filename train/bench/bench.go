@@ -31,6 +31,9 @@ type Options struct {
 	Rounds  int      // at least 1; one more warms up
 	Layers  bool     // measure each layer, too
 	Version string   // of the program, for the report
+	// Backend computes; it stays the caller's. nil means the processor, with
+	// Threads.
+	Backend nn.Backend
 	// Round, if not nil, is called after each round, from 0, the one that warms up.
 	Round func(round int)
 }
@@ -40,8 +43,11 @@ const roundTime = 700 * time.Millisecond
 
 // Run measures. It ends early with ctx's error.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	backend := nn.NewCPU(o.Threads)
-	defer backend.Close()
+	backend := o.Backend
+	if backend == nil {
+		backend = nn.NewCPU(o.Threads)
+		defer backend.Close()
+	}
 	spec := nn.VGG(0.5)
 	tasks, err := prepare(ctx, o, backend, spec)
 	defer func() {
@@ -52,7 +58,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Version: o.Version, Kernels: kernel.Name(), Threads: backend.Threads(), CPU: cpuName()}
+	report := &Report{Version: o.Version, Kernels: backend.Name(), Threads: backend.Threads(), CPU: cpuName()}
 	if report.PeakGFLOPS, err = o.rounds(ctx, tasks, backend.Threads()); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/feed"
 )
 
 // A task is one mode at one batch size, ready to run.
@@ -91,33 +92,79 @@ func newTrainTask(ctx context.Context, b nn.Backend, spec nn.Spec, batch int) (*
 		return nil, err
 	}
 	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: batch, Shuffle: true, Augment: true, Preprocess: pre, Seed: 1})
-	epoch, key := 0, uint64(0)
-	batches := loader.Epoch(ctx, 1, loader.Steps()) // none left: the first step opens epoch 1
-	one := func() error {
-		b, err := batches.Next()
-		if errors.Is(err, io.EOF) {
-			batches.Close()
-			epoch++
-			batches = loader.Epoch(ctx, epoch, 0)
-			b, err = batches.Next()
-		}
-		if err != nil {
-			return err
-		}
-		defer b.Release()
-		key++
-		_, err = step.Run(b.X, b.Labels, key)
-		return err
+	images, err := feed.New(b, loader)
+	if err != nil {
+		return nil, err
 	}
+	r := &trainer{ctx: ctx, step: step, images: images}
 	t := &task{Result: Result{Mode: Train, Batch: batch, Steps: 1}}
-	t.run = func() error { return repeat(t.Steps, one) }
+	t.run = func() error { return r.run(t.Steps) }
 	t.profile = func() ([]nn.OpTime, error) {
 		step.SetProfile(true)
 		defer step.SetProfile(false)
-		return medianProfile(11, one, step.Profile)
+		return medianProfile(11, func() error { return r.run(1) }, step.Profile)
 	}
-	t.close = func() { batches.Close(); step.Close() }
+	t.close = func() { r.close(); step.Close() }
 	return t, nil
+}
+
+// trainer trains for one task, epoch after epoch.
+type trainer struct {
+	ctx    context.Context
+	step   *nn.Step
+	images *feed.Feed
+	epoch  *feed.Epoch // nil before the first
+	count  int
+	key    uint64
+}
+
+// run trains n steps, with as many under way as the backend wants, and waits
+// for the last.
+func (r *trainer) run(n int) error {
+	for range n {
+		if err := r.submit(); err != nil {
+			return err
+		}
+		if err := r.results(r.step.Ahead() - 1); err != nil {
+			return err
+		}
+	}
+	return r.results(0)
+}
+
+// submit gives the next batch to the step.
+func (r *trainer) submit() error {
+	r.key++
+	if r.epoch != nil {
+		err := r.epoch.Submit(r.step, r.key)
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		r.epoch.Close()
+	}
+	r.count++
+	var err error
+	if r.epoch, err = r.images.Epoch(r.ctx, r.count, 0); err != nil {
+		return err
+	}
+	return r.epoch.Submit(r.step, r.key)
+}
+
+// results reads results until no more than left are pending.
+func (r *trainer) results(left int) error {
+	for r.step.Pending() > left {
+		if _, err := r.step.Result(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *trainer) close() {
+	if r.epoch != nil {
+		r.epoch.Close()
+	}
+	r.images.Close()
 }
 
 // newInferTask prepares inference on images that are already normalized.

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/nn/cuda"
+	"cifartui/nn/cuda/driver"
+)
+
+// The values of --device: where the network is computed.
+const (
+	deviceAuto = "auto" // a GPU if one can be used, else the processor
+	deviceCPU  = "cpu"
+	deviceCUDA = "cuda" // also cuda:N, the N-th GPU
+)
+
+// deviceIndex is the GPU that a value of --device names, -1 for the first that
+// can be used.
+func deviceIndex(device string) (int, error) {
+	switch device {
+	case "", deviceAuto, deviceCPU, deviceCUDA:
+		return -1, nil
+	}
+	n, ok := strings.CutPrefix(device, deviceCUDA+":")
+	i, err := strconv.Atoi(n)
+	if !ok || err != nil || i < 0 {
+		return 0, usage("--device: %q is none of auto, cpu, cuda and cuda:N", device)
+	}
+	return i, nil
+}
+
+// openDevice opens what a value of --device asks for. note is told, in a line,
+// why auto did not take a GPU, and what takes a while.
+func openDevice(device string, threads int, note func(format string, args ...any)) (nn.Backend, error) {
+	index, err := deviceIndex(device)
+	if err != nil {
+		return nil, err
+	}
+	if device == deviceCPU {
+		return nn.NewCPU(threads), nil
+	}
+	b, err := openGPU(index)
+	switch {
+	case err == nil:
+		return b, nil
+	case device == "" || device == deviceAuto:
+		note("on the processor: %v", err)
+		return nn.NewCPU(threads), nil
+	}
+	return nil, fmt.Errorf("--device %s: %w", device, err)
+}
+
+// loadDriver gives the driver; tests put another in its place.
+var loadDriver = driver.Load
+
+// openGPU opens a GPU, the first that can be used if index is -1, and checks
+// its kernels.
+func openGPU(index int) (*cuda.Backend, error) {
+	b, err := openUnchecked(index)
+	if err != nil {
+		return nil, err
+	}
+	list, err := b.Check()
+	if err == nil {
+		err = cuda.Wrong(list)
+	}
+	if err != nil {
+		b.Close()
+		return nil, fmt.Errorf(`%s: %w ("cifartui gpu check" tells more)`, b.Device().Name, err)
+	}
+	return b, nil
+}
+
+// openUnchecked opens a GPU without the self-check.
+func openUnchecked(index int) (*cuda.Backend, error) {
+	d, err := loadDriver()
+	if err != nil {
+		return nil, err
+	}
+	device, err := cuda.Find(d, index)
+	if err != nil {
+		return nil, err
+	}
+	b, err := cuda.Open(d, device)
+	if err != nil {
+		return nil, err
+	}
+	b.UseTuned(tunedFile(), programVersion(), d.Version())
+	return b, nil
+}
+
+// tunedFile keeps which kernels are the fastest on a GPU, "" if the system has
+// no cache folder.
+func tunedFile() string {
+	if dir := cifar.CacheDir(); dir != "" {
+		return filepath.Join(dir, "gpu.json")
+	}
+	return ""
+}

@@ -1,0 +1,81 @@
+package cuda
+
+import (
+	"cifartui/nn"
+	"cifartui/nn/cuda/driver"
+)
+
+// Backend is an open GPU. It belongs to one goroutine at a time.
+type Backend struct {
+	ctx     driver.Context
+	stream  driver.Stream
+	kernels map[string]*kernel
+	names   []string // of kernels, sorted
+	modules []driver.Module
+	tuned   *Tuned // nil: the first kernel that fits is taken
+
+	err  error // the first one of a kernel, until it is reported
+	tape *tape // of the step being noted; nil: kernels are launched at once
+
+	want, have block          // what the kernels are to read, and what they would
+	current    driver.Pointer // where they read it
+
+	updates updates                           // of parameters, not yet launched
+	copies  map[driver.Pointer]driver.Pointer // bfloat16 copies of weights, by the weights' address
+	sizes   map[driver.Pointer]int            // bytes of each block given out
+	staging scratch                           // for images from the host
+	partial scratch                           // for sums in parts
+
+	queue queue       // steps under way
+	spare driver.Args // of the launch being made
+}
+
+var (
+	_ nn.Pipeline = (*Backend)(nil)
+	_ nn.Holder   = (*Backend)(nil)
+)
+
+// Name names the kernels: those of one kind of GPU give the same bits.
+func (b *Backend) Name() string { return "cuda " + b.ctx.Device().Name }
+
+// Threads is 1, the host's that calls.
+func (b *Backend) Threads() int { return 1 }
+
+// Device describes the GPU.
+func (b *Backend) Device() driver.Device { return b.ctx.Device() }
+
+// fail keeps the first error for the next call that can return one.
+func (b *Backend) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+// failed returns the error kept, once, or err.
+func (b *Backend) failed(err error) error {
+	if b.err != nil {
+		err, b.err = b.err, nil
+	}
+	return b.explain(err)
+}
+
+// Sync waits for all kernels.
+func (b *Backend) Sync() error {
+	b.update()
+	return b.failed(b.ctx.Sync(b.stream))
+}
+
+// Close gives everything back. It waits for what still runs.
+func (b *Backend) Close() {
+	// What fails here has failed before, or is lost with the process.
+	_ = b.ctx.Sync(b.stream)
+	b.queue.close(b)
+	for p := range b.sizes {
+		_ = b.ctx.Free(p)
+	}
+	for _, m := range b.modules {
+		_ = b.ctx.UnloadModule(m)
+	}
+	_ = b.ctx.FreeStream(b.stream)
+	_ = b.ctx.Close()
+}

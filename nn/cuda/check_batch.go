@@ -1,0 +1,109 @@
+package cuda
+
+import (
+	"fmt"
+	"time"
+
+	"cifartui/nn"
+)
+
+// batches checks that the GPU makes the batches that package cifar would.
+func (c *checker) batches() {
+	const count, n, rows, seed, epoch = 7, 5, 4, 3, 2
+	d := nn.Data{
+		Pixels: make([]byte, count*3*side*side), Labels: make([]byte, count),
+		Table: new([3][256]float32), Augment: true, Seed: seed,
+	}
+	for i := range d.Pixels {
+		d.Pixels[i] = byte(c.random.Uint32())
+	}
+	for i := range d.Labels {
+		d.Labels[i] = byte(c.random.IntN(10))
+	}
+	for ch := range d.Table {
+		for v := range d.Table[ch] {
+			d.Table[ch][v] = float32(v)/255 - float32(ch)/4
+		}
+	}
+	order := []int{6, 2, 4, 0, 1, 5, 3}
+	for _, augment := range []bool{true, false} {
+		start := time.Now()
+		d.Augment = augment
+		x := c.pictures(nil, n, side, side, 4)
+		labels := c.pair(func(on nn.Backend) (*nn.Buffer, error) { return nn.NewLabels(on, n) }, nil)
+		if c.err != nil {
+			return
+		}
+		set, err := c.b.Hold(d)
+		if err != nil {
+			c.try(err)
+			return
+		}
+		const first = 1
+		c.try(set.Order(epoch, order))
+		set.Load(x.gpu, labels.gpu, first, rows)
+		classes := make([]float32, n)
+		c.widenLabels(labels.gpu, classes)
+		want := make([]float32, n)
+		for row := range rows {
+			image := order[first+row]
+			want[row] = float32(d.Labels[image])
+			drawImage(x.cpu, row, &d, epoch, image)
+		}
+		shape := fmt.Sprintf("%d of %d images, augmented: %v", rows, n, augment)
+		c.compare("batch", shape, 0, start, x.gpu, x.cpu.Floats, rows)
+		if c.err == nil {
+			c.add("batch", shape+", labels", 0, start, classes, want)
+		}
+		set.Close()
+	}
+}
+
+// widenLabels downloads class numbers.
+func (c *checker) widenLabels(b *nn.Buffer, to []float32) {
+	ids, err := c.b.labels(b)
+	c.try(err)
+	for i := range ids {
+		to[i] = float32(ids[i])
+	}
+}
+
+// drawImage writes an image as package cifar does, from the same law: see draw
+// there. Values are rounded to bfloat16.
+func drawImage(to *nn.Buffer, row int, d *nn.Data, epoch uint64, image int) {
+	var dx, dy int
+	var flip bool
+	if d.Augment {
+		state := uint64(0)
+		const forAugment = 2
+		for _, key := range []uint64{d.Seed, forAugment, epoch, uint64(image)} {
+			state = splitMix(state ^ key)
+		}
+		v := splitMix(state)
+		dx, dy, flip = (int(v&15)+1)/2-4, (int(v>>4&15)+1)/2-4, v>>8&1 == 1
+	}
+	pixels := d.Pixels[image*3*side*side:]
+	inside := func(i int) int { return max(0, min(side-1, i)) }
+	for y := range side {
+		for x := range side {
+			column := x
+			if flip {
+				column = side - 1 - x
+			}
+			at := to.Image.At(row, y, x)
+			for ch := range 3 {
+				v := pixels[ch*side*side+inside(y-dy)*side+inside(column-dx)]
+				to.Floats[at+ch] = fromBF16(toBF16(d.Table[ch][v]))
+			}
+			to.Floats[at+3] = 1
+		}
+	}
+}
+
+// splitMix is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+func splitMix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

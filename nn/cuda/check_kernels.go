@@ -1,0 +1,383 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unsafe"
+
+	"cifartui/nn"
+)
+
+// images checks the layout of the input.
+func (c *checker) images() {
+	const n, rows, side = 3, 2, 8
+	start := time.Now()
+	x := c.pictures(nil, n, side, side, 4)
+	src := make([]float32, rows*side*side*3)
+	for i := range src {
+		src[i] = c.normal(1)(i)
+	}
+	if c.err != nil {
+		return
+	}
+	c.try(c.b.LoadImages(x.gpu, src, rows))
+	c.try(c.cpu.LoadImages(x.cpu, src, rows))
+	c.compare("pack_images", fmt.Sprintf("%d of %d images of %dx%d", rows, n, side, side), 0, start, x.gpu, x.cpu.Floats, rows)
+}
+
+// convolutions checks every kernel of a convolution on a shape that it fits.
+func (c *checker) convolutions() {
+	for _, name := range c.b.names {
+		k := c.b.kernels[name]
+		var p pass
+		for _, q := range []pass{forwardPass, dataPass, filterPass} {
+			if strings.HasPrefix(name, string(q)) {
+				p = q
+			}
+		}
+		if p == "" {
+			continue
+		}
+		// As few channels as the tile allows, on small images and on wide ones.
+		s := nn.ConvSpec{Images: 3, H: 8, W: 8, In: max(k.Tile.K, 64), Out: max(k.Tile.N, 64)}
+		switch p {
+		case dataPass:
+			s.In, s.Out = max(k.Tile.N, 64), max(k.Tile.K, 64)
+		case filterPass:
+			s.In, s.Out = max(k.Tile.M, 64), max(k.Tile.N, 64)
+		}
+		c.convolution(p, name, s, 2)
+		s.H, s.W, s.Images = 4, 32, 2
+		c.convolution(p, name, s, 2)
+		s.H, s.W, s.Images, s.Pool = 4, 4, 9, true
+		c.convolution(p, name, s, 7)
+	}
+}
+
+// convolution checks one kernel.
+func (c *checker) convolution(p pass, name string, s nn.ConvSpec, rows int) {
+	if c.err != nil {
+		return
+	}
+	start := time.Now()
+	made, err := c.b.NewConv(s)
+	if err != nil {
+		c.try(err)
+		return
+	}
+	defer made.Close()
+	gpu := made.(*conv)
+	for _, x := range gpu.passes() {
+		for _, t := range c.b.candidates(x.pass, s) {
+			if x.pass == p && t.name == name {
+				*x.tile = t
+			}
+		}
+	}
+	gpu.splits = 3
+	shape := fmt.Sprintf("%d of %d images of %dx%d, %d to %d channels", rows, s.Images, s.H, s.W, s.In, s.Out)
+	if s.Pool {
+		shape += ", pool"
+	}
+	whole := s
+	whole.Pool = false
+	cpu, err := c.cpu.NewConv(nn.ConvSpec(whole))
+	if err != nil {
+		c.try(err)
+		return
+	}
+	defer cpu.Close()
+
+	x := c.pictures(c.rectified(), s.Images, s.H, s.W, s.In)
+	w := c.floats(c.normal(0.05), 3, 3, s.In, s.Out)
+	bias := c.floats(c.normal(0.1), s.Out)
+	full := c.pictures(nil, s.Images, s.H, s.W, s.Out)
+	y, dy := full, c.pictures(c.normal(1), s.Images, s.H, s.W, s.Out)
+	if s.Pool {
+		y = c.pictures(nil, s.Images, s.H/2, s.W/2, s.Out)
+		dy = c.pictures(c.normal(1), s.Images, s.H/2, s.W/2, s.Out)
+	}
+	if c.err != nil {
+		return
+	}
+	gpu.SetWeights(w.gpu)
+	cpu.SetWeights(w.cpu)
+	gpu.Forward(y.gpu, x.gpu, bias.gpu, rows)
+	cpu.Forward(full.cpu, x.cpu, bias.cpu, rows)
+	gradient := dy.cpu
+	if s.Pool {
+		arg := c.positions(gpu)
+		if c.err != nil {
+			return
+		}
+		pool(y.cpu, full.cpu, arg, rows)
+		gradient = c.spreadBy(full.cpu, dy.cpu, arg, rows)
+	}
+	switch p {
+	case forwardPass:
+		c.compare(name, shape, halfLimit, start, y.gpu, y.cpu.Floats, rows)
+		return
+	case dataPass:
+		dx := c.pictures(nil, s.Images, s.H, s.W, s.In)
+		if c.err != nil {
+			return
+		}
+		gpu.BackwardData(dx.gpu, dy.gpu, x.gpu, rows)
+		cpu.BackwardData(dx.cpu, gradient, x.cpu, rows)
+		c.compare(name, shape, halfLimit, start, dx.gpu, dx.cpu.Floats, rows)
+	case filterPass:
+		dw, db := c.floats(nil, 3, 3, s.In, s.Out), c.floats(nil, s.Out)
+		if c.err != nil {
+			return
+		}
+		gpu.BackwardFilter(dw.gpu, db.gpu, x.gpu, dy.gpu, rows)
+		cpu.BackwardFilter(dw.cpu, db.cpu, x.cpu, gradient, rows)
+		c.compare(name, shape, floatLimit, start, dw.gpu, dw.cpu.Floats, rows)
+		bias := "colsum"
+		if s.Pool {
+			bias = "spread"
+		}
+		c.compare(bias, shape, floatLimit, start, db.gpu, db.cpu.Floats, rows)
+	}
+}
+
+// positions downloads where the maxima were found.
+func (c *checker) positions(k *conv) []uint8 {
+	arg := make([]uint8, k.pooled()*k.Out)
+	c.try(c.b.settle(c.b.ctx.Download(unsafe.Pointer(&arg[0]), k.arg, len(arg), c.b.stream)))
+	return arg
+}
+
+// pool takes the values at the positions that the GPU found. A wrong position
+// shows: its value is not the maximum that the GPU has there.
+func pool(y, full *nn.Buffer, arg []uint8, rows int) {
+	eachWindow(y, full, rows, func(at int, window [4]int, i int) {
+		y.Floats[at] = full.Floats[window[arg[i]&3]]
+	})
+}
+
+// spreadBy is the gradient in full resolution: that at the pooled output where
+// the maximum was.
+func (c *checker) spreadBy(full, dy *nn.Buffer, arg []uint8, rows int) *nn.Buffer {
+	m := full.Image
+	to, err := nn.NewImages(c.cpu, m.N, m.H, m.W, m.C)
+	c.try(err)
+	eachWindow(dy, full, rows, func(at int, window [4]int, i int) {
+		if arg[i] < 4 {
+			to.Floats[window[arg[i]]] = dy.Floats[at]
+		}
+	})
+	return to
+}
+
+// eachWindow goes through the elements of pooled images: their place, the
+// places of their window, and their place without border.
+func eachWindow(pooled, full *nn.Buffer, rows int, f func(at int, window [4]int, i int)) {
+	p, m := pooled.Image, full.Image
+	i := 0
+	for n := range rows {
+		for y := range p.H {
+			for x := range p.W {
+				for ch := range p.C {
+					var w [4]int
+					for j := range w {
+						w[j] = m.At(n, 2*y+j/2, 2*x+j%2) + ch
+					}
+					f(p.At(n, y, x)+ch, w, i)
+					i++
+				}
+			}
+		}
+	}
+}
+
+// firstConvolution checks the kernels of the first layer.
+func (c *checker) firstConvolution() {
+	for _, s := range []nn.ConvSpec{
+		{Images: 3, H: 8, W: 8, In: 3, Out: 64},
+		{Images: 2, H: 4, W: 32, In: 3, Out: 32},
+	} {
+		start := time.Now()
+		rows := 2
+		gpu, err := c.b.NewConv(s)
+		c.try(err)
+		cpu, err := c.cpu.NewConv(s)
+		c.try(err)
+		x := c.pictures(nil, s.Images, s.H, s.W, 4)
+		w := c.floats(c.normal(0.2), 3, 3, 3, s.Out)
+		bias := c.floats(c.normal(0.1), s.Out)
+		y := c.pictures(nil, s.Images, s.H, s.W, s.Out)
+		dy := c.pictures(c.normal(1), s.Images, s.H, s.W, s.Out)
+		dw, db := c.floats(nil, 3, 3, 3, s.Out), c.floats(nil, s.Out)
+		if c.err != nil {
+			return
+		}
+		src := make([]float32, s.Images*s.H*s.W*3)
+		for i := range src {
+			src[i] = c.normal(1)(i)
+		}
+		c.try(c.b.LoadImages(x.gpu, src, s.Images))
+		c.try(c.cpu.LoadImages(x.cpu, src, s.Images))
+		shape := fmt.Sprintf("%d of %d images of %dx%d, 3 to %d channels", rows, s.Images, s.H, s.W, s.Out)
+		for _, k := range []struct {
+			conv nn.Conv
+			side func(pair) *nn.Buffer
+		}{
+			{gpu, func(p pair) *nn.Buffer { return p.gpu }},
+			{cpu, func(p pair) *nn.Buffer { return p.cpu }},
+		} {
+			k.conv.SetWeights(k.side(w))
+			k.conv.Forward(k.side(y), k.side(x), k.side(bias), rows)
+			k.conv.BackwardFilter(k.side(dw), k.side(db), k.side(x), k.side(dy), rows)
+		}
+		c.compare("conv1_fwd", shape, halfLimit, start, y.gpu, y.cpu.Floats, rows)
+		c.compare("conv1_wgrad", shape, floatLimit, start, dw.gpu, dw.cpu.Floats, rows)
+		c.compare("conv1_wgrad", shape+", bias", floatLimit, start, db.gpu, db.cpu.Floats, rows)
+		gpu.Close()
+		cpu.Close()
+	}
+}
+
+// dropout checks that the GPU drops what the processor does.
+func (c *checker) dropout() {
+	const n, rows, side, channels = 5, 3, 4, 64
+	start := time.Now()
+	src := c.pictures(c.rectified(), n, side, side, channels)
+	dst := c.halves(nil, n, side*side*channels)
+	grad := c.halves(c.normal(1), n, side*side*channels)
+	back := c.pictures(nil, n, side, side, channels)
+	wide := c.floats(nil, n, side*side*channels)
+	if c.err != nil {
+		return
+	}
+	const p, key = 0.5, 0x123456789abcdef
+	shape := fmt.Sprintf("%d of %d rows of %d", rows, n, side*side*channels)
+	c.b.Dropout(dst.gpu, src.gpu, rows, p, key)
+	c.cpu.Dropout(dst.cpu, src.cpu, rows, p, key)
+	c.widen(wide.gpu, dst.gpu)
+	c.compare("dropout_fwd", shape, halfLimit, start, wide.gpu, dst.cpu.Floats, 0)
+	c.b.DropoutBackward(back.gpu, grad.gpu, src.gpu, rows, p, key)
+	c.cpu.DropoutBackward(back.cpu, grad.cpu, src.cpu, rows, p, key)
+	c.compare("dropout_bwd", shape, halfLimit, start, back.gpu, back.cpu.Floats, rows)
+}
+
+// widen makes floats of bfloat16.
+func (c *checker) widen(dst, src *nn.Buffer) {
+	c.b.launch("to_f32", divide(dst.Len, 1024), 1, 0, c.b.args().Pointer(at(dst)).Pointer(at(src)).U32(uint32(dst.Len)))
+}
+
+// dense checks the last layer.
+func (c *checker) dense() {
+	for _, n := range []int{5, 4 * c.b.Device().SMs} { // two kernels for the forward pass
+		const in, out = 256, 10
+		rows := n - 2
+		start := time.Now()
+		x := c.halves(c.normal(1), n, in)
+		w, bias := c.floats(c.normal(0.1), out, in), c.floats(c.normal(1), out)
+		y, dy := c.floats(nil, n, out), c.floats(c.normal(1), n, out)
+		dx, wide := c.halves(nil, n, in), c.floats(nil, n, in)
+		dw, db := c.floats(nil, out, in), c.floats(nil, out)
+		if c.err != nil {
+			return
+		}
+		shape := fmt.Sprintf("%d of %d rows, %d to %d", rows, n, in, out)
+		c.b.Dense(y.gpu, x.gpu, w.gpu, bias.gpu, rows)
+		c.cpu.Dense(y.cpu, x.cpu, w.cpu, bias.cpu, rows)
+		c.compare("dense_fwd", shape, floatLimit, start, y.gpu, y.cpu.Floats, 0)
+		c.b.DenseBackwardData(dx.gpu, dy.gpu, w.gpu, rows)
+		c.cpu.DenseBackwardData(dx.cpu, dy.cpu, w.cpu, rows)
+		c.widen(wide.gpu, dx.gpu)
+		c.compare("dense_bwd_data", shape, halfLimit, start, wide.gpu, dx.cpu.Floats, 0)
+		c.b.DenseBackwardFilter(dw.gpu, db.gpu, x.gpu, dy.gpu, rows)
+		c.cpu.DenseBackwardFilter(dw.cpu, db.cpu, x.cpu, dy.cpu, rows)
+		c.compare("dense_bwd_filter", shape, floatLimit, start, dw.gpu, dw.cpu.Floats, 0)
+		c.compare("dense_bwd_filter", shape+", bias", floatLimit, start, db.gpu, db.cpu.Floats, 0)
+	}
+}
+
+// loss checks softmax, cross-entropy and its gradient.
+func (c *checker) loss() {
+	const n, rows, classes, smoothing = 37, 35, 10, 0.1
+	start := time.Now()
+	logits := c.floats(c.normal(4), n, classes)
+	mean, d := c.floats(nil), c.floats(nil, n, classes)
+	labels := c.pair(func(on nn.Backend) (*nn.Buffer, error) { return nn.NewLabels(on, n) }, nil)
+	gpu, err := c.b.NewLoss(n, classes, smoothing)
+	c.try(err)
+	cpu, err := c.cpu.NewLoss(n, classes, smoothing)
+	c.try(err)
+	if c.err != nil {
+		return
+	}
+	defer gpu.Close()
+	defer cpu.Close()
+	ids := make([]uint8, rows)
+	for i := range ids {
+		ids[i] = uint8(c.random.IntN(classes))
+	}
+	c.try(c.b.LoadLabels(labels.gpu, ids))
+	c.try(c.cpu.LoadLabels(labels.cpu, ids))
+	gpu.Forward(mean.gpu, logits.gpu, labels.gpu, rows)
+	cpu.Forward(mean.cpu, logits.cpu, labels.cpu, rows)
+	gpu.Backward(d.gpu, labels.gpu, rows, 1)
+	cpu.Backward(d.cpu, labels.cpu, rows, 1)
+	sum, correct, err := gpu.Result()
+	c.try(err)
+	wantSum, wantCorrect, _ := cpu.Result() // the processor's can't fail
+	p, err := gpu.Probabilities()
+	c.try(err)
+	want, _ := cpu.Probabilities()
+	if c.err != nil {
+		return
+	}
+	shape := fmt.Sprintf("%d of %d rows of %d classes", rows, n, classes)
+	c.add("loss_forward", shape, floatLimit, start, []float32{float32(sum), float32(correct)}, []float32{float32(wantSum), float32(wantCorrect)})
+	c.add("loss_forward", shape+", softmax", floatLimit, start, p, want)
+	c.compare("loss_backward", shape, floatLimit, start, d.gpu, d.cpu.Floats, 0)
+}
+
+// optimisers checks three steps of each, on two parameters in one launch.
+func (c *checker) optimisers() {
+	for _, o := range []struct {
+		name   string
+		update func(on nn.Backend, x, g, s0, s1 *nn.Buffer, step int)
+	}{
+		{"adadelta", func(on nn.Backend, x, g, s0, s1 *nn.Buffer, _ int) { on.Adadelta(x, g, s0, s1, 1, 0.95, 1e-7) }},
+		{"sgd", func(on nn.Backend, x, g, s0, _ *nn.Buffer, _ int) { on.SGD(x, g, s0, 0.1, 0.9, 0.01, false) }},
+		{"sgd without momentum", func(on nn.Backend, x, g, _, _ *nn.Buffer, _ int) { on.SGD(x, g, nil, 0.1, 0, 0.01, false) }},
+		{"sgd decoupled", func(on nn.Backend, x, g, s0, _ *nn.Buffer, _ int) { on.SGD(x, g, s0, 0.1, 0.9, 0.01, true) }},
+		{"average", func(on nn.Backend, x, g, _, _ *nn.Buffer, _ int) { on.Average(x, g, 0.1) }},
+		{"adam", func(on nn.Backend, x, g, s0, s1 *nn.Buffer, step int) { on.Adam(x, g, s0, s1, adamStep(step, false)) }},
+		{"adamw", func(on nn.Backend, x, g, s0, s1 *nn.Buffer, step int) { on.Adam(x, g, s0, s1, adamStep(step, true)) }},
+	} {
+		start := time.Now()
+		var values [2][4]pair
+		for i, n := range []int{1500, 77} {
+			values[i] = [4]pair{c.floats(c.normal(1), n), c.floats(c.normal(0.1), n), c.floats(nil, n), c.floats(nil, n)}
+		}
+		if c.err != nil {
+			return
+		}
+		for step := 1; step <= 3; step++ {
+			for _, v := range values {
+				o.update(c.b, v[0].gpu, v[1].gpu, v[2].gpu, v[3].gpu, step)
+				o.update(c.cpu, v[0].cpu, v[1].cpu, v[2].cpu, v[3].cpu, step)
+			}
+		}
+		for _, v := range values {
+			shape := fmt.Sprintf("%d parameters", v[0].cpu.Len)
+			c.compare(o.name, shape, exactLimit, start, v[0].gpu, v[0].cpu.Floats, 0)
+			c.compare(o.name, shape+", state", exactLimit, start, v[2].gpu, v[2].cpu.Floats, 0)
+		}
+	}
+}
+
+// adamStep is what nn gives Adam at a step.
+func adamStep(step int, decoupled bool) nn.AdamStep {
+	return nn.AdamStep{
+		LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, Decoupled: decoupled,
+		Bias1: float32(1 - math.Pow(0.9, float64(step))), Bias2: float32(1 - math.Pow(0.999, float64(step))),
+	}
+}

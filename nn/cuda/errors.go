@@ -1,0 +1,50 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+
+	"cifartui/nn/cuda/driver"
+)
+
+// LostError is a GPU that is gone in the middle of its work, with all that was
+// in its memory.
+type LostError struct {
+	Device string
+	Err    error
+}
+
+func (e *LostError) Error() string { return fmt.Sprintf("%s is lost: %v", e.Device, e.Err) }
+func (e *LostError) Unwrap() error { return e.Err }
+
+// MemoryError is a GPU whose memory is full.
+type MemoryError struct {
+	Device      string
+	Free, Total uint64 // bytes
+	Err         error
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%v: %s has %d of %d MiB free", e.Err, e.Device, e.Free>>20, e.Total>>20)
+}
+func (e *MemoryError) Unwrap() error { return e.Err }
+
+// explain makes of an error of the driver one that says what it means here.
+func (b *Backend) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *LostError
+	var memory *MemoryError
+	switch name := b.ctx.Device().Name; {
+	case errors.As(err, &known), errors.As(err, &memory):
+		return err
+	case driver.Lost(err):
+		return &LostError{name, err}
+	case driver.Is(err, driver.OutOfMemory):
+		e := &MemoryError{Device: name, Err: err}
+		e.Free, e.Total, _ = b.ctx.Memory() // zeros if it can't tell
+		return e
+	}
+	return err
+}

@@ -1,0 +1,105 @@
+package cuda
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"cifartui/nn"
+	"cifartui/nn/cuda/driver"
+)
+
+// NewLoss makes the loss of a batch.
+func (b *Backend) NewLoss(batch, classes int, smoothing float32) (nn.Loss, error) {
+	l := &loss{on: b, batch: batch, classes: classes, smoothing: smoothing, host: make([]float32, batch*classes)}
+	var err error
+	if l.prob, err = b.alloc(4 * batch * classes); err != nil {
+		return nil, err
+	}
+	if l.flag, err = b.alloc(4); err != nil {
+		return nil, err
+	}
+	if l.ring, err = b.ctx.AllocHost(ringSlots * outcomeBytes); err != nil {
+		return nil, b.explain(err)
+	}
+	return l, nil
+}
+
+// loss is softmax and cross-entropy on the GPU. Its results lie in a ring of
+// memory of the host, one slot a step under way.
+type loss struct {
+	on        *Backend
+	batch     int
+	classes   int
+	smoothing float32 // of the labels
+	prob      driver.Pointer
+	flag      driver.Pointer // set from the first loss on that is not finite
+	ring      driver.HostMemory
+	rows      int // of the last Forward
+	host      []float32
+}
+
+// outcome is what a step found: struct Result of the kernels.
+type outcome struct {
+	sum      float64 // of the losses
+	correct  int
+	sequence uint64
+}
+
+// outcomeBytes is the size of struct Result.
+const outcomeBytes = 32
+
+// outcome reads a slot of the ring.
+func (l *loss) outcome(slot uint32) outcome {
+	v := l.ring.Bytes[slot*outcomeBytes:]
+	return outcome{
+		sum:      math.Float64frombits(binary.LittleEndian.Uint64(v)),
+		correct:  int(binary.LittleEndian.Uint32(v[8:])),
+		sequence: binary.LittleEndian.Uint64(v[24:]),
+	}
+}
+
+func (l *loss) Forward(to, logits, labels *nn.Buffer, rows int) {
+	b := l.on
+	b.rows(rows)
+	l.rows = rows
+	b.launch("loss_forward", 1, 1, 0, b.args().
+		Pointer(l.prob).Pointer(at(logits)).Pointer(at(labels)).Pointer(at(to)).Pointer(l.ring.Device).Pointer(0).Pointer(l.flag).
+		Pointer(b.current).U32(uint32(l.classes)).F32(l.smoothing))
+	if b.tape != nil {
+		b.tape.loss = l
+	}
+}
+
+func (l *loss) Backward(dlogits, labels *nn.Buffer, rows int, scale float32) {
+	b := l.on
+	b.rows(rows)
+	b.launch("loss_backward", divide(l.batch*l.classes, 256), 1, 0, b.args().
+		Pointer(at(dlogits)).Pointer(l.prob).Pointer(at(labels)).Pointer(b.current).U32(uint32(l.classes)).F32(l.smoothing).F32(scale))
+}
+
+func (l *loss) Result() (float64, int, error) {
+	if err := l.on.Sync(); err != nil {
+		return 0, 0, err
+	}
+	o := l.outcome(l.on.have.slot)
+	return o.sum, o.correct, nil
+}
+
+func (l *loss) Probabilities() ([]float32, error) {
+	p := l.host[:l.rows*l.classes]
+	if len(p) == 0 {
+		return p, nil
+	}
+	l.on.update()
+	return p, l.on.settle(l.on.ctx.Download(unsafe.Pointer(&p[0]), l.prob, 4*len(p), l.on.stream))
+}
+
+func (l *loss) Close() {
+	l.on.queue.forget(l.on, l)
+	l.on.free(l.prob)
+	l.on.free(l.flag)
+	if err := l.on.ctx.FreeHost(l.ring); err != nil {
+		l.on.fail(err)
+	}
+}

@@ -1,0 +1,118 @@
+package cuda
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"cifartui/nn/cuda/driver"
+	"cifartui/nn/cuda/ptx"
+)
+
+// Capability is the least compute capability that the kernels run on: Ampere.
+const Capability = 80
+
+// Supported reports why a GPU can't be used, or nil.
+func Supported(d driver.Device) error {
+	switch {
+	case d.Major*10+d.Minor < Capability:
+		return fmt.Errorf("%s has compute capability %d.%d: the kernels need %d.%d or more", d.Name, d.Major, d.Minor, Capability/10, Capability%10)
+	case d.ComputeMode == driver.Prohibited:
+		return fmt.Errorf(`%s is closed to computing (see "nvidia-smi -q -d COMPUTE")`, d.Name)
+	}
+	return nil
+}
+
+// Find returns the first GPU that can be used, or the one of an index.
+func Find(d driver.Driver, index int) (driver.Device, error) {
+	list, err := d.Devices()
+	if err != nil {
+		return driver.Device{}, err
+	}
+	if len(list) == 0 {
+		return driver.Device{}, errors.New("the driver finds no NVIDIA GPU")
+	}
+	if index >= len(list) {
+		return driver.Device{}, fmt.Errorf("there is no GPU %d, the last one is %d", index, len(list)-1)
+	}
+	if index >= 0 {
+		return list[index], Supported(list[index])
+	}
+	var why []error
+	for _, v := range list {
+		if err := Supported(v); err != nil {
+			why = append(why, err)
+			continue
+		}
+		return v, nil
+	}
+	return driver.Device{}, errors.Join(why...)
+}
+
+// Open opens a GPU and loads the kernels. It does not check them: see Check.
+func Open(d driver.Driver, device driver.Device) (_ *Backend, err error) {
+	ctx, err := d.Open(device.Index)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", device.Name, err)
+	}
+	b := &Backend{
+		ctx:     ctx,
+		kernels: map[string]*kernel{},
+		copies:  map[driver.Pointer]driver.Pointer{},
+		sizes:   map[driver.Pointer]int{},
+		updates: updates{factors: map[driver.Pointer]float32{}},
+	}
+	defer func() {
+		if err != nil {
+			b.Close()
+		}
+	}()
+	if b.stream, err = ctx.NewStream(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", device.Name, err)
+	}
+	if err := b.load(); err != nil {
+		return nil, fmt.Errorf("load the kernels on %s: %w", device.Name, err)
+	}
+	if b.current, err = b.alloc(blockBytes); err != nil {
+		return nil, err
+	}
+	return b, b.queue.open(b)
+}
+
+// load compiles the kernels that this GPU can run.
+func (b *Backend) load() error {
+	for _, m := range ptx.Modules {
+		if !b.runs(m) {
+			continue
+		}
+		text, err := ptx.Text(m.Name)
+		if err != nil {
+			return err
+		}
+		module, err := b.ctx.LoadModule(text)
+		if err != nil {
+			return fmt.Errorf("module %s: %w", m.Name, err)
+		}
+		b.modules = append(b.modules, module)
+		for _, k := range ptx.Kernels {
+			if k.Module != m.Name {
+				continue
+			}
+			f, err := b.ctx.Function(module, k.Name)
+			if err != nil {
+				return err
+			}
+			b.kernels[k.Name] = &kernel{Kernel: k, function: f}
+			b.names = append(b.names, k.Name)
+		}
+	}
+	slices.Sort(b.names)
+	return nil
+}
+
+// runs reports whether this GPU runs a module.
+func (b *Backend) runs(m ptx.Module) bool {
+	d := b.ctx.Device()
+	have, want := d.Major*10+d.Minor, m.Major*10+m.Minor
+	return have == want || have > want && !m.Exact
+}

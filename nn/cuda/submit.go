@@ -1,0 +1,263 @@
+package cuda
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"cifartui/nn/cuda/driver"
+)
+
+// ringSlots is the length of the rings between host and GPU: blocks one way,
+// results the other. Fewer steps than that are under way.
+const ringSlots = 16
+
+// tape is the kernels of a step, noted instead of launched.
+type tape struct {
+	launches []driver.Launch
+	loss     *loss
+}
+
+// note adds a launch, with a copy of its arguments.
+func (t *tape) note(l driver.Launch) {
+	n := len(t.launches)
+	var args *driver.Args
+	if n < cap(t.launches) {
+		t.launches = t.launches[:n+1]
+		args = t.launches[n].Args
+	} else {
+		t.launches = append(t.launches, driver.Launch{})
+	}
+	if args == nil {
+		args = new(driver.Args)
+	}
+	args.CopyFrom(l.Args)
+	l.Args = args
+	t.launches[n] = l
+}
+
+// same reports whether both have the same kernels with the same arguments.
+func (t *tape) same(o *tape) bool {
+	if len(t.launches) != len(o.launches) || t.loss != o.loss {
+		return false
+	}
+	for i, l := range t.launches {
+		m := o.launches[i]
+		if l.Function != m.Function || l.Grid != m.Grid || l.Block != m.Block || l.Shared != m.Shared ||
+			!bytes.Equal(l.Args.Bytes(), m.Args.Bytes()) {
+			return false
+		}
+	}
+	return true
+}
+
+// recording is a step that can be launched as a whole.
+type recording struct {
+	tape  *tape
+	graph driver.Graph
+}
+
+// maxRecordings is more than the kinds of steps that alternate.
+const maxRecordings = 4
+
+// queue is the steps under way, the oldest first.
+type queue struct {
+	ring     driver.HostMemory // a block for each step
+	counter  driver.Pointer    // on the GPU: steps begun
+	launched uint64
+	pending  []pending
+	known    []*recording
+	spare    *tape
+
+	finished time.Time     // when the last result was there
+	pace     time.Duration // from result to result
+}
+
+// pending is a step whose result has not been read.
+type pending struct {
+	sequence uint64
+	slot     uint32
+	loss     *loss
+}
+
+// open takes the memory of the ring.
+func (q *queue) open(b *Backend) (err error) {
+	if q.counter, err = b.alloc(4); err != nil {
+		return err
+	}
+	q.ring, err = b.ctx.AllocHost(ringSlots * blockBytes)
+	return err
+}
+
+func (q *queue) close(b *Backend) {
+	for _, r := range q.known {
+		_ = b.ctx.FreeGraph(r.graph)
+	}
+	if q.ring.Bytes != nil {
+		_ = b.ctx.FreeHost(q.ring)
+	}
+}
+
+// forget drops the recordings of steps of a loss that is closed.
+func (q *queue) forget(b *Backend, l *loss) {
+	q.known = slices.DeleteFunc(q.known, func(r *recording) bool {
+		if r.tape.loss != l {
+			return false
+		}
+		if err := b.ctx.FreeGraph(r.graph); err != nil {
+			b.fail(err)
+		}
+		return true
+	})
+}
+
+// Submit puts a step behind those under way and returns. run calls the
+// backend's methods as for any step; of its losses, the last one's is what
+// Finished returns. If that is not finite, neither this step nor any later one
+// changes parameters, until Resume.
+func (b *Backend) Submit(run func() error) error {
+	q := &b.queue
+	if len(q.pending) == ringSlots-1 {
+		return fmt.Errorf("nn/cuda: %d steps are under way: read a result first", len(q.pending))
+	}
+	b.update()
+	t := q.spare
+	if t == nil {
+		t = &tape{}
+	}
+	q.spare = nil
+	t.launches, t.loss = t.launches[:0], nil
+	b.tape = t
+	b.put("step_begin", 1, 1, 0, b.args().Pointer(b.current).Pointer(q.ring.Device).Pointer(q.counter).U32(ringSlots))
+	err := run()
+	b.update()
+	b.tape = nil
+	if err = b.failed(err); err != nil {
+		q.spare = t
+		return err
+	}
+	if t.loss == nil {
+		return fmt.Errorf("nn/cuda: a step without a loss")
+	}
+	return b.failed(b.play(t))
+}
+
+// play launches what was noted.
+func (b *Backend) play(t *tape) error {
+	q := &b.queue
+	r, err := q.find(b, t)
+	if err != nil {
+		return err
+	}
+	slot := uint32(q.launched % ringSlots)
+	q.launched++
+	b.want.slot, b.want.sequence = slot, q.launched
+	b.want.write(q.ring.Bytes[slot*blockBytes:])
+	b.have = b.want
+	b.want.slot, b.want.sequence = 0, 0
+	if err := b.ctx.LaunchGraph(r.graph, b.stream); err != nil {
+		return err
+	}
+	q.pending = append(q.pending, pending{sequence: q.launched, slot: slot, loss: t.loss})
+	return nil
+}
+
+// find returns the recording of t, a new one if there is none.
+func (q *queue) find(b *Backend, t *tape) (*recording, error) {
+	for _, r := range q.known {
+		if r.tape.same(t) {
+			q.spare = t
+			return r, nil
+		}
+	}
+	if err := b.ctx.Capture(b.stream); err != nil {
+		return nil, err
+	}
+	for _, l := range t.launches {
+		if err := b.ctx.Launch(l, b.stream); err != nil {
+			_, _ = b.ctx.EndCapture(b.stream) // the launch's error says more
+			return nil, err
+		}
+	}
+	g, err := b.ctx.EndCapture(b.stream)
+	if err != nil {
+		return nil, fmt.Errorf("make a graph of %d kernels: %w", len(t.launches), err)
+	}
+	if len(q.known) == maxRecordings {
+		// The oldest may still run: the driver frees it when it is done.
+		if err := b.ctx.FreeGraph(q.known[0].graph); err != nil {
+			return nil, err
+		}
+		q.known = q.known[1:]
+	}
+	r := &recording{t, g}
+	q.known = append(q.known, r)
+	return r, nil
+}
+
+// How long a result is waited for before the GPU is asked whether it still
+// lives, and how long the host sleeps between two looks.
+const (
+	lookPause = 20 * time.Microsecond
+	lifeCheck = 20 * time.Millisecond
+)
+
+// Finished waits for the oldest step under way and returns its losses, summed,
+// and how many rows had their label as the largest logit.
+func (b *Backend) Finished() (sum float64, correct int, err error) {
+	q := &b.queue
+	if len(q.pending) == 0 {
+		return 0, 0, fmt.Errorf("nn/cuda: no step is under way")
+	}
+	p := q.pending[0]
+	q.pending = append(q.pending[:0], q.pending[1:]...)
+	done := (*atomic.Uint64)(unsafe.Pointer(&p.loss.ring.Bytes[p.slot*outcomeBytes+24]))
+	start := time.Now()
+	for checked := start; done.Load() != p.sequence; {
+		time.Sleep(lookPause)
+		if now := time.Now(); now.Sub(checked) > lifeCheck {
+			checked = now
+			over, err := b.ctx.Idle(b.stream)
+			if err != nil {
+				return 0, 0, b.failed(err)
+			}
+			if over && done.Load() != p.sequence {
+				return 0, 0, fmt.Errorf("nn/cuda: step %d has ended without a result", p.sequence)
+			}
+		}
+	}
+	now := time.Now()
+	if !q.finished.IsZero() {
+		q.pace = (3*q.pace + min(now.Sub(q.finished), time.Second)) / 4
+	}
+	q.finished = now
+	o := p.loss.outcome(p.slot)
+	return o.sum, o.correct, nil
+}
+
+// patience is how much time the steps under way may take in all: a command
+// waits for them.
+const patience = 40 * time.Millisecond
+
+// Ahead is how many steps should be under way: enough for the GPU never to
+// wait, but few enough to be done within the time that a command may take.
+func (b *Backend) Ahead() int {
+	pace := b.queue.pace
+	if pace <= 0 {
+		return 2
+	}
+	return max(2, min(int(patience/pace), ringSlots/2))
+}
+
+// Resume lets steps change parameters again after a loss that was not finite.
+func (b *Backend) Resume() error {
+	for _, r := range b.queue.known {
+		if err := b.ctx.Zero(r.tape.loss.flag, 4, b.stream); err != nil {
+			return b.explain(err)
+		}
+	}
+	return nil
+}

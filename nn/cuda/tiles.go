@@ -1,0 +1,111 @@
+package cuda
+
+import (
+	"fmt"
+	"strings"
+
+	"cifartui/nn"
+)
+
+// tile is a convolution kernel chosen for one shape: it computes m x n of the
+// result a block.
+type tile struct {
+	name   string
+	m, n   int
+	shared int
+}
+
+// pass is one of the three convolutions of a layer, as the kernels' names say.
+type pass string
+
+const (
+	forwardPass pass = "conv_fwd_"
+	dataPass    pass = "conv_bwd_"
+	filterPass  pass = "conv_wgrad_"
+)
+
+// candidates lists the kernels that fit a pass of s.
+func (b *Backend) candidates(p pass, s nn.ConvSpec) []tile {
+	var list []tile
+	for _, name := range b.names {
+		k := b.kernels[name]
+		if !strings.HasPrefix(name, string(p)) {
+			continue
+		}
+		var fits bool
+		switch p { // pixels may be any number
+		case forwardPass:
+			fits = s.Out%k.Tile.N == 0 && s.In%k.Tile.K == 0
+		case dataPass:
+			fits = s.In%k.Tile.N == 0 && s.Out%k.Tile.K == 0
+		case filterPass:
+			fits = s.In%k.Tile.M == 0 && s.Out%k.Tile.N == 0
+		}
+		if !fits {
+			continue
+		}
+		t := tile{name: name, m: k.Tile.M, n: k.Tile.N, shared: k.Shared(s.W)}
+		if t.shared <= b.Device().SharedMemory {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// choose picks the kernels of c.
+func (c *conv) choose() error {
+	b := c.on
+	if c.H != 1<<c.lh || c.W != 1<<c.lw {
+		return fmt.Errorf("nn/cuda: images of %dx%d: the GPU's kernels want powers of two: train on the processor (--device cpu)", c.H, c.W)
+	}
+	if c.In == imageChannels {
+		if c.Out%32 != 0 || c.Pool {
+			return fmt.Errorf("nn/cuda: a first convolution with %d filters, want a multiple of 32 without a pool: train on the processor (--device cpu)", c.Out)
+		}
+		c.splits = min(b.parts(), c.Images*c.H)
+		return nil
+	}
+	c.splits = b.splits(c.ConvSpec)
+	for _, x := range c.passes() {
+		list := b.candidates(x.pass, c.ConvSpec)
+		if len(list) == 0 {
+			return fmt.Errorf("nn/cuda: no kernel for a convolution of %d to %d channels on images of %dx%d: train on the processor (--device cpu)", c.In, c.Out, c.H, c.W)
+		}
+		*x.tile = list[0]
+		if len(list) > 1 {
+			*x.tile = b.tuned.choose(b, c, x.pass, list)
+		}
+	}
+	return nil
+}
+
+// passTile is a pass of a convolution and where its kernel is kept.
+type passTile struct {
+	pass pass
+	tile *tile
+}
+
+// passes are those that c is made for.
+func (c *conv) passes() []passTile {
+	list := []passTile{{forwardPass, &c.forward}, {dataPass, &c.data}, {filterPass, &c.filter}}
+	if c.Inference {
+		return list[:1]
+	}
+	return list
+}
+
+// The splits are counted for tiles of this size, whichever is chosen, so that
+// the order of the sums does not depend on the choice.
+const (
+	nominalTile   = 64
+	pixelsPerTile = 64 // the depth of a tile of the filter's gradient
+)
+
+// splits is the number of parts of the filter's gradient: as many as there can
+// be with two blocks a multiprocessor, all of them at once, but not so many
+// that a part is short.
+func (b *Backend) splits(s nn.ConvSpec) int {
+	blocks := max(1, s.In/nominalTile) * max(1, s.Out/nominalTile) * 3
+	deep := divide(s.Images*s.H*s.W, pixelsPerTile)
+	return max(1, min(2*b.Device().SMs/blocks, deep/8))
+}

@@ -1,0 +1,213 @@
+package cuda
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"cifartui/nn"
+	"cifartui/nn/bittest"
+	"cifartui/nn/cuda/internal/standin"
+)
+
+// small is a network that the interpreter trains in little time.
+var small = nn.Spec{Size: 8, Filters: []int{32, 64}, Classes: 10, Dropout: 0.5}
+
+// batchOf makes n random images of a spec, with labels that can be learnt: the
+// brightness of a channel tells.
+func batchOf(s nn.Spec, n int, seed uint64) ([]float32, []uint8) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	x, labels := make([]float32, n*s.Size*s.Size*3), make([]uint8, n)
+	for i := range labels {
+		labels[i] = uint8(r.IntN(s.Classes))
+		for j := range s.Size * s.Size * 3 {
+			x[i*s.Size*s.Size*3+j] = r.Float32()*0.2 + float32(int(labels[i])>>(j%3)&1)*0.5
+		}
+	}
+	return x, labels
+}
+
+// training is a network being trained.
+type training struct {
+	net    *nn.Network
+	solver nn.Solver
+	step   *nn.Step
+}
+
+func train(t testing.TB, on nn.Backend, s nn.Spec, batch int, solver string, o nn.SolverOptions) *training {
+	t.Helper()
+	net, err := nn.New(on, s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sv, err := nn.NewSolver(on, solver, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	step, err := net.NewStep(batch, sv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(step.Close)
+	return &training{net, sv, step}
+}
+
+// saved is the parameters and the solver's state.
+type saved struct{ weights, state []nn.Tensor }
+
+func (x *training) save(t testing.TB) (s saved) {
+	t.Helper()
+	var err error
+	if s.weights, err = x.net.Weights(); err != nil {
+		t.Fatal(err)
+	}
+	if s.state, err = x.solver.State(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A small network learns the same as on the processor, within what bfloat16
+// rounds, with every optimiser, short batches among the steps.
+func TestTrainingFollowsTheProcessor(t *testing.T) {
+	for _, c := range []struct {
+		solver string
+		o      nn.SolverOptions
+		steps  int
+	}{
+		{"adadelta", nn.SolverOptions{LR: 0.5}, 20},
+		{"sgdw", nn.SolverOptions{LR: 0.02, Momentum: 0.9, WeightDecay: 1e-3, BiasLR: 0.1}, 4},
+		{"adam", nn.SolverOptions{WeightDecay: 0.01}, 4},
+	} {
+		t.Run(c.solver, func(t *testing.T) {
+			const batch = 8
+			s := small
+			s.Dropout, s.Smoothing = 0.25, 0.1
+			gpu := open(t, standin.New(8, 0))
+			cpu := nn.NewCPU(2)
+			defer cpu.Close()
+			g, h := train(t, gpu, s, batch, c.solver, c.o), train(t, cpu, s, batch, c.solver, c.o)
+			var all, off float64
+			for i := range c.steps {
+				rows := batch - i%3
+				x, labels := batchOf(s, rows, uint64(i))
+				want, err := h.step.Run(x, labels, uint64(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := g.step.Submit(x, labels, uint64(i)); err != nil {
+					t.Fatal(err)
+				}
+				got, err := g.step.Result()
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := math.Abs(got.Loss - want.Loss)
+				if i < 2 && d > 0.01*want.Loss || got.Rows != want.Rows {
+					t.Errorf("step %d: %+v, the processor has %+v", i, got, want)
+				}
+				all, off = all+want.Loss, off+d
+			}
+			if off > 0.04*all {
+				t.Errorf("losses differ by %.1f%% from the processor's", 100*off/all)
+			}
+			if len(gpu.queue.known) != 1 {
+				t.Errorf("%d graphs, want 1 for all steps", len(gpu.queue.known))
+			}
+			t.Logf("mean loss %.3f, differing by %.2f%%", all/float64(c.steps), 100*off/all)
+		})
+	}
+}
+
+// The article's network takes a step as the processor does.
+func TestArticlesNetworkTakesAStep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	const batch = 8
+	s := nn.VGG(0.5)
+	gpu := open(t, standin.New(8, 0))
+	cpu := nn.NewCPU(0)
+	defer cpu.Close()
+	g, h := train(t, gpu, s, batch, "sgd", nn.SolverOptions{}), train(t, cpu, s, batch, "sgd", nn.SolverOptions{})
+	x, labels := batchOf(s, batch, 1)
+	want, err := h.step.Run(x, labels, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.step.Run(x, labels, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if math.Abs(got.Loss-want.Loss) > 0.01*want.Loss {
+		t.Errorf("%+v, the processor has %+v", got, want)
+	}
+	// What plain descent moves is the gradient.
+	a, b := g.save(t).weights, h.save(t).weights
+	first, err := nn.New(cpu, s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, err := first.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range a {
+		var dot, na, nb float64
+		for j := range a[i].Data {
+			x, y := float64(a[i].Data[j]-start[i].Data[j]), float64(b[i].Data[j]-start[i].Data[j])
+			dot, na, nb = dot+x*y, na+x*x, nb+y*y
+		}
+		if cos := dot / math.Sqrt(na*nb); !(cos > 0.98) {
+			t.Errorf("%s moves by %.3f of the way that the processor's does", a[i].Name, cos)
+		} else {
+			t.Logf("%s: %.4f", a[i].Name, cos)
+		}
+	}
+}
+
+// Steps that run one by one, or several ahead, or again from saved weights,
+// have the same bits.
+func TestStepsHaveTheSameBitsHoweverTheyAreRun(t *testing.T) {
+	const batch, steps = 4, 9
+	run := func(ahead int, stopAt int) saved {
+		gpu := open(t, standin.New(8, 0))
+		g := train(t, gpu, small, batch, "adam", nn.SolverOptions{})
+		for i := range steps {
+			if i == stopAt { // go on in another process
+				for g.step.Pending() > 0 {
+					if _, err := g.step.Result(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s := g.save(t)
+				gpu = open(t, standin.New(8, 0))
+				g = train(t, gpu, small, batch, "adam", nn.SolverOptions{})
+				if err := errors.Join(g.net.SetWeights(s.weights), g.solver.SetState(s.state)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			x, labels := batchOf(small, batch, uint64(i))
+			if ahead == 0 {
+				if _, err := g.step.Run(x, labels, uint64(i)); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if err := g.step.Submit(x, labels, uint64(i)); err != nil {
+				t.Fatal(err)
+			}
+			for g.step.Pending() > ahead {
+				if _, err := g.step.Result(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return g.save(t)
+	}
+	want := run(0, -1)
+	bittest.Values(t, "submitted", run(1, -1), want)
+	bittest.Values(t, "ahead", run(6, -1), want)
+	bittest.Values(t, "resumed", run(3, 4), want)
+}
