@@ -50,9 +50,10 @@ template <typename T> struct Product {
 // channels `depth` are in and the filter's rows are k, its columns `width` out.
 // BACKWARD true: image is dy, depth is out, taps are turned round, and the
 // filter's rows are the columns of the product. smem is the block's shared
-// memory; when gather returns nobody reads it any more.
-template <typename T, bool BACKWARD>
-DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filter, u32 pixels, u32 lh, u32 lw, bool quads, u32 depth, u32 width, u32 m0, u32 n0) {
+// memory; when gather returns nobody reads it any more. meanwhile is called once
+// the first copies are under way.
+template <typename T, bool BACKWARD, typename F>
+DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filter, u32 pixels, u32 lh, u32 lw, bool quads, u32 depth, u32 width, u32 m0, u32 n0, F meanwhile) {
   constexpr int BM = T::BM, BN = T::BN, BK = T::BK, STAGES = T::STAGES;
   constexpr int CHUNKS = BK / 8;                // of a row of the image's tile
   constexpr int ROWS = T::THREADS / CHUNKS;     // that the threads copy at once
@@ -115,6 +116,7 @@ DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filte
     commitCopies();
     copied++;
   }
+  meanwhile();
   UNROLL for (int i = 0; i < MI; i++) UNROLL for (int j = 0; j < NI; j++) UNROLL for (int k = 0; k < 4; k++) p.c[i][j][k] = 0;
 
   // Rows that this lane addresses for ldmatrix. Of the image: 16 rows by two

@@ -126,23 +126,30 @@ GLOBAL BLOCK(128, 4) void dense_bwd_data(bf16 *dx, const float *dy, const float 
 }
 
 // dw [out][in] = dy^T x and db [out] = the sum of dy over the rows: 64 features
-// by up to 10 outputs a block, its warps every eighth row each.
-GLOBAL BLOCK(THREADS, 2) void dense_bwd_filter(float *dw, float *db, const bf16 *x, const float *dy, const Step *step, u32 in, u32 out) {
-  constexpr u32 WARPS = THREADS / 32, FEATURES = 64;
+// by up to 10 outputs a block, its warps every 16th row each.
+GLOBAL BLOCK(512, 1) void dense_bwd_filter(float *dw, float *db, const bf16 *x, const float *dy, const Step *step, u32 in, u32 out) {
+  constexpr u32 WARPS = 16, FEATURES = 64;
   SHARED static float memory[WARPS][OUTPUTS][FEATURES], biases[WARPS][OUTPUTS];
   const u32 t = thread(), lane = t & 31, warp = t >> 5, rows = step->rows;
   const u32 i = blockX() * FEATURES + lane * 2, o0 = blockY() * OUTPUTS;
   const u32 left = out - o0 < OUTPUTS ? out - o0 : OUTPUTS;
   float sum[OUTPUTS][2] = {}, bias = 0;
-  _Pragma("unroll 4") for (u32 r = warp; r < rows; r += WARPS) {
-    u32 v = *(const u32 *)(x + (u64)r * in + i);
-    const float *g = dy + (u64)r * out + o0;
-    UNROLL for (u32 o = 0; o < OUTPUTS; o++) {
-      float d = g[o < left ? o : 0];
-      sum[o][0] = __builtin_fmaf(d, lower(v), sum[o][0]);
-      sum[o][1] = __builtin_fmaf(d, upper(v), sum[o][1]);
+  for (u32 r0 = warp; r0 < rows; r0 += WARPS * 4) { // four rows under way at once
+    u32 v[4];
+    float g[4]; // a lane reads one output's gradient and hands it round
+    UNROLL for (u32 k = 0; k < 4; k++) {
+      u32 r = r0 + k * WARPS;
+      v[k] = r < rows ? *(const u32 *)(x + (u64)r * in + i) : 0;
+      g[k] = r < rows && lane < left ? dy[(u64)r * out + o0 + lane] : 0;
     }
-    if (lane < left) bias += g[lane];
+    UNROLL for (u32 k = 0; k < 4; k++) {
+      bias += g[k];
+      UNROLL for (u32 o = 0; o < OUTPUTS; o++) {
+        float d = broadcast(g[k], o);
+        sum[o][0] = __builtin_fmaf(d, lower(v[k]), sum[o][0]);
+        sum[o][1] = __builtin_fmaf(d, upper(v[k]), sum[o][1]);
+      }
+    }
   }
   UNROLL for (u32 o = 0; o < OUTPUTS; o++) {
     memory[warp][o][lane * 2] = sum[o][0];
@@ -150,7 +157,7 @@ GLOBAL BLOCK(THREADS, 2) void dense_bwd_filter(float *dw, float *db, const bf16 
   }
   if (lane < OUTPUTS) biases[warp][lane] = bias;
   barrier();
-  for (u32 k = t; k < left * FEATURES; k += THREADS) {
+  for (u32 k = t; k < left * FEATURES; k += 512) {
     float s = 0;
     UNROLL for (u32 l = 0; l < WARPS; l++) s += memory[l][k / FEATURES][k % FEATURES];
     dw[(u64)(o0 + k / FEATURES) * in + blockX() * FEATURES + k % FEATURES] = s;
@@ -178,43 +185,47 @@ DEVICE float logarithm(float v) { return __nvvm_lg2_approx_f(v) * 0.693147181f; 
 // that is not finite and 0 otherwise. The step's figures go to its place in
 // results, which the host reads while the device runs on, and are added to
 // total. With smoothing the label has 1-smoothing of its class and shares the
-// rest among all classes evenly. Any of loss, flag, results and total may be null. A row counts as
-// correct if its label has the largest logit, the first of equal ones. One
-// block, a warp a row, sums in a fixed order.
+// rest among all classes evenly. Any of loss, flag, results and total may be
+// null. A row counts as correct if its label has the largest logit, the first of
+// equal ones. One block, a thread a row, sums in a fixed order.
 GLOBAL BLOCK(1024, 1) void loss_forward(float *prob, const float *logits, const i32 *labels, float *loss, Result *results, Result *total, u32 *flag, const Step *step, u32 classes, float smoothing) {
   SHARED static double losses[32];
   SHARED static u32 corrects[32];
   const u32 t = thread(), lane = t & 31, warp = t >> 5, rows = step->rows;
   double sum = 0;
   u32 correct = 0;
-  for (u32 r = warp; r < rows; r += 32) {
+  for (u32 r = t; r < rows; r += 1024) {
     const float *in = logits + (u64)r * classes;
+    float *out = prob + (u64)r * classes;
     const u32 label = labels[r];
-    // The largest, and the first of them. With a NaN among them it does not
-    // matter which: the sum is one then.
-    float best = lane < classes ? in[lane] : -__builtin_inff();
-    u32 at = lane;
-    for (u32 c = lane + 32; c < classes; c += 32)
-      if (in[c] > best) best = in[c], at = c;
-    UNROLL for (int k = 16; k > 0; k /= 2) {
-      float other = shuffle(best, k);
-      u32 place = shuffle((i32)at, k);
-      if (other > best || (other == best && place < at)) best = other, at = place;
+    // With a NaN among them it does not matter which is the largest: the sum is
+    // one then.
+    float best = in[0];
+    u32 at = 0;
+    _Pragma("unroll 10") for (u32 c = 1; c < classes; c++) {
+      float v = in[c];
+      if (v > best) best = v, at = c;
     }
     float e = 0, mean = 0; // mean is less the largest, too
-    for (u32 c = lane; c < classes; c += 32) e += exponential(in[c] - best), mean += in[c] - best;
-    UNROLL for (int k = 16; k > 0; k /= 2) e += shuffle(e, k), mean += shuffle(mean, k);
-    float scale = divide(1, e);
-    for (u32 c = lane; c < classes; c += 32) prob[(u64)r * classes + c] = exponential(in[c] - best) * scale;
-    sum += (double)(logarithm(e) - (in[label] - best));
-    if (smoothing > 0) sum += (double)(smoothing * (in[label] - best - divide(mean, (float)classes)));
+    _Pragma("unroll 10") for (u32 c = 0; c < classes; c++) {
+      float v = in[c] - best, x = exponential(v);
+      mean += v;
+      e += x;
+      out[c] = x;
+    }
+    const float scale = divide(1, e), own = in[label] - best;
+    _Pragma("unroll 10") for (u32 c = 0; c < classes; c++) out[c] *= scale;
+    sum += (double)(logarithm(e) - own);
+    if (smoothing > 0) sum += (double)(smoothing * (own - divide(mean, (float)classes)));
     correct += at == label;
   }
+  UNROLL for (u32 k = 16; k > 0; k /= 2) sum += shuffle(sum, k), correct += shuffle((i32)correct, k);
   if (lane == 0) losses[warp] = sum, corrects[warp] = correct;
   barrier();
-  if (t != 0) return;
-  sum = 0, correct = 0;
-  for (int k = 0; k < 32; k++) sum += losses[k], correct += corrects[k];
+  if (warp > 0) return;
+  sum = losses[lane], correct = corrects[lane];
+  UNROLL for (u32 k = 16; k > 0; k /= 2) sum += shuffle(sum, k), correct += shuffle((i32)correct, k);
+  if (lane > 0) return;
   const bool finite = __builtin_fabs(sum) <= 3.4e38;
   if (loss) *loss = (float)(sum / rows);
   if (flag) *flag = !finite;

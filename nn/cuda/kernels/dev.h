@@ -93,6 +93,13 @@ DEVICE float root(float v) { return __nvvm_sqrt_rn_f(v); }
 // shuffle gives the value of the lane whose number differs by the bits of mask.
 DEVICE float shuffle(float v, u32 mask) { return __nvvm_shfl_sync_bfly_f32(~0u, v, mask, 31); }
 DEVICE i32 shuffle(i32 v, u32 mask) { return __nvvm_shfl_sync_bfly_i32(~0u, v, mask, 31); }
+DEVICE double shuffle(double v, u32 mask) {
+  u64 bits = __builtin_bit_cast(u64, v);
+  u32 low = shuffle((i32)bits, mask), high = shuffle((i32)(bits >> 32), mask);
+  return __builtin_bit_cast(double, (u64)high << 32 | low);
+}
+// broadcast gives the value of one lane.
+DEVICE float broadcast(float v, u32 lane) { return __nvvm_shfl_sync_idx_f32(~0u, v, lane, 31); }
 DEVICE u32 ballot(bool v) { return __nvvm_vote_ballot_sync(~0u, v); }
 
 // Step is what changes from step to step. The host writes it ahead; kernels of

@@ -136,8 +136,5 @@ DEVICE void filterGradient(float *part, const bf16 *x, const bf16 *dy, const Ste
   }
 
 FILTER(32, 32, 3, 1, 1, 4)
-FILTER(64, 64, 3, 1, 1, 2)
 FILTER(64, 64, 2, 1, 2, 2)
-FILTER(64, 128, 3, 1, 2, 1)
 FILTER(64, 128, 2, 1, 4, 1)
-FILTER(128, 64, 3, 2, 2, 1)

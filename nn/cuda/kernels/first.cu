@@ -2,15 +2,26 @@
 // inside of the image. The 3x3 window of a pixel is 9 taps of 4 channels, 36
 // values: 48 with zeros behind, three steps of mma.sync.
 //
-// The kernels are bound by memory (they write and read the layer's output), so
-// they keep the filter in registers and aim at few passes over it. The filter
-// is the float32 one, [9][3][out]; the gradient has a 28th row, the bias's,
-// which the channel of ones gives: [28][out].
+// The kernels are bound by memory (they write and read the layer's output): the
+// blocks stay, each going through many strips of pixels, with the filter in
+// registers and the next strip on its way. The filter is the float32 one,
+// [9][3][out]; the gradient has a 28th row, the bias's, which the channel of
+// ones gives: [28][out].
 #include "dev.h"
 
-constexpr u32 STRIP = 256;  // pixels of a block
-constexpr int COLUMNS = 32; // output channels of a block
 constexpr int THREADS = 256;
+constexpr u32 COLUMNS = 64; // output channels of a block
+
+// taps tells which taps of pixel m lie in its image, a bit each.
+DEVICE u32 taps(u32 m, u32 pixels, u32 lh, u32 lw) {
+  u32 x = m & ((1u << lw) - 1), y = m >> lw & ((1u << lh) - 1);
+  u32 columns = (x > 0 ? 1u : 0) | 2u | (x + 1 < 1u << lw ? 4u : 0);
+  u32 bits = (y > 0 ? columns : 0) | columns << 3 | (y + 1 < 1u << lh ? columns << 6 : 0);
+  return m < pixels ? bits : 0;
+}
+
+// shift is how far a tap's pixel lies from the window's centre.
+DEVICE i32 shift(u32 tap, u32 lw) { return ((i32)(tap / 3) - 1) * (i32)(1u << lw) + (i32)(tap % 3) - 1; }
 
 // filterPair is the values of two rows of the filter as it is multiplied, row a
 // window's value (4 tap + channel), at one output.
@@ -21,116 +32,160 @@ DEVICE u32 filterPair(const float *w, u32 row, u32 column, u32 out) {
   return pack(at[0], channel ? 0 : at[out]);
 }
 
-// window reads the four channels of a tap of pixel m, or zeros.
-DEVICE uint2 window(const bf16 *x, u32 m, u32 tap, u32 pixels, u32 lh, u32 lw) {
-  u32 column = (m & ((1u << lw) - 1)) + tap % 3 - 1, row = (m >> lw & ((1u << lh) - 1)) + tap / 3 - 1;
-  bool keep = m < pixels && column < 1u << lw && row < 1u << lh;
-  i32 at = (i32)m + ((i32)(tap / 3) - 1) * (i32)(1u << lw) + (i32)(tap % 3) - 1;
-  return keep ? *(const uint2 *)(x + (u64)(u32)at * 4) : uint2(0);
-}
+constexpr u32 STRIP = 256;                 // pixels that a block computes at a time
+constexpr u32 HALO = 2 + 64;               // pixels before them in shared memory, and behind
+constexpr u32 STAGE = (STRIP + 2 * HALO) * 8; // bytes
 
-// unfold writes the windows of the strip's pixels to shared memory, rows of 128
-// bytes of which 96 are used, chunks xored as in conv.h.
-DEVICE void unfold(u32 smem, const bf16 *x, u32 m0, u32 pixels, u32 lh, u32 lw) {
-  u32 m = thread();
-  UNROLL for (u32 c = 0; c < 6; c++) {
-    uint4 v = 0;
-    if (c < 5) v.xy = window(x, m0 + m, 2 * c < 9 ? 2 * c : 8, pixels, lh, lw);
-    if (c < 4) v.zw = window(x, m0 + m, 2 * c + 1, pixels, lh, lw);
-    storeShared<uint4>(smem + m * 128 + ((c ^ (m & 7)) << 4), v);
-  }
-}
-
-// y = relu(x * w + bias).
+// y = relu(x * w + bias). Any number of blocks will do.
 GLOBAL BLOCK(THREADS, 2) void conv1_fwd(bf16 *y, const bf16 *x, const float *w, const float *bias, const Step *step, u32 lh, u32 lw, u32 out) {
-  SHARED __attribute__((aligned(128))) static char memory[STRIP * 128];
+  SHARED __attribute__((aligned(128))) static char memory[3 * STAGE];
   const u32 smem = sharedAddress(memory);
-  const u32 t = thread(), lane = t & 31, warp = t >> 5;
-  const u32 m0 = blockX() * STRIP, n0 = blockY() * COLUMNS;
-  const u32 pixels = step->rows << (lh + lw);
-  if (m0 >= pixels) return;
-  unfold(smem, x, m0, pixels, lh, lw);
+  const u32 t = thread(), lane = t & 31, warp = t >> 5, q = lane & 3, g = lane >> 2;
+  const u32 n0 = blockY() * COLUMNS + (warp >> 2) * 32; // four warps take the left half
+  const u32 pixels = step->rows << (lh + lw), strips = (pixels + STRIP - 1) / STRIP;
+  if (blockY() * COLUMNS >= out || blockX() >= strips) return;
+
+  // A strip and the rows round it, two pixels a copy: as they lie in memory,
+  // with what is no neighbour masked where it is used.
+  auto copy = [&](u32 strip, u32 stage) {
+    i32 p = (i32)(strip * STRIP + t * 2) - (i32)HALO;
+    if (strip < strips && t < STAGE / 16) {
+      bool keep = p >= 0 && (u32)p < pixels;
+      copyAsync(smem + stage * STAGE + t * 16, x + (keep ? (u64)p * 4 : 0), keep);
+    }
+    commitCopies();
+  };
+  copy(blockX(), 0);
+  copy(blockX() + blocksX(), 1);
 
   // Columns are dealt out so that a thread's results of four pieces are eight
   // channels in a row: piece j has, at column 2q+e, channel 8q+2j+e.
   u32 b[4][3][2];
   float add[8];
-  UNROLL for (int j = 0; j < 4; j++) {
-    u32 g = lane >> 2, column = n0 + (g >> 1) * 8 + j * 2 + (g & 1);
-    UNROLL for (int k = 0; k < 3; k++) UNROLL for (int h = 0; h < 2; h++)
-        b[j][k][h] = filterPair(w, k * 16 + h * 8 + (lane & 3) * 2, column, out);
+  const u32 channel = n0 + q * 8;
+  const bool idle = n0 >= out;
+  if (!idle) {
+    UNROLL for (u32 j = 0; j < 4; j++) UNROLL for (u32 k = 0; k < 3; k++) UNROLL for (u32 h = 0; h < 2; h++)
+        b[j][k][h] = filterPair(w, k * 16 + h * 8 + q * 2, n0 + (g >> 1) * 8 + j * 2 + (g & 1), out);
+    UNROLL for (u32 j = 0; j < 8; j++) add[j] = bias[channel + j];
   }
-  const u32 channel = n0 + (lane & 3) * 8;
-  UNROLL for (int j = 0; j < 8; j++) add[j] = bias[channel + j];
-  barrier();
+  // The six taps that this lane reads of a pixel, and where.
+  u32 tap[6];
+  i32 at[6];
+  UNROLL for (u32 k = 0; k < 6; k++) {
+    tap[k] = k * 2 + (q >> 1);
+    at[k] = (tap[k] > 8 ? 0 : shift(tap[k], lw)) * 8 + (i32)(q & 1) * 4;
+  }
 
-  UNROLL for (int i = 0; i < 2; i++) { // 16 pixels each
-    const u32 row = warp * 32 + i * 16;
-    float c[4][4] = {};
-    UNROLL for (int k = 0; k < 3; k++) {
-      u32 r = row + (lane & 15), chunk = k * 2 + (lane >> 4);
-      Matrices a = ldmatrix(sharedAt(smem + r * 128 + ((chunk ^ (r & 7)) << 4)));
-      UNROLL for (int j = 0; j < 4; j++) multiply(c[j], a.r, b[j][k][0], b[j][k][1]);
-    }
-    UNROLL for (int h = 0; h < 2; h++) {
-      u32 m = m0 + row + h * 8 + (lane >> 2);
-      uint4 v;
-      UNROLL for (int j = 0; j < 4; j++) v[j] = relu(c[j][2 * h] + add[2 * j], c[j][2 * h + 1] + add[2 * j + 1]);
-      if (m < pixels) *(uint4 *)(y + (u64)m * out + channel) = v;
+  u32 stage = 0;
+  for (u32 strip = blockX(); strip < strips; strip += blocksX()) {
+    waitCopies<1>();
+    barrier();
+    copy(strip + 2 * blocksX(), stage == 0 ? 2 : stage - 1);
+    const u32 base = smem + stage * STAGE + HALO * 8;
+    stage = stage == 2 ? 0 : stage + 1;
+    if (idle) continue;
+    UNROLL for (u32 i = 0; i < 4; i++) { // 16 pixels each
+      const u32 first = (warp & 3) * 64 + i * 16 + g, m = strip * STRIP + first;
+      u32 a[3][4];
+      UNROLL for (u32 h = 0; h < 2; h++) {
+        const u32 inside = taps(m + h * 8, pixels, lh, lw);
+        UNROLL for (u32 k = 0; k < 6; k++) {
+          u32 v = loadShared<u32>(base + (first + h * 8) * 8 + at[k]);
+          a[k / 2][k % 2 * 2 + h] = inside >> tap[k] & 1 ? v : 0;
+        }
+      }
+      float c[4][4] = {};
+      UNROLL for (u32 k = 0; k < 3; k++) UNROLL for (u32 j = 0; j < 4; j++) multiply(c[j], a[k], b[j][k][0], b[j][k][1]);
+      UNROLL for (u32 h = 0; h < 2; h++) {
+        uint4 v;
+        UNROLL for (u32 j = 0; j < 4; j++) v[j] = relu(c[j][2 * h] + add[2 * j], c[j][2 * h + 1] + add[2 * j + 1]);
+        if (m + h * 8 < pixels) *(uint4 *)(y + (u64)(m + h * 8) * out + channel) = v;
+      }
     }
   }
+  waitCopies<0>();
 }
 
+constexpr u32 SHORT = 128;               // pixels of a strip of the gradient
+constexpr u32 WINDOW = 112;              // bytes of a window: 96, and no bank conflicts
+constexpr u32 GRADIENTS = SHORT * COLUMNS * 2; // bytes of a strip of dy
+
 // part [parts][28][out]: the gradient of the filter, [9][3][out], and of the
-// bias, over a part of the strips. dy is at full resolution.
+// bias, over a part of the strips, one a block. dy is at full resolution.
 GLOBAL BLOCK(THREADS, 2) void conv1_wgrad(float *part, const bf16 *x, const bf16 *dy, const Step *step, u32 lh, u32 lw, u32 out) {
-  constexpr u32 Y = STRIP * 128; // dy lies behind the windows, rows of 64 bytes
-  SHARED __attribute__((aligned(128))) static char memory[STRIP * (128 + COLUMNS * 2)];
-  const u32 smem = sharedAddress(memory);
+  SHARED __attribute__((aligned(128))) static char memory[48 << 10];
+  const u32 smem = sharedAddress(memory), windows = smem + 2 * GRADIENTS;
   const u32 t = thread(), lane = t & 31, warp = t >> 5;
   const u32 n0 = blockY() * COLUMNS;
-  const u32 pixels = step->rows << (lh + lw);
+  if (n0 >= out) return;
+  const u32 pixels = step->rows << (lh + lw), strips = (pixels + SHORT - 1) / SHORT;
 
-  float c[3][4][4] = {}; // windows 16 by outputs 8
-  for (u32 m0 = blockX() * STRIP; m0 < pixels; m0 += blocksX() * STRIP) {
-    UNROLL for (int i = 0; i < 4; i++) {
-      u32 p = i * 64 + (t >> 2), chunk = t & 3;
-      bool keep = m0 + p < pixels;
-      copyAsync(smem + Y + p * 64 + ((chunk ^ (p >> 1 & 3)) << 4), dy + (keep ? (u64)(m0 + p) * out + n0 + chunk * 8 : 0), keep);
+  // Two threads see to the window of a pixel: five taps, and four and zeros.
+  const u32 p = t >> 1, half = t & 1;
+  uint2 window[5];
+  auto fetch = [&](u32 strip, u32 stage) {
+    if (strip >= strips) {
+      commitCopies();
+      return;
+    }
+    UNROLL for (u32 i = 0; i < 4; i++) {
+      u32 r = i * 32 + (t >> 3), chunk = t & 7, m = strip * SHORT + r;
+      bool keep = m < pixels && n0 + chunk * 8 < out;
+      copyAsync(smem + stage * GRADIENTS + r * 128 + ((chunk ^ (r & 7)) << 4), dy + (keep ? (u64)m * out + n0 + chunk * 8 : 0), keep);
     }
     commitCopies();
-    unfold(smem, x, m0, pixels, lh, lw);
+    const u32 m = strip * SHORT + p, inside = taps(m, pixels, lh, lw);
+    UNROLL for (u32 k = 0; k < 5; k++) {
+      u32 tap = half * 5 + k;
+      window[k] = inside >> tap & 1 ? *(const uint2 *)(x + (u64)(u32)((i32)m + shift(tap, lw)) * 4) : uint2(0);
+    }
+  };
+  // What lies behind the ninth tap is multiplied, too.
+  storeShared(windows + p * WINDOW + 80 + half * 8, uint2(0));
+
+  float c[3][4][4] = {}; // windows 16 by outputs 8
+  const u32 left = warp >> 2 & 1;
+  fetch(blockX(), 0);
+  u32 stage = 0;
+  for (u32 strip = blockX(); strip < strips; strip += blocksX()) {
+    UNROLL for (u32 k = 0; k < 5; k++) storeShared(windows + p * WINDOW + (half * 5 + k) * 8, window[k]);
     waitCopies<0>();
     barrier();
-    UNROLL for (int k = 0; k < 2; k++) { // 16 pixels of the warp's 32
-      const u32 p = warp * 32 + k * 16;
+    fetch(strip + blocksX(), stage ^ 1);
+    UNROLL for (u32 k = 0; k < 2; k++) { // 16 pixels of the warp's 32
+      const u32 first = (warp & 3) * 32 + k * 16;
       Matrices b[2];
-      UNROLL for (int j = 0; j < 2; j++) {
-        u32 r = p + (lane & 15), chunk = j * 2 + (lane >> 4);
-        b[j] = ldmatrixTrans(sharedAt(smem + Y + r * 64 + ((chunk ^ (r >> 1 & 3)) << 4)));
+      UNROLL for (u32 j = 0; j < 2; j++) {
+        u32 r = first + (lane & 15), chunk = left * 4 + j * 2 + (lane >> 4);
+        b[j] = ldmatrixTrans(sharedAt(smem + stage * GRADIENTS + r * 128 + ((chunk ^ (r & 7)) << 4)));
       }
-      UNROLL for (int i = 0; i < 3; i++) {
-        u32 r = p + (lane >> 4) * 8 + (lane & 7), chunk = i * 2 + (lane >> 3 & 1);
-        Matrices a = ldmatrixTrans(sharedAt(smem + r * 128 + ((chunk ^ (r & 7)) << 4)));
-        UNROLL for (int j = 0; j < 4; j++) multiply(c[i][j], a.r, b[j / 2].r[j % 2 * 2], b[j / 2].r[j % 2 * 2 + 1]);
+      UNROLL for (u32 i = 0; i < 3; i++) {
+        u32 r = first + (lane >> 4) * 8 + (lane & 7), chunk = i * 2 + (lane >> 3 & 1);
+        Matrices a = ldmatrixTrans(sharedAt(windows + r * WINDOW + chunk * 16));
+        UNROLL for (u32 j = 0; j < 4; j++) multiply(c[i][j], a.r, b[j / 2].r[j % 2 * 2], b[j / 2].r[j % 2 * 2 + 1]);
       }
     }
+    stage ^= 1;
     barrier();
   }
+  waitCopies<0>();
+  barrier();
 
-  // The warps' sums, added in their order: 48 x 32 floats each.
-  UNROLL for (int i = 0; i < 3; i++) UNROLL for (int j = 0; j < 4; j++) {
-    u32 row = i * 16 + (lane >> 2), at = smem + ((warp * 48 + row) * COLUMNS + j * 8 + (lane & 3) * 2) * 4;
-    storeShared(at, float2{c[i][j][0], c[i][j][1]});
-    storeShared(at + 8 * COLUMNS * 4, float2{c[i][j][2], c[i][j][3]});
+  // The sums of the four warps of each half, added in their order.
+  constexpr u32 SUMS = 48 * COLUMNS * 4;
+  UNROLL for (u32 i = 0; i < 3; i++) UNROLL for (u32 j = 0; j < 4; j++) {
+    u32 row = i * 16 + (lane >> 2), to = smem + (warp & 3) * SUMS + (row * COLUMNS + left * 32 + j * 8 + (lane & 3) * 2) * 4;
+    storeShared(to, float2{c[i][j][0], c[i][j][1]});
+    storeShared(to + 8 * COLUMNS * 4, float2{c[i][j][2], c[i][j][3]});
   }
   barrier();
   for (u32 i = t; i < 36 * COLUMNS; i += THREADS) {
     u32 row = i / COLUMNS, column = i % COLUMNS, tap = row >> 2, channel = row & 3;
     float sum = 0;
-    UNROLL for (int k = 0; k < 8; k++) sum += loadShared<float>(smem + (k * 48 * COLUMNS + i) * 4);
+    UNROLL for (u32 k = 0; k < 4; k++) sum += loadShared<float>(smem + k * SUMS + i * 4);
     bool bias = channel == 3;
-    if (bias && tap != 4) continue; // the ones at the window's centre
+    if (n0 + column >= out || (bias && tap != 4)) continue; // the ones at the window's centre
     part[((u64)blockX() * 28 + (bias ? 27 : tap * 3 + channel)) * out + n0 + column] = sum;
   }
 }

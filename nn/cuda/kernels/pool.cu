@@ -21,14 +21,14 @@ DEVICE void channelSums(float *part, float (&sum)[8], u32 groups, u32 lanes) {
 // spread writes dy, the gradient at the pool's full-resolution input, from dp,
 // that at its output: at the place arg of each window, 0 elsewhere. Each block
 // also sums dp over its share of the pixels, which is the bias's gradient:
-// part [blocks][channels]. lh and lw are of dy.
+// part [blocks][channels], if not null. lh and lw are of dy.
 GLOBAL BLOCK(THREADS, 4) void spread(bf16 *dy, float *part, const bf16 *dp, const u8 *arg, const Step *step, u32 lh, u32 lw, u32 channels) {
   const u32 groups = channels / 8, lanes = THREADS / groups, t = thread(), group = t % groups, lane = t / groups;
   const u32 pixels = step->rows << (lh + lw - 2);
   const u32 begin = (u64)pixels * blockX() / blocksX(), end = (u64)pixels * (blockX() + 1) / blocksX();
   const u32 w = 1u << lw;
   float sum[8] = {};
-  for (u32 p = begin + lane; lane < lanes && p < end; p += lanes) {
+  _Pragma("unroll 2") for (u32 p = begin + lane; p < (lane < lanes ? end : 0); p += lanes) {
     u64 from = (u64)p * channels + group * 8;
     uint4 v = *(const uint4 *)(dp + from);
     uint2 a = *(const uint2 *)(arg + from);
@@ -47,7 +47,7 @@ GLOBAL BLOCK(THREADS, 4) void spread(bf16 *dy, float *part, const bf16 *dp, cons
       *(uint4 *)(to + ((k >> 1) * w + (k & 1)) * channels) = s;
     }
   }
-  channelSums(part + (u64)blockX() * channels, sum, groups, lanes);
+  if (part) channelSums(part + (u64)blockX() * channels, sum, groups, lanes);
 }
 
 // colsum sums src [pixels][channels] over the block's share of the pixels: the
