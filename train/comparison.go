@@ -28,7 +28,7 @@ import (
 type ComparisonOptions struct {
 	// Config is what the runs have in common; its Name is the comparison's.
 	Config config.Config
-	// Sweeps are what they differ in; see [Expand].
+	// Sweeps are what they differ in; see [config.Expand].
 	Sweeps []config.Sweep
 	// Order is how they share the machine; "" is Interleave, or in a resume what
 	// it was.
@@ -322,7 +322,7 @@ func (m *member) see(e event.Event) {
 	m.seat.see(e)
 }
 
-// Send implements [Controller]: the command goes to the run that it names, or to
+// Send implements [event.Controller]: the command goes to the run that it names, or to
 // all that have not ended. Stopping all after the epoch stops those that wait
 // between two epochs at once.
 func (c *Comparison) Send(cmd event.Command) error {

@@ -437,12 +437,8 @@ func TestReadRunsOfAComparison(t *testing.T) {
 			t.Errorf("%s has %d epochs", r.Name, len(r.Epochs))
 		}
 	}
-	live := new(record.History)
-	for _, e := range rec.events {
-		live.Apply(e)
-	}
 	// What the files tell is what the live events told.
-	got, want := runs.NewTable(dir), runs.NewTable(live.Runs)
+	got, want := runs.NewTable(dir), runs.NewTable(folded(rec.events))
 	slices.SortFunc(want.Rows, func(a, b runs.TableRow) int {
 		return slices.Index(c.Runs(), a.Run) - slices.Index(c.Runs(), b.Run)
 	})
@@ -518,7 +514,7 @@ func TestResumedTellsThePastThenTheLive(t *testing.T) {
 	}
 	bus.Close()
 	seen := make(map[string]uint64)
-	h := new(record.History)
+	var all []event.Event
 	for {
 		events, err := src.Next(context.Background(), 7)
 		for _, e := range events {
@@ -527,14 +523,14 @@ func TestResumedTellsThePastThenTheLive(t *testing.T) {
 			} else {
 				seen[head.Run] = head.Seq
 			}
-			h.Apply(e)
+			all = append(all, e)
 		}
 		if err != nil {
 			break
 		}
 	}
 	for _, name := range c.Runs() {
-		r := h.Run(name)
+		r := runOf(folded(all), name)
 		if r == nil || len(r.Epochs) != 3 || r.Ended == nil {
 			t.Errorf("%s: %+v", name, r)
 			continue

@@ -55,7 +55,7 @@ type run struct {
 // Run trains until all epochs are done, the patience has run out, a command
 // asks it to stop, ctx ends (which is a stop after the batch), or something
 // fails. It is called once. emit is called on this goroutine and must not
-// block: [Bus.Publish] is made for it. The error is nil unless the run failed;
+// block: [event.Bus.Publish] is made for it. The error is nil unless the run failed;
 // it wraps ErrDiverged when the loss is not finite.
 func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	r := &run{Trainer: t, ctx: ctx, tell: emit}

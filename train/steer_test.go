@@ -15,7 +15,6 @@ import (
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/event"
-	"cifartui/train/record"
 )
 
 // fakeClock is a clock that goes on by a second at each look.
@@ -310,7 +309,7 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	}
 	wg.Wait()
 	bus.Close()
-	h := new(record.History)
+	var all []event.Event
 	var order []string
 	for {
 		events, err := sub.Next(context.Background(), 100)
@@ -318,7 +317,7 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 			break
 		}
 		for _, e := range events {
-			h.Apply(e)
+			all = append(all, e)
 			if s, ok := e.(*event.StepDone); ok {
 				if k := fmt.Sprint(s.Run, s.Epoch); len(order) == 0 || order[len(order)-1] != k {
 					order = append(order, k)
@@ -329,9 +328,10 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	if len(order) != 6 {
 		t.Errorf("the epochs are torn apart: %v", order)
 	}
+	byName := folded(all)
 	for _, f := range folders {
 		sameBits(t, last(t, straight), last(t, f))
-		if r := h.Run(filepath.Base(f)); r == nil || len(r.Epochs) != 3 || r.Ended == nil || r.State != event.StateFinished {
+		if r := runOf(byName, filepath.Base(f)); r == nil || len(r.Epochs) != 3 || r.Ended == nil || r.State != event.StateFinished {
 			t.Errorf("history of %s: %+v", f, r)
 		}
 	}

@@ -81,7 +81,7 @@ func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 			t.Fatal(err)
 		}
 		if checkpoint.Verify(path) == nil {
-			t.Errorf("damage %d passes VerifyCheckpoint", i)
+			t.Errorf("damage %d passes Verify", i)
 		}
 		_, err := NewTrainer(resume(o, folder))
 		if err == nil {

@@ -268,7 +268,7 @@ func (t *Trainer) Folder() string { return t.folder }
 // Name is the run's name, which its events carry: the folder's base name.
 func (t *Trainer) Name() string { return t.name }
 
-// Send implements [Controller]. The command takes effect between two batches.
+// Send implements [event.Controller]. The command takes effect between two batches.
 func (t *Trainer) Send(c event.Command) error {
 	if run := c.Target(); run != "" && run != t.name {
 		return fmt.Errorf("command for run %q: this is %q", run, t.name)

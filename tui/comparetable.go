@@ -23,9 +23,6 @@ func (v *compareView) tabulate() {
 		if r.ended != nil {
 			now[1]++
 		}
-		if r.epoch != nil {
-			h.Elapsed = r.epoch.Elapsed
-		}
 		histories = append(histories, h)
 	}
 	if v.table.Rows == nil || now != v.told || len(v.table.Rows) != len(v.all) {

@@ -95,7 +95,7 @@ type Sums struct {
 	Trained float64 `json:"trained"`
 }
 
-// notKnown stands for a number that there is none of.
+// NotKnown stands for a number that there is none of.
 var NotKnown = event.Float(math.NaN())
 
 type TestResult struct {
@@ -120,7 +120,7 @@ const (
 	maxCheckpoint = 1 << 30
 )
 
-// checkpointHeader is the JSON in the file.
+// header is the JSON in the file.
 type header struct {
 	*Checkpoint
 	Tensors [4][]tensorHeader `json:"tensors"` // weights, solver, best, average; older files have three
@@ -165,11 +165,11 @@ func (c *Checkpoint) encode() ([]byte, error) {
 	return append(b, sum[:]...), nil
 }
 
-// errNotCheckpoint is for a file of another kind or a newer version, as against
+// ErrNotCheckpoint is for a file of another kind or a newer version, as against
 // a damaged one.
 var ErrNotCheckpoint = errors.New("no checkpoint of this program")
 
-// decodeCheckpoint reads a file's bytes, after checking its sum.
+// decode reads a file's bytes, after checking its sum.
 func decode(b []byte) (*Checkpoint, error) {
 	text, rest, err := parts(b)
 	if err != nil {
@@ -203,7 +203,7 @@ func decode(b []byte) (*Checkpoint, error) {
 	return c, nil
 }
 
-// checkpointParts splits a file (or its beginning) into its JSON and what comes
+// parts splits a file (or its beginning) into its JSON and what comes
 // after it.
 func parts(b []byte) (text, rest []byte, err error) {
 	if len(b) < prefixSize {
@@ -223,7 +223,7 @@ func parts(b []byte) (text, rest []byte, err error) {
 	return b[:n], b[n:], nil
 }
 
-// ReadCheckpoint reads and verifies a last.ckpt.
+// Read reads and verifies a last.ckpt.
 func Read(path string) (*Checkpoint, error) {
 	b, err := readLimited(path, maxCheckpoint)
 	if err != nil {
@@ -236,7 +236,7 @@ func Read(path string) (*Checkpoint, error) {
 	return c, nil
 }
 
-// readCheckpointHeader reads a checkpoint's description without its tensors and
+// readHeader reads a checkpoint's description without its tensors and
 // without verifying its sum, for lists.
 func readHeader(f io.Reader) (*Checkpoint, error) {
 	prefix := make([]byte, prefixSize)

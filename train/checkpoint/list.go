@@ -20,7 +20,7 @@ import (
 	"cifartui/train/rundir"
 )
 
-// CheckpointInfo is one file of a run's checkpoints folder.
+// Info is one file of a run's checkpoints folder.
 type Info struct {
 	File string // base name
 	Path string
@@ -35,11 +35,11 @@ type Info struct {
 	// ValAcc and ValLoss are NaN in a file saved within an epoch.
 	ValAcc, ValLoss event.Float
 	// Problem says why the file cannot be used; "" as far as its description
-	// tells. [VerifyCheckpoint] reads it whole.
+	// tells. [Verify] reads it whole.
 	Problem string
 }
 
-// ListCheckpoints lists the checkpoints in a run folder: first those that a
+// List lists the checkpoints in a run folder: first those that a
 // resume goes on from, then the weights by epoch and step. It reads only their
 // descriptions.
 func List(folder string) ([]Info, error) {
@@ -146,7 +146,7 @@ func readMeta(f io.Reader, size int64) (map[string]string, error) {
 	return m.Metadata(), nil
 }
 
-// VerifyCheckpoint reads a checkpoint whole and says what is wrong with it.
+// Verify reads a checkpoint whole and says what is wrong with it.
 // Weights have no sum of their own: their sizes are checked, and that every
 // number is finite.
 func Verify(path string) error {
@@ -164,7 +164,7 @@ func Verify(path string) error {
 	return nil
 }
 
-// DeleteCheckpoint deletes one file of a run's checkpoints folder. Those that a
+// Delete deletes one file of a run's checkpoints folder. Those that a
 // live run goes on from stay.
 func Delete(path string) error {
 	name := filepath.Base(path)

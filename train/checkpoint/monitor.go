@@ -7,7 +7,7 @@ import (
 	"cifartui/train/event"
 )
 
-// monitor follows the monitored value over the epochs: which epoch is the best,
+// Monitor follows the monitored value over the epochs: which epoch is the best,
 // and how long ago it last got better by more than the smallest change that
 // counts. Its fields are in the checkpoint, so that a resume neither forgets
 // the best value (and overwrites its file with a worse one) nor starts the
@@ -23,7 +23,7 @@ type Monitor struct {
 	Wait      int         `json:"wait"`
 }
 
-// observe takes an epoch's value and reports whether it is the best so far.
+// Observe takes an epoch's value and reports whether it is the best so far.
 // Equal is not better, as in Keras. A value that is not finite is never better.
 func (m *Monitor) Observe(c config.Config, epoch int, value float64) (best bool) {
 	m.Wait++
@@ -48,7 +48,7 @@ func gain(monitored string, old, value float64) float64 {
 	return value - old
 }
 
-// left is how many epochs without a better value are left before stopping; -1
+// Left is how many epochs without a better value are left before stopping; -1
 // when early stopping is off. With patience 20 and the best at epoch 85 the run
 // stops after epoch 105. (The article's run went to 106: Keras 2.0 counted one
 // more.)
@@ -59,5 +59,5 @@ func (m *Monitor) Left(c config.Config) int {
 	return max(0, c.Patience-m.Wait)
 }
 
-// over reports whether the patience has run out.
+// Over reports whether the patience has run out.
 func (m *Monitor) Over(c config.Config) bool { return c.Patience > 0 && m.Wait >= c.Patience }

@@ -47,8 +47,8 @@ const (
 const maxWeightsFile = 256 << 20
 
 // ReadWeights reads a safetensors file, and checks all that its header says
-// before it is used. Whether the tensors fit the network, [nn.Network]'s
-// SetWeights says.
+// before it is used. Whether the tensors fit the network, the network
+// says.
 func ReadWeights(path string) (Weights, error) {
 	b, err := readLimited(path, maxWeightsFile)
 	if err != nil {
@@ -110,7 +110,7 @@ func decodeWeights(b []byte) (Weights, error) {
 	return w, nil
 }
 
-// encode writes a safetensors file.
+// Encode writes a safetensors file.
 func (w Weights) Encode(to io.Writer) error {
 	views := make(map[string]f32View, len(w.Tensors))
 	for _, t := range w.Tensors {
@@ -155,7 +155,7 @@ func appendFloats(b []byte, f []float32) []byte {
 	return b
 }
 
-// finite reports whether no number of the tensors is NaN or infinite.
+// Finite reports whether no number of the tensors is NaN or infinite.
 func Finite(tensors []Tensor) bool {
 	for _, t := range tensors {
 		for _, v := range t.Data {

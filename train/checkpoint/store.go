@@ -21,7 +21,7 @@ const (
 // WeightsExt ends the name of a file of weights, which a new run can start from.
 const WeightsExt = ".safetensors"
 
-// store writes a run's checkpoints folder.
+// Store writes a run's checkpoints folder.
 type Store struct {
 	Disk   rundir.Disk
 	Folder string
@@ -30,7 +30,7 @@ type Store struct {
 	lastGood bool
 }
 
-// saveLast writes LastFile, and keeps the one before it as PreviousFile. At
+// SaveLast writes LastFile, and keeps the one before it as PreviousFile. At
 // every instant one of the two is whole.
 func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 	b, err := c.encode()
@@ -78,7 +78,7 @@ func (s *Store) keep(last, previous string) error {
 	return s.Disk.Rename(link, previous)
 }
 
-// dropBad returns the newest checkpoint from before batch total, after which
+// DropBad returns the newest checkpoint from before batch total, after which
 // the loss was not finite. A checkpoint of batch total itself holds the weights
 // that gave this loss, finite as they may look: the one before takes its place.
 // It returns nil when none is good.
@@ -94,7 +94,7 @@ func (s *Store) DropBad(total int64) *Checkpoint {
 	return c
 }
 
-// saveWeights writes a weights file.
+// SaveWeights writes a weights file.
 func (s *Store) SaveWeights(name string, w Weights) (int64, error) {
 	path := filepath.Join(s.Folder, name)
 	size, err := rundir.WriteAtomic(s.Disk, path, w.Encode)
@@ -104,7 +104,7 @@ func (s *Store) SaveWeights(name string, w Weights) (int64, error) {
 	return size, nil
 }
 
-// remove deletes files that a newer checkpoint has made superfluous. One that
+// Remove deletes files that a newer checkpoint has made superfluous. One that
 // cannot be deleted costs space and no more.
 func (s *Store) Remove(names []string) {
 	for _, n := range names {
@@ -136,7 +136,7 @@ func (e *DamagedError) Error() string {
 
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// load reads the checkpoint to resume from: name, or LastFile if name is "". It
+// Load reads the checkpoint to resume from: name, or LastFile if name is "". It
 // returns nil without an error when the run has none yet. note says what the
 // person should know.
 func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
@@ -174,13 +174,13 @@ func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
 	return nil, "", damaged
 }
 
-// weightsName is the article's name for the weights after an epoch. Those of
+// WeightsName is the article's name for the weights after an epoch. Those of
 // the demo set are called after it, since the name shows an accuracy.
 func WeightsName(demo bool, epoch int, valAcc float64) string {
 	return fmt.Sprintf("%s-EP%02d-ACC%.4f%s", dataMark(demo), epoch, valAcc, WeightsExt)
 }
 
-// stepName is the name of weights saved within an epoch.
+// StepName is the name of weights saved within an epoch.
 func StepName(demo bool, epoch, step int) string {
 	return fmt.Sprintf("%s-EP%02d-STEP%05d%s", dataMark(demo), epoch, step, WeightsExt)
 }

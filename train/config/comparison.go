@@ -10,7 +10,7 @@ import (
 	"cifartui/train/rundir"
 )
 
-// comparisonFile is comparison.json.
+// Comparison is comparison.json.
 type Comparison struct {
 	Order  Order   `json:"order"`
 	Sweeps []Sweep `json:"sweeps"`

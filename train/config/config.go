@@ -155,7 +155,7 @@ func (c Config) Validate() error {
 	return errors.Join(wrong...)
 }
 
-// validName reports whether a run may be called name: it becomes a folder, a
+// ValidName reports whether a run may be called name: it becomes a folder, a
 // file name's part and a word on the screen, on every system.
 func ValidName(name string) bool {
 	if len(name) > maxName || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
@@ -178,7 +178,7 @@ var fixed = []string{
 	"schedule", "warmup", "average", "monitor",
 }
 
-// checkResume compares the settings of a resume with those the run was trained
+// CheckResume compares the settings of a resume with those the run was trained
 // with, and names each one that must stay.
 func (c Config) CheckResume(saved Config) error {
 	var wrong []error
@@ -191,7 +191,7 @@ func (c Config) CheckResume(saved Config) error {
 	return errors.Join(wrong...)
 }
 
-// field returns the setting with a key.
+// Field returns the setting with a key.
 func (c Config) Field(key string) any {
 	v := reflect.ValueOf(c)
 	for i := range v.NumField() {

@@ -19,7 +19,7 @@ func keyOf(f reflect.StructField) string {
 	return key
 }
 
-// configKeys are the keys of a config file, in Config's order.
+// keys are the keys of a config file, in Config's order.
 func keys() []string {
 	t := reflect.TypeFor[Config]()
 	keys := make([]string, t.NumField())
@@ -30,10 +30,10 @@ func keys() []string {
 }
 
 // aboutKey holds in config.json what is not a setting: the program's version,
-// the machine. ParseConfig skips it.
+// the machine. Parse skips it.
 const aboutKey = "about"
 
-// configFile is config.json.
+// file is config.json.
 type file struct {
 	Config `yaml:",inline"`
 	About  About `json:"about" yaml:"about"`
@@ -53,7 +53,7 @@ type About struct {
 	Created    string `json:"created"`    // RFC 3339
 }
 
-// ParseConfig reads settings from JSON or YAML over base: what the file leaves
+// Parse reads settings from JSON or YAML over base: what the file leaves
 // out stays as in base. A key that is not a setting is an error that names it.
 // It does not [Config.Validate].
 func Parse(data []byte, base Config) (Config, error) {
@@ -63,7 +63,7 @@ func Parse(data []byte, base Config) (Config, error) {
 	return parseYAML(data, base)
 }
 
-// LoadConfig reads a settings file, JSON or YAML, over base.
+// Load reads a settings file, JSON or YAML, over base.
 func Load(path string, base Config) (Config, error) {
 	f, err := os.Open(path)
 	if err != nil {

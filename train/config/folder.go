@@ -12,7 +12,7 @@ import (
 	"cifartui/train/rundir"
 )
 
-// writeConfig writes config.json.
+// Write writes config.json.
 func Write(d rundir.Disk, folder string, c Config, about About) error {
 	b, err := json.MarshalIndent(file{Config: c, About: about}, "", "  ")
 	if err != nil {
@@ -28,7 +28,7 @@ func Write(d rundir.Disk, folder string, c Config, about About) error {
 	return nil
 }
 
-// ReadConfig reads a run folder's settings and what its config.json says beside
+// Read reads a run folder's settings and what its config.json says beside
 // them.
 func Read(folder string) (Config, About, error) {
 	path := filepath.Join(folder, rundir.ConfigFile)
@@ -47,7 +47,7 @@ func Read(folder string) (Config, About, error) {
 	return c, about.About, nil
 }
 
-// machine fills in the part of About that does not depend on the run.
+// Machine fills in the part of About that does not depend on the run.
 func Machine(version string, now time.Time) About {
 	host, err := os.Hostname()
 	if err != nil {
@@ -63,7 +63,7 @@ func Machine(version string, now time.Time) About {
 	}
 }
 
-// settingsOf is ReadConfig in a hurry: it leaves the checks, and what is wrong
+// ReadQuick is Read in a hurry: it leaves the checks, and what is wrong
 // with a file, to that.
 func ReadQuick(folder string) (Config, About, error) {
 	b, err := os.ReadFile(filepath.Join(folder, rundir.ConfigFile))

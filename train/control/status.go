@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // Status is how one run stands. It is folded from the run's events, the same
@@ -65,128 +66,69 @@ func (s *Status) Ended() bool {
 	return s.State == event.StateFinished || s.State == event.StateFailed
 }
 
-// board folds the events of all runs of a process. It is used by one goroutine.
+// board knows how all runs of a process stand. It is used by one goroutine.
 type board struct {
-	runs  map[string]*row
-	order []string
+	runs  map[string]*record.Run
+	order []string // in which they first appeared
 }
 
-type row struct {
-	Status
-	trainImages int
-	// epochs holds the epochs done, so that a resume can take some of them back.
-	epochs []*event.EpochDone
-}
+func newBoard() *board { return &board{runs: make(map[string]*record.Run)} }
 
-func newBoard() *board { return &board{runs: make(map[string]*row)} }
-
-func (b *board) row(run string) *row {
-	r, ok := b.runs[run]
-	if !ok {
-		r = &row{Status: Status{Run: run, State: event.StateStarting, PatienceLeft: -1}}
-		b.runs[run] = r
-		b.order = append(b.order, run)
-	}
-	return r
-}
-
-// apply takes in one event. Events numbered no higher than the latest of the
-// run are already known.
+// apply takes in one event.
 func (b *board) apply(e event.Event) {
-	h := e.Head()
-	r := b.row(h.Run)
-	if h.Seq <= r.Seq {
-		return
+	name := e.Head().Run
+	r, ok := b.runs[name]
+	if !ok {
+		r = &record.Run{Name: name, State: event.StateStarting}
+		b.runs[name] = r
+		b.order = append(b.order, name)
 	}
-	r.Seq, r.Time = h.Seq, h.Time
-	switch e := e.(type) {
-	case *event.RunStarted:
-		r.start(e)
-	case *event.StepDone:
-		r.Epoch, r.Step, r.Steps, r.Total = e.Epoch, e.Step, e.Steps, e.Total
-		r.Loss, r.Acc, r.LR = &e.Loss, &e.Acc, e.LR
-		r.ImagesPerSecond, r.Elapsed = e.ImagesPerSecond, e.Elapsed
-		if r.State == event.StateStarting {
-			r.State = event.StateRunning
-		}
-	case *event.EpochDone:
-		r.Epoch, r.Epochs, r.Total, r.LR, r.Elapsed = e.Epoch, e.Epochs, e.Total, e.LR, e.Elapsed
-		r.epochs = append(r.epochs, e)
-		r.validated()
-	case *event.CheckpointSaved:
-		r.Checkpoint = e.File
-	case *event.StateChanged:
-		r.State, r.Reason = e.State, e.Reason
-	case *event.LearnRateChanged:
-		r.LR = e.To
-	case *event.RunEnded:
-		r.Outcome, r.Error = e.Outcome, e.Error
-		r.State, r.Reason = event.StateFinished, ""
-		if e.Outcome == event.OutcomeFailed || e.Outcome == event.OutcomeDiverged {
-			r.State = event.StateFailed
-		}
-		if e.BestValAccEpoch > 0 {
-			r.BestValAcc, r.BestValAccEpoch = &e.BestValAcc, e.BestValAccEpoch
-		}
-	}
-	r.estimate()
+	r.Apply(e)
 }
 
-// start takes in the beginning of a run or of its resumption, which forgets the
-// epochs that were done after the checkpoint.
-func (r *row) start(e *event.RunStarted) {
-	r.epochs = slices.DeleteFunc(r.epochs, func(done *event.EpochDone) bool { return done.Epoch >= e.ResumedEpoch })
-	r.Status = Status{
-		Run: r.Run, State: event.StateStarting, Seq: r.Seq, Time: r.Time,
-		Folder: e.Folder, PID: e.PID, Version: e.Version,
-		Dataset: e.Dataset, Demo: e.Demo, Batch: e.Config.Batch,
-		Epoch: e.ResumedEpoch, Epochs: e.Config.Epochs,
-		Step: e.ResumedStep, Steps: e.StepsPerEpoch, Total: e.ResumedTotal,
-		LR: r.LR, PatienceLeft: -1, Elapsed: e.Elapsed, Checkpoint: r.Checkpoint,
+// newStatus is how a run stands at its newest event. live says whether there is a
+// process. It shares nothing that the run's next event changes.
+func newStatus(r *record.Run, live bool) Status {
+	s := Status{
+		Run: r.Name, State: r.State, Reason: r.Reason, LR: r.LearnRate(), PatienceLeft: r.PatienceLeft(),
+		Total: r.Total(), Elapsed: r.Elapsed(), Seq: r.Seq, Time: r.Time,
 	}
-	if e.Config.Patience > 0 {
-		r.PatienceLeft = e.Config.Patience
+	s.Epoch, s.Step, s.Steps = r.Position()
+	if e := r.Started; e != nil {
+		s.Folder, s.PID, s.Version = e.Folder, e.PID, e.Version
+		s.Dataset, s.Demo, s.Batch, s.Epochs = e.Dataset, e.Demo, e.Config.Batch, e.Config.Epochs
 	}
-	r.trainImages = e.TrainImages
-	r.validated()
-}
-
-// validated sets what the epochs done say.
-func (r *row) validated() {
-	r.ValLoss, r.ValAcc, r.BestValAcc, r.BestValAccEpoch = nil, nil, nil, 0
-	for _, e := range r.epochs {
-		r.ValLoss, r.ValAcc, r.PatienceLeft = &e.ValLoss, &e.ValAcc, e.PatienceLeft
-		if r.BestValAcc == nil || e.ValAcc > *r.BestValAcc {
-			r.BestValAcc, r.BestValAccEpoch = &e.ValAcc, e.Epoch
+	if e := r.Step; e != nil {
+		s.Loss, s.Acc, s.ImagesPerSecond = &e.Loss, &e.Acc, e.ImagesPerSecond
+	}
+	if e := r.LastEpoch(); e != nil {
+		s.Epochs, s.ValLoss, s.ValAcc = e.Epochs, &e.ValLoss, &e.ValAcc
+	}
+	if acc, epoch := r.Best(); epoch > 0 {
+		s.BestValAcc, s.BestValAccEpoch = &acc, epoch
+	}
+	if n := len(r.Checkpoints); n > 0 {
+		s.Checkpoint = r.Checkpoints[n-1].File
+	}
+	switch {
+	case r.Ended != nil:
+		s.Outcome, s.Error, s.Reason = r.Ended.Outcome, r.Ended.Error, ""
+	case live:
+		s.Live = true
+		if _, whole := r.Remaining(); whole > 0 {
+			s.Remaining = whole
 		}
+	default:
+		s.State, s.Reason = StateInterrupted, ""
 	}
+	return s
 }
 
-func (r *row) estimate() {
-	r.Remaining = 0
-	if r.Ended() || r.ImagesPerSecond <= 0 || r.Steps <= 0 {
-		return
-	}
-	if left := int64(r.Epochs)*int64(r.Steps) - r.Total; left > 0 {
-		r.Remaining = float64(left) * float64(r.trainImages) / float64(r.Steps) / r.ImagesPerSecond
-	}
-}
-
-// snapshot copies the status of every run, in the order they first appeared.
-// The copies share nothing that apply changes. live says whether there is a
-// process.
+// snapshot is the status of every run, in the order they first appeared.
 func (b *board) snapshot(live bool) []Status {
 	all := make([]Status, 0, len(b.order))
 	for _, run := range b.order {
-		s := b.runs[run].Status
-		switch {
-		case s.Ended():
-		case live:
-			s.Live = true
-		default:
-			s.State, s.Reason, s.Remaining = StateInterrupted, "", 0
-		}
-		all = append(all, s)
+		all = append(all, newStatus(b.runs[run], live))
 	}
 	return all
 }
@@ -206,7 +148,7 @@ func (b *board) names(run string) []string {
 	if run != "" {
 		return []string{run}
 	}
-	return slices.DeleteFunc(slices.Clone(b.order), func(name string) bool { return b.runs[name].Ended() })
+	return slices.DeleteFunc(slices.Clone(b.order), func(name string) bool { return b.runs[name].Ended != nil })
 }
 
 // read folds an event log.

@@ -130,7 +130,7 @@ func (s *Subscription) end() {
 	s.signal()
 }
 
-// merge adds the steps of o, which follow those of s, to s.
+// Merge adds the steps of o, which follow those of s, to s.
 func (s *StepDone) Merge(o *StepDone) {
 	a, b := float64(s.Count), float64(o.Count)
 	mean := func(x, y Float) Float { return Float((float64(x)*a + float64(y)*b) / (a + b)) }

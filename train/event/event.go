@@ -17,11 +17,6 @@ import (
 	"cifartui/train/config"
 )
 
-// over reports whether a run that ended so has nothing left to do.
-func (o Outcome) Over() bool {
-	return o == OutcomeFinished || o == OutcomeEarlyStopped || o == OutcomeDiverged
-}
-
 // Kind names a type of event, as it stands in events.jsonl under "event".
 type Kind string
 
@@ -289,6 +284,19 @@ const (
 	OutcomeFailed       Outcome = "failed"
 )
 
+// Over reports whether a run that ended so has nothing left to do.
+func (o Outcome) Over() bool {
+	return o == OutcomeFinished || o == OutcomeEarlyStopped || o == OutcomeDiverged
+}
+
+// State is the state of a run that has ended so.
+func (o Outcome) State() State {
+	if o == OutcomeFailed || o == OutcomeDiverged {
+		return StateFailed
+	}
+	return StateFinished
+}
+
 // RunEnded closes a run, or this process's part of it.
 type RunEnded struct {
 	Header
@@ -345,7 +353,7 @@ func Decode(line []byte) (Event, error) {
 	return e, nil
 }
 
-// eventKind is the kind that goes with an event's type.
+// KindOf is the kind that goes with an event's type.
 func KindOf(e Event) Kind {
 	switch e.(type) {
 	case *RunStarted:

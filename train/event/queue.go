@@ -4,7 +4,7 @@ package event
 // was asked to keep apart.
 const queueLimit = 1 << 16
 
-// queue holds events that a reader has not yet taken. A step event is merged
+// Queue holds events that a reader has not yet taken. A step event is merged
 // into the one before it of the same run, unless another event of that run
 // stands between them. The order of each run's events is kept. Not safe for
 // use by several goroutines.
@@ -60,15 +60,15 @@ func (q *Queue) together(a, b *StepDone) bool {
 	return (a.Total-1)/q.every == (b.Total-1)/q.every
 }
 
-// size counts the events in the queue.
+// Len counts the events in the queue.
 func (q *Queue) Len() int { return len(q.events) }
 
-// onlyStep reports whether a queue holds nothing but step events.
+// OnlySteps reports whether a queue holds nothing but step events.
 func (q *Queue) OnlySteps() bool {
 	return len(q.events) > 0 && len(q.events) == len(q.steps)
 }
 
-// take removes and returns at most max events.
+// Take removes and returns at most max events.
 func (q *Queue) Take(max int) []Event {
 	n := min(max, len(q.events))
 	if n <= 0 {

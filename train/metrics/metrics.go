@@ -2,16 +2,15 @@
 // scrapes.
 //
 // The page is in the text format, version 0.0.4, as described in Prometheus'
-// documentation under "Exposition formats". A [Page] is a [record.Sink]: it keeps
-// the last value of each figure, and a scrape reads those, so neither a slow
-// client nor many of them reach the trainer.
+// documentation under "Exposition formats". A [Page] is a [record.Sink]: it knows
+// how each run stands, and a scrape reads that, so neither a slow client nor many
+// of them reach the trainer.
 package metrics
 
 import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -67,8 +66,8 @@ type series struct{ name, labels string }
 
 // A Page holds the figures of all runs of the process. The zero value is ready.
 type Page struct {
-	mu     sync.Mutex
-	values map[series]float64
+	mu   sync.Mutex
+	runs map[string]*record.Run
 }
 
 var _ record.Sink = (*Page)(nil)
@@ -77,90 +76,82 @@ var _ record.Sink = (*Page)(nil)
 func (p *Page) Write(e event.Event) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	run := e.Head().Run
-	switch e := e.(type) {
-	case *event.RunStarted:
-		// What was before the resume is gone with it.
-		maps.DeleteFunc(p.values, func(s series, _ float64) bool {
-			return strings.HasPrefix(s.labels, labels("run", run))
-		})
-		c := e.Config
-		p.set(infoMetric, 1, run, "dataset", e.Dataset, "demo", strconv.FormatBool(e.Demo),
-			"batch", strconv.Itoa(c.Batch), "optimizer", c.Optimizer, "kernels", e.Kernels, "version", e.Version)
-		p.set(epochsMetric, float64(c.Epochs), run)
-		p.set(batchesMetric, float64(e.ResumedTotal), run)
-		p.set(elapsedMetric, e.Elapsed, run)
-		p.set(warningsMetric, 0, run)
-		p.state(event.StateStarting, run)
-	case *event.StateChanged:
-		p.state(e.State, run)
-	case *event.StepDone:
-		p.set(epochMetric, float64(e.Epoch), run)
-		p.set(batchesMetric, float64(e.Total), run)
-		p.set(imagesMetric, e.ImagesPerSecond, run)
-		p.set(rateMetric, e.LR, run)
-		p.set(batchLossMetric, float64(e.Loss), run)
-		p.set(elapsedMetric, e.Elapsed, run)
-		p.add(phaseMetric, e.Phases.Data, run, "phase", "data")
-		p.add(phaseMetric, e.Phases.Forward, run, "phase", "forward")
-		p.add(phaseMetric, e.Phases.Backward, run, "phase", "backward")
-		p.add(phaseMetric, e.Phases.Optimizer, run, "phase", "optimizer")
-	case *event.EpochDone:
-		p.set(batchesMetric, float64(e.Total), run)
-		p.set(lossMetric, float64(e.Loss), run, "set", "train")
-		p.set(lossMetric, float64(e.ValLoss), run, "set", "validation")
-		p.set(accMetric, float64(e.Acc), run, "set", "train")
-		p.set(accMetric, float64(e.ValAcc), run, "set", "validation")
-		p.set(epochTimeMetric, e.Seconds, run)
-		p.set(elapsedMetric, e.Elapsed, run)
-		if e.PatienceLeft >= 0 {
-			p.set(patienceMetric, float64(e.PatienceLeft), run)
-		}
-		best := series{bestMetric.name, labels("run", run)}
-		if old, ok := p.values[best]; !ok || float64(e.ValAcc) > old {
-			p.set(bestMetric, float64(e.ValAcc), run)
-		}
-	case *event.CheckpointSaved:
-		p.set(checkpointMetric, float64(e.Time.UnixMilli())/1e3, run)
-	case *event.Warning:
-		p.add(warningsMetric, 1, run)
-	case *event.RunEnded:
-		switch e.Outcome {
-		case event.OutcomeFailed, event.OutcomeDiverged:
-			p.state(event.StateFailed, run)
-		default:
-			p.state(event.StateFinished, run)
-		}
-		if e.BestValAccEpoch > 0 {
-			p.set(bestMetric, float64(e.BestValAcc), run)
-		}
+	name := e.Head().Run
+	if p.runs == nil {
+		p.runs = make(map[string]*record.Run)
 	}
+	r := p.runs[name]
+	if r == nil {
+		r = &record.Run{Name: name}
+		p.runs[name] = r
+	}
+	r.Apply(e)
 	return nil
 }
 
 // Close implements [record.Sink].
 func (p *Page) Close() error { return nil }
 
-func (p *Page) state(now event.State, run string) {
+// figures are the values of series.
+type figures map[series]float64
+
+// set adds a series of a run, with more labels than the run's name.
+func (f figures) set(what family, value float64, run string, more ...string) {
+	f[series{what.name, labels(append([]string{"run", run}, more...)...)}] = value
+}
+
+// add adds what is known of a run.
+func (f figures) add(r *record.Run) {
 	for _, s := range states {
 		value := 0.0
-		if s == now {
+		if s == r.State {
 			value = 1
 		}
-		p.set(stateMetric, value, run, "state", string(s))
+		f.set(stateMetric, value, r.Name, "state", string(s))
+	}
+	epoch, _, _ := r.Position()
+	f.set(epochMetric, float64(epoch), r.Name)
+	f.set(batchesMetric, float64(r.Total()), r.Name)
+	f.set(elapsedMetric, r.Elapsed(), r.Name)
+	f.set(warningsMetric, float64(r.Warnings), r.Name)
+	if e := r.Started; e != nil {
+		c := e.Config
+		f.set(infoMetric, 1, r.Name, "dataset", e.Dataset, "demo", strconv.FormatBool(e.Demo),
+			"batch", strconv.Itoa(c.Batch), "optimizer", c.Optimizer, "kernels", e.Kernels, "version", e.Version)
+		f.set(epochsMetric, float64(c.Epochs), r.Name)
+	}
+	if e := r.Step; e != nil {
+		f.set(imagesMetric, e.ImagesPerSecond, r.Name)
+		f.set(rateMetric, r.LearnRate(), r.Name)
+		f.set(batchLossMetric, float64(e.Loss), r.Name)
+		f.set(phaseMetric, r.Phases.Data, r.Name, "phase", "data")
+		f.set(phaseMetric, r.Phases.Forward, r.Name, "phase", "forward")
+		f.set(phaseMetric, r.Phases.Backward, r.Name, "phase", "backward")
+		f.set(phaseMetric, r.Phases.Optimizer, r.Name, "phase", "optimizer")
+	}
+	f.addEpochs(r)
+	if n := len(r.Checkpoints); n > 0 {
+		f.set(checkpointMetric, float64(r.Checkpoints[n-1].Time.UnixMilli())/1e3, r.Name)
 	}
 }
 
-func (p *Page) set(f family, value float64, run string, more ...string) {
-	if p.values == nil {
-		p.values = make(map[series]float64)
+// addEpochs adds what the epochs done say.
+func (f figures) addEpochs(r *record.Run) {
+	if acc, epoch := r.Best(); epoch > 0 {
+		f.set(bestMetric, float64(acc), r.Name)
 	}
-	p.values[series{f.name, labels(append([]string{"run", run}, more...)...)}] = value
-}
-
-func (p *Page) add(f family, value float64, run string, more ...string) {
-	key := series{f.name, labels(append([]string{"run", run}, more...)...)}
-	p.set(f, p.values[key]+value, run, more...)
+	e := r.LastEpoch()
+	if e == nil {
+		return
+	}
+	f.set(lossMetric, float64(e.Loss), r.Name, "set", "train")
+	f.set(lossMetric, float64(e.ValLoss), r.Name, "set", "validation")
+	f.set(accMetric, float64(e.Acc), r.Name, "set", "train")
+	f.set(accMetric, float64(e.ValAcc), r.Name, "set", "validation")
+	f.set(epochTimeMetric, e.Seconds, r.Name)
+	if left := r.PatienceLeft(); left >= 0 {
+		f.set(patienceMetric, float64(left), r.Name)
+	}
 }
 
 // labels writes out pairs of names and values.
@@ -178,8 +169,11 @@ func labels(pairs ...string) string {
 
 // text writes the page.
 func (p *Page) text() []byte {
+	values := make(figures)
 	p.mu.Lock()
-	values := maps.Clone(p.values)
+	for _, r := range p.runs {
+		values.add(r)
+	}
 	p.mu.Unlock()
 	byName := make(map[string][]series)
 	for s := range values {

@@ -70,12 +70,12 @@ func OpenCSV(started *event.RunStarted) (Sink, error) {
 func openCSV(path string, started *event.RunStarted) (*csvSink, error) {
 	rows := csvHeader
 	if started.Resumed {
-		h := Run{Name: started.Run}
-		if err := Past(started, h.apply); err != nil {
+		run := Run{Name: started.Run}
+		if err := past(started, func(e event.Event) { run.Apply(e) }); err != nil {
 			return nil, err
 		}
-		h.apply(started)
-		for _, e := range h.Epochs {
+		run.Apply(started)
+		for _, e := range run.Epochs {
 			rows += csvRow(e)
 		}
 	}
@@ -113,15 +113,15 @@ func (s *csvSink) Close() error {
 }
 
 // A csvRecord is a row of history.csv.
-type Row struct {
-	Epoch                      int // from 1
-	Acc, Loss, ValAcc, ValLoss float64
+type csvRecord struct {
+	epoch                      int // from 1
+	acc, loss, valAcc, valLoss float64
 }
 
 var errNoHistory = errors.New("not a table of epochs as this program writes it")
 
 // readCSV reads history.csv. A torn last row is left out.
-func ReadCSV(path string) ([]Row, error) {
+func readCSV(path string) ([]csvRecord, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -130,17 +130,17 @@ func ReadCSV(path string) ([]Row, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", path, errNoHistory)
 	}
-	var records []Row
+	var records []csvRecord
 	for line := range strings.Lines(text) {
 		line, whole := strings.CutSuffix(line, "\r\n")
 		cells := strings.Split(line, ",")
 		if !whole || len(cells) != strings.Count(csvHeader, ",")+1 {
 			break
 		}
-		var r Row
+		var r csvRecord
 		epoch, err := strconv.Atoi(cells[0])
-		r.Epoch = epoch + 1
-		for i, v := range map[int]*float64{1: &r.Acc, 2: &r.Loss, 4: &r.ValAcc, 5: &r.ValLoss} {
+		r.epoch = epoch + 1
+		for i, v := range map[int]*float64{1: &r.acc, 2: &r.loss, 4: &r.valAcc, 5: &r.valLoss} {
 			if err == nil {
 				*v, err = strconv.ParseFloat(cells[i], 64)
 			}

@@ -108,20 +108,20 @@ func TestReadCSVLeavesOutATornRow(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text+"2,0.3,0."), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := ReadCSV(path)
+	rows, err := readCSV(path)
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
-	if r := rows[0]; r != (Row{Epoch: 1, Acc: 0.1, Loss: 1, ValAcc: 0.5, ValLoss: 1e-5}) {
+	if r := rows[0]; r != (csvRecord{epoch: 1, acc: 0.1, loss: 1, valAcc: 0.5, valLoss: 1e-5}) {
 		t.Errorf("first row %+v", r)
 	}
-	if r := rows[1]; !math.IsNaN(r.Loss) {
+	if r := rows[1]; !math.IsNaN(r.loss) {
 		t.Errorf("second row %+v", r)
 	}
 	if err := os.WriteFile(path, []byte("a,b\n1,2\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadCSV(path); err == nil {
+	if _, err := readCSV(path); err == nil {
 		t.Error("a foreign table gave no error")
 	}
 }
@@ -134,7 +134,7 @@ func FuzzHistoryTable(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		rows, err := ReadCSV(path)
+		rows, err := readCSV(path)
 		if err != nil && len(rows) > 0 {
 			t.Errorf("%d rows and %v", len(rows), err)
 		}

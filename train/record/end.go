@@ -2,23 +2,48 @@ package record
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
 
-// recordEnd is what the last lines of a record tell.
-type End struct {
-	Size  int64
-	State event.State      // the last one told of
-	Ended *event.RunEnded  // set when nothing has started since
-	Epoch *event.EpochDone // the last one done
+// Glance is [Read] in a hurry, for a list of many runs: it reads the table of
+// epochs and the end of the record. The run has its state, how it ended, and the
+// epochs with no more than the table tells of them. It is what could be read
+// also when there is an error, which is the record's.
+func Glance(folder string) (*Run, error) {
+	tail, size, err := readEnd(folder)
+	rows, terr := readCSV(filepath.Join(folder, rundir.HistoryFile))
+	if terr != nil && size > 0 {
+		// No table: somebody deleted it, or it is not a record of this program's.
+		if run, rerr := Read(folder); rerr == nil {
+			return run, err
+		}
+	}
+	run := &Run{Name: filepath.Base(filepath.Clean(folder))}
+	if len(tail) > 0 {
+		if s, ok := tail[0].(*event.RunStarted); ok { // the table is as of after it
+			run.Apply(s)
+			tail = tail[1:]
+		}
+	}
+	for _, r := range rows {
+		run.Apply(&event.EpochDone{Epoch: r.epoch, Acc: event.Float(r.acc), Loss: event.Float(r.loss),
+			ValAcc: event.Float(r.valAcc), ValLoss: event.Float(r.valLoss), PatienceLeft: -1})
+	}
+	for _, e := range tail {
+		if o, ok := e.(*event.EpochDone); ok && o.Epoch <= run.EpochsDone() {
+			continue // the table has it
+		}
+		run.Apply(e)
+	}
+	return run, err
 }
 
 // Enough of a record's end to hold its last state, and what is tried when it
@@ -28,79 +53,77 @@ const (
 	endSizeMax = 2 << 20
 )
 
-// readEnd reads the end of a run folder's record.
-func ReadEnd(folder string) (End, error) {
+// readEnd reads what the end of a run folder's record tells (see lastEvents),
+// and the record's size in bytes.
+func readEnd(folder string) (events []event.Event, size int64, err error) {
 	f, err := os.Open(filepath.Join(folder, rundir.EventsFile))
 	if err != nil {
-		return End{}, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return End{}, err
+		return nil, 0, err
 	}
-	end := End{Size: st.Size()}
-	for size := int64(endSize); ; size *= 8 {
-		from := max(0, end.Size-size)
-		tail := make([]byte, end.Size-from)
+	size = st.Size()
+	for length := int64(endSize); ; length *= 8 {
+		from := max(0, size-length)
+		tail := make([]byte, size-from)
 		if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
-			return end, err
+			return nil, size, err
 		}
 		if from > 0 { // the first line is cut
 			tail = tail[bytes.IndexByte(tail, '\n')+1:]
 		}
-		found := end.scan(tail)
-		if found || from == 0 {
-			if !found && end.Size > 0 {
-				return end, fmt.Errorf("%s: no event in it can be read", rundir.EventsFile)
-			}
-			return end, nil
-		}
-		if size >= endSizeMax {
-			return end, fmt.Errorf("%s: no event can be read in its last %d bytes", rundir.EventsFile, len(tail))
+		events, found := lastEvents(tail)
+		switch {
+		case found, from == 0 && size == 0:
+			return events, size, nil
+		case from == 0:
+			return nil, size, fmt.Errorf("%s: no event in it can be read", rundir.EventsFile)
+		case length >= endSizeMax:
+			return nil, size, fmt.Errorf("%s: no event can be read in its last %d bytes", rundir.EventsFile, len(tail))
 		}
 	}
 }
 
-// scan goes back through whole lines until it knows how the run ended or, where
-// it has not, its last epoch and its state, and reports whether any line was an
-// event.
-func (end *End) scan(lines []byte) bool {
+// lastEvents goes back through whole lines until it knows how the run ended or,
+// where it has not, its last epoch and its state. It returns the events that say
+// so, oldest first, and whether any line was an event. A RunStarted ends the
+// search: what was before is another process's, and partly taken back.
+func lastEvents(lines []byte) (events []event.Event, found bool) {
 	lines = lines[:bytes.LastIndexByte(lines, '\n')+1]
-	found := false
-	for len(lines) > 0 && (end.Epoch == nil || end.State == "") {
+	var epoch, state, over bool
+	for len(lines) > 0 && !over && !(epoch && state) {
 		start := bytes.LastIndexByte(lines[:len(lines)-1], '\n') + 1
 		line := lines[start : len(lines)-1]
 		lines = lines[:start]
-		kind := kindOfLine(line)
-		switch {
-		case kind == "":
+		var seen *bool
+		switch kindOfLine(line) {
+		case "":
 			continue
-		case kind == event.KindEpoch && end.Epoch == nil, kind == event.KindStateChanged, kind == event.KindRunEnded, kind == event.KindRunStarted:
+		case event.KindEpoch:
+			seen = &epoch
+		case event.KindStateChanged:
+			seen = &state
+		case event.KindRunEnded, event.KindRunStarted:
+			seen = &over
 		default:
 			found = true
 			continue
+		}
+		if *seen {
+			continue // a newer one said more
 		}
 		e, err := event.Decode(line)
 		if err != nil {
 			continue
 		}
-		found = true
-		switch e := e.(type) {
-		case *event.EpochDone:
-			end.Epoch = e
-		case *event.StateChanged:
-			end.State = cmp.Or(end.State, e.State)
-		case *event.RunEnded:
-			end.Ended = e
-			return true
-		case *event.RunStarted:
-			// What was before is another process's, and partly taken back.
-			end.State = cmp.Or(end.State, event.StateStarting)
-			return true
-		}
+		found, *seen = true, true
+		events = append(events, e)
 	}
-	return found
+	slices.Reverse(events)
+	return events, found
 }
 
 // kindOfLine reads the kind of an event from its line without decoding the

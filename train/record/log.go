@@ -14,8 +14,8 @@ import (
 	"cifartui/train/rundir"
 )
 
-// eventLog writes events.jsonl from a goroutine of its own. The training
-// goroutine only puts events into a queue, as a [Bus] does for its readers, so
+// Log writes events.jsonl from a goroutine of its own. The training
+// goroutine only puts events into a queue, as an [event.Bus] does for its readers, so
 // that a slow, full or stuck disk holds nothing up. What cannot be written is
 // kept and tried again.
 type Log struct {
@@ -47,7 +47,7 @@ const (
 	logLimit = 64 << 20
 )
 
-// openLog makes events.jsonl ready to be appended to, and returns the highest
+// OpenLog makes events.jsonl ready to be appended to, and returns the highest
 // event number in it. A last line that a killed process left half-written is
 // cut off.
 func OpenLog(d rundir.Disk, folder string) (*Log, uint64, error) {
@@ -67,7 +67,7 @@ func OpenLog(d rundir.Disk, folder string) (*Log, uint64, error) {
 	return l, seq, nil
 }
 
-// put adds an event. It does not wait.
+// Put adds an event. It does not wait.
 func (l *Log) Put(e event.Event) {
 	l.mu.Lock()
 	l.queue.Push(e)
@@ -76,7 +76,7 @@ func (l *Log) Put(e event.Event) {
 	signal(l.wake)
 }
 
-// flush waits until what has been put is on disk, at most for a time.
+// Flush waits until what has been put is on disk, at most for a time.
 func (l *Log) Flush(wait time.Duration) {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
@@ -102,14 +102,14 @@ func (l *Log) Flush(wait time.Duration) {
 	}
 }
 
-// err is why the record cannot be written at present, or nil.
+// Err is why the record cannot be written at present, or nil.
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.trouble
 }
 
-// close writes what is left and ends the goroutine. It waits at most for a
+// Close writes what is left and ends the goroutine. It waits at most for a
 // time: a stuck disk must not keep the process from ending.
 func (l *Log) Close(wait time.Duration) {
 	l.mu.Lock()

@@ -81,7 +81,7 @@ func lastNumber(path string) (uint64, error) {
 	return last, nil
 }
 
-// Next implements [Source].
+// Next implements [event.Source].
 func (s *resumed) Next(ctx context.Context, max int) ([]event.Event, error) {
 	for len(s.records) > 0 {
 		p := s.records[0]

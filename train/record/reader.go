@@ -8,55 +8,35 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
 
-// EventReader reads a run's events.jsonl. It is a [Source] for one goroutine.
+// Reader reads a run's events.jsonl. It is a [event.Source] for one goroutine.
 // Lines that it cannot read are left out and counted.
 type Reader struct {
-	file   *os.File
-	folder string
-	follow bool
+	file *os.File
 
 	buf   []byte // a part of the file
 	at    int64  // in the file: where buf starts
 	start int    // in buf: where the next line starts
 
-	steps      stepParser
-	pixels     map[int][]byte // of each image seen, see Sample.Pixels
-	skipped    int
-	handedOver time.Time // when a RunEnded by detaching was read, else zero
-	gone       bool      // the process was seen dead
+	steps   stepParser
+	pixels  map[int][]byte // of each image seen, see event.Sample.Pixels
+	skipped int
 }
 
 const (
 	readChunk = 256 << 10
 	// maxLine is far over the longest line, an Evaluated with its pixels.
 	maxLine = 8 << 20
-	// followPause is the time between two looks at a live record.
-	followPause = 100 * time.Millisecond
-	// handOverTime is how long a follower waits for the next process after a
-	// detach.
-	handOverTime = 10 * time.Second
 )
 
-// ReadEvents opens the record of a run, given its folder or the path of an
+// Open opens the record of a run, given its folder or the path of an
 // events.jsonl. Next returns io.EOF at the end of the file. A half-written last
 // line is left out.
 func Open(path string) (*Reader, error) {
-	return open(path, false)
-}
-
-// FollowEvents is ReadEvents for a live run: at the end of the file Next waits
-// for more, and returns io.EOF when the run has ended or its process is gone.
-func Follow(path string) (*Reader, error) {
-	return open(path, true)
-}
-
-func open(path string, follow bool) (*Reader, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
@@ -68,7 +48,7 @@ func open(path string, follow bool) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
-	return &Reader{file: f, folder: filepath.Dir(path), follow: follow, pixels: make(map[int][]byte)}, nil
+	return &Reader{file: f, pixels: make(map[int][]byte)}, nil
 }
 
 // Close closes the file.
@@ -78,7 +58,7 @@ func (r *Reader) Close() error { return r.file.Close() }
 // newer version.
 func (r *Reader) Skipped() int { return r.skipped }
 
-// Next implements [Source].
+// Next implements [event.Source].
 func (r *Reader) Next(ctx context.Context, max int) ([]event.Event, error) {
 	for {
 		events := r.parse(max)
@@ -89,35 +69,13 @@ func (r *Reader) Next(ctx context.Context, max int) ([]event.Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("event log: %w", err)
 		}
-		if more {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		// End of the file. A process seen dead after it has no more to say, but
-		// it may have said it between the two looks.
-		if !r.follow || r.gone {
+		if !more {
 			return nil, io.EOF
 		}
-		if !r.alive() {
-			r.gone = true
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(followPause):
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 	}
-}
-
-// alive reports whether more may come.
-func (r *Reader) alive() bool {
-	if _, live := rundir.Live(r.folder); live {
-		return true
-	}
-	return !r.handedOver.IsZero() && time.Since(r.handedOver) < handOverTime
 }
 
 // parse returns at most max events from the lines in the buffer.
@@ -154,9 +112,7 @@ func (r *Reader) line(line []byte) event.Event {
 		}
 		return nil
 	}
-	r.handedOver = time.Time{}
-	switch e := e.(type) {
-	case *event.Evaluated:
+	if e, ok := e.(*event.Evaluated); ok {
 		for i := range e.Samples {
 			s := &e.Samples[i]
 			if len(s.Pixels) > 0 {
@@ -164,10 +120,6 @@ func (r *Reader) line(line []byte) event.Event {
 			} else {
 				s.Pixels = r.pixels[s.Index]
 			}
-		}
-	case *event.RunEnded:
-		if e.Outcome == event.OutcomeDetached {
-			r.handedOver = time.Now()
 		}
 	}
 	return e

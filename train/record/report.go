@@ -31,10 +31,8 @@ type Report struct {
 
 // reportRun is what the report must remember of a run.
 type reportRun struct {
-	demo      bool
-	valIsTest bool
-	folder    string
-	steps     *event.StepDone // not yet printed
+	started event.RunStarted // the newest
+	steps   *event.StepDone  // not yet printed
 }
 
 // Run writes a source's events until the source or ctx ends. It goes on reading
@@ -67,7 +65,7 @@ func (r *Report) Write(e event.Event) {
 	}
 	switch e := e.(type) {
 	case *event.RunStarted:
-		run.demo, run.valIsTest, run.folder = e.Demo, e.ValIsTest, e.Folder
+		run.started = *e
 	case *event.StepDone:
 		r.step(run, e)
 		return
@@ -120,7 +118,7 @@ func (r *Report) prefix(name string) string {
 
 // label marks every line that shows an accuracy of the demo set.
 func (run *reportRun) label() string {
-	if run.demo {
+	if run.started.Demo {
 		return " (demo set)"
 	}
 	return ""
@@ -181,14 +179,14 @@ func (run *reportRun) end(e *event.RunEnded) []string {
 	case event.OutcomeEarlyStopped:
 		lines = append(lines, fmt.Sprintf("Stopped early after epoch %d: the monitored value got no better", e.Epoch))
 	case event.OutcomeStopped:
-		lines = append(lines, fmt.Sprintf("Stopped on request; go on with: cifartui --resume %s", plain(run.folder)))
+		lines = append(lines, fmt.Sprintf("Stopped on request; go on with: cifartui --resume %s", plain(run.started.Folder)))
 	case event.OutcomeDetached:
 		return []string{"Handed over to another process"}
 	case event.OutcomeDiverged, event.OutcomeFailed:
 		lines = append(lines, "Failed: "+plain(e.Error))
 	}
 	testing := "Validation"
-	if run.valIsTest {
+	if run.started.ValIsTest {
 		testing = "Testing"
 	}
 	lines = append(lines,
@@ -299,9 +297,9 @@ func (r *Report) object(run *reportRun, e event.Event) {
 	case *event.RunStarted:
 		v = startJSON{e.Event, e.Run, e.Folder, e.Dataset, e.Demo, e.TrainImages, e.ValImages, e.ValIsTest, e.StepsPerEpoch, e.Kernels, e.Threads, e.Version, e.ResumedEpoch, e.ResumedStep}
 	case *event.StepDone:
-		v = stepJSON{e.Event, e.Run, e.Epoch, e.Step, e.Loss, e.Acc, e.LR, run.demo}
+		v = stepJSON{e.Event, e.Run, e.Epoch, e.Step, e.Loss, e.Acc, e.LR, run.started.Demo}
 	case *event.EpochDone:
-		v = epochJSON{e.Event, e.Run, e.Epoch, e.Epochs, e.Batch, e.Loss, e.Acc, e.ValLoss, e.ValAcc, e.LR, e.Seconds, e.ImagesPerSecond, run.demo}
+		v = epochJSON{e.Event, e.Run, e.Epoch, e.Epochs, e.Batch, e.Loss, e.Acc, e.ValLoss, e.ValAcc, e.LR, e.Seconds, e.ImagesPerSecond, run.started.Demo}
 	case *event.CheckpointSaved:
 		v = savedJSON{e.Event, e.Run, e.File, e.Reason, e.Epoch, e.Step}
 	case *event.StateChanged:
@@ -309,7 +307,7 @@ func (r *Report) object(run *reportRun, e event.Event) {
 	case *event.LearnRateChanged:
 		v = rateJSON{e.Event, e.Run, e.From, e.To, e.Epoch, e.Step}
 	case *event.RunEnded:
-		v = endJSON{e.Event, e.Run, e.Outcome, e.Error, e.Epoch, e.Seconds, e.BestAcc, e.BestAccEpoch, e.BestValAcc, e.BestValAccEpoch, e.TestAcc, e.TestLoss, run.demo}
+		v = endJSON{e.Event, e.Run, e.Outcome, e.Error, e.Epoch, e.Seconds, e.BestAcc, e.BestAccEpoch, e.BestValAcc, e.BestValAccEpoch, e.TestAcc, e.TestLoss, run.started.Demo}
 	default:
 		return
 	}

@@ -1,103 +1,120 @@
 // Package record is what a run leaves in writing. [Log] appends its events to
-// events.jsonl, [Open] reads them back, and a [Run] is what they add up to. From
-// the same events other writers make history.csv ([OpenCSV]), the lines of a
-// headless run ([Report]), and, in packages of their own, TensorBoard files and
-// metrics: each is a [Sink].
+// events.jsonl, [Open] reads them back, and a [Run] is what they add up to:
+// whoever wants to know how a run stands asks that one. From the same events
+// other writers make history.csv ([OpenCSV]), the lines of a headless run
+// ([Report]), and, in packages of their own, TensorBoard files and metrics: each
+// is a [Sink].
 package record
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"cifartui/train/event"
 )
 
-// History is what a run's events add up to: the epochs, the bests, where it
-// stands. Screens and tables show it. It is fed by Apply and is not safe for use
-// by several goroutines.
-type History struct {
-	// Runs are the runs in the order they appeared.
-	Runs []*Run
-}
-
-// RunHistory is one run of a [History].
+// Run is what the events of one run add up to. The zero value is a run that
+// nothing is known of. It is fed by Apply and is not safe for use by several
+// goroutines; the events that it points to are never changed.
 type Run struct {
 	Name string
-	// Started is the last RunStarted; nil if its line is missing.
+	// Started is the newest RunStarted; nil if none came.
 	Started *event.RunStarted
-	// Epochs are the epochs done, by number.
+	// Epochs are the epochs done, by number, each once.
 	Epochs []*event.EpochDone
+	// Step is the newest step; nil before the first, and after a resume until
+	// there is one that it didn't take back.
+	Step *event.StepDone
 	// Evaluated is the newest confusion matrix and samples.
 	Evaluated *event.Evaluated
-	// Last is the newest step.
-	Last *event.StepDone
 	// Checkpoints are the files saved and not replaced since, oldest first,
 	// each once.
 	Checkpoints []*event.CheckpointSaved
 	// LearnRates are the changes made by a person.
 	LearnRates []*event.LearnRateChanged
-	// Warnings are all there were, oldest first.
-	Warnings []*event.Warning
-	State    event.State
-	// Reason is why the run is in State.
+	// Warnings counts the warnings, and Phases adds up where the time of the
+	// steps went, since the newest RunStarted: in one process.
+	Warnings int
+	Phases   event.Phases
+	// State is what the run was doing at the newest event, and Reason why.
+	State  event.State
 	Reason string
 	// Ended is set while the run is over; a resume clears it.
 	Ended *event.RunEnded
-	// Elapsed is the training time in seconds, pauses left out.
-	Elapsed float64
+	// Seq and Time are those of the newest event.
+	Seq  uint64
+	Time time.Time
 }
 
-// ReadHistory reads a source to its end.
-func ReadHistory(ctx context.Context, src event.Source) (*History, error) {
-	h := new(History)
+// Change is what an event changed in a [Run].
+type Change struct {
+	// Known is set when the event is no newer than what the run knows: nothing
+	// has changed.
+	Known bool
+	// Began is set at the start of the run, which drops all that was known of
+	// another of its name; Resumed when it goes on from a checkpoint, which drops
+	// what [TakenBack] says.
+	Began, Resumed bool
+	// Before is the state before the event.
+	Before event.State
+}
+
+// Read reads the record of one run folder. The run has the folder's name,
+// whatever it was called before somebody renamed or copied the folder.
+func Read(folder string) (*Run, error) {
+	r, err := Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	run := new(Run)
 	for {
-		events, err := src.Next(ctx, 4096)
+		events, err := r.Next(context.Background(), 4096)
+		for _, e := range events {
+			run.Apply(e)
+		}
 		if errors.Is(err, io.EOF) {
-			return h, nil
+			break
 		}
 		if err != nil {
-			return h, err
-		}
-		for _, e := range events {
-			h.Apply(e)
+			return nil, fmt.Errorf("run %s: %w", folder, err)
 		}
 	}
+	run.Name = filepath.Base(filepath.Clean(folder))
+	return run, nil
 }
 
-// Run returns the run of a name, nil if there is none.
-func (h *History) Run(name string) *Run {
-	for _, r := range h.Runs {
-		if r.Name == name {
-			return r
-		}
+// Apply takes the next event and tells what it has changed. An event whose
+// number is no higher than the newest one's is known already, as happens where a
+// reader gets the past from a file and the present from the run; one without a
+// number is always new.
+func (r *Run) Apply(e event.Event) Change {
+	h := e.Head()
+	c := Change{Before: r.State}
+	if h.Seq > 0 && h.Seq <= r.Seq {
+		c.Known = true
+		return c
 	}
-	return nil
-}
-
-// Apply takes the next event.
-func (h *History) Apply(e event.Event) {
-	name := e.Head().Run
-	r := h.Run(name)
-	if r == nil {
-		r = &Run{Name: name}
-		h.Runs = append(h.Runs, r)
-	}
-	r.apply(e)
-}
-
-func (r *Run) apply(e event.Event) {
 	switch e := e.(type) {
 	case *event.RunStarted:
+		c.Began, c.Resumed = !e.Resumed, e.Resumed
 		r.start(e)
 	case *event.StepDone:
-		r.Last, r.Elapsed = e, e.Elapsed
+		r.Step = e
+		r.Phases.Add(e.Phases)
+		if r.State == event.StateStarting || r.State == "" {
+			r.State = event.StateRunning // the line that said so is lost
+		}
 	case *event.EpochDone:
-		r.Elapsed = e.Elapsed
-		// By number, in case a record holds an epoch twice.
-		r.Epochs = slices.DeleteFunc(r.Epochs, func(o *event.EpochDone) bool { return o.Epoch >= e.Epoch })
+		if last := r.LastEpoch(); last != nil && last.Epoch >= e.Epoch { // a record may hold one twice
+			r.Epochs = slices.DeleteFunc(r.Epochs, func(o *event.EpochDone) bool { return o.Epoch >= e.Epoch })
+		}
 		r.Epochs = append(r.Epochs, e)
 	case *event.Evaluated:
 		r.Evaluated = e
@@ -111,94 +128,232 @@ func (r *Run) apply(e event.Event) {
 	case *event.LearnRateChanged:
 		r.LearnRates = append(r.LearnRates, e)
 	case *event.Warning:
-		r.Warnings = append(r.Warnings, e)
+		r.Warnings++
 	case *event.RunEnded:
-		r.Ended, r.Elapsed = e, e.Seconds
+		r.Ended, r.State = e, e.Outcome.State()
 	}
+	r.Seq, r.Time = max(r.Seq, h.Seq), h.Time
+	if r.Name == "" {
+		r.Name = h.Run
+	}
+	return c
 }
 
-// start opens the run, or opens it again: what a killed process did after the
-// checkpoint that the resume goes on from is done anew, so it is dropped.
+// start opens the run, or opens it again.
 func (r *Run) start(e *event.RunStarted) {
 	if !e.Resumed {
 		*r = Run{Name: r.Name}
 	}
 	r.Started, r.Ended, r.State, r.Reason = e, nil, event.StateStarting, ""
-	r.Elapsed = e.Elapsed
-	r.Epochs = slices.DeleteFunc(r.Epochs, func(o *event.EpochDone) bool { return o.Epoch >= e.ResumedEpoch })
-	if r.Evaluated != nil && r.Evaluated.Epoch >= e.ResumedEpoch {
+	r.Warnings, r.Phases = 0, event.Phases{}
+	r.Epochs = slices.DeleteFunc(r.Epochs, func(o *event.EpochDone) bool { return TakenBack(o, e) })
+	r.LearnRates = slices.DeleteFunc(r.LearnRates, func(o *event.LearnRateChanged) bool { return TakenBack(o, e) })
+	if r.Evaluated != nil && TakenBack(r.Evaluated, e) {
 		r.Evaluated = nil
 	}
-	if r.Last != nil && r.Last.Total > e.ResumedTotal {
-		r.Last = nil
+	if r.Step != nil && TakenBack(r.Step, e) {
+		r.Step = nil
 	}
-	r.LearnRates = slices.DeleteFunc(r.LearnRates, func(o *event.LearnRateChanged) bool { return o.Total > e.ResumedTotal })
 }
 
-// Best returns the epoch with the best monitored value, nil before the first.
-func (r *Run) Best() *event.EpochDone {
-	monitored := "val_acc"
-	if r.Started != nil {
-		monitored = r.Started.Config.Monitor
+// TakenBack reports whether a resume does anew what an earlier event tells of: a
+// process was killed after its last checkpoint, and the resume goes on from
+// there. Steps and settings go by the batches done. An epoch goes by its number:
+// all its batches may have been done at the checkpoint and its validation not,
+// which then comes again.
+func TakenBack(e event.Event, resume *event.RunStarted) bool {
+	if !resume.Resumed {
+		return true
 	}
-	return bestEpoch(r.Epochs, func(e *event.EpochDone) float64 {
-		if monitored == "val_loss" {
-			return -float64(e.ValLoss)
+	switch e := e.(type) {
+	case *event.StepDone:
+		return e.Total > resume.ResumedTotal
+	case *event.LearnRateChanged:
+		return e.Total > resume.ResumedTotal
+	case *event.EpochDone:
+		return e.Epoch >= resume.ResumedEpoch
+	case *event.Evaluated:
+		return e.Epoch >= resume.ResumedEpoch
+	}
+	return false // what was said and written stays so
+}
+
+// LastEpoch is the newest epoch done, nil before the first.
+func (r *Run) LastEpoch() *event.EpochDone {
+	if len(r.Epochs) == 0 {
+		return nil
+	}
+	return r.Epochs[len(r.Epochs)-1]
+}
+
+// Position is the epoch under way, from 1, and the batches done of those in it.
+// Between two epochs it is the next one, with none done; when none comes after
+// the last, that one, with all done.
+func (r *Run) Position() (epoch, step, steps int) {
+	epoch = 1
+	last := 0 // the last that may come
+	if s := r.Started; s != nil {
+		steps, last = s.StepsPerEpoch, s.Config.Epochs
+		if s.Resumed {
+			epoch, step = max(1, s.ResumedEpoch), s.ResumedStep
 		}
-		return float64(e.ValAcc)
-	})
+	}
+	if e := r.LastEpoch(); e != nil && e.Epoch >= epoch {
+		epoch, step, last = e.Epoch+1, 0, max(last, e.Epochs)
+	}
+	if s := r.Step; s != nil && (s.Epoch > epoch || s.Epoch == epoch && s.Step >= step) {
+		return s.Epoch, s.Step, s.Steps
+	}
+	if epoch > 1 && step == 0 && (r.Ended != nil || last > 0 && epoch > last) {
+		return epoch - 1, steps, steps
+	}
+	return epoch, step, steps
 }
 
-// BestAcc returns the epoch with the best training accuracy, nil before the
-// first.
+// Total counts the batches done since the run's start, over all resumes.
+func (r *Run) Total() int64 {
+	var total int64
+	if r.Started != nil {
+		total = r.Started.ResumedTotal
+	}
+	if r.Step != nil {
+		total = max(total, r.Step.Total)
+	}
+	if e := r.LastEpoch(); e != nil {
+		total = max(total, e.Total)
+	}
+	return total
+}
+
+// Elapsed is the training time at the newest event in seconds, pauses left out.
+func (r *Run) Elapsed() float64 {
+	elapsed := 0.0
+	if r.Started != nil {
+		elapsed = r.Started.Elapsed
+	}
+	if r.Step != nil {
+		elapsed = max(elapsed, r.Step.Elapsed)
+	}
+	if e := r.LastEpoch(); e != nil {
+		elapsed = max(elapsed, e.Elapsed)
+	}
+	if r.Ended != nil {
+		elapsed = max(elapsed, r.Ended.Seconds)
+	}
+	return elapsed
+}
+
+// LearnRate is the newest learning rate: of the last batch, or what a person has
+// set after it; before any, the configured one (0: the optimizer's own).
+func (r *Run) LearnRate() float64 {
+	rate, total := 0.0, int64(-1)
+	if r.Started != nil {
+		rate = r.Started.Config.LR
+	}
+	if e := r.LastEpoch(); e != nil {
+		rate, total = e.LR, e.Total
+	}
+	if s := r.Step; s != nil && s.Total >= total {
+		rate, total = s.LR, s.Total
+	}
+	if n := len(r.LearnRates); n > 0 && r.LearnRates[n-1].Total >= total {
+		rate = r.LearnRates[n-1].To
+	}
+	return rate
+}
+
+// PatienceLeft is how many epochs without a better value are left before early
+// stopping; -1 when that is off.
+func (r *Run) PatienceLeft() int {
+	if e := r.LastEpoch(); e != nil {
+		return e.PatienceLeft
+	}
+	if r.Started != nil && r.Started.Config.Patience > 0 {
+		return r.Started.Config.Patience
+	}
+	return -1
+}
+
+// Remaining estimates the seconds to the end of the epoch and of the whole run
+// from the newest speed and from what the last epoch took beyond its batches; -1
+// where there is nothing to judge by. Early stopping may end the run sooner.
+func (r *Run) Remaining() (epoch, whole float64) {
+	if r.Started == nil || r.Step == nil || r.Step.ImagesPerSecond <= 0 || r.Ended != nil {
+		return -1, -1
+	}
+	n, step, steps := r.Position()
+	batch := float64(r.Started.Config.Batch) / r.Step.ImagesPerSecond // seconds
+	validation := 0.0
+	if e := r.LastEpoch(); e != nil {
+		validation = max(0, e.Seconds-float64(steps)*batch)
+	}
+	epoch = float64(steps-step)*batch + validation
+	whole = epoch + float64(max(r.Started.Config.Epochs-n, 0))*(float64(steps)*batch+validation)
+	if m := r.Started.Config.MaxSteps; m > 0 {
+		left := max(0, m-r.Total())
+		epochs := left / int64(max(1, steps)) // about
+		whole = min(whole, float64(left)*batch+float64(epochs)*validation)
+		epoch = min(epoch, whole)
+	}
+	return epoch, whole
+}
+
+// EpochsDone is how many epochs are done: those known or, where they are not all
+// known, what the run's end tells.
+func (r *Run) EpochsDone() int {
+	done := 0
+	if e := r.LastEpoch(); e != nil {
+		done = e.Epoch
+	}
+	if r.Ended != nil {
+		done = max(done, r.Ended.Epoch)
+	}
+	return done
+}
+
+// Best is the best validation accuracy and its epoch (0: none yet), from the
+// epochs known or, where they are not all known, from the run's end.
+func (r *Run) Best() (valAcc event.Float, epoch int) {
+	if e := r.Ended; e != nil && e.BestValAccEpoch > 0 {
+		return e.BestValAcc, e.BestValAccEpoch
+	}
+	if e := r.BestValAcc(); e != nil {
+		return e.ValAcc, e.Epoch
+	}
+	return 0, 0
+}
+
+// BestAcc is the epoch with the best training accuracy, nil before the first.
 func (r *Run) BestAcc() *event.EpochDone {
 	return bestEpoch(r.Epochs, func(e *event.EpochDone) float64 { return float64(e.Acc) })
 }
 
-// BestValAcc returns the epoch with the best validation accuracy, nil before
-// the first.
+// BestValAcc is the epoch with the best validation accuracy, nil before the
+// first.
 func (r *Run) BestValAcc() *event.EpochDone {
 	return bestEpoch(r.Epochs, func(e *event.EpochDone) float64 { return float64(e.ValAcc) })
 }
 
-// bestEpoch is the first epoch with the greatest value; nil without epochs.
+// BestValLoss is the epoch with the least validation loss, nil before the first.
+func (r *Run) BestValLoss() *event.EpochDone {
+	return bestEpoch(r.Epochs, func(e *event.EpochDone) float64 { return -float64(e.ValLoss) })
+}
+
+// bestEpoch is the first epoch with the greatest value, as equal is not better;
+// nil without epochs. A value that is not finite is never the best.
 func bestEpoch(epochs []*event.EpochDone, value func(*event.EpochDone) float64) *event.EpochDone {
 	var best *event.EpochDone
 	for _, e := range epochs {
-		if best == nil || value(e) > value(best) {
+		v := value(e)
+		if !math.IsNaN(v) && !math.IsInf(v, 0) && (best == nil || v > value(best)) {
 			best = e
 		}
 	}
 	return best
 }
 
-// ReadRun reads the record of one run folder. The run has the folder's name,
-// whatever it was called before somebody renamed or copied the folder.
-func Read(folder string) (*Run, error) {
-	r, err := Open(folder)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	h := &Run{}
-	for {
-		events, err := r.Next(context.Background(), 4096)
-		for _, e := range events {
-			h.apply(e)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	h.Name = filepath.Base(filepath.Clean(folder))
-	return h, nil
-}
-
-// Reached returns the first epoch whose validation accuracy is goal or better,
-// nil when there is none yet.
+// Reached is the first epoch whose validation accuracy is goal or better, nil
+// when there is none yet.
 func (r *Run) Reached(goal float64) *event.EpochDone {
 	for _, e := range r.Epochs {
 		if float64(e.ValAcc) >= goal {

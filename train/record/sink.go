@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"cifartui/train/event"
 )
@@ -103,9 +104,9 @@ func (f *FolderSink) Close() error {
 	return err
 }
 
-// Past calls do with every event in a run's record before its resume in
+// past calls do with every event in a run's record before its resume in
 // started, oldest first.
-func Past(started *event.RunStarted, do func(event.Event)) error {
+func past(started *event.RunStarted, do func(event.Event)) error {
 	r, err := Open(started.Folder)
 	if err != nil {
 		return err
@@ -133,36 +134,25 @@ func Past(started *event.RunStarted, do func(event.Event)) error {
 // twice, since each resume takes back what lies beyond it.
 func Kept(started *event.RunStarted, after int64) ([]event.Event, error) {
 	var kept []event.Event
-	err := Past(started, func(e event.Event) {
+	drop := func(resume *event.RunStarted) {
+		kept = slices.DeleteFunc(kept, func(e event.Event) bool { return TakenBack(e, resume) })
+	}
+	err := past(started, func(e event.Event) {
 		switch e := e.(type) {
 		case *event.RunStarted:
-			kept = dropBeyond(kept, e.ResumedTotal)
-		case *event.StepDone, *event.EpochDone:
-			if totalOf(e) > after {
+			drop(e)
+		case *event.StepDone:
+			if e.Total > after {
+				kept = append(kept, e)
+			}
+		case *event.EpochDone:
+			if e.Total > after {
 				kept = append(kept, e)
 			}
 		}
 	})
-	return dropBeyond(kept, started.ResumedTotal), err
-}
-
-// dropBeyond cuts steps and epochs beyond a total of batches off the end.
-func dropBeyond(events []event.Event, total int64) []event.Event {
-	for len(events) > 0 && totalOf(events[len(events)-1]) > total {
-		events = events[:len(events)-1]
-	}
-	return events
-}
-
-// totalOf returns the count of batches at a step or at an epoch's end.
-func totalOf(e event.Event) int64 {
-	switch e := e.(type) {
-	case *event.StepDone:
-		return e.Total
-	case *event.EpochDone:
-		return e.Total
-	}
-	return 0
+	drop(started)
+	return kept, err
 }
 
 // maxPending bounds what an Appender keeps while it can't write, in bytes.

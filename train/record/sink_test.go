@@ -61,18 +61,27 @@ func TestFailedAppendIsWrittenAgain(t *testing.T) {
 
 func TestKeptDropsWhatResumesTookBack(t *testing.T) {
 	step := func(total int64) event.Event { return &event.StepDone{Total: total, Count: 1} }
-	start := func(total int64) *event.RunStarted { return &event.RunStarted{Resumed: total > 0, ResumedTotal: total} }
-	now := start(5)
+	start := func(epoch int, total int64) *event.RunStarted {
+		return &event.RunStarted{Resumed: total > 0, ResumedEpoch: epoch, ResumedTotal: total}
+	}
+	epoch := func() event.Event { return &event.EpochDone{Epoch: 1, Total: 3} }
+	now := start(2, 5)
 	now.Folder = t.TempDir()
-	eventtest.Write(t, now.Folder, start(0), step(1), step(2), step(3), &event.EpochDone{Total: 3}, step(4),
-		start(2), step(3), &event.Warning{}, &event.EpochDone{Total: 3}, step(4), step(5), step(6), now, step(6))
+	eventtest.Write(t, now.Folder, start(0, 0), step(1), step(2), step(3), epoch(), step(4),
+		start(1, 3), epoch(), // saved after the epoch's last batch and before its end
+		start(1, 2), step(3), &event.Warning{}, epoch(), step(4), step(5), step(6), now, step(6))
 	kept, err := Kept(now, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var totals []int64
 	for _, e := range kept {
-		totals = append(totals, totalOf(e))
+		switch e := e.(type) {
+		case *event.StepDone:
+			totals = append(totals, e.Total)
+		case *event.EpochDone:
+			totals = append(totals, e.Total)
+		}
 	}
 	if want := []int64{2, 3, 3, 4, 5}; !slices.Equal(totals, want) {
 		t.Errorf("totals %v, want %v", totals, want)

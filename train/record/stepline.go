@@ -12,7 +12,7 @@ import (
 // stepParser reads step lines as this package writes them: a long run has a
 // hundred thousand of them, and encoding/json takes ten times as long. What is
 // written in any other way (another order of fields, other spaces) it leaves to
-// [Decode], and what it does read is what Decode reads.
+// [event.Decode], and what it does read is what Decode reads.
 type stepParser struct {
 	rest []byte
 	bad  bool

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// disk is what a run asks of the file system when it writes. Tests put one in
+// Disk is what a run asks of the file system when it writes. Tests put one in
 // its place that is full or read-only.
 type Disk interface {
 	// Create makes a new file; it must not exist.
@@ -29,7 +29,7 @@ type File interface {
 	Sync() error
 }
 
-// osDisk is the real one.
+// OS is the real one.
 type OS struct{}
 
 func (OS) Create(path string) (File, error) {
@@ -48,7 +48,7 @@ func (OS) Remove(path string) error { return os.Remove(path) }
 
 func (OS) SyncDir(path string) error { return syncDir(path) }
 
-// tempMark is in the name of every file that is not yet whole. The names start
+// TempMark is in the name of every file that is not yet whole. The names start
 // with a dot, so that no pattern for checkpoints finds them.
 const TempMark = ".tmp-"
 
@@ -56,7 +56,7 @@ func TempName(path string) string {
 	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s%s%d", filepath.Base(path), TempMark, os.Getpid()))
 }
 
-// writeAtomic writes a file so that at every instant path holds the old content
+// WriteAtomic writes a file so that at every instant path holds the old content
 // or the whole new one: a temporary file in the same folder, fsync, rename,
 // fsync of the folder. On an error nothing is left behind. It returns the size.
 func WriteAtomic(d Disk, path string, write func(io.Writer) error) (int64, error) {
@@ -70,7 +70,7 @@ func WriteAtomic(d Disk, path string, write func(io.Writer) error) (int64, error
 	return size, d.SyncDir(filepath.Dir(path))
 }
 
-// writeTemp is the first half of writeAtomic: it writes and syncs the temporary
+// WriteTemp is the first half of WriteAtomic: it writes and syncs the temporary
 // file, and returns its name and size.
 func WriteTemp(d Disk, path string, write func(io.Writer) error) (temp string, size int64, err error) {
 	temp = TempName(path)
@@ -110,7 +110,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// removeTemps removes what a killed process left half-written in a folder. The
+// RemoveTemps removes what a killed process left half-written in a folder. The
 // caller holds the run folder's lock.
 func RemoveTemps(d Disk, folder string) {
 	entries, err := os.ReadDir(folder)

@@ -56,7 +56,7 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("run folder %s is already in use by %s: watch it with \"cifartui attach %s\", or stop it first", e.Folder, who, filepath.Base(e.Folder))
 }
 
-// lock is a run folder's lock, held while a process writes the folder.
+// Lock is a run folder's lock, held while a process writes the folder.
 type Lock struct{ f *os.File }
 
 // lockTries and lockPause let a lock be taken that somebody holds for a moment
@@ -66,7 +66,7 @@ const (
 	lockPause = 50 * time.Millisecond
 )
 
-// lockFolder takes a run folder's lock. It returns an *InUseError when another
+// LockFolder takes a run folder's lock. It returns an *InUseError when another
 // process holds it, and errNoLocks with a lock that does nothing where the file
 // system has none.
 func LockFolder(folder string) (*Lock, error) {
@@ -99,7 +99,7 @@ func LockFolder(folder string) (*Lock, error) {
 	return &Lock{f: f}, nil
 }
 
-// release gives the lock back. The file stays: removing it would let two
+// Release gives the lock back. The file stays: removing it would let two
 // processes lock two files of the same name.
 func (l *Lock) Release() error { return l.f.Close() }
 
@@ -130,7 +130,7 @@ func Live(folder string) (pid int, live bool) {
 	return readPID(f), true
 }
 
-// makeFolder makes a new run folder in runs: name, or name-2, name-3 and so on
+// Make makes a new run folder in runs: name, or name-2, name-3 and so on
 // when that is taken. It makes runs too, and the folder for checkpoints.
 func Make(runs, name string, now time.Time) (string, error) {
 	if name == "" {

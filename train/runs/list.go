@@ -21,7 +21,7 @@ import (
 	"cifartui/train/rundir"
 )
 
-// RunInfo is what a list of runs shows of one run folder.
+// Info is what a list of runs shows of one run folder.
 type Info struct {
 	// Name is the folder's name, and behind a comparison's name that of the run.
 	Name   string `json:"name"`
@@ -32,7 +32,7 @@ type Info struct {
 	// Live is set while a process trains it; PID is that process, 0 if unknown.
 	Live bool `json:"live"`
 	PID  int  `json:"pid,omitempty"`
-	// State is a [State] while the run is live, else an [Outcome] or
+	// State is a [event.State] while the run is live, else an [event.Outcome] or
 	// "interrupted".
 	State string `json:"state"`
 	// Outcome is how it ended; "" while it lives and after a kill.
@@ -137,7 +137,7 @@ func inspect(folder string) Info {
 	info.Created, _ = time.Parse(time.RFC3339, about.Created) // a foreign one has none
 	info.PID, info.Live = rundir.Live(folder)
 
-	end, err := record.ReadEnd(folder)
+	run, err := record.Glance(folder)
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case missing && !info.Live:
 		problem("%s is missing", rundir.EventsFile)
@@ -146,44 +146,14 @@ func inspect(folder string) Info {
 	}
 	switch {
 	case info.Live:
-		info.State = string(cmp.Or(end.State, event.StateStarting))
-	case end.Ended != nil:
-		info.Outcome = end.Ended.Outcome
+		info.State = string(cmp.Or(run.State, event.StateStarting))
+	case run.Ended != nil:
+		info.Outcome = run.Ended.Outcome
 		info.State = string(info.Outcome)
 	}
-	info.best(folder, end)
+	info.Epoch = run.EpochsDone()
+	info.BestValAcc, info.BestEpoch = run.Best()
 	return info
-}
-
-// best finds how far the run is and its best epoch: in the table of epochs, and
-// at the end of the record, which may be an epoch ahead of it.
-func (info *Info) best(folder string, end record.End) {
-	see := func(epoch int, valAcc float64) {
-		info.Epoch = max(info.Epoch, epoch)
-		if info.BestEpoch == 0 || valAcc > float64(info.BestValAcc) {
-			info.BestValAcc, info.BestEpoch = event.Float(valAcc), epoch
-		}
-	}
-	rows, err := record.ReadCSV(filepath.Join(folder, rundir.HistoryFile))
-	if err != nil && end.Size > 0 {
-		// No table: somebody deleted it, or a run of one epoch's length. The whole
-		// record has it.
-		if h, err := record.Read(folder); err == nil {
-			for _, e := range h.Epochs {
-				see(e.Epoch, float64(e.ValAcc))
-			}
-		}
-		return
-	}
-	for _, r := range rows {
-		see(r.Epoch, r.ValAcc)
-	}
-	if e := end.Epoch; e != nil && e.Epoch > info.Epoch {
-		see(e.Epoch, float64(e.ValAcc))
-	}
-	if e := end.Ended; e != nil && e.Epoch > info.Epoch {
-		info.Epoch, info.BestValAcc, info.BestEpoch = e.Epoch, e.BestValAcc, e.BestValAccEpoch
-	}
 }
 
 // SortKeys are the columns that a list can be sorted by.
@@ -191,7 +161,7 @@ func SortKeys() []string {
 	return []string{"name", "state", "data", "batch", "epoch", "best", "created", "updated"}
 }
 
-// SortRuns sorts a list by one of [SortKeys]; "-best" is best in reverse.
+// Sort sorts a list by one of [SortKeys]; "-best" is best in reverse.
 func Sort(list []Info, key string) error {
 	key, reverse := strings.CutPrefix(key, "-")
 	compare := map[string]func(a, b Info) int{
@@ -221,7 +191,7 @@ func FilterKeys() []string {
 	return []string{"name", "state", "live", "data", "batch", "optimizer", "problem"}
 }
 
-// FilterRuns keeps the runs for which every filter holds: "state=finished",
+// Filter keeps the runs for which every filter holds: "state=finished",
 // "live=true", "batch=64", "data=demo", "optimizer=adam", "problem=false", and
 // "name=TEXT" for names that contain TEXT.
 func Filter(list []Info, filters []string) ([]Info, error) {
@@ -252,7 +222,7 @@ func Filter(list []Info, filters []string) ([]Info, error) {
 	return list, nil
 }
 
-// WriteRuns writes a list as text in columns, ages counted up to now.
+// Write writes a list as text in columns, ages counted up to now.
 func Write(w io.Writer, list []Info, now time.Time) error {
 	rows := [][]string{{"name", "state", "data", "batch", "epochs", "best val_acc", "at", "age", ""}}
 	for _, r := range list {

@@ -7,7 +7,7 @@ import (
 	"cifartui/train/record"
 )
 
-// ReadRuns reads the runs that folders stand for, comparisons included.
+// Read reads the runs that folders stand for, comparisons included.
 func Read(folders ...string) ([]*record.Run, error) {
 	var runs []*record.Run
 	for _, folder := range folders {

@@ -64,7 +64,7 @@ func NewTable(runs []*record.Run) Table {
 
 func newRow(r *record.Run, label string) TableRow {
 	nan := event.Float(math.NaN())
-	row := TableRow{Run: r.Name, Label: label, Epochs: len(r.Epochs), Seconds: r.Elapsed,
+	row := TableRow{Run: r.Name, Label: label, Epochs: len(r.Epochs), Seconds: r.Elapsed(),
 		EpochSeconds: nan, ImagesPerSecond: nan, BestValAcc: nan, FinalLoss: nan, FinalValLoss: nan}
 	if r.Started != nil {
 		row.Batch = r.Started.Config.Batch

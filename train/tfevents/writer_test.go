@@ -186,6 +186,7 @@ func started(resumedTotal int64) *event.RunStarted {
 	}
 	if resumedTotal > 0 {
 		r.Resumed, r.ResumedTotal, r.Elapsed = true, resumedTotal, float64(resumedTotal)
+		r.ResumedEpoch = int(resumedTotal/stepsPerEpoch) + 1
 	}
 	return r
 }

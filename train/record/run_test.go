@@ -1,0 +1,181 @@
+package record
+
+import (
+	"math"
+	"testing"
+
+	"cifartui/train/config"
+	"cifartui/train/event"
+)
+
+// life are the first events of a run of 4 epochs of 3 batches, to the end of
+// epoch 2, numbered.
+func life() []event.Event {
+	c := config.Default()
+	c.Batch, c.Epochs, c.Patience, c.LR = 10, 4, 5, 0.5
+	list := []event.Event{
+		&event.RunStarted{Config: c, StepsPerEpoch: 3, TrainImages: 30},
+		&event.StateChanged{State: event.StateRunning},
+	}
+	for epoch := 1; epoch <= 2; epoch++ {
+		for step := 1; step <= 3; step++ {
+			total := int64(3*(epoch-1) + step)
+			list = append(list, &event.StepDone{Epoch: epoch, Step: step, Steps: 3, Total: total, Count: 1,
+				LR: 0.5, ImagesPerSecond: 10, Elapsed: float64(total), Phases: event.Phases{Forward: 1}})
+		}
+		list = append(list, &event.EpochDone{Epoch: epoch, Epochs: 4, Total: int64(3 * epoch), LR: 0.5, Seconds: 4, Elapsed: 4 * float64(epoch),
+			Acc: event.Float(epoch), ValAcc: event.Float(3 - epoch), ValLoss: event.Float(3 - epoch), PatienceLeft: 6 - epoch},
+			&event.Evaluated{Epoch: epoch})
+	}
+	for i, e := range list {
+		e.Head().Event, e.Head().Seq, e.Head().Run = event.KindOf(e), uint64(i+1), "r"
+	}
+	return list
+}
+
+func lived(events ...event.Event) *Run {
+	r := new(Run)
+	for _, e := range events {
+		r.Apply(e)
+	}
+	return r
+}
+
+func TestRunAddsUp(t *testing.T) {
+	r := lived(life()...)
+	if r.Name != "r" || len(r.Epochs) != 2 || r.State != event.StateRunning || r.Phases.Forward != 6 || r.Seq != 12 {
+		t.Errorf("%+v", r)
+	}
+	if epoch, step, steps := r.Position(); epoch != 3 || step != 0 || steps != 3 {
+		t.Errorf("between two epochs it is at epoch %d, %d of %d", epoch, step, steps)
+	}
+	if r.Total() != 6 || r.Elapsed() != 8 || r.LearnRate() != 0.5 || r.PatienceLeft() != 4 {
+		t.Errorf("total %d, elapsed %v, rate %v, patience %d", r.Total(), r.Elapsed(), r.LearnRate(), r.PatienceLeft())
+	}
+	if acc, epoch := r.Best(); acc != 2 || epoch != 1 || r.BestAcc().Epoch != 2 || r.BestValLoss().Epoch != 2 {
+		t.Errorf("best %v at %d", acc, epoch)
+	}
+	// 3 batches of a second and one of validation, twice.
+	if epoch, whole := r.Remaining(); epoch != 4 || whole != 8 {
+		t.Errorf("%v s of the epoch and %v of the run are left, want 4 and 8", epoch, whole)
+	}
+}
+
+func TestKnownEventsChangeNothing(t *testing.T) {
+	r := lived(life()...)
+	for _, e := range life() {
+		if c := r.Apply(e); !c.Known {
+			t.Errorf("event %d is taken twice", e.Head().Seq)
+		}
+	}
+	if len(r.Epochs) != 2 || r.Phases.Forward != 6 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What a resume takes back, at every instant that a checkpoint can be of.
+func TestResumeTakesBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		epoch, step  int
+		total        int64
+		epochs       int // that stay
+		newest       int64
+		evaluated    int
+		atEpoch, at  int
+		changesOfTwo int // of two changes by hand, after batches 2 and 5
+	}{
+		"within the second epoch":      {2, 2, 5, 1, 0, 0, 2, 2, 2},
+		"before the second epoch":      {2, 0, 3, 1, 0, 0, 2, 0, 1},
+		"from the beginning":           {1, 0, 0, 0, 0, 0, 1, 0, 0},
+		"after the epoch's last batch": {2, 3, 6, 1, 6, 0, 2, 3, 2}, // its validation comes again
+		"after the second epoch":       {3, 0, 6, 2, 6, 2, 3, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var events []event.Event
+			for _, e := range life() {
+				e.Head().Seq = 0
+				events = append(events, e)
+				if s, ok := e.(*event.StepDone); ok && (s.Total == 2 || s.Total == 5) {
+					events = append(events, &event.LearnRateChanged{From: 0.5, To: 2, Total: s.Total})
+				}
+			}
+			r := lived(events...)
+			resume := &event.RunStarted{Config: r.Started.Config, StepsPerEpoch: 3, Resumed: true,
+				ResumedEpoch: c.epoch, ResumedStep: c.step, ResumedTotal: c.total, Elapsed: 1}
+			if ch := r.Apply(resume); !ch.Resumed || ch.Began || ch.Before != event.StateRunning {
+				t.Errorf("change %+v", ch)
+			}
+			newest, evaluated := int64(0), 0
+			if r.Step != nil {
+				newest = r.Step.Total
+			}
+			if r.Evaluated != nil {
+				evaluated = r.Evaluated.Epoch
+			}
+			// Of steps and evaluations only the newest is known: it stays or goes.
+			if len(r.Epochs) != c.epochs || newest != c.newest || evaluated != c.evaluated || len(r.LearnRates) != c.changesOfTwo {
+				t.Errorf("%d epochs, step %d, evaluated %d, %d rates", len(r.Epochs), newest, evaluated, len(r.LearnRates))
+			}
+			if epoch, step, steps := r.Position(); epoch != c.atEpoch || step != c.at || steps != 3 {
+				t.Errorf("at epoch %d, step %d of %d, want %d, %d", epoch, step, steps, c.atEpoch, c.at)
+			}
+			if r.State != event.StateStarting || r.Total() != c.total || r.Phases.Forward != 0 {
+				t.Errorf("state %s, total %d, phases %v", r.State, r.Total(), r.Phases)
+			}
+			// The epoch comes again, once.
+			for epoch := c.epoch; epoch <= 2; epoch++ {
+				r.Apply(&event.EpochDone{Epoch: epoch, Total: int64(3 * epoch)})
+			}
+			if len(r.Epochs) != 2 || r.Epochs[0].Epoch != 1 || r.Epochs[1].Epoch != 2 {
+				t.Errorf("epochs %+v", r.Epochs)
+			}
+		})
+	}
+}
+
+func TestRateAskedForShowsUntilTheNextBatch(t *testing.T) {
+	r := lived(life()...)
+	r.Apply(&event.LearnRateChanged{From: 0.5, To: 0.25, Total: 6})
+	if r.LearnRate() != 0.25 {
+		t.Errorf("rate %v after it was set", r.LearnRate())
+	}
+	r.Apply(&event.StepDone{Epoch: 3, Step: 1, Steps: 3, Total: 7, LR: 0.125})
+	if r.LearnRate() != 0.125 {
+		t.Errorf("rate %v, want the newest batch's", r.LearnRate())
+	}
+}
+
+func TestEndsAndTheirStates(t *testing.T) {
+	for outcome, want := range map[event.Outcome]event.State{
+		event.OutcomeFinished: event.StateFinished, event.OutcomeStopped: event.StateFinished,
+		event.OutcomeDiverged: event.StateFailed, event.OutcomeFailed: event.StateFailed,
+	} {
+		r := lived(life()...)
+		r.Apply(&event.RunEnded{Outcome: outcome, Epoch: 2, Seconds: 9, BestValAcc: 2, BestValAccEpoch: 1})
+		if r.State != want || r.Elapsed() != 9 || r.EpochsDone() != 2 {
+			t.Errorf("%s: state %s, elapsed %v", outcome, r.State, r.Elapsed())
+		}
+		if epoch, step, steps := r.Position(); epoch != 2 || step != 3 || steps != 3 {
+			t.Errorf("%s: at epoch %d, step %d of %d", outcome, epoch, step, steps)
+		}
+		if _, whole := r.Remaining(); whole != -1 {
+			t.Errorf("%s: %v s are left of a run that is over", outcome, whole)
+		}
+		r.Apply(&event.RunStarted{Config: r.Started.Config, Resumed: true, ResumedEpoch: 3, ResumedTotal: 6, StepsPerEpoch: 3})
+		if r.Ended != nil || r.State != event.StateStarting {
+			t.Errorf("%s: resumed, it is still %s", outcome, r.State)
+		}
+	}
+}
+
+func TestNoFiniteValueIsNeverTheBest(t *testing.T) {
+	nan := event.Float(math.NaN())
+	r := lived(&event.EpochDone{Epoch: 1, ValAcc: nan, ValLoss: nan, Acc: nan})
+	if _, epoch := r.Best(); epoch != 0 || r.BestAcc() != nil || r.BestValLoss() != nil {
+		t.Errorf("%+v", r.Epochs)
+	}
+	r.Apply(&event.EpochDone{Epoch: 2, ValAcc: 0.5, ValLoss: event.Float(math.Inf(-1)), Acc: 0.1})
+	if acc, epoch := r.Best(); acc != 0.5 || epoch != 2 || r.BestValLoss() != nil {
+		t.Errorf("best %v at %d", acc, epoch)
+	}
+}
