@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -55,7 +56,7 @@ func TestKilledRunEndsWithTheSameBits(t *testing.T) {
 			p.waitAtMost(time.Duration(random.Int64N(int64(referenceTook * 3 / 2))))
 			ended = kill(p, folder)
 		}
-		sameBits(t, alone, folder)
+		checkpointtest.SameRuns(t, folder, alone)
 	}
 	t.Logf("%d kills, %d of them while training", kills, inTraining)
 	if inTraining == 0 {
@@ -87,7 +88,7 @@ func TestRunKilledAtItsStartCanBeStartedAgain(t *testing.T) {
 			}
 		}
 		start(t, args...).mustEnd(t, 0)
-		sameBits(t, alone, folder)
+		checkpointtest.SameRuns(t, folder, alone)
 	}
 }
 
@@ -98,7 +99,7 @@ func TestThreadsDoNotChangeTheBits(t *testing.T) {
 	runs := t.TempDir()
 	for _, threads := range []string{"1", "5"} {
 		start(t, small(runs, threads, "--threads", threads)...).mustEnd(t, 0)
-		sameBits(t, two, filepath.Join(runs, threads))
+		checkpointtest.SameRuns(t, filepath.Join(runs, threads), two)
 	}
 }
 
@@ -139,7 +140,7 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 		p.code(t)
 		start(t, "--no-tui", "--runs", runs, "--resume", name).mustEnd(t, 0)
 		for _, m := range members {
-			sameBits(t, filepath.Join(runs, "alone", m), filepath.Join(runs, name, m))
+			checkpointtest.SameRuns(t, filepath.Join(runs, name, m), filepath.Join(runs, "alone", m))
 		}
 	}
 }

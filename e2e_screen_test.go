@@ -19,6 +19,7 @@ import (
 	"github.com/hinshun/vt10x"
 
 	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -238,7 +239,7 @@ func TestRunOutlivesItsTerminal(t *testing.T) {
 	eventually(t, "step", func() bool { return steps(folder) > 0 })
 	s.pty.Close() // the kernel sends SIGHUP, and every read and write fails
 	s.mustEnd(t, 0)
-	sameBits(t, alone, folder)
+	checkpointtest.SameRuns(t, folder, alone)
 }
 
 // A run that is handed over by d goes on in the background to the same bits.
@@ -276,7 +277,7 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 		}
 		t.Logf("after step %d: left after %v", at, time.Since(began).Round(time.Millisecond))
 		start(t, "wait", "--runs", runs, name).mustEnd(t, 0)
-		sameBits(t, alone, folder)
+		checkpointtest.SameRuns(t, folder, alone)
 		if t.Failed() {
 			return
 		}

@@ -13,12 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"cifartui/nn/bittest"
-	"cifartui/train/checkpoint"
 	"cifartui/train/control"
 	"cifartui/train/event"
 	"cifartui/train/record"
-	"cifartui/train/rundir"
 )
 
 // The tests in the e2e files drive the built program as a person's shell would.
@@ -253,34 +250,6 @@ func steps(folder string) int64 {
 		}
 	}
 	return total
-}
-
-// sameBits wants two runs to have ended with all that they trained the same, bit
-// for bit: weights, optimiser state, best weights, what is monitored, history.
-func sameBits(t *testing.T, want, got string) {
-	t.Helper()
-	read := func(folder string) *checkpoint.Checkpoint {
-		c, err := checkpoint.Read(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		// What may differ: who, where, when, and on how many threads.
-		c.Run, c.Config.Name, c.Config.Runs, c.Saved, c.Seq, c.Config.Threads = "", "", "", time.Time{}, 0, 0
-		return c
-	}
-	x, y := read(want), read(got)
-	if len(x.Weights) == 0 || len(x.Solver) == 0 || len(x.History) == 0 || x.BestFile == "" {
-		t.Fatalf("%s holds no weights, no solver state, no epoch or no best weights", want)
-	}
-	bittest.Values(t, filepath.Base(got), y, x, "Header", "Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond")
-	best := func(folder string, c *checkpoint.Checkpoint) checkpoint.Weights {
-		w, err := checkpoint.ReadWeights(filepath.Join(folder, rundir.CheckpointsDir, c.BestFile))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
-	}
-	bittest.Values(t, filepath.Base(got)+": best weights", best(got, y).Tensors, best(want, x).Tensors)
 }
 
 // status asks a live run how it stands.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cifartui/nn"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -95,7 +96,7 @@ func TestRunsTakeTurns(t *testing.T) {
 func TestComparedRunHasTheBitsOfOneAlone(t *testing.T) {
 	c, _ := compare(t, tinyComparison(t, config.Interleave), nil)
 	alone, _ := mustTrain(t, tinyOptions(t, func(c *config.Config) { c.Batch = 32 }), nil)
-	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
+	checkpointtest.Same(t, checkpointtest.Last(t, filepath.Join(c.Folder(), "batch=32")), checkpointtest.Last(t, alone))
 }
 
 // What a SIGKILL leaves at any event is the folder as it is then, without the
@@ -130,7 +131,7 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 			o.Resume, o.Order = copied, order
 			compare(t, o, nil)
 			for _, run := range whole.Runs() {
-				sameBits(t, last(t, filepath.Join(whole.Folder(), run)), last(t, filepath.Join(copied, run)))
+				checkpointtest.Same(t, checkpointtest.Last(t, filepath.Join(copied, run)), checkpointtest.Last(t, filepath.Join(whole.Folder(), run)))
 			}
 			if t.Failed() {
 				t.Fatalf("killed at event %d of %d, resumed in order %s", at, n, order)
@@ -181,7 +182,7 @@ func TestDamagedComparisonIsNotTouched(t *testing.T) {
 		if _, err := NewComparison(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		last(t, filepath.Join(c.Folder(), "batch=8"))
+		checkpointtest.Last(t, filepath.Join(c.Folder(), "batch=8"))
 	}
 }
 
@@ -230,7 +231,7 @@ func TestPausedRunLetsTheOthersGoOn(t *testing.T) {
 		t.Errorf("epochs in the order %s", got)
 	}
 	alone, _ := mustTrain(t, tinyOptions(t, func(c *config.Config) { c.Batch, c.Epochs = 32, 2 }), nil)
-	sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), "batch=32")))
+	checkpointtest.Same(t, checkpointtest.Last(t, filepath.Join(c.Folder(), "batch=32")), checkpointtest.Last(t, alone))
 }
 
 // With too little memory for all at once the runs give theirs back with the
@@ -271,7 +272,7 @@ func TestRunsThatGiveTheirMemoryBack(t *testing.T) {
 	}
 	for _, batch := range []int{16, 32} {
 		alone, _ := mustTrain(t, tinyOptions(t, change, func(c *config.Config) { c.Batch = batch }), nil)
-		sameBits(t, last(t, alone), last(t, filepath.Join(c.Folder(), fmt.Sprintf("batch=%d", batch))))
+		checkpointtest.Same(t, checkpointtest.Last(t, filepath.Join(c.Folder(), fmt.Sprintf("batch=%d", batch))), checkpointtest.Last(t, alone))
 	}
 	for _, e := range of[*event.RunEnded](rec.events) {
 		if e.TestAcc == nil {
@@ -396,7 +397,7 @@ func TestPanickingRunLetsTheOthersSave(t *testing.T) {
 			t.Errorf("%s is %s", run, info.State)
 		}
 	}
-	if got := last(t, filepath.Join(c.Folder(), "batch=16")); got.Epoch != 2 {
+	if got := checkpointtest.Last(t, filepath.Join(c.Folder(), "batch=16")); got.Epoch != 2 {
 		t.Errorf("batch=16 is saved at epoch %d", got.Epoch)
 	}
 }

@@ -203,6 +203,9 @@ func (r *run) load() error {
 			}
 		}
 		r.from.Weights, r.from.Solver, r.from.Average = nil, nil, nil
+		if r.pos.Step > 0 && r.pos.Sums.LR == 0 { // a file of an old version
+			r.pos.Sums.LR = r.rate()
+		}
 		if lr := r.Config.LR; lr != r.from.Config.LR && lr > 0 {
 			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
 		}
@@ -355,6 +358,7 @@ func (r *run) batch(b *cifar.Batch, from time.Time) error {
 	s.Loss += event.Float(res.Loss * float64(res.Rows))
 	s.Correct += res.Correct
 	s.Rows += res.Rows
+	s.LR = rate
 	s.Phases.Add(phases)
 	elapsed := r.clock.seconds()
 	s.Trained = elapsed
@@ -408,7 +412,7 @@ func (r *run) endEpoch(v validation) error {
 	e := &event.EpochDone{
 		Epoch: r.pos.Epoch, Epochs: r.Config.Epochs, Batch: r.Config.Batch, Total: r.pos.Total,
 		Loss: s.Loss / event.Float(s.Rows), Acc: event.Float(s.Correct) / event.Float(s.Rows),
-		ValLoss: event.Float(loss), ValAcc: event.Float(acc), LR: r.solver.LearnRate(),
+		ValLoss: event.Float(loss), ValAcc: event.Float(acc), LR: s.LR,
 		Seconds: elapsed - r.pos.EpochStart, Elapsed: elapsed, Phases: s.Phases,
 		Best: best, PatienceLeft: r.pos.Monitor.Left(r.Config),
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
 	"cifartui/train/event"
 )
@@ -73,7 +74,7 @@ func TestPauseHaltsBetweenTwoBatchesAndIsNoTrainingTime(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	sameBits(t, last(t, straight), last(t, tr.Folder()))
+	checkpointtest.Same(t, checkpointtest.Last(t, tr.Folder()), checkpointtest.Last(t, straight))
 	end := rec.events[len(rec.events)-1].(*event.RunEnded)
 	if end.Seconds > 3600 {
 		t.Errorf("the run took %v s: the pause was counted", end.Seconds)
@@ -143,7 +144,7 @@ func TestEndedContextStopsWithACheckpoint(t *testing.T) {
 	if err := tr.Run(ctx, rec.emit); err != nil {
 		t.Fatal(err)
 	}
-	if c := last(t, tr.Folder()); c.Total != 4 {
+	if c := checkpointtest.Last(t, tr.Folder()); c.Total != 4 {
 		t.Errorf("saved at batch %d, want 4", c.Total)
 	}
 }
@@ -164,11 +165,11 @@ func TestStopWhilePausedAndWhileValidating(t *testing.T) {
 			}
 		}
 	})
-	if c := last(t, folder); c.Epoch != 1 || c.Step != 5 || len(c.History) != 0 {
+	if c := checkpointtest.Last(t, folder); c.Epoch != 1 || c.Step != 5 || len(c.History) != 0 {
 		t.Errorf("saved at epoch %d step %d with %d epochs done", c.Epoch, c.Step, len(c.History))
 	}
 	_, _ = mustTrain(t, resume(o, folder), nil)
-	sameBits(t, last(t, straight), last(t, folder))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
 }
 
 func TestLearningRateAcrossScheduleAndResume(t *testing.T) {
@@ -227,7 +228,7 @@ func TestDivergenceKeepsTheLastGoodCheckpointAndSaysWhere(t *testing.T) {
 	if end.Outcome != event.OutcomeDiverged || end.Error == "" {
 		t.Errorf("ended %+v", end)
 	}
-	c := last(t, folder)
+	c := checkpointtest.Last(t, folder)
 	if c.Total != 6 { // at 7 the weights were finite too, but gave this loss
 		t.Errorf("last.ckpt is of batch %d, want 6, the last good one", c.Total)
 	}
@@ -330,7 +331,7 @@ func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	}
 	byName := folded(all)
 	for _, f := range folders {
-		sameBits(t, last(t, straight), last(t, f))
+		checkpointtest.Same(t, checkpointtest.Last(t, f), checkpointtest.Last(t, straight))
 		if r := runOf(byName, filepath.Base(f)); r == nil || len(r.Epochs) != 3 || r.Ended == nil || r.State != event.StateFinished {
 			t.Errorf("history of %s: %+v", f, r)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
@@ -60,7 +61,7 @@ func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 	o := tinyOptions(t)
 	folder, _ := mustTrain(t, o, nil)
 	path := filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile)
-	want := last(t, folder)
+	want := checkpointtest.Last(t, folder)
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -115,13 +116,13 @@ func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	sameBits(t, want, last(t, folder))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), want)
 }
 
 func TestMissingLastCheckpoint(t *testing.T) {
 	o := tinyOptions(t)
 	folder, _ := mustTrain(t, o, nil)
-	want := last(t, folder)
+	want := checkpointtest.Last(t, folder)
 	dir := filepath.Join(folder, rundir.CheckpointsDir)
 	if err := os.Remove(filepath.Join(dir, checkpoint.LastFile)); err != nil {
 		t.Fatal(err)
@@ -130,7 +131,7 @@ func TestMissingLastCheckpoint(t *testing.T) {
 	if w := of[*event.Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, checkpoint.PreviousFile) {
 		t.Errorf("warnings %+v, want one that names %s", w, checkpoint.PreviousFile)
 	}
-	sameBits(t, want, last(t, folder))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), want)
 	for _, f := range []string{checkpoint.LastFile, checkpoint.PreviousFile} {
 		if err := os.Remove(filepath.Join(dir, f)); err != nil {
 			t.Fatal(err)
@@ -140,7 +141,7 @@ func TestMissingLastCheckpoint(t *testing.T) {
 	if s := rec.events[0].(*event.RunStarted); !s.Resumed || s.ResumedEpoch != 1 || s.ResumedTotal != 0 {
 		t.Errorf("started %+v, want from the beginning", s)
 	}
-	sameBits(t, want, last(t, folder))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), want)
 	checkRecord(t, folder, 3)
 }
 
@@ -160,7 +161,7 @@ func TestFullDiskIsAWarningAndARetry(t *testing.T) {
 	if len(warnings) == 0 || !strings.Contains(warnings[0].Message, "no space left") {
 		t.Errorf("warnings %+v", warnings)
 	}
-	sameBits(t, last(t, straight), last(t, folder))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
 	if got, want := weightFiles(t, folder), weightFiles(t, straight); !slices.Equal(got, want) {
 		t.Errorf("weights %v, want %v", got, want)
 	}
@@ -200,7 +201,7 @@ func TestBestWeightsThatCouldNotBeWrittenSurviveTheResume(t *testing.T) {
 		}
 		o.disk = nil
 		_, _ = mustTrain(t, resume(o, folder), nil)
-		sameBits(t, last(t, straight), last(t, folder))
+		checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
 		if got, want := weightFiles(t, folder), weightFiles(t, straight); !slices.Equal(got, want) || len(got) != 1 {
 			t.Errorf("weights %v, want %v", got, want)
 		}
@@ -326,7 +327,7 @@ func TestWeightsGoIntoANewRun(t *testing.T) {
 	o.Config.Init = file
 	o.Config.Optimizer, o.Config.LR = "sgd", 1e-35 // which changes no bit of a weight
 	again, _ := mustTrain(t, o, nil)
-	got := nnByName(last(t, again).Weights)
+	got := nnByName(checkpointtest.Last(t, again).Weights)
 	for _, tensor := range w.Tensors {
 		if !slices.Equal(got[tensor.Name].Data, tensor.Data) || !slices.Equal(got[tensor.Name].Shape, tensor.Shape) {
 			t.Errorf("%s is not as in the file", tensor.Name)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -118,56 +118,6 @@ func resume(o Options, folder string) Options {
 	return o
 }
 
-// last reads a run's last.ckpt.
-func last(t testing.TB, folder string) *checkpoint.Checkpoint {
-	t.Helper()
-	c, err := checkpoint.Read(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// sameBits compares all that two runs have trained: weights, optimiser, best
-// values, history.
-func sameBits(t testing.TB, want, got *checkpoint.Checkpoint) {
-	t.Helper()
-	compare := func(what string, a, b []checkpoint.Tensor) {
-		if len(a) != len(b) {
-			t.Fatalf("%s: %d tensors, want %d", what, len(b), len(a))
-		}
-		for i := range a {
-			if a[i].Name != b[i].Name {
-				t.Fatalf("%s: %s, want %s", what, b[i].Name, a[i].Name)
-			}
-			for j := range a[i].Data {
-				if math.Float32bits(a[i].Data[j]) != math.Float32bits(b[i].Data[j]) {
-					t.Fatalf("%s: %s[%d] is %v, want %v", what, a[i].Name, j, b[i].Data[j], a[i].Data[j])
-				}
-			}
-		}
-	}
-	compare("weights", want.Weights, got.Weights)
-	compare("optimiser", want.Solver, got.Solver)
-	compare("best weights", want.Best, got.Best)
-	compare("average", want.Average, got.Average)
-	if want.Epoch != got.Epoch || want.Step != got.Step || want.Total != got.Total {
-		t.Errorf("at epoch %d step %d total %d, want %d %d %d", got.Epoch, got.Step, got.Total, want.Epoch, want.Step, want.Total)
-	}
-	if want.Monitor != got.Monitor || want.BestFile != got.BestFile {
-		t.Errorf("best %+v %s, want %+v %s", got.Monitor, got.BestFile, want.Monitor, want.BestFile)
-	}
-	if len(want.History) != len(got.History) {
-		t.Fatalf("%d epochs in the history, want %d", len(got.History), len(want.History))
-	}
-	for i, w := range want.History {
-		g := got.History[i]
-		if w.Loss != g.Loss || w.Acc != g.Acc || w.ValLoss != g.ValLoss || w.ValAcc != g.ValAcc || w.Best != g.Best || w.PatienceLeft != g.PatienceLeft {
-			t.Errorf("epoch %d: %+v, want %+v", i+1, g, w)
-		}
-	}
-}
-
 // weightFiles lists the weights in a run's checkpoints folder.
 func weightFiles(t testing.TB, folder string) []string {
 	t.Helper()
@@ -233,7 +183,7 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 	if err != nil || c.Batch != 8 || about.Version != "test" || !strings.Contains(about.Validation, "test set") {
 		t.Errorf("config %+v, about %+v, %v", c, about, err)
 	}
-	if c := last(t, folder); c.Epoch != 4 || c.Step != 0 || c.Total != 15 {
+	if c := checkpointtest.Last(t, folder); c.Epoch != 4 || c.Step != 0 || c.Total != 15 {
 		t.Errorf("last.ckpt is at epoch %d step %d total %d", c.Epoch, c.Step, c.Total)
 	}
 	if _, live := rundir.Live(folder); live {
@@ -272,13 +222,13 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 				}
 			})
 			o.Config.SaveSeconds = 0
-			want := last(t, folder)
+			want := checkpointtest.Last(t, folder)
 			if len(folders) < 8 {
 				t.Fatalf("only %d instants", len(folders))
 			}
 			for _, f := range folders {
 				_, again := mustTrain(t, resume(o, f), nil)
-				sameBits(t, want, last(t, f))
+				checkpointtest.Same(t, checkpointtest.Last(t, f), want)
 				if got, want := weightFiles(t, f), weightFiles(t, folder); !slices.Equal(got, want) {
 					t.Errorf("weights %v, want %v", got, want)
 				}
@@ -360,7 +310,7 @@ func checkRecord(t *testing.T, folder string, n int) {
 func TestStopAndResumeEndWithTheSameBits(t *testing.T) {
 	o := tinyOptions(t)
 	straight, _ := mustTrain(t, o, nil)
-	want := last(t, straight)
+	want := checkpointtest.Last(t, straight)
 	o.Config.Runs = filepath.Join(t.TempDir(), "runs")
 	dice := rand.New(rand.NewPCG(3, 3))
 	folder := ""
@@ -386,7 +336,7 @@ func TestStopAndResumeEndWithTheSameBits(t *testing.T) {
 			break
 		}
 	}
-	sameBits(t, want, last(t, folder))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), want)
 	checkRecord(t, folder, 3)
 }
 
@@ -400,7 +350,7 @@ func TestSameSeedSameBitsWhateverTheThreads(t *testing.T) {
 	if one == two {
 		t.Fatalf("both runs are in %s", one)
 	}
-	sameBits(t, last(t, one), last(t, two))
+	checkpointtest.Same(t, checkpointtest.Last(t, two), checkpointtest.Last(t, one))
 }
 
 // TestTheAverageIsWhatCounts: with a decay the validated and kept weights are the
@@ -410,7 +360,7 @@ func TestTheAverageIsWhatCounts(t *testing.T) {
 	averaged, _ := mustTrain(t, o, nil)
 	o.Config.Average = 0
 	plain, _ := mustTrain(t, o, nil)
-	a, p := last(t, averaged), last(t, plain)
+	a, p := checkpointtest.Last(t, averaged), checkpointtest.Last(t, plain)
 	for i, w := range p.Weights {
 		if !slices.Equal(w.Data, a.Weights[i].Data) {
 			t.Errorf("%s: averaging has changed the training", w.Name)

@@ -41,27 +41,42 @@ func floats(t testing.TB, what string, got, want []float32, oneNaN bool) {
 // Values fails the test unless got and want, of one type and of any, are equal
 // in all that they hold and point to: numbers by their bits, times by their
 // instant. Fields of the names in except are left out, wherever they are; a
-// name that no struct has fails the test, so that none is left out by mistake.
+// name that no type has fails the test, so that none is left out by mistake.
 func Values(t testing.TB, what string, got, want any, except ...string) {
 	t.Helper()
-	c := comparison{except: except, met: map[string]bool{}}
-	if d := c.differ(what, reflect.ValueOf(got), reflect.ValueOf(want)); d != "" {
-		t.Fatal(d)
-	}
 	for _, name := range except {
-		if !c.met[name] {
+		if !hasField(reflect.TypeOf(want), name, map[reflect.Type]bool{}) {
 			t.Fatalf("%s: no field %s, which was to be left out", what, name)
 		}
 	}
+	if d := (comparison{except}).differ(what, reflect.ValueOf(got), reflect.ValueOf(want)); d != "" {
+		t.Fatal(d)
+	}
 }
 
-type comparison struct {
-	except []string
-	met    map[string]bool // which of except there were
+// hasField reports whether a type, or one that it leads to, has a field of a name.
+func hasField(t reflect.Type, name string, seen map[reflect.Type]bool) bool {
+	if t == nil || seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return hasField(t.Elem(), name, seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); f.Name == name || hasField(f.Type, name, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }
+
+type comparison struct{ except []string }
 
 // differ describes the first difference; "" says that there is none.
-func (c *comparison) differ(path string, a, b reflect.Value) string {
+func (c comparison) differ(path string, a, b reflect.Value) string {
 	if a.IsValid() != b.IsValid() || a.IsValid() && a.Type() != b.Type() {
 		return fmt.Sprintf("%s: %s, want %s", path, typeOf(a), typeOf(b))
 	}
@@ -113,7 +128,7 @@ func (c *comparison) differ(path string, a, b reflect.Value) string {
 	return ""
 }
 
-func (c *comparison) fields(path string, a, b reflect.Value) string {
+func (c comparison) fields(path string, a, b reflect.Value) string {
 	if a.CanInterface() && a.Type() == reflect.TypeFor[time.Time]() {
 		if x, y := a.Interface().(time.Time), b.Interface().(time.Time); !x.Equal(y) {
 			return fmt.Sprintf("%s is %v, want %v", path, x, y)
@@ -123,7 +138,6 @@ func (c *comparison) fields(path string, a, b reflect.Value) string {
 	for i := range a.NumField() {
 		name := a.Type().Field(i).Name
 		if slices.Contains(c.except, name) {
-			c.met[name] = true
 			continue
 		}
 		if d := c.differ(path+"."+name, a.Field(i), b.Field(i)); d != "" {

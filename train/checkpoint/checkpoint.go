@@ -91,6 +91,8 @@ type Sums struct {
 	Correct int          `json:"correct"`
 	Rows    int          `json:"rows"` // images
 	Phases  event.Phases `json:"phases"`
+	// LR is the learning rate of the last batch; 0 in files of old versions.
+	LR float64 `json:"lr,omitempty"`
 	// Trained is Elapsed after the last batch, validation not included.
 	Trained float64 `json:"trained"`
 }

@@ -1,0 +1,57 @@
+// Package checkpointtest compares, for the tests of other packages, what runs
+// have trained.
+package checkpointtest
+
+import (
+	"path/filepath"
+	"testing"
+
+	"cifartui/nn/bittest"
+	"cifartui/train/checkpoint"
+	"cifartui/train/rundir"
+)
+
+// Last reads a run's exact checkpoint.
+func Last(t testing.TB, folder string) *checkpoint.Checkpoint {
+	t.Helper()
+	c, err := checkpoint.Read(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Same fails the test unless two runs have trained the same, bit for bit:
+// weights, the optimizer's state, best weights, what is monitored, sums, history
+// and position. Left out is who trained it, when, how fast, and with what
+// settings.
+func Same(t testing.TB, got, want *checkpoint.Checkpoint) {
+	t.Helper()
+	if len(want.Weights) == 0 {
+		t.Fatalf("run %s: the checkpoint holds no weights", want.Run)
+	}
+	bittest.Values(t, "run "+got.Run, *got, *want,
+		"Config", "Run", "Saved", "Seq", "Header", // who and when
+		"Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond") // how fast
+}
+
+// SameRuns is Same for the last checkpoints of two run folders, and compares the
+// files of their best weights too; there must be such.
+func SameRuns(t testing.TB, got, want string) {
+	t.Helper()
+	x, y := Last(t, got), Last(t, want)
+	Same(t, x, y)
+	if len(y.Solver) == 0 || len(y.History) == 0 || y.BestFile == "" {
+		t.Fatalf("%s holds no state of the optimizer, no epoch or no best weights", want)
+	}
+	bittest.Values(t, filepath.Base(got)+": best weights", best(t, got, x), best(t, want, y))
+}
+
+func best(t testing.TB, folder string, c *checkpoint.Checkpoint) []checkpoint.Tensor {
+	t.Helper()
+	w, err := checkpoint.ReadWeights(filepath.Join(folder, rundir.CheckpointsDir, c.BestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Tensors
+}
