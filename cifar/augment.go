@@ -7,6 +7,9 @@ const maxShift = Size / 8
 type augmentation struct {
 	dx, dy int  // shift right and down in pixels, -maxShift to maxShift
 	flip   bool // mirrored left to right, after the shift
+	// reflect fills what a shift leaves empty with the image's mirror image at
+	// the edge, which itself is not repeated, instead of with the edge.
+	reflect bool
 }
 
 // draw returns the augmentation of an image in an epoch, which depends on
@@ -25,9 +28,28 @@ func draw(seed uint64, epoch, image int) augmentation {
 	return augmentation{dx: shift(v & 15), dy: shift(v >> 4 & 15), flip: v>>8&1 == 1}
 }
 
-// A row or column outside the image repeats the nearest one inside (Keras's
-// fill_mode="nearest").
+// alternate tells whether an image is mirrored in an epoch when that is not left
+// to chance: by chance in the first, then in every other, so that any two epochs
+// show both of its sides (Jordan, arXiv:2404.00498, section 3.6).
+func alternate(seed uint64, epoch, image int) bool {
+	r := newRNG(seed, forFlips, uint64(image))
+	return (r.next()+uint64(epoch))&1 == 1
+}
+
+// nearest is the row or column of the image that is nearest to i.
 func nearest(i int) int { return max(0, min(Size-1, i)) }
+
+// inside is the row or column that stands for i, which may be outside the image:
+// the nearest one (Keras's fill_mode="nearest"), or that reflected at the edge.
+func (a augmentation) inside(i int) int {
+	if !a.reflect {
+		return nearest(i)
+	}
+	if i < 0 {
+		return -i
+	}
+	return min(i, 2*(Size-1)-i)
+}
 
 // write converts an image of planes to dst, [Size][Size][Channels], shifted
 // and flipped as a says. dst has [Pixels] values.
@@ -38,11 +60,11 @@ func (p *Preprocess) write(dst []float32, image []byte, a augmentation) {
 		if a.flip {
 			to = Size - 1 - x
 		}
-		from[to] = uint8(nearest(x - a.dx))
+		from[to] = uint8(a.inside(x - a.dx))
 	}
 	red, green, blue := &p.table[0], &p.table[1], &p.table[2]
 	for y := range Size {
-		at := nearest(y-a.dy) * Size
+		at := a.inside(y-a.dy) * Size
 		// Arrays, not slices: the compiler then needs no bounds checks.
 		r := (*[Size]byte)(image[at:])
 		g := (*[Size]byte)(image[plane+at:])

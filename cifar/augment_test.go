@@ -82,8 +82,8 @@ func TestAugmentationDependsOnSeedEpochAndImage(t *testing.T) {
 	}
 }
 
-// naive shifts by padding with the edge and cutting out, then mirrors: what
-// numpy.pad(mode="edge"), a slice and [:, ::-1] do.
+// naive shifts by padding and cutting out, then mirrors: what numpy.pad with
+// mode="edge" or "reflect", a slice and [:, ::-1] do.
 func naive(image []byte, a augmentation) []float32 {
 	const side = Size + 2*maxShift
 	var padded [Channels][side][side]byte
@@ -91,17 +91,12 @@ func naive(image []byte, a augmentation) []float32 {
 		for y := range side {
 			for x := range side {
 				sy, sx := y-maxShift, x-maxShift
-				for sy < 0 {
-					sy++
-				}
-				for sx < 0 {
-					sx++
-				}
-				for sy > Size-1 {
-					sy--
-				}
-				for sx > Size-1 {
-					sx--
+				for sy < 0 || sy > Size-1 || sx < 0 || sx > Size-1 {
+					if a.reflect { // Size-1 columns there, Size-1 back
+						sy, sx = turn(sy), turn(sx)
+						continue
+					}
+					sy, sx = min(max(sy, 0), Size-1), min(max(sx, 0), Size-1)
 				}
 				padded[c][y][x] = image[c*plane+sy*Size+sx]
 			}
@@ -121,6 +116,72 @@ func naive(image []byte, a augmentation) []float32 {
 	return out
 }
 
+// turn is where a walk of i steps from the first column ends that turns at both
+// ends of the row.
+func turn(i int) int {
+	at, step := 0, 1
+	if i < 0 {
+		i = -i
+	}
+	for range i {
+		if at+step < 0 || at+step > Size-1 {
+			step = -step
+		}
+		at += step
+	}
+	return at
+}
+
+// TestAlternateFlipsShowBothSides: half of the images in the first epoch, then
+// the others and the first in turn.
+func TestAlternateFlipsShowBothSides(t *testing.T) {
+	const n = 10_000
+	first := 0
+	for i := range n {
+		for epoch := 1; epoch < 6; epoch++ {
+			if alternate(3, epoch, i) == alternate(3, epoch+1, i) {
+				t.Fatalf("image %d has one side in epochs %d and %d", i, epoch, epoch+1)
+			}
+		}
+		if alternate(3, 1, i) {
+			first++
+		}
+	}
+	if first < n/2-250 || first > n/2+250 {
+		t.Errorf("%d of %d images are mirrored in the first epoch", first, n)
+	}
+}
+
+// TestShrinkMatchesPyTorch: at three places of an image of 32x32 whose pixels are
+// (7 y + 3 x + 5 c + x y) mod 64, 24x24, 16x16 and 20x20 by
+// F.interpolate(mode="bilinear", antialias=True) in float64.
+func TestShrinkMatchesPyTorch(t *testing.T) {
+	for size, want := range map[int]map[[3]int]float64{
+		24: {{0, 0, 0}: 3.09, {0, 23, 1}: 25.21, {12, 3, 2}: 21.008264, {23, 22, 0}: 34.65, {5, 12, 1}: 32.297521},
+		16: {{0, 0, 0}: 7.6530612, {0, 15, 1}: 21.918367, {8, 3, 2}: 37.25, {15, 14, 0}: 31.5, {5, 8, 1}: 27.25},
+		20: {{0, 0, 0}: 4.2582645, {0, 19, 1}: 21.969008, {10, 3, 2}: 30.727407, {19, 18, 0}: 33.804714, {5, 10, 1}: 32.9424},
+	} {
+		s := newShrink(size)
+		for y := range Size {
+			for x := range Size {
+				for c := range Channels {
+					s.whole[(y*Size+x)*Channels+c] = float32((7*y + 3*x + 5*c + x*y) % 64)
+				}
+			}
+		}
+		dst := make([]float32, size*size*Channels)
+		s.write(dst)
+		for at, v := range want {
+			if got := float64(dst[(at[0]*size+at[1])*Channels+at[2]]); math.Abs(got-v) > 1e-5 {
+				t.Errorf("size %d at %v: %v, PyTorch has %v", size, at, got, v)
+			}
+		}
+	}
+	if newShrink(Size) != nil {
+		t.Error("images of full size would be copied")
+	}
+}
+
 func TestShiftAndFlipAgainstPaddingAndCutting(t *testing.T) {
 	image := testSet(1).Image(0)
 	p, err := NewPreprocess(Unit, nil)
@@ -130,8 +191,8 @@ func TestShiftAndFlipAgainstPaddingAndCutting(t *testing.T) {
 	guarded := make([]float32, Pixels+2)
 	for dy := -maxShift; dy <= maxShift; dy++ {
 		for dx := -maxShift; dx <= maxShift; dx++ {
-			for _, flip := range []bool{false, true} {
-				a := augmentation{dx, dy, flip}
+			for k := range 4 {
+				a := augmentation{dx, dy, k&1 == 1, k&2 == 2}
 				guarded[0], guarded[Pixels+1] = 77, 77
 				p.write(guarded[1:Pixels+1], image, a)
 				if !slices.Equal(guarded[1:Pixels+1], naive(image, a)) {

@@ -15,6 +15,9 @@ type LoaderConfig struct {
 	Batch      int         // images in a batch; less than 1 means 1
 	Shuffle    bool        // a new order each epoch
 	Augment    bool        // shift and flip each image anew each epoch
+	Reflect    bool        // fill by reflection what a shift leaves empty, instead of by the nearest pixels
+	Alternate  bool        // flip images in every other epoch, instead of by chance
+	Size       int         // height and width of the images, made smaller last of all; 0 means Size
 	Preprocess *Preprocess // nil means Unit
 	Seed       uint64      // of order and augmentation
 	Workers    int         // goroutines that prepare batches; 0 means 2, or 1 on a single CPU
@@ -39,6 +42,9 @@ type Loader struct {
 // NewLoader returns a loader for the images of s.
 func NewLoader(s *Set, c LoaderConfig) *Loader {
 	c.Batch = max(c.Batch, 1)
+	if c.Size <= 0 {
+		c.Size = Size
+	}
 	if c.Preprocess == nil {
 		c.Preprocess, _ = NewPreprocess(Unit, nil) // which can't fail
 	}
@@ -74,7 +80,7 @@ func (l *Loader) Order(epoch int) []int {
 // Batch is some images, ready for the network. It belongs to who got it from
 // [Batches.Next] until Release.
 type Batch struct {
-	X      []float32 // [rows][Size][Size][Channels], preprocessed
+	X      []float32 // [rows][Size][Size][Channels], preprocessed; Size as configured
 	Labels []byte    // [rows]
 	Index  []int     // [rows]: where each image lies in the set
 
@@ -151,21 +157,25 @@ func (l *Loader) buffer(owner *Batches) *Batch {
 	}
 	rows := min(l.config.Batch, l.set.Len())
 	return &Batch{
-		X:      make([]float32, rows*Pixels),
+		X:      make([]float32, rows*l.pixels()),
 		Labels: make([]byte, rows),
 		Index:  make([]int, rows),
 		owner:  owner,
 	}
 }
 
+// pixels returns the numbers of an image in a batch.
+func (l *Loader) pixels() int { return l.config.Size * l.config.Size * Channels }
+
 // work prepares batches until there are none left or the stream ends.
 func (b *Batches) work() {
+	small := newShrink(b.loader.config.Size)
 	for {
 		batch, n := b.claim()
 		if batch == nil {
 			return
 		}
-		b.fill(batch, n)
+		b.fill(batch, n, small)
 		b.ready[n%len(b.ready)] <- batch // never blocks: see claim
 	}
 }
@@ -190,11 +200,12 @@ func (b *Batches) claim() (*Batch, int) {
 	}
 }
 
-// fill makes batch n.
-func (b *Batches) fill(batch *Batch, n int) {
+// fill makes batch n; small, if not nil, makes its images smaller.
+func (b *Batches) fill(batch *Batch, n int, small *shrink) {
 	c, set := &b.loader.config, b.loader.set
 	images := b.order[n*c.Batch : min((n+1)*c.Batch, set.Len())]
-	batch.X = batch.X[:len(images)*Pixels]
+	pixels := b.loader.pixels()
+	batch.X = batch.X[:len(images)*pixels]
 	batch.Labels = batch.Labels[:len(images)]
 	batch.Index = batch.Index[:len(images)]
 	copy(batch.Index, images)
@@ -202,9 +213,19 @@ func (b *Batches) fill(batch *Batch, n int) {
 		var a augmentation
 		if c.Augment {
 			a = draw(c.Seed, b.epoch, i)
+			a.reflect = c.Reflect
+			if c.Alternate {
+				a.flip = alternate(c.Seed, b.epoch, i)
+			}
 		}
 		batch.Labels[row] = set.Labels[i]
-		c.Preprocess.write(batch.X[row*Pixels:(row+1)*Pixels], set.Image(i), a)
+		x := batch.X[row*pixels : (row+1)*pixels]
+		if small == nil {
+			c.Preprocess.write(x, set.Image(i), a)
+			continue
+		}
+		c.Preprocess.write(small.whole, set.Image(i), a)
+		small.write(x)
 	}
 }
 

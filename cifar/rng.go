@@ -52,4 +52,5 @@ const (
 	forAugment
 	forSplit
 	forDemo
+	forFlips
 )
