@@ -68,12 +68,16 @@ func defaultSettings() settings {
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "settings `file` (YAML, or a run's config.json); flags win over it")
 
+	f.StringVar(&s.Recipe, "recipe", s.Recipe, "settings to begin with, article or fast (listed above); what else is given wins over them")
 	f.StringVar(&s.Data, "data", s.Data, "images: auto (the cache, else fetched), demo (demo:400: a small one), or a `folder` or archive of CIFAR-10")
 	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 from this `address` instead of its home page")
 	f.IntVar(&s.ValSplit, "val-split", s.ValSplit, "hold `n` training images out for validation and leave the test set to the end")
 	f.StringVar(&s.Preprocess, "preprocess", s.Preprocess, "pixels: unit ([0,1]), signed ([-1,1]), mean or standard")
 	f.BoolVar(&s.Augment, "augment", s.Augment, "shift and flip the training images")
 	f.BoolVar(&s.Shuffle, "shuffle", s.Shuffle, "a new order of images each epoch")
+
+	f.StringVar(&s.Fill, "fill", s.Fill, "what a shift leaves empty: nearest (pixels) or reflect")
+	f.StringVar(&s.Flips, "flips", s.Flips, "which images are mirrored: random ones, or alternate (in every other epoch)")
 
 	s.batches = []string{strconv.Itoa(s.Batch)}
 	f.StringSliceVar(&s.batches, "batch", s.batches, "images a step; several (64,128,256,512) are compared")
@@ -128,7 +132,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	_, _ = f.MarkHidden("child"), f.MarkHidden("paused")
 }
 
-// resolve layers flags over the file over the defaults and checks the result.
+// resolve layers flags over the file over the recipe and checks the result.
 // It is called once, after the flags are parsed into s.
 func (s *settings) resolve(cmd *cobra.Command) error {
 	s.Given = map[string]bool{}
@@ -144,13 +148,12 @@ func (s *settings) resolve(cmd *cobra.Command) error {
 		}
 		flags = append(flags, c)
 	})
-	if s.file != "" {
-		file := s.file
-		if err := s.readFile(file); err != nil {
+	file, recipe := s.file, s.Recipe
+	if cmd.Flags().Changed("recipe") || file != "" {
+		if err := s.begin(file, recipe, cmd.Flags().Changed("recipe")); err != nil {
 			return err
 		}
-		s.batches = []string{strconv.Itoa(s.Batch)}
-		for _, c := range flags { // the flags again, over what the file set
+		for _, c := range flags { // the flags again, over what was set
 			list, ok := c.flag.Value.(pflag.SliceValue)
 			if ok {
 				if err := list.Replace(c.text); err != nil {
@@ -169,38 +172,68 @@ func (s *settings) resolve(cmd *cobra.Command) error {
 	return s.check()
 }
 
-// readFile reads a settings file over the defaults. A key that is no setting is
-// refused by name.
-func (s *settings) readFile(path string) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return usage("settings file: %w", err)
+// begin sets what is below the flags: a recipe, and a settings file over it. The
+// recipe is the one given by a flag, else the file's, else the default.
+func (s *settings) begin(file, recipe string, given bool) error {
+	var text []byte
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return usage("settings file: %w", err)
+		}
+		var head struct {
+			Recipe string `yaml:"recipe"`
+		}
+		if given && isRunConfig(text) {
+			return usage("--recipe: %s is of a run and holds all of its settings: leave out the one or the other", file)
+		}
+		// What is wrong with the file is found when all of it is read.
+		if err := yaml.Unmarshal(text, &head); err == nil && !given && head.Recipe != "" && !isRunConfig(text) {
+			recipe = head.Recipe
+		}
 	}
 	fresh := defaultSettings()
-	fresh.file, fresh.Given = path, s.Given
-	if isRunConfig(text) {
-		if fresh.Config, err = config.Parse(text, fresh.Config); err != nil {
-			return usage("settings file %s: %w", path, err)
-		}
-		fresh.Name = "" // a run's settings are taken over, not its name
-		for _, key := range configKeys() {
-			fresh.Given[key] = true
-		}
-	} else {
-		dec := yaml.NewDecoder(bytes.NewReader(text))
-		dec.KnownFields(true)
-		if err := dec.Decode(&fresh); err != nil && !errors.Is(err, io.EOF) {
-			return usage("settings file %s: %w", path, err)
-		}
-		var keys map[string]any
-		if err := yaml.Unmarshal(text, &keys); err != nil {
-			return usage("settings file %s: %w", path, err)
-		}
-		for key := range keys {
-			fresh.Given[key] = true
+	fresh.file, fresh.Given = file, s.Given
+	var err error
+	if fresh.Config, err = config.OfRecipe(recipe); err != nil {
+		return usage("--%w", err)
+	}
+	if file != "" {
+		if err := fresh.readFile(file, text); err != nil {
+			return err
 		}
 	}
 	*s = fresh
+	s.batches = []string{strconv.Itoa(s.Batch)}
+	return nil
+}
+
+// readFile reads a settings file over s. A key that is no setting is refused by
+// name.
+func (s *settings) readFile(path string, text []byte) (err error) {
+	if isRunConfig(text) {
+		// It holds all settings, and leaves out those that are off.
+		if s.Config, err = config.Parse(text, config.Default()); err != nil {
+			return usage("settings file %s: %w", path, err)
+		}
+		s.Name = "" // a run's settings are taken over, not its name
+		for _, key := range configKeys() {
+			s.Given[key] = true
+		}
+		return nil
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(s); err != nil && !errors.Is(err, io.EOF) {
+		return usage("settings file %s: %w", path, err)
+	}
+	var keys map[string]any
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		return usage("settings file %s: %w", path, err)
+	}
+	for key := range keys {
+		s.Given[key] = true
+	}
 	return nil
 }
 

@@ -43,6 +43,22 @@ func TestSettingsLayers(t *testing.T) {
 	if err != nil || len(s.sweeps) != 1 || s.sweeps[0].Key != "batch" {
 		t.Errorf("--batch 64,256 over a file: %v, sweeps %v", err, s.sweeps)
 	}
+	write("recipe: fast\nepochs: 7\nlr: 0.04\n")
+	s, err = resolve("--config", file, "--lr", "0.03")
+	if err != nil || s.Recipe != "fast" || s.Optimizer != "muon" || s.Epochs != 7 || s.LR != 0.03 || s.Batch != 256 {
+		t.Errorf("a file's recipe: %v, %+v", err, s.Config)
+	}
+	s, err = resolve("--config", file, "--recipe", "article", "--batch", "32")
+	if err != nil || s.Recipe != "article" || s.Optimizer != "adadelta" || s.Epochs != 7 || s.Batch != 32 {
+		t.Errorf("a recipe by flag, over a file's: %v, %+v", err, s.Config)
+	}
+	s, err = resolve("--recipe", "fast", "--batch", "64,128", "--name", "x")
+	if err != nil || s.Optimizer != "muon" || len(s.sweeps) != 1 || s.Batch != 64 || s.Name != "x" || s.Given["optimizer"] {
+		t.Errorf("a recipe by flag: %v, %+v, given %v", err, s.Config, s.Given)
+	}
+	if _, err := resolve("--recipe", "slow"); err == nil || !strings.Contains(err.Error(), "article or fast") {
+		t.Errorf("an unknown recipe: %v", err)
+	}
 	write("bacth: 128\n")
 	if _, err := resolve("--config", file); err == nil || !strings.Contains(err.Error(), "bacth") {
 		t.Errorf("an unknown key: %v, want it named", err)

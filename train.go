@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"cifartui/cifar"
 	"cifartui/train"
+	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/runs"
 )
@@ -21,6 +23,7 @@ func trainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: `Train and watch; "cifartui" alone does the same`,
+		Long:  recipesText(),
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.resolve(cmd); err != nil {
@@ -32,6 +35,32 @@ func trainCommand() *cobra.Command {
 	s.flags(cmd.Flags())
 	cmd.Flags().SortFlags = false // in the order of settings.go, by subject
 	return cmd
+}
+
+// recipesText lists the recipes with their settings, for --help.
+func recipesText() string {
+	var b strings.Builder
+	b.WriteString("Train and watch.\n\nA recipe is settings to begin with; every one can be given besides.\n")
+	for _, r := range config.Recipes() {
+		fmt.Fprintf(&b, "\n  --recipe %s: %s\n", r.Name, r.About)
+		if r.Settings == "" {
+			b.WriteString("      the defaults below\n")
+		}
+		line := "     "
+		for setting := range strings.Lines(strings.TrimSpace(r.Settings)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(setting), ": ")
+			word := fmt.Sprintf(" --%s %s", strings.ReplaceAll(key, "_", "-"), value)
+			if len(line)+len(word) > 78 {
+				b.WriteString(line + "\n")
+				line = "     "
+			}
+			line += word
+		}
+		if r.Settings != "" {
+			b.WriteString(line + "\n")
+		}
+	}
+	return strings.TrimRight(b.String(), "\n")
 }
 
 // trainRun trains as the settings say, from the first screen to the last line.

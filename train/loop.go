@@ -142,6 +142,7 @@ func (r *run) build() error {
 	}
 	r.loader = cifar.NewLoader(trainSet, cifar.LoaderConfig{
 		Batch: r.Config.Batch, Shuffle: r.Config.Shuffle, Augment: r.Config.Augment,
+		Reflect: r.Config.Fill == "reflect", Alternate: r.Config.Flips == "alternate",
 		Preprocess: r.prep, Seed: r.Config.Seed,
 	})
 	r.steps = r.loader.Steps()

@@ -209,7 +209,11 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 	if s.ValIsTest {
 		validation = fmt.Sprintf("the %s test images", format.Count(int64(s.ValImages)))
 	}
-	lines := [][]style.Span{
+	var lines [][]style.Span
+	if c.Recipe != "" && c.Recipe != config.Recipes()[0].Name {
+		lines = append(lines, setting("recipe", c.Recipe))
+	}
+	lines = append(lines, [][]style.Span{
 		setting("data", fmt.Sprintf("%s, %s images", s.Dataset, format.Count(int64(s.TrainImages)))),
 		setting("validation", validation),
 		setting("batch", fmt.Sprintf("%d, %d steps an epoch", c.Batch, s.StepsPerEpoch)),
@@ -217,7 +221,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("optimizer", fmt.Sprintf("%s, lr %s", c.Optimizer, lr)),
 		setting("schedule", c.Schedule),
 		setting("weight decay", fmt.Sprint(c.WeightDecay)),
-	}
+	}...)
 	lines = append(lines, recipeLines(c)...)
 	return append(lines, [][]style.Span{
 		setting("dropout", fmt.Sprint(c.Dropout)),
@@ -246,6 +250,9 @@ func recipeLines(c config.Config) (lines [][]style.Span) {
 	add("warm-up", c.Warmup)
 	add("average", c.Average)
 	add("smoothing", c.Smoothing)
+	if c.Fill == "reflect" || c.Flips == "alternate" {
+		lines = append(lines, setting("shifts, flips", c.Fill+", "+c.Flips))
+	}
 	return lines
 }
 

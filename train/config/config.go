@@ -5,6 +5,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -21,11 +22,15 @@ type Config struct {
 	Name string `json:"name,omitempty" yaml:"name,omitempty"` // run's name; "" makes model_YYYYmmdd_HHMM
 	Runs string `json:"runs" yaml:"runs"`                     // folder that holds the run folders
 
-	Data       string `json:"data" yaml:"data"`             // auto, demo or a folder
-	ValSplit   int    `json:"val_split" yaml:"val_split"`   // training images held out for validation; 0: validate on the test set
-	Preprocess string `json:"preprocess" yaml:"preprocess"` // unit, signed, mean or standard
-	Augment    bool   `json:"augment" yaml:"augment"`       // shifts and flips
-	Shuffle    bool   `json:"shuffle" yaml:"shuffle"`       // a new order each epoch
+	Recipe string `json:"recipe,omitempty" yaml:"recipe,omitempty"` // whose settings these are, but for those given besides: see Recipes
+
+	Data       string `json:"data" yaml:"data"`                       // auto, demo or a folder
+	ValSplit   int    `json:"val_split" yaml:"val_split"`             // training images held out for validation; 0: validate on the test set
+	Preprocess string `json:"preprocess" yaml:"preprocess"`           // unit, signed, mean or standard
+	Augment    bool   `json:"augment" yaml:"augment"`                 // shifts and flips
+	Shuffle    bool   `json:"shuffle" yaml:"shuffle"`                 // a new order each epoch
+	Fill       string `json:"fill,omitempty" yaml:"fill,omitempty"`   // what a shift leaves empty: nearest or reflect; "": nearest
+	Flips      string `json:"flips,omitempty" yaml:"flips,omitempty"` // random or alternate; "": random
 
 	Batch    int     `json:"batch" yaml:"batch"`
 	Epochs   int     `json:"epochs" yaml:"epochs"`
@@ -64,10 +69,13 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Runs:        "runs",
+		Recipe:      "article",
 		Data:        "auto",
 		Preprocess:  "unit",
 		Augment:     true,
 		Shuffle:     true,
+		Fill:        Fills()[0],
+		Flips:       FlipModes()[0],
 		Batch:       64,
 		Epochs:      200,
 		Seed:        1,
@@ -89,6 +97,11 @@ func Descending() []string { return []string{"sgd", "sgdw", "muon"} }
 
 // Schedules are the ways in which the learning rate can move over a run.
 func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle", "triangle"} }
+
+// Fills are the ways to fill what a shift of an image leaves empty, FlipModes
+// those to choose the images that are mirrored; the first is the default.
+func Fills() []string     { return []string{"nearest", "reflect"} }
+func FlipModes() []string { return []string{"random", "alternate"} }
 
 // monitors are the values that early stopping and the best checkpoint go by.
 var monitors = []string{"val_acc", "val_loss"}
@@ -117,9 +130,13 @@ func (c Config) Validate() error {
 	}
 	check(ValidName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters, digits and . _ - + = up to %d bytes, not starting with a dot or a dash", maxName))
 	check(c.Runs != "", "runs", `""`, "a folder")
+	_, err := OfRecipe(cmp.Or(c.Recipe, recipes[0].Name))
+	check(err == nil, "recipe", fmt.Sprintf("%q", c.Recipe), "article or fast")
 	check(c.Data != "", "data", `""`, "auto, demo, or a folder with CIFAR-10")
 	check(c.ValSplit >= 0, "val_split", c.ValSplit, "0 (validate on the test set) or a number of training images")
 	oneOf("preprocess", c.Preprocess, cifar.Preprocessings())
+	oneOf("fill", cmp.Or(c.Fill, Fills()[0]), Fills())
+	oneOf("flips", cmp.Or(c.Flips, FlipModes()[0]), FlipModes())
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
 	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
 	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
@@ -173,7 +190,7 @@ func ValidName(name string) bool {
 // fixed are the settings that a resume must not change, because the bits
 // trained so far depend on them.
 var fixed = []string{
-	"val_split", "preprocess", "augment", "shuffle", "batch", "seed", "dropout",
+	"recipe", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "batch", "seed", "dropout",
 	"smoothing", "optimizer", "momentum", "weight_decay", "bias_lr", "dense_lr", "dense_momentum", "dense_decay",
 	"schedule", "warmup", "average", "monitor",
 }

@@ -24,19 +24,19 @@ func TestValidateNamesEveryWrongSetting(t *testing.T) {
 		Name: "../x", ValSplit: -1, Preprocess: "raw", Batch: 0, Epochs: -1, MaxSteps: -1, Threads: -1, Dropout: 1,
 		Optimizer: "lion", LR: math.NaN(), Momentum: 1, WeightDecay: math.Inf(1), Schedule: "poly", Monitor: "loss", Patience: -1,
 		MinDelta: -1, CheckpointEvery: -1, SaveSeconds: -1,
-		Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
+		Recipe: "slow", Fill: "wrap", Flips: "never", Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
 	}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average"} {
+	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average", "recipe", "fill", "flips"} {
 		if !strings.Contains("\n"+err.Error(), "\n"+key+": ") {
 			t.Errorf("%s is not named in\n%v", key, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "want "); n != 27 {
-		t.Errorf("%d of 27 say what is allowed:\n%v", n, err)
+	if n := strings.Count(err.Error(), "want "); n != 30 {
+		t.Errorf("%d of 30 say what is allowed:\n%v", n, err)
 	}
 	c = Default()
 	c.Momentum, c.WeightDecay, c.BiasLR = 0.9, 0.1, 0.1
@@ -95,5 +95,27 @@ func TestConfigFiles(t *testing.T) {
 	}
 	if c, err := Parse(b, Config{}); err != nil || c != base {
 		t.Errorf("YAML read back: %+v, %v\n%s", c, err, b)
+	}
+}
+
+// TestRecipesAreSettings: each is whole and allowed, and leaves the rest alone.
+func TestRecipesAreSettings(t *testing.T) {
+	for _, r := range Recipes() {
+		c, err := OfRecipe(r.Name)
+		if err != nil {
+			t.Fatalf("%s: %v", r.Name, err)
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+		}
+		if c.Recipe != r.Name || c.Runs != "runs" || c.Seed != 1 {
+			t.Errorf("%s: %+v", r.Name, c)
+		}
+	}
+	if c, err := OfRecipe("article"); err != nil || c != Default() {
+		t.Errorf("the article's recipe is not the default: %+v, %v", c, err)
+	}
+	if _, err := OfRecipe("slow"); err == nil || !strings.Contains(err.Error(), "article or fast") {
+		t.Errorf("an unknown recipe: %v", err)
 	}
 }
