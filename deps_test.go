@@ -34,7 +34,7 @@ var layers = map[string]struct {
 	"cifartui/nn/kernel/peer":           {},
 	"cifartui/train/bench":              {ours: []string{"cifar", "nn", "nn/kernel", "train/feed"}},
 	"cifartui/train/feed":               {ours: []string{"cifar", "nn"}},
-	"cifartui/train":                    {ours: []string{"cifar", "nn", "train/checkpoint", "train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
+	"cifartui/train":                    {ours: []string{"cifar", "nn", "train/checkpoint", "train/config", "train/event", "train/feed", "train/record", "train/rundir", "train/runs"}},
 	"cifartui/train/checkpoint":         {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/config":             {ours: []string{"cifar", "train/rundir"}},
 	"cifartui/train/control":            {ours: []string{"train/config", "train/event", "train/record", "train/rundir", "train/runs"}},

@@ -97,7 +97,7 @@ func (s *Step) submit(rows int, load func() error) error {
 		if err := s.machine.RunAll(); err != nil {
 			return err
 		}
-		return s.solver.Step(s.model)
+		return s.update()
 	})
 	if err == nil {
 		s.flow.rows = append(s.flow.rows, rows)

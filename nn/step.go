@@ -17,6 +17,10 @@ type Step struct {
 	model   []gorgonia.ValueGrad
 	forward int // how many of the machine's steps are the forward pass
 
+	net     *Network
+	average *Network // nil: there is none
+	part    float64
+
 	flow    flow
 	phases  [3]time.Duration // forward, backward, optimizer of the last Run
 	profile bool
@@ -47,7 +51,7 @@ func (n *Network) NewStep(batch int, s Solver) (*Step, error) {
 		g.free()
 		return nil, err
 	}
-	st := &Step{graph: g, machine: m, solver: s, model: gorgonia.NodesToValueGrads(g.params), weights: make([]time.Duration, len(g.convs))}
+	st := &Step{net: n, graph: g, machine: m, solver: s, model: gorgonia.NodesToValueGrads(g.params), weights: make([]time.Duration, len(g.convs))}
 	for i, in := range m.steps {
 		if o, ok := in.op.(operation); ok && o.common().pass == Backward {
 			st.forward = i
@@ -112,11 +116,23 @@ func (s *Step) run(rows int, load func() error) (Result, error) {
 	if !r.finite() {
 		return r, nil
 	}
-	if err := s.solver.Step(s.model); err != nil {
+	if err := s.update(); err != nil {
 		return Result{}, err
 	}
 	s.phases[2] = time.Since(backward)
 	return r, nil
+}
+
+// Average has each step move a network's parameters towards those that are
+// trained, n.Follow(_, part): n becomes their moving average.
+func (s *Step) Average(n *Network, part float64) { s.average, s.part = n, part }
+
+// update takes the optimiser's step, and that of the average.
+func (s *Step) update() error {
+	if err := s.solver.Step(s.model); err != nil || s.average == nil {
+		return err
+	}
+	return s.average.Follow(s.net, s.part)
 }
 
 // Phases returns the times of the last Run: input and forward pass, backward

@@ -8,13 +8,26 @@ import (
 	"slices"
 
 	"cifartui/cifar"
+	"cifartui/nn"
 	"cifartui/train/event"
+	"cifartui/train/feed"
 )
 
-// evalBatch is how many images are validated at a time. It is fixed, so that
-// the sums do not depend on the batch size, and small enough to cost less
-// memory than training does.
-const evalBatch = 100
+// evalBatch is how many images are validated at a time. It does not depend on
+// the batch size, so that the sums do not, and is small enough to cost less
+// memory than training does. A device that makes its own batches wants more at
+// a time.
+const (
+	evalBatch     = 100
+	evalHeldBatch = 500
+)
+
+func (r *run) evalBatch() int {
+	if _, ok := r.Backend.(nn.Holder); ok {
+		return evalHeldBatch
+	}
+	return evalBatch
+}
 
 // maxSamples is how many mistakes an Evaluated shows.
 const maxSamples = 24
@@ -41,22 +54,24 @@ func (r *run) validate(set *cifar.Set, interruptible bool) (v validation, _ even
 		v.confusion[i] = make([]int, r.spec.Classes)
 	}
 	r.eval.Refresh()
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: evalBatch, Preprocess: r.prep})
-	batches := loader.Epoch(context.WithoutCancel(r.ctx), 1, 0)
-	defer batches.Close()
+	images, err := r.judgedImages(set)
+	if err != nil {
+		return v, "", fmt.Errorf("validation: %w", err)
+	}
+	epoch, err := images.Epoch(context.WithoutCancel(r.ctx), 1, 0)
+	if err != nil {
+		return v, "", fmt.Errorf("validation: %w", err)
+	}
+	defer epoch.Close()
 	for {
 		if interruptible {
 			if outcome := r.await(); outcome != "" {
 				return v, outcome, r.failure
 			}
 		}
-		b, err := batches.Next()
+		err := epoch.Evaluate(r.eval, func(e feed.Evaluation) error { return r.judge(&v, e) })
 		if errors.Is(err, io.EOF) {
 			return v, "", nil
-		}
-		if err == nil {
-			err = r.judge(&v, b)
-			b.Release()
 		}
 		if err != nil {
 			return v, "", fmt.Errorf("validation: %w", err)
@@ -64,21 +79,32 @@ func (r *run) validate(set *cifar.Set, interruptible bool) (v validation, _ even
 	}
 }
 
-// judge adds a batch to a validation.
-func (r *run) judge(v *validation, b *cifar.Batch) error {
-	sum, correct, err := r.eval.Run(b.X, b.Labels)
-	if err != nil {
-		return err
+// judgedImages is the feed of a set. That of the validation set is kept.
+func (r *run) judgedImages(set *cifar.Set) (*feed.Feed, error) {
+	if r.valFeed != nil && r.valFeed.Set() == set {
+		return r.valFeed, nil
 	}
-	v.sum += sum
-	v.correct += correct
-	v.images += len(b.Labels)
+	if r.valFeed != nil {
+		r.valFeed.Close()
+		r.valFeed = nil
+	}
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: r.evalBatch(), Preprocess: r.prep})
+	f, err := feed.New(r.Backend, loader)
+	r.valFeed = f
+	return f, err
+}
+
+// judge adds a batch to a validation.
+func (r *run) judge(v *validation, e feed.Evaluation) error {
+	v.sum += e.Sum
+	v.correct += e.Correct
+	v.images += len(e.Labels)
 	p, err := r.eval.Probabilities()
 	if err != nil {
 		return err
 	}
 	classes := r.spec.Classes
-	for i, label := range b.Labels {
+	for i, label := range e.Labels {
 		row := p[i*classes : (i+1)*classes]
 		best := 0
 		for c, q := range row {
@@ -88,7 +114,7 @@ func (r *run) judge(v *validation, b *cifar.Batch) error {
 		}
 		v.confusion[label][best]++
 		if best != int(label) {
-			v.mistake(event.Sample{Index: b.Index[i], Label: int(label), Predicted: best, Confidence: float64(row[best])})
+			v.mistake(event.Sample{Index: e.Index[i], Label: int(label), Predicted: best, Confidence: float64(row[best])})
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
+	"cifartui/train/feed"
 	"cifartui/train/record"
 )
 
@@ -23,17 +24,21 @@ type run struct {
 	state event.State
 
 	// What trains.
-	loader   *cifar.Loader
-	val      *cifar.Set
-	prep     *cifar.Preprocess
-	net      *nn.Network
-	average  *nn.Network // moving average of net's weights; nil: there is none
-	solver   nn.Solver
-	step     *nn.Step
-	eval     *nn.Eval
-	schedule nn.Schedule
-	steps    int // batches in an epoch
-	rows     int // images in a whole batch
+	loader     *cifar.Loader
+	val        *cifar.Set
+	prep       *cifar.Preprocess
+	net        *nn.Network
+	average    *nn.Network // moving average of net's weights; nil: there is none
+	solver     nn.Solver
+	step       *nn.Step
+	eval       *nn.Eval
+	feed       *feed.Feed  // of the training set
+	valFeed    *feed.Feed  // of what is validated, from the first time on
+	ahead      []submitted // batches of step that are under way
+	lastResult time.Time   // when the newest result was read
+	schedule   nn.Schedule
+	steps      int // batches in an epoch
+	rows       int // images in a whole batch
 
 	pos checkpoint.Position
 	// best are the best weights: always with a validation split, whose end
@@ -65,6 +70,7 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 		// nothing was written to cannot lose anything.
 		_ = t.Close()
 	}()
+	defer r.closeFeeds()
 	defer r.free()
 	r.position()
 	r.started()
@@ -164,6 +170,9 @@ func (r *run) build() error {
 	if r.schedule, err = nn.NewSchedule(r.Config.Schedule, r.Config.Warmup); err != nil {
 		return err
 	}
+	if r.feed, err = feed.New(r.Backend, r.loader); err != nil {
+		return err
+	}
 	if err := r.load(); err != nil {
 		return err
 	}
@@ -176,7 +185,10 @@ func (r *run) allocate() (err error) {
 	if r.step, err = r.net.NewStep(r.rows, r.solver); err != nil {
 		return err
 	}
-	r.eval, err = r.judged().NewEval(evalBatch)
+	if r.average != nil {
+		r.step.Average(r.average, 1-r.Config.Average)
+	}
+	r.eval, err = r.judged().NewEval(r.evalBatch())
 	return err
 }
 
@@ -300,81 +312,6 @@ func (r *run) epoch() (event.Outcome, error) {
 	return "", nil
 }
 
-// batches trains the batches that are left of the epoch.
-func (r *run) batches() (event.Outcome, error) {
-	batches := r.loader.Epoch(r.ctx, r.pos.Epoch, r.pos.Step)
-	defer batches.Close()
-	for r.pos.Step < r.steps {
-		if outcome := r.await(); outcome != "" {
-			return outcome, r.failure
-		}
-		if r.Config.MaxSteps > 0 && r.pos.Total >= r.Config.MaxSteps {
-			return event.OutcomeFinished, r.saveNow("last")
-		}
-		from := r.Now()
-		b, err := batches.Next()
-		if r.ctx.Err() != nil {
-			continue // await sees it too, and stops
-		}
-		if err != nil {
-			return "", fmt.Errorf("epoch %d, step %d: %w", r.pos.Epoch, r.pos.Step+1, err)
-		}
-		err = r.batch(b, from)
-		b.Release()
-		if err != nil {
-			return "", err
-		}
-		if s := r.Config.SaveSeconds; s > 0 && r.clock.seconds()-r.lastSave >= s {
-			if err := r.saveLast(); err != nil {
-				return "", err
-			}
-		}
-	}
-	return "", nil
-}
-
-// batch trains one batch, which has been waited for since from.
-func (r *run) batch(b *cifar.Batch, from time.Time) error {
-	ready := r.Now()
-	rate := r.rate()
-	r.solver.SetLearnRate(rate)
-	res, err := r.step.Run(b.X, b.Labels, dropoutKey(r.Config.Seed, r.pos.Total))
-	if err != nil {
-		return fmt.Errorf("epoch %d, step %d: %w", r.pos.Epoch, r.pos.Step+1, err)
-	}
-	if !event.Float(res.Loss).Finite() {
-		return r.diverged(fmt.Sprintf("the loss is %v at epoch %d, step %d (batch %d of the run)", res.Loss, r.pos.Epoch, r.pos.Step+1, r.pos.Total+1))
-	}
-	if r.average != nil {
-		if err := r.average.Follow(r.net, 1-r.Config.Average); err != nil {
-			return err
-		}
-	}
-	forward, backward, optimizer := r.step.Phases()
-	phases := event.Phases{Data: ready.Sub(from).Seconds(), Forward: forward.Seconds(), Backward: backward.Seconds(), Optimizer: optimizer.Seconds()}
-	r.pos.Step++
-	r.pos.Total++
-	r.unsaved = true
-	s := &r.pos.Sums
-	s.Loss += event.Float(res.Loss * float64(res.Rows))
-	s.Correct += res.Correct
-	s.Rows += res.Rows
-	s.LR = rate
-	s.Phases.Add(phases)
-	elapsed := r.clock.seconds()
-	s.Trained = elapsed
-	e := &event.StepDone{
-		Epoch: r.pos.Epoch, Step: r.pos.Step, Steps: r.steps, Total: r.pos.Total,
-		Count: 1, Loss: event.Float(res.Loss), MinLoss: event.Float(res.Loss), MaxLoss: event.Float(res.Loss),
-		Acc: event.Float(float64(res.Correct) / float64(res.Rows)), LR: rate, Elapsed: elapsed, Phases: phases,
-	}
-	if d := r.Now().Sub(from).Seconds(); d > 0 {
-		e.ImagesPerSecond = float64(res.Rows) / d
-	}
-	r.emit(e)
-	return nil
-}
-
 // dropoutKey is drawn from the seed and the number of the batch in the run, by
 // the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
 func dropoutKey(seed uint64, batch int64) uint64 {
@@ -389,12 +326,13 @@ func dropoutKey(seed uint64, batch int64) uint64 {
 // rate is the learning rate of the next batch.
 func (r *run) rate() float64 { return r.pos.Rate * r.factor() }
 
+// factor is the schedule's at the next batch to be submitted.
 func (r *run) factor() float64 {
 	total := int64(r.Config.Epochs) * int64(r.steps)
 	if m := r.Config.MaxSteps; m > 0 {
 		total = min(total, m)
 	}
-	return r.schedule.Rate(float64(r.pos.Total), total)
+	return r.schedule.Rate(float64(r.pos.Total+int64(len(r.ahead))), total)
 }
 
 // endEpoch tells of the epoch, and saves.

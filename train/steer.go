@@ -14,7 +14,11 @@ import (
 // outcome.
 func (r *run) await() event.Outcome {
 	for {
-		for _, c := range r.commands.take() {
+		list := r.commands.take()
+		if (len(list) > 0 || r.ctx.Err() != nil) && r.failure == nil {
+			r.failure = r.settle() // a command is for the weights that the position is of
+		}
+		for _, c := range list {
 			r.obey(c)
 		}
 		if r.ctx.Err() != nil && r.stop == "" {

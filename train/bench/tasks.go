@@ -136,7 +136,7 @@ func (r *trainer) run(n int) error {
 func (r *trainer) submit() error {
 	r.key++
 	if r.epoch != nil {
-		err := r.epoch.Submit(r.step, r.key)
+		_, err := r.epoch.Submit(r.step, r.key)
 		if !errors.Is(err, io.EOF) {
 			return err
 		}
@@ -147,7 +147,8 @@ func (r *trainer) submit() error {
 	if r.epoch, err = r.images.Epoch(r.ctx, r.count, 0); err != nil {
 		return err
 	}
-	return r.epoch.Submit(r.step, r.key)
+	_, err = r.epoch.Submit(r.step, r.key)
+	return err
 }
 
 // results reads results until no more than left are pending.

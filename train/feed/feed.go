@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"cifartui/cifar"
 	"cifartui/nn"
@@ -37,6 +38,9 @@ func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
 	return f, nil
 }
 
+// Set is the images that are served.
+func (f *Feed) Set() *cifar.Set { return f.loader.Set() }
+
 // Close gives the images' memory back.
 func (f *Feed) Close() {
 	if f.held != nil {
@@ -49,6 +53,7 @@ type Epoch struct {
 	feed    *Feed
 	batches *cifar.Batches // nil with a held set
 	next    int
+	index   []int // of the newest Evaluation of a held set
 }
 
 // Epoch begins an epoch, which counts from 1, at batch from. The caller must
@@ -65,24 +70,74 @@ func (f *Feed) Epoch(ctx context.Context, epoch, from int) (*Epoch, error) {
 	return e, nil
 }
 
-// Submit gives the next batch to a step. After the last one the error is
-// [io.EOF].
-func (e *Epoch) Submit(s *nn.Step, dropoutKey uint64) error {
-	if e.batches != nil {
-		b, err := e.batches.Next()
+// Submit gives the next batch to a step, and returns how long its images were
+// waited for. After the last one the error is [io.EOF].
+func (e *Epoch) Submit(s *nn.Step, dropoutKey uint64) (waited time.Duration, err error) {
+	if e.batches == nil {
+		first, rows := e.place()
+		if rows == 0 {
+			return 0, io.EOF
+		}
+		return 0, s.SubmitHeld(e.feed.held, first, rows, dropoutKey)
+	}
+	start := time.Now()
+	b, err := e.batches.Next()
+	if err != nil {
+		return 0, err
+	}
+	defer b.Release()
+	waited = time.Since(start)
+	return waited, s.Submit(b.X, b.Labels, dropoutKey)
+}
+
+// place is where the next batch of a held set lies in the order.
+func (e *Epoch) place() (first, rows int) {
+	batch, n := e.feed.loader.Config().Batch, e.feed.loader.Set().Len()
+	first = e.next * batch
+	if first >= n {
+		return 0, 0
+	}
+	e.next++
+	return first, min(batch, n-first)
+}
+
+// Evaluation is what a network says of a batch.
+type Evaluation struct {
+	Sum     float64 // of the losses
+	Correct int
+	Labels  []byte
+	Index   []int // where each image lies in the set
+}
+
+// Evaluate runs the next batch of a loader that does not shuffle, and gives what
+// came of it to f, whose argument holds until it returns. After the last batch
+// the error is [io.EOF].
+func (e *Epoch) Evaluate(ev *nn.Eval, f func(Evaluation) error) error {
+	if e.batches == nil {
+		first, rows := e.place()
+		if rows == 0 {
+			return io.EOF
+		}
+		sum, correct, err := ev.RunHeld(e.feed.held, first, rows)
 		if err != nil {
 			return err
 		}
-		defer b.Release()
-		return s.Submit(b.X, b.Labels, dropoutKey)
+		e.index = e.index[:0]
+		for i := range rows {
+			e.index = append(e.index, first+i)
+		}
+		return f(Evaluation{sum, correct, e.feed.loader.Set().Labels[first : first+rows], e.index})
 	}
-	batch, n := e.feed.loader.Config().Batch, e.feed.loader.Set().Len()
-	first := e.next * batch
-	if first >= n {
-		return io.EOF
+	b, err := e.batches.Next()
+	if err != nil {
+		return err
 	}
-	e.next++
-	return s.SubmitHeld(e.feed.held, first, min(batch, n-first), dropoutKey)
+	defer b.Release()
+	sum, correct, err := ev.Run(b.X, b.Labels)
+	if err != nil {
+		return err
+	}
+	return f(Evaluation{sum, correct, b.Labels, b.Index})
 }
 
 // Close ends the epoch.

@@ -101,7 +101,7 @@ func TestHeldSetsGiveTheSameBatches(t *testing.T) {
 			}
 			batches := 0
 			for ; ; batches++ {
-				err := e.Submit(step, 1)
+				_, err := e.Submit(step, 1)
 				if errors.Is(err, io.EOF) {
 					break
 				}
