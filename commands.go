@@ -51,7 +51,7 @@ func histories(dir string, names []string) ([]*record.Run, error) {
 	var parents []string
 	count := map[string]int{}
 	for _, name := range names {
-		folder, err := findRun(dir, name)
+		folder, err := runs.Find(dir, name)
 		if err != nil {
 			return nil, err
 		}

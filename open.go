@@ -11,6 +11,7 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
+	"cifartui/train/runs"
 	"cifartui/tui"
 )
 
@@ -24,7 +25,7 @@ func openCommand() *cobra.Command {
 			if err := s.check(cmd); err != nil {
 				return err
 			}
-			folder, err := findRun(s.runs, args[0])
+			folder, err := runs.Find(s.runs, args[0])
 			if err != nil {
 				return err
 			}

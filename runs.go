@@ -58,7 +58,7 @@ func runsRemoveCommand(dir *string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var folders []string
 			for _, name := range args {
-				folder, err := findRun(*dir, name)
+				folder, err := runs.Find(*dir, name)
 				if err != nil {
 					return err
 				}

@@ -107,17 +107,13 @@ func (s *settings) locate() error {
 	if s.Resume == "" {
 		return nil
 	}
-	folder, err := findRun(s.Runs, s.Resume)
+	folder, err := runs.Find(s.Runs, s.Resume)
 	if err != nil {
 		return err
 	}
 	s.Resume = folder
 	return nil
 }
-
-// findRun finds the folder of a run or of a comparison. A run of a comparison
-// is gone on with by its comparison, whose order it takes part in.
-func findRun(dir, which string) (string, error) { return runs.FindFolder(dir, which) }
 
 // startInBackground starts this program again without a terminal, and says how
 // to reach it.

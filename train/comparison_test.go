@@ -402,31 +402,6 @@ func TestPanickingRunLetsTheOthersSave(t *testing.T) {
 	}
 }
 
-func TestFindFolder(t *testing.T) {
-	o := tinyComparison(t, config.Interleave)
-	o.Config.Name = "cmp"
-	c, _ := compare(t, o, nil)
-	dir := filepath.Dir(c.Folder())
-	old := tinyOptions(t, func(c *config.Config) { c.Runs, c.Name, c.Epochs = dir, "old", 1 })
-	mustTrain(t, old, nil)
-	past := time.Now().Add(-time.Hour)
-	for _, name := range []string{rundir.ConfigFile, rundir.EventsFile} {
-		if err := os.Chtimes(filepath.Join(dir, "old", name), past, past); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for which, want := range map[string]string{
-		"last": "cmp", "cmp": "cmp", "cmp/batch=8": "cmp/batch=8", "old": "old", filepath.Join(dir, "cmp"): "cmp",
-	} {
-		if got, err := runs.FindFolder(dir, which); err != nil || got != filepath.Join(dir, want) {
-			t.Errorf("%s is %s, %v", which, got, err)
-		}
-	}
-	if _, err := runs.FindFolder(dir, "none"); err == nil {
-		t.Error("a run that is not there was found")
-	}
-}
-
 func TestReadRunsOfAComparison(t *testing.T) {
 	c, rec := compare(t, tinyComparison(t, config.Interleave), nil)
 	dir, err := runs.Read(c.Folder())

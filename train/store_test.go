@@ -292,23 +292,17 @@ func TestRunThatCannotStartLeavesNoFolder(t *testing.T) {
 	}
 }
 
-func TestFindRun(t *testing.T) {
+func TestTakenNameGetsANumber(t *testing.T) {
 	o := tinyOptions(t, func(c *config.Config) { c.Epochs, c.Name = 1, "a" })
-	if _, err := runs.FindRun(o.Config.Runs, "last"); err == nil {
-		t.Error("a last run where there is none")
-	}
 	first, _ := mustTrain(t, o, nil)
 	second, _ := mustTrain(t, o, nil)
 	if filepath.Base(second) != "a-2" {
 		t.Errorf("the second run of the name is %s, want a-2", second)
 	}
 	for which, want := range map[string]string{"last": second, "a": first, first: first} {
-		if got, err := runs.FindRun(o.Config.Runs, which); err != nil || got != want {
+		if got, err := runs.Find(o.Config.Runs, which); err != nil || got != want {
 			t.Errorf("%s: %s, %v; want %s", which, got, err, want)
 		}
-	}
-	if _, err := runs.FindRun(o.Config.Runs, "b"); err == nil {
-		t.Error("found a run that is not there")
 	}
 }
 

@@ -46,10 +46,9 @@ func (e *SeveralError) Error() string {
 // ErrNoneLive is in the error of Find when no run is live.
 var ErrNoneLive = errors.New("no run is live")
 
-// Find returns the run that a person means: the name of one in the runs folder,
-// the path of a run folder, or "last". "" means the only live run of the runs
-// folder; it is a *SeveralError if there are more, and ErrNoneLive if there are
-// none. The run that is found by a name need not be live.
+// Find is [runs.Find], with the folder to dial. "" means the only live run of the
+// runs folder; it is a *SeveralError if there are more, and ErrNoneLive if there
+// are none. The run that is found by a name need not be live.
 func Find(dir, which string) (Target, error) {
 	if which == "" {
 		live, err := Live(dir)
@@ -63,13 +62,8 @@ func Find(dir, which string) (Target, error) {
 		}
 		return live[0], nil
 	}
-	folder, err := runs.FindRun(dir, which)
+	folder, err := runs.Find(dir, which)
 	if err != nil {
-		for _, dir := range []string{filepath.Join(dir, which), which} {
-			if len(eventLogs(dir)) > 0 {
-				return target(dir), nil
-			}
-		}
 		return Target{}, err
 	}
 	return target(folder), nil

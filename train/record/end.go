@@ -14,11 +14,12 @@ import (
 )
 
 // Glance is [Read] in a hurry, for a list of many runs: it reads the table of
-// epochs and the end of the record. The run has its state, how it ended, and the
-// epochs with no more than the table tells of them. It is what could be read
-// also when there is an error, which is the record's.
+// epochs and the end of the record. The run has its state, how it ended, its
+// newest event's number and time, and the epochs with no more than the table
+// tells of them. It is what could be read also when there is an error, which is
+// the record's.
 func Glance(folder string) (*Run, error) {
-	tail, size, err := readEnd(folder)
+	tail, newest, size, err := readEnd(folder)
 	rows, terr := readCSV(filepath.Join(folder, rundir.HistoryFile))
 	if terr != nil && size > 0 {
 		// No table: somebody deleted it, or it is not a record of this program's.
@@ -43,6 +44,7 @@ func Glance(folder string) (*Run, error) {
 		}
 		run.Apply(e)
 	}
+	run.Seq, run.Time = newest.Seq, newest.Time
 	return run, err
 }
 
@@ -55,43 +57,44 @@ const (
 
 // readEnd reads what the end of a run folder's record tells (see lastEvents),
 // and the record's size in bytes.
-func readEnd(folder string) (events []event.Event, size int64, err error) {
+func readEnd(folder string) (events []event.Event, newest event.Header, size int64, err error) {
 	f, err := os.Open(filepath.Join(folder, rundir.EventsFile))
 	if err != nil {
-		return nil, 0, err
+		return nil, newest, 0, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
 	if err != nil {
-		return nil, 0, err
+		return nil, newest, 0, err
 	}
 	size = st.Size()
 	for length := int64(endSize); ; length *= 8 {
 		from := max(0, size-length)
 		tail := make([]byte, size-from)
 		if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
-			return nil, size, err
+			return nil, newest, size, err
 		}
 		if from > 0 { // the first line is cut
 			tail = tail[bytes.IndexByte(tail, '\n')+1:]
 		}
-		events, found := lastEvents(tail)
+		events, newest := lastEvents(tail)
 		switch {
-		case found, from == 0 && size == 0:
-			return events, size, nil
+		case newest.Event != "", size == 0:
+			return events, newest, size, nil
 		case from == 0:
-			return nil, size, fmt.Errorf("%s: no event in it can be read", rundir.EventsFile)
+			return nil, newest, size, fmt.Errorf("%s: no event in it can be read", rundir.EventsFile)
 		case length >= endSizeMax:
-			return nil, size, fmt.Errorf("%s: no event can be read in its last %d bytes", rundir.EventsFile, len(tail))
+			return nil, newest, size, fmt.Errorf("%s: no event can be read in its last %d bytes", rundir.EventsFile, len(tail))
 		}
 	}
 }
 
 // lastEvents goes back through whole lines until it knows how the run ended or,
 // where it has not, its last epoch and its state. It returns the events that say
-// so, oldest first, and whether any line was an event. A RunStarted ends the
-// search: what was before is another process's, and partly taken back.
-func lastEvents(lines []byte) (events []event.Event, found bool) {
+// so, oldest first, and the head of the newest event of any kind, whose kind is
+// "" when no line was an event. A RunStarted ends the search: what was before is
+// another process's, and partly taken back.
+func lastEvents(lines []byte) (events []event.Event, newest event.Header) {
 	lines = lines[:bytes.LastIndexByte(lines, '\n')+1]
 	var epoch, state, over bool
 	for len(lines) > 0 && !over && !(epoch && state) {
@@ -99,7 +102,11 @@ func lastEvents(lines []byte) (events []event.Event, found bool) {
 		line := lines[start : len(lines)-1]
 		lines = lines[:start]
 		var seen *bool
-		switch kindOfLine(line) {
+		kind := kindOfLine(line)
+		if kind != "" && newest.Event == "" {
+			newest = headOfLine(line)
+		}
+		switch kind {
 		case "":
 			continue
 		case event.KindEpoch:
@@ -109,7 +116,6 @@ func lastEvents(lines []byte) (events []event.Event, found bool) {
 		case event.KindRunEnded, event.KindRunStarted:
 			seen = &over
 		default:
-			found = true
 			continue
 		}
 		if *seen {
@@ -119,11 +125,21 @@ func lastEvents(lines []byte) (events []event.Event, found bool) {
 		if err != nil {
 			continue
 		}
-		found, *seen = true, true
+		*seen = true
 		events = append(events, e)
 	}
 	slices.Reverse(events)
-	return events, found
+	return events, newest
+}
+
+// headOfLine reads the head of an event from its line; the kind is "" when it
+// cannot.
+func headOfLine(line []byte) event.Header {
+	var h event.Header
+	if json.Unmarshal(line, &h) != nil {
+		return event.Header{}
+	}
+	return h
 }
 
 // kindOfLine reads the kind of an event from its line without decoding the
@@ -135,9 +151,5 @@ func kindOfLine(line []byte) event.Kind {
 		}
 		return ""
 	}
-	var h event.Header
-	if json.Unmarshal(line, &h) != nil {
-		return ""
-	}
-	return h.Event
+	return headOfLine(line).Event
 }

@@ -2,88 +2,123 @@ package runs
 
 import (
 	"cmp"
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
+	"strings"
 
-	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+	"cifartui/train/record"
 	"cifartui/train/rundir"
 )
 
-// FindFolder is [FindRun] for comparisons too: the folder of the run or the
-// comparison that a person means by a path, by a name in runs, or by "last" for
-// the one trained last. A run of a comparison is "comparison/run".
-func FindFolder(runs, which string) (string, error) {
+// Last is what a person calls the run trained last.
+const Last = "last"
+
+// Find returns the folder that a person means, for every command that takes a
+// run:
+//
+//   - a name in the folder runs: of a run or of a comparison, or comparison/run
+//     for one run of it;
+//   - the path of such a folder;
+//   - [Last] for what was trained last: the run or, where it is one of a
+//     comparison, that.
+//
+// A name goes before a path. What was trained last is known by the times in the
+// records, not by those of the files: a folder that was copied or unpacked is no
+// newer than its original.
+func Find(runs, which string) (string, error) {
+	if which == Last {
+		return findLast(runs)
+	}
 	for _, folder := range []string{filepath.Join(runs, which), which} {
-		if which != "last" && rundir.IsComparison(folder) {
+		if isFolder(folder) {
 			return folder, nil
 		}
 	}
-	if which != "last" {
-		return FindRun(runs, which)
+	return "", fmt.Errorf("no run %q in %s, nor a run folder of that path%s: see \"cifartui runs\"", which, runs, hint(runs, which))
+}
+
+// isFolder reports whether a folder is a run's or a comparison's. One that has
+// lost its settings still counts by its record: it can be looked at and removed.
+func isFolder(folder string) bool {
+	if rundir.IsRun(folder) || rundir.IsComparison(folder) {
+		return true
 	}
+	st, err := os.Stat(filepath.Join(folder, rundir.EventsFile))
+	return err == nil && st.Mode().IsRegular()
+}
+
+// hint says which run of a comparison may be meant by a bare name; "" for none.
+func hint(runs, which string) string {
+	list, err := filepath.Glob(filepath.Join(runs, "*", rundir.ComparisonFile))
+	if err != nil || which == "" || strings.ContainsAny(which, `/\`) {
+		return ""
+	}
+	for _, file := range list {
+		comparison := filepath.Dir(file)
+		if isFolder(filepath.Join(comparison, which)) {
+			return fmt.Sprintf(" (did you mean %s/%s?)", filepath.Base(comparison), which)
+		}
+	}
+	return ""
+}
+
+// findLast is Find for [Last].
+func findLast(runs string) (string, error) {
 	list, err := List(runs)
 	if err != nil {
 		return "", err
 	}
 	list = slices.DeleteFunc(list, func(r Info) bool { return r.Updated.IsZero() })
 	if len(list) == 0 {
-		return FindRun(runs, which) // says what to do
-	}
-	last := slices.MaxFunc(list, func(a, b Info) int { return a.Updated.Compare(b.Updated) })
-	if parent := filepath.Dir(last.Folder); rundir.IsComparison(parent) {
-		return parent, nil
-	}
-	return last.Folder, nil
-}
-
-// FindRun returns the folder of a run that a person means: a path, a run's name
-// in runs, or "last" for the one trained last.
-func FindRun(runs, which string) (string, error) {
-	if which == "last" {
-		return lastRun(runs)
-	}
-	for _, folder := range []string{filepath.Join(runs, which), which} {
-		if rundir.IsRun(folder) {
-			return folder, nil
-		}
-	}
-	return "", fmt.Errorf("no run %q in %s, nor a run folder of that path: see \"cifartui runs\"", which, runs)
-}
-
-// lastRun is the run folder whose record or checkpoint was written last.
-func lastRun(runs string) (string, error) {
-	entries, err := os.ReadDir(runs)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("runs folder: %w", err)
-	}
-	type candidate struct {
-		folder  string
-		written time.Time
-	}
-	var all []candidate
-	for _, e := range entries {
-		folder := filepath.Join(runs, e.Name())
-		if !rundir.IsRun(folder) {
-			continue
-		}
-		c := candidate{folder: folder}
-		for _, f := range []string{rundir.ConfigFile, rundir.EventsFile, filepath.Join(rundir.CheckpointsDir, checkpoint.LastFile)} {
-			if st, err := os.Stat(filepath.Join(folder, f)); err == nil && st.ModTime().After(c.written) {
-				c.written = st.ModTime()
-			}
-		}
-		all = append(all, c)
-	}
-	if len(all) == 0 {
 		return "", fmt.Errorf("no run in %s yet: start one with \"cifartui\", or name another folder with --runs", runs)
 	}
-	last := slices.MaxFunc(all, func(a, b candidate) int {
-		return cmp.Or(a.written.Compare(b.written), cmp.Compare(a.folder, b.folder))
-	})
-	return last.folder, nil
+	last := slices.MaxFunc(list, func(a, b Info) int {
+		return cmp.Or(
+			a.Updated.Compare(b.Updated),
+			boolean(isOriginal(a.Folder), isOriginal(b.Folder)),
+			cmp.Compare(b.Name, a.Name))
+	}).Folder
+	if parent := filepath.Dir(last); rundir.IsComparison(parent) {
+		return parent, nil
+	}
+	return last, nil
+}
+
+// boolean orders false before true.
+func boolean(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// isOriginal reports whether a run folder is still called, it and the folder
+// around it if that is a comparison, as when it was trained. Of folders whose
+// records tell the same, the others are copies.
+func isOriginal(folder string) bool {
+	r, err := record.Open(folder)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	first, err := r.Next(context.Background(), 1)
+	if err != nil || len(first) == 0 {
+		return false
+	}
+	s, ok := first[0].(*event.RunStarted)
+	if !ok {
+		return false
+	}
+	same := filepath.Base(s.Folder) == filepath.Base(folder)
+	if parent := filepath.Dir(folder); same && rundir.IsComparison(parent) {
+		return filepath.Base(filepath.Dir(s.Folder)) == filepath.Base(parent)
+	}
+	return same
 }

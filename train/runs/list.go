@@ -53,7 +53,8 @@ type Info struct {
 	// BestValAcc came in epoch BestEpoch; 0: none yet.
 	BestValAcc event.Float `json:"best_val_acc"`
 	BestEpoch  int         `json:"best_epoch"`
-	// Created is when the run began, Updated when something was last written.
+	// Created is when the run began, Updated the time of its newest event: neither
+	// changes when the folder is copied.
 	Created time.Time `json:"created,omitzero"`
 	Updated time.Time `json:"updated,omitzero"`
 }
@@ -117,12 +118,7 @@ func inspect(folder string) Info {
 			info.Problem = fmt.Sprintf(format, args...)
 		}
 	}
-	for _, name := range []string{rundir.ConfigFile, rundir.EventsFile} {
-		if st, err := os.Stat(filepath.Join(folder, name)); err == nil && st.ModTime().After(info.Updated) {
-			info.Updated = st.ModTime()
-		}
-	}
-	if info.Updated.IsZero() {
+	if !isFolder(folder) {
 		info.State = ""
 		problem("not a run folder")
 		return info
@@ -138,6 +134,10 @@ func inspect(folder string) Info {
 	info.PID, info.Live = rundir.Live(folder)
 
 	run, err := record.Glance(folder)
+	info.Updated = info.Created
+	if run.Time.After(info.Updated) {
+		info.Updated = run.Time
+	}
 	switch missing := errors.Is(err, fs.ErrNotExist); {
 	case missing && !info.Live:
 		problem("%s is missing", rundir.EventsFile)
