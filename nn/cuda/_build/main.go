@@ -40,6 +40,7 @@ var modules = []module{
 	{name: "pool", major: 8, version: "70"},
 	{name: "input", major: 8, version: "70"},
 	{name: "dense", major: 8, version: "70"},
+	{name: "head", major: 8, version: "70"},
 	{name: "optim", major: 8, version: "70"},
 	{name: "muon", major: 8, version: "70"},
 }

@@ -1,32 +1,8 @@
 // The end of the network: dropout, the dense layer, the loss and its gradient.
 // Features are bf16, logits, weights and sums float32.
-#include "dev.h"
+#include "dense.h"
 
 constexpr u32 THREADS = 256;
-
-DEVICE u64 mix(u64 z) {
-  z += 0x9e3779b97f4a7c15;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-  z = (z ^ z >> 27) * 0x94d049bb133111eb;
-  return z ^ z >> 31;
-}
-
-// keep tells whether dropout keeps feature i of a row with this key: the mask of
-// package kernel, to the bit.
-DEVICE bool keep(u64 key, u32 i, u32 threshold) {
-  u32 h = i ^ (u32)key;
-  h = (h ^ h >> 16) * 0x7feb352d;
-  h += (u32)(key >> 32);
-  h = (h ^ h >> 15) * 0x846ca68b;
-  h ^= h >> 16;
-  return h >> 8 >= threshold;
-}
-DEVICE u64 rowKey(const Step *step, u32 row) { return mix(step->dropout + mix((u64)row + 1)); }
-
-// masked drops or scales the two features from i on.
-DEVICE u32 masked(u32 v, u64 key, u32 i, u32 threshold, float scale) {
-  return pack(keep(key, i, threshold) ? lower(v) * scale : 0, keep(key, i + 1, threshold) ? upper(v) * scale : 0);
-}
 
 // dst = src with each feature dropped if its 24 random bits are below threshold,
 // and multiplied by scale otherwise. A multiple of 8 features.
@@ -49,8 +25,6 @@ GLOBAL BLOCK(THREADS, 4) void dropout_bwd(bf16 *dsrc, const bf16 *ddst, const bf
   UNROLL for (int k = 0; k < 4; k++) g[k] = masked(g[k], key, i + 2 * k, threshold, scale) & nonzero(v[k]);
   *(uint4 *)(dsrc + at) = g;
 }
-
-constexpr int OUTPUTS = 10; // that a block sums at once
 
 // y [rows][out] = x [rows][in] w^T + bias, w [out][in], ROWS rows a block. in is
 // a multiple of 8.
@@ -169,22 +143,10 @@ GLOBAL BLOCK(512, 1) void dense_bwd_filter(float *dw, float *db, const bf16 *x, 
   }
 }
 
-// exponential is e^v to two units in the last place: 2^(v log2 e), the product
-// in two parts.
-DEVICE float exponential(float v) {
-  v = v < -104 ? -104 : v; // 0 in float32; of infinities no difference may be taken
-  constexpr float LOG2E = 1.44269504f, REST = 1.92596299e-8f;
-  float whole = __nvvm_floor_f(v * LOG2E + 0.5f);
-  float part = __builtin_fmaf(v, REST, __builtin_fmaf(v, LOG2E, -whole));
-  return __nvvm_ex2_approx_f(part) * __nvvm_ex2_approx_f(whole);
-}
-DEVICE float logarithm(float v) { return __nvvm_lg2_approx_f(v) * 0.693147181f; }
-
 // loss_forward writes prob, the softmax of each row of logits [rows][classes],
 // the mean of the cross-entropies, -log prob[label], to loss, and 1 to flag if
-// that is not finite and 0 otherwise. The step's figures go to its place in
-// results, which the host reads while the device runs on, and are added to
-// total. With smoothing the label has 1-smoothing of its class and shares the
+// that is not finite. The step's figures go to its place in results, which the
+// host reads while the device runs on, and are added to total. With smoothing the label has 1-smoothing of its class and shares the
 // rest among all classes evenly. Any of loss, flag, results and total may be
 // null. A row counts as correct if its label has the largest logit, the first of
 // equal ones. One block, a thread a row, sums in a fixed order.
@@ -226,24 +188,7 @@ GLOBAL BLOCK(1024, 1) void loss_forward(float *prob, const float *logits, const 
   sum = losses[lane], correct = corrects[lane];
   UNROLL for (u32 k = 16; k > 0; k /= 2) sum += shuffle(sum, k), correct += shuffle((i32)correct, k);
   if (lane > 0) return;
-  const bool finite = __builtin_fabs(sum) <= 3.4e38;
-  if (loss) *loss = (float)(sum / rows);
-  if (flag) *flag = !finite;
-  if (total) {
-    total->loss += sum;
-    total->correct += correct;
-    total->rows += rows;
-    total->finite = finite && total->finite;
-  }
-  if (results) {
-    volatile Result *to = results + step->slot;
-    to->loss = sum;
-    to->correct = correct;
-    to->rows = rows;
-    to->finite = finite;
-    __nvvm_membar_sys();
-    to->sequence = step->sequence;
-  }
+  tell(sum, correct, loss, results, total, flag, step);
 }
 
 // dlogits = (prob - the label's, smoothed) * scale / rows.

@@ -10,6 +10,7 @@ var Modules = []Module{
 	{"pool", 8, 0, false},
 	{"input", 8, 0, false},
 	{"dense", 8, 0, false},
+	{"head", 8, 0, false},
 	{"optim", 8, 0, false},
 	{"muon", 8, 0, false},
 }
@@ -46,6 +47,9 @@ var Kernels = []Kernel{
 	{"dropout_bwd", "dense", []Kind{Ptr, Ptr, Ptr, Ptr, U32, U32, F32}, 256, Tile{}},
 	{"dropout_fwd", "dense", []Kind{Ptr, Ptr, Ptr, U32, U32, F32}, 256, Tile{}},
 	{"fill", "input", []Kind{Ptr, U32, U32}, 256, Tile{}},
+	{"head_r1", "head", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, U32, U32, U32, U32, U32, F32, F32, F32}, 256, Tile{}},
+	{"head_r2", "head", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, U32, U32, U32, U32, U32, F32, F32, F32}, 256, Tile{}},
+	{"head_r4", "head", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, U32, U32, U32, U32, U32, F32, F32, F32}, 256, Tile{}},
 	{"loss_backward", "dense", []Kind{Ptr, Ptr, Ptr, Ptr, U32, F32, F32}, 256, Tile{}},
 	{"loss_forward", "dense", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, Ptr, U32, F32}, 1024, Tile{}},
 	{"muon_apply", "muon", []Kind{Ptr, U32, Ptr, Ptr, U32, U32}, 128, Tile{}},
