@@ -53,6 +53,7 @@ type run struct {
 	paused, afterEpoch bool
 	stop               event.Outcome
 	reason             string // of the newest
+	signal             string // that asked for the stop; "" if none did
 	failure            error  // of a save that was asked for
 	turn               bool   // this run has the turn
 }
@@ -428,6 +429,9 @@ func (r *run) ended(outcome event.Outcome, err error) {
 	state := event.StateFinished
 	if err != nil {
 		e.Error, state = err.Error(), event.StateFailed
+	}
+	if outcome == event.OutcomeStopped {
+		e.Signal = r.signal
 	}
 	h := record.Run{Epochs: r.pos.History}
 	if b := h.BestAcc(); b != nil {

@@ -84,7 +84,7 @@ func (r *run) obey(c event.Command) {
 			r.afterEpoch = true
 			return
 		}
-		r.stop = event.OutcomeStopped
+		r.stop, r.signal = event.OutcomeStopped, c.Signal
 	case event.Detach:
 		r.stop, r.reason = event.OutcomeDetached, reasonOf(c.To, "handed over")
 	case event.SetLearnRate:
