@@ -19,7 +19,7 @@ var layers = map[string]struct {
 	libraries []string
 }{
 	"cifartui": {ours: []string{"cifar", "nn", "nn/cuda", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/config", "train/control", "train/event",
-		"train/metrics", "train/plot", "train/record", "train/rundir", "train/runs", "train/tfevents", "tui"}},
+		"train/metrics", "train/plot", "train/record", "train/rundir", "train/runs", "train/tensorboard", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
@@ -45,7 +45,7 @@ var layers = map[string]struct {
 	"cifartui/train/record":             {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/rundir":             {},
 	"cifartui/train/runs":               {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},
-	"cifartui/train/tfevents":           {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
+	"cifartui/train/tensorboard":        {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/tui":                      {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/runs", "tui/canvas", "tui/chart", "tui/format", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/canvas":               {ours: []string{"tui/style"}},
 	"cifartui/tui/chart":                {ours: []string{"tui/canvas", "tui/format", "tui/style"}, libraries: []string{"github.com/guptarohit/asciigraph"}},
@@ -63,14 +63,14 @@ var layers = map[string]struct {
 // light packages must not need the network or Gorgonia, not even through others:
 // a screen, a list or a plot can be built, and its tests run, without them.
 var light = map[string][]string{
-	"cifartui/tui":              heavy,
-	"cifartui/train/checkpoint": heavy,
-	"cifartui/train/control":    heavy,
-	"cifartui/train/metrics":    heavy,
-	"cifartui/train/plot":       heavy,
-	"cifartui/train/record":     heavy,
-	"cifartui/train/runs":       heavy,
-	"cifartui/train/tfevents":   heavy,
+	"cifartui/tui":               heavy,
+	"cifartui/train/checkpoint":  heavy,
+	"cifartui/train/control":     heavy,
+	"cifartui/train/metrics":     heavy,
+	"cifartui/train/plot":        heavy,
+	"cifartui/train/record":      heavy,
+	"cifartui/train/runs":        heavy,
+	"cifartui/train/tensorboard": heavy,
 }
 
 // heavy is what light packages do without.

@@ -1,20 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"sync"
 
 	"cifartui/train/control"
 	"cifartui/train/event"
 	"cifartui/train/record"
-	"cifartui/train/tfevents"
+	"cifartui/train/tensorboard"
 )
 
 // serve starts the readers that every run has. They subscribe here, before the
 // first event.
 func (l *leg) serve(r runner) error {
-	sinks := []record.Sink{record.NewFolderSink(record.OpenCSV, tfevents.Open)}
+	sinks := []record.Sink{record.NewFolderSink(record.OpenCSV, tensorboard.Open)}
 	if l.page != nil {
 		sinks = append(sinks, l.page)
 	}
@@ -97,8 +96,6 @@ type seen struct {
 	states map[string]event.State   // of each run, the newest
 	ended  map[string]event.Outcome // of each run that has ended
 	last   event.Outcome            // of the run that ended last
-	// signalled is the signal that stopped a run before its end; "" if none did.
-	signalled string
 }
 
 func (s *seen) take(e event.Event) {
@@ -114,7 +111,6 @@ func (s *seen) take(e event.Event) {
 		s.states[e.Run] = e.State
 	case *event.RunEnded:
 		s.ended[e.Run], s.last = e.Outcome, e.Outcome
-		s.signalled = cmp.Or(s.signalled, e.Signal)
 	}
 }
 
@@ -135,13 +131,6 @@ func (s *seen) paused() (runs []string) {
 		}
 	}
 	return runs
-}
-
-// signal is the name of the signal that stopped a run before its end, if one did.
-func (s *seen) signal() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.signalled
 }
 
 // outcome is how the leg ended: with a run that waits to be gone on with in

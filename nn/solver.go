@@ -107,6 +107,12 @@ func (o SolverOptions) check(name string) error {
 	return nil
 }
 
+// BaseRate is the learning rate that the optimiser name begins with when lr is
+// asked for: lr itself, or the optimiser's own default for 0.
+func BaseRate(name string, lr float64) float64 {
+	return SolverOptions{LR: lr}.withDefaults(name).LR
+}
+
 // withDefaults puts an optimiser's numbers where there are zeros.
 func (o SolverOptions) withDefaults(name string) SolverOptions {
 	own := func(value *float64, otherwise float64) {

@@ -53,7 +53,6 @@ type run struct {
 	paused, afterEpoch bool
 	stop               event.Outcome
 	reason             string // of the newest
-	signal             string // that asked for the stop; "" if none did
 	failure            error  // of a save that was asked for
 	turn               bool   // this run has the turn
 }
@@ -116,6 +115,7 @@ func (r *run) started() {
 		TrainImages: r.Dataset.Train.Len() - r.Config.ValSplit,
 		ValImages:   r.Config.ValSplit,
 		ValIsTest:   r.Config.ValSplit == 0,
+		LearnRate:   nn.BaseRate(r.Config.Optimizer, r.Config.LR),
 		Kernels:     r.Backend.Name(),
 		Threads:     r.Backend.Threads(),
 		PID:         os.Getpid(),
@@ -429,9 +429,6 @@ func (r *run) ended(outcome event.Outcome, err error) {
 	state := event.StateFinished
 	if err != nil {
 		e.Error, state = err.Error(), event.StateFailed
-	}
-	if outcome == event.OutcomeStopped {
-		e.Signal = r.signal
 	}
 	h := record.Run{Epochs: r.pos.History}
 	if b := h.BestAcc(); b != nil {

@@ -84,7 +84,7 @@ func (r *run) obey(c event.Command) {
 			r.afterEpoch = true
 			return
 		}
-		r.stop, r.signal = event.OutcomeStopped, c.Signal
+		r.stop = event.OutcomeStopped
 	case event.Detach:
 		r.stop, r.reason = event.OutcomeDetached, reasonOf(c.To, "handed over")
 	case event.SetLearnRate:

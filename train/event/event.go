@@ -135,6 +135,9 @@ type RunStarted struct {
 	StepsPerEpoch int `json:"steps_per_epoch"`
 	// ValIsTest is set when validation uses the test set, as the article did.
 	ValIsTest bool `json:"val_is_test"`
+	// LearnRate is the learning rate before any schedule, with the optimizer's
+	// own where Config.LR is 0; 0 in records of older versions.
+	LearnRate float64 `json:"learn_rate,omitempty"`
 	// Kernels names the kernels in use: avx512, avx2, neon or generic.
 	Kernels string `json:"kernels"`
 	Threads int    `json:"threads"`
@@ -302,10 +305,7 @@ type RunEnded struct {
 	Header
 	Outcome Outcome `json:"outcome"`
 	// Error says what went wrong, with OutcomeFailed and OutcomeDiverged.
-	Error string `json:"error,omitempty"`
-	// Signal is the name of the signal that stopped the run before its end, with
-	// OutcomeStopped.
-	Signal  string  `json:"signal,omitempty"`
+	Error   string  `json:"error,omitempty"`
 	Epoch   int     `json:"epoch"` // whole epochs done
 	Seconds float64 `json:"seconds"`
 	// The best accuracies and the epochs (from 1) they came at; 0: none yet.

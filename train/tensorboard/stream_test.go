@@ -1,4 +1,4 @@
-package tfevents
+package tensorboard
 
 import (
 	"bytes"

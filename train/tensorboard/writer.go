@@ -1,26 +1,37 @@
-package tfevents
+package tensorboard
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"cifartui/train/event"
 	"cifartui/train/record"
 )
 
-// Folders of the event files, below the run folder's tfevents/.
+// Folders of the event files, below the run folder. None may have "tfevents"
+// in its name: TensorBoard takes a path whose last part contains that for a
+// file, and answers nothing for a run that lies below one.
 const (
-	folder           = "tfevents"
+	folder           = "tensorboard"
 	trainFolder      = "train"
 	validationFolder = "validation"
+	batchesFolder    = "batches"
 )
 
-// Tags of the scalars. The first two are Keras' and the same in both folders.
+// Tags of the scalars. Those of epochs are Keras'. They stand at the number of
+// their epoch, so that runs of several batch sizes line up; those of batches
+// stand at the number of batches trained. The two have folders of their own,
+// since what a resume takes back is told to TensorBoard as a step from which
+// on it forgets all of a folder.
 const (
 	tagEpochLoss     = "epoch_loss"
 	tagEpochAccuracy = "epoch_accuracy"
+	tagEpochRate     = "epoch_learning_rate"
 	tagBatchLoss     = "batch_loss"
 	tagBatchAccuracy = "batch_accuracy"
 	tagLR            = "lr"
@@ -34,9 +45,10 @@ const interval = 1.0
 // A Writer writes the event files of one run folder. It is a [record.Sink].
 type Writer struct {
 	dir        string
-	train, val *stream
+	train, val *stream // by epoch
+	batches    *stream // by batch
 	steps      stepMean
-	written    float64 // Elapsed at the last point by step
+	written    float64 // Elapsed at the last point by batch
 }
 
 var _ record.Sink = (*Writer)(nil)
@@ -52,21 +64,36 @@ func Open(started *event.RunStarted) (record.Sink, error) {
 	return w, nil
 }
 
-func open(started *event.RunStarted) (w *Writer, err error) {
-	w = &Writer{dir: filepath.Join(started.Folder, folder), written: started.Elapsed}
+func open(started *event.RunStarted) (_ *Writer, err error) {
+	w := &Writer{dir: filepath.Join(started.Folder, folder), written: started.Elapsed}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
 		}
 	}()
-	if w.train, err = openStream(filepath.Join(w.dir, trainFolder), started); err != nil {
+	var epochs, batches int64 // that a resume keeps
+	if started.Resumed {
+		epochs, batches = int64(started.ResumedEpoch-1), started.ResumedTotal
+	}
+	if w.train, err = openStream(filepath.Join(w.dir, trainFolder), started, epochs); err != nil {
 		return nil, err
 	}
-	if w.val, err = openStream(filepath.Join(w.dir, validationFolder), started); err != nil {
+	if w.val, err = openStream(filepath.Join(w.dir, validationFolder), started, epochs); err != nil {
+		return nil, err
+	}
+	if w.batches, err = openStream(filepath.Join(w.dir, batchesFolder), started, batches); err != nil {
 		return nil, err
 	}
 	if started.Resumed {
-		return w, w.catchUp(started)
+		if err := w.catchUp(started); err != nil {
+			return nil, err
+		}
+		if err := removeOld(started.Folder); err != nil {
+			return nil, err
+		}
+	}
+	if names, err := eventFiles(w.dir); len(names) > 0 || err != nil {
+		return w, err // the hyperparameters are told once
 	}
 	return w, w.writeHParams(tagSessionStart, started)
 }
@@ -79,17 +106,17 @@ func (w *Writer) Write(e event.Event) error {
 		w.steps.add(e)
 		if e.Elapsed-w.written >= interval {
 			w.written = e.Elapsed
-			err = w.train.scalars(e.Time, e.Total, w.steps.take()...)
+			err = w.flushSteps(e.Time)
 		}
 	case *event.EpochDone:
 		w.written = e.Elapsed
-		// One record for all values of the step: a kill leaves all or none.
-		values := append(w.steps.take(),
-			scalar{tagEpochLoss, float64(e.Loss)},
-			scalar{tagEpochAccuracy, float64(e.Acc)})
-		err = errors.Join(
-			w.train.scalars(e.Time, e.Total, values...),
-			w.val.scalars(e.Time, e.Total,
+		// One record for all values of the epoch: a kill leaves all or none.
+		err = errors.Join(w.flushSteps(e.Time),
+			w.train.scalars(e.Time, int64(e.Epoch),
+				scalar{tagEpochLoss, float64(e.Loss)},
+				scalar{tagEpochAccuracy, float64(e.Acc)},
+				scalar{tagEpochRate, e.LR}),
+			w.val.scalars(e.Time, int64(e.Epoch),
 				scalar{tagEpochLoss, float64(e.ValLoss)},
 				scalar{tagEpochAccuracy, float64(e.ValAcc)}))
 	case *event.RunEnded:
@@ -107,18 +134,21 @@ func (w *Writer) Write(e event.Event) error {
 // Close writes what is left and closes the files.
 func (w *Writer) Close() error {
 	var err error
-	if w.train != nil {
-		err = errors.Join(w.flushSteps(time.Now()), w.train.Close())
+	if w.batches != nil {
+		err = w.flushSteps(time.Now())
 	}
-	if w.val != nil {
-		err = errors.Join(err, w.val.Close())
+	for _, s := range []*stream{w.train, w.val, w.batches} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
 	}
 	return err
 }
 
 func (w *Writer) flushSteps(t time.Time) error {
-	if total, values := w.steps.total, w.steps.take(); values != nil {
-		return w.train.scalars(t, total, values...)
+	total := w.steps.total // before take empties it
+	if values := w.steps.take(); values != nil {
+		return w.batches.scalars(t, total, values...)
 	}
 	return nil
 }
@@ -133,7 +163,7 @@ func (w *Writer) writeHParams(tag string, e event.Event) error {
 	}
 	switch e := e.(type) {
 	case *event.RunStarted:
-		list := hparams(e.Config)
+		list := hparams(e)
 		s.add(hparamsEvent(t, tagExperiment, dataExperiment, experimentMessage(t, list)))
 		s.add(hparamsEvent(t, tag, dataSessionStart, sessionStartMessage(t, list)))
 	case *event.RunEnded:
@@ -142,9 +172,45 @@ func (w *Writer) writeHParams(tag string, e event.Event) error {
 	return s.Close()
 }
 
+// oldFolder is where earlier versions wrote, under a name that TensorBoard's
+// server cannot open.
+const oldFolder = "tfevents"
+
+// removeOld removes the event files of an earlier version, once the new ones
+// hold all that the run's record does: TensorBoard would show everything twice.
+// A folder with anything else in it is left.
+func removeOld(runFolder string) error {
+	old := filepath.Join(runFolder, oldFolder)
+	st, err := os.Lstat(old)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !st.IsDir() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	foreign := errors.New("not ours")
+	err = filepath.WalkDir(old, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), filePrefix) {
+			return foreign
+		}
+		return err
+	})
+	if errors.Is(err, foreign) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(old)
+}
+
 // catchUp writes what the older files lack.
 func (w *Writer) catchUp(started *event.RunStarted) error {
-	kept, err := record.Kept(started, min(w.train.from, w.val.from))
+	after := w.batches.from
+	if epochs := int64(started.ResumedEpoch - 1); w.train.from < epochs || w.val.from < epochs {
+		after = 0
+	}
+	kept, err := record.Kept(started, after)
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,11 @@
-package tfevents
+package tensorboard
 
 import (
+	"cmp"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"cifartui/train/config"
 	"cifartui/train/event"
 )
 
@@ -17,7 +17,8 @@ type hparam struct {
 
 // hparams lists what a person compares runs by. What is 0 where that
 // stands for a default is left out.
-func hparams(c config.Config) []hparam {
+func hparams(started *event.RunStarted) []hparam {
+	c := started.Config
 	list := []hparam{
 		{"batch", float64(c.Batch)},
 		{"epochs", float64(c.Epochs)},
@@ -37,7 +38,7 @@ func hparams(c config.Config) []hparam {
 		name  string
 		value float64
 	}{
-		{"lr", c.LR}, {"bias_lr", c.BiasLR}, {"dense_lr", c.DenseLR}, {"dense_momentum", c.DenseMomentum},
+		{"lr", cmp.Or(started.LearnRate, c.LR)}, {"bias_lr", c.BiasLR}, {"dense_lr", c.DenseLR}, {"dense_momentum", c.DenseMomentum},
 		{"dense_decay", c.DenseDecay}, {"smoothing", c.Smoothing}, {"warmup", c.Warmup}, {"average", c.Average},
 	} {
 		if p.value != 0 {

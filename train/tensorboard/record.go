@@ -1,24 +1,25 @@
-// Package tfevents writes TensorBoard event files from a run's events.
+// Package tensorboard writes TensorBoard event files from a run's events.
 //
 // A run folder gets the layout of Keras' TensorBoard callback, so that training
 // and validation lie over each other on one chart:
 //
-//	tfevents/                   hyperparameters, for the HParams tab
-//	tfevents/train/             epoch_loss, epoch_accuracy, batch_loss,
-//	                            batch_accuracy, lr, images_per_second
-//	tfevents/validation/        epoch_loss, epoch_accuracy
+//	tensorboard/                hyperparameters, for the HParams tab
+//	tensorboard/train/          epoch_loss, epoch_accuracy, epoch_learning_rate
+//	tensorboard/validation/     epoch_loss, epoch_accuracy
+//	tensorboard/batches/        batch_loss, batch_accuracy, lr, images_per_second
 //
-// The step axis counts batches over all resumes. A file is a sequence of
-// records, each with a length and two checksums, and every record is written
-// with one call: after a SIGKILL at most the last record is torn, and readers
-// stop before it. A resumed run opens new files that begin with a SessionLog
-// START, on which TensorBoard drops what it knows from that step on.
+// The step axis of the first two is the epoch, from 1; that of the last counts
+// batches over all resumes. A file is a sequence of records, each with a length
+// and two checksums, and every record is written with one call: after a SIGKILL
+// at most the last record is torn, and readers stop before it. Every run opens
+// new files that begin with a SessionLog START, on which TensorBoard drops what
+// it knows of the folder from that step on.
 //
 // The format is TensorFlow's. Records: tensorflow/core/lib/io/record_writer.cc
 // and tensorflow/core/lib/hash/crc32c.h. Messages: tensorflow/core/util/event.proto
 // and tensorflow/core/framework/summary.proto. Hyperparameters:
 // tensorboard/plugins/hparams/plugin_data.proto and api.proto.
-package tfevents
+package tensorboard
 
 import (
 	"encoding/binary"

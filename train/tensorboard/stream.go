@@ -1,4 +1,4 @@
-package tfevents
+package tensorboard
 
 import (
 	"bufio"
@@ -29,25 +29,24 @@ type stream struct {
 }
 
 // openStream makes the next event file of a run in dir. On a resume it begins
-// where the older files end, or at the resume when they reach beyond.
-func openStream(dir string, started *event.RunStarted) (*stream, error) {
+// where the older files end, or behind the last of the steps that the resume
+// keeps when they reach beyond.
+func openStream(dir string, started *event.RunStarted, kept int64) (*stream, error) {
 	var from int64
 	if started.Resumed {
 		last, err := lastStep(dir)
 		if err != nil {
 			return nil, err
 		}
-		// A step can be two records, so the last one is written again.
-		from = max(0, min(last-1, started.ResumedTotal))
+		from = max(0, min(last, kept))
 	}
 	s, err := createStream(dir, started.Time)
 	if err != nil {
 		return nil, err
 	}
 	s.from = from
-	if started.Resumed {
-		s.add(startEvent(started.Time, from+1))
-	}
+	// The first file has one too: TensorBoard ignores the first that it meets.
+	s.add(startEvent(started.Time, from+1))
 	return s, s.Flush()
 }
 

@@ -1,4 +1,4 @@
-package tfevents
+package tensorboard
 
 import (
 	"encoding/binary"
@@ -273,11 +273,11 @@ func TestScalarsReadBack(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, started(0), false, events(0, 12)...)
 
-	got := series(t, filepath.Join(dir, "tfevents", "train"))
+	got := series(t, filepath.Join(dir, "tensorboard", "batches"))
 	tags := slices.Sorted(maps.Keys(got))
-	want := []string{"batch_accuracy", "batch_loss", "epoch_accuracy", "epoch_loss", "images_per_second", "lr"}
+	want := []string{"batch_accuracy", "batch_loss", "images_per_second", "lr"}
 	if !slices.Equal(tags, want) {
-		t.Errorf("train tags %v, want %v", tags, want)
+		t.Errorf("tags of batches %v, want %v", tags, want)
 	}
 	if p := got["batch_loss"]; len(p) != 12 || p[4] != 0.25 {
 		t.Errorf("batch_loss %v", p)
@@ -285,14 +285,20 @@ func TestScalarsReadBack(t *testing.T) {
 	if p := got["images_per_second"]; p[12] != 64 {
 		t.Errorf("images_per_second %v", p)
 	}
-	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 1, 10: 2}) {
+	got = series(t, filepath.Join(dir, "tensorboard", "train"))
+	tags = slices.Sorted(maps.Keys(got))
+	want = []string{"epoch_accuracy", "epoch_learning_rate", "epoch_loss"}
+	if !slices.Equal(tags, want) {
+		t.Errorf("tags of training %v, want %v", tags, want)
+	}
+	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{1: 1, 2: 2}) {
 		t.Errorf("train epoch_loss %v", p)
 	}
-	val := series(t, filepath.Join(dir, "tfevents", "validation"))
-	if p := val["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 10, 10: 20}) {
+	val := series(t, filepath.Join(dir, "tensorboard", "validation"))
+	if p := val["epoch_loss"]; !maps.Equal(p, map[int64]float32{1: 10, 2: 20}) {
 		t.Errorf("validation epoch_loss %v", p)
 	}
-	if p := val["epoch_accuracy"]; !maps.Equal(p, map[int64]float32{5: 0.125, 10: 0.125}) {
+	if p := val["epoch_accuracy"]; !maps.Equal(p, map[int64]float32{1: 0.125, 2: 0.125}) {
 		t.Errorf("validation epoch_accuracy %v", p)
 	}
 }
@@ -305,7 +311,7 @@ func TestStepsWithinASecondAreOnePoint(t *testing.T) {
 		e.(*event.StepDone).ImagesPerSecond = []float64{100, 100, 50, 50}[i]
 	}
 	write(t, dir, started(0), false, list...)
-	got := series(t, filepath.Join(dir, "tfevents", "train"))
+	got := series(t, filepath.Join(dir, "tensorboard", "batches"))
 	wantLoss := float32((1 + 1./2 + 1./3 + 1./4) / 4)
 	if p := got["batch_loss"]; len(p) != 1 || math.Abs(float64(p[4]-wantLoss)) > 1e-6 {
 		t.Errorf("batch_loss %v, want one point at 4 of %g", p, wantLoss)
@@ -320,12 +326,15 @@ func TestStepsWithinASecondAreOnePoint(t *testing.T) {
 func TestKilledAnywhereAndResumed(t *testing.T) {
 	whole := t.TempDir()
 	write(t, whole, started(0), false, events(0, 15)...)
-	wantTrain := series(t, filepath.Join(whole, "tfevents", "train"))
-	wantVal := series(t, filepath.Join(whole, "tfevents", "validation"))
+	kinds := []string{"train", "validation", "batches"}
+	want := make(map[string]map[string]map[int64]float32)
+	for _, kind := range kinds {
+		want[kind] = series(t, filepath.Join(whole, "tensorboard", kind))
+	}
 
 	first := t.TempDir()
 	write(t, first, started(0), true, events(0, 9)...)
-	for _, kind := range []string{"train", "validation"} {
+	for _, kind := range kinds {
 		name := eventFile(t, first, kind)
 		content, err := os.ReadFile(name)
 		if err != nil {
@@ -343,16 +352,14 @@ func TestKilledAnywhereAndResumed(t *testing.T) {
 			resumed := started(7)
 			writeRecord(t, dir, resumed, append([]event.Event{started(0)}, events(0, 9)...)...)
 			write(t, dir, resumed, false, events(7, 15)...)
-			check := func(kind string, want map[string]map[int64]float32) {
-				got := series(t, filepath.Join(dir, "tfevents", kind))
-				for tag := range want {
-					if !maps.Equal(got[tag], want[tag]) {
-						t.Errorf("%s cut at %d: %s is %v, want %v", kind, cut, tag, got[tag], want[tag])
+			for _, kind := range kinds {
+				got := series(t, filepath.Join(dir, "tensorboard", kind))
+				for tag := range want[kind] {
+					if !maps.Equal(got[tag], want[kind][tag]) {
+						t.Errorf("%s cut at %d: %s is %v, want %v", kind, cut, tag, got[tag], want[kind][tag])
 					}
 				}
 			}
-			check("train", wantTrain)
-			check("validation", wantVal)
 		}
 	}
 }
@@ -365,11 +372,11 @@ func TestLogWithTwoRewindsIsCaughtUpOnce(t *testing.T) {
 	resumed := started(8)
 	writeRecord(t, dir, resumed, past...)
 	write(t, dir, resumed, false, events(8, 10)...)
-	got := series(t, filepath.Join(dir, "tfevents", "validation"))
-	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{5: 10, 10: 20}) {
+	got := series(t, filepath.Join(dir, "tensorboard", "validation"))
+	if p := got["epoch_loss"]; !maps.Equal(p, map[int64]float32{1: 10, 2: 20}) {
 		t.Errorf("validation epoch_loss %v", p)
 	}
-	if p := series(t, filepath.Join(dir, "tfevents", "train"))["batch_loss"]; len(p) != 10 {
+	if p := series(t, filepath.Join(dir, "tensorboard", "batches"))["batch_loss"]; len(p) != 10 {
 		t.Errorf("batch_loss has %d points, want 10: %v", len(p), p)
 	}
 }
@@ -380,7 +387,7 @@ func TestHParams(t *testing.T) {
 	write(t, dir, started(0), false, append(events(0, 5), end)...)
 
 	found := make(map[string]message)
-	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
+	names, _ := filepath.Glob(filepath.Join(dir, "tensorboard", "events.out.tfevents.*"))
 	for _, name := range names {
 		b, err := os.ReadFile(name)
 		if err != nil {
@@ -448,11 +455,92 @@ func TestHParams(t *testing.T) {
 	}
 }
 
+// The rate of a default is the optimizer's own, which the settings don't hold.
+func TestHParamsHaveTheRateOfADefault(t *testing.T) {
+	r := started(0)
+	r.Config.LR, r.LearnRate = 0, 0.25
+	for _, h := range hparams(r) {
+		if h.name == "lr" {
+			if h.value != 0.25 {
+				t.Errorf("lr %v, want 0.25", h.value)
+			}
+			return
+		}
+	}
+	t.Error("no lr")
+}
+
+// TensorBoard ignores the first start of a session that it meets: the first
+// resume's is obeyed only if the first file had one.
+func TestFirstFileBeginsASession(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, started(0), false, events(0, 5)...)
+	for _, kind := range []string{"train", "validation", "batches"} {
+		b, err := os.ReadFile(eventFile(t, dir, kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _ := records(t, b)
+		if e := parse(t, list[1]); len(e[7]) != 1 || e.sub(t, 7).varint(1) != 1 || e.varint(2) != 1 {
+			t.Errorf("%s: the second record is %v, want the start of a session at step 1", kind, e)
+		}
+	}
+}
+
+// A run of an earlier version, whose files TensorBoard's server cannot open:
+// after a resume all that its record tells stands in the new place, once.
+func TestRunOfAnEarlierVersionMoves(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "tfevents", "train")
+	if err := os.MkdirAll(old, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(old, "events.out.tfevents.1.host.1"), []byte("old"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	resumed := started(7)
+	writeRecord(t, dir, resumed, append([]event.Event{started(0)}, events(0, 7)...)...)
+	write(t, dir, resumed, false, events(7, 10)...)
+	if _, err := os.Stat(filepath.Join(dir, "tfevents")); !os.IsNotExist(err) {
+		t.Errorf("the old folder is still there (%v)", err)
+	}
+	if p := series(t, filepath.Join(dir, "tensorboard", "batches"))["batch_loss"]; len(p) != 10 {
+		t.Errorf("batch_loss %v, want 10 points", p)
+	}
+	if p := series(t, filepath.Join(dir, "tensorboard", "validation"))["epoch_loss"]; !maps.Equal(p, map[int64]float32{1: 10, 2: 20}) {
+		t.Errorf("epoch_loss %v", p)
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, "tensorboard", "events.out.tfevents.*"))
+	if len(names) != 1 {
+		t.Errorf("%d files for the HParams tab, want the start's", len(names))
+	}
+}
+
+// What somebody else put there is not ours to remove.
+func TestForeignFilesAreLeft(t *testing.T) {
+	for _, name := range []string{"tfevents", "tfevents/notes.txt"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("mine"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		resumed := started(7)
+		writeRecord(t, dir, resumed, append([]event.Event{started(0)}, events(0, 7)...)...)
+		write(t, dir, resumed, false, events(7, 10)...)
+		if b, err := os.ReadFile(path); err != nil || string(b) != "mine" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+}
+
 func TestStoppedRunHasNoSessionEnd(t *testing.T) {
 	dir := t.TempDir()
 	end := &event.RunEnded{Header: event.Header{Time: start}, Outcome: event.OutcomeStopped}
 	write(t, dir, started(0), false, end)
-	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", "events.out.tfevents.*"))
+	names, _ := filepath.Glob(filepath.Join(dir, "tensorboard", "events.out.tfevents.*"))
 	if len(names) != 1 {
 		t.Errorf("%d files for the HParams tab, want the start's alone", len(names))
 	}
@@ -460,7 +548,7 @@ func TestStoppedRunHasNoSessionEnd(t *testing.T) {
 
 func eventFile(t *testing.T, dir, kind string) string {
 	t.Helper()
-	names, _ := filepath.Glob(filepath.Join(dir, "tfevents", kind, "events.out.tfevents.*"))
+	names, _ := filepath.Glob(filepath.Join(dir, "tensorboard", kind, "events.out.tfevents.*"))
 	if len(names) != 1 {
 		t.Fatalf("%d event files in %s", len(names), kind)
 	}
