@@ -1,0 +1,285 @@
+package proof
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// operator changes one instruction in a way that a slip of the hand would.
+type operator struct {
+	name string
+	line *regexp.Regexp
+	// change returns the line changed, "" to take it out.
+	change func(m []string) string
+}
+
+// plus adds to the number in group i.
+func plus(i, by int) func(m []string) string {
+	return func(m []string) string {
+		n, err := strconv.Atoi(m[i])
+		if err != nil {
+			panic(err) // the pattern has digits there
+		}
+		out := append([]string{}, m[1:]...)
+		out[i-1] = strconv.Itoa(n + by)
+		return strings.Join(out, "")
+	}
+}
+
+// instead puts new in the place of group i.
+func instead(i int, with map[string]string) func(m []string) string {
+	return func(m []string) string {
+		out := append([]string{}, m[1:]...)
+		out[i-1] = with[m[i]]
+		return strings.Join(out, "")
+	}
+}
+
+// exchange swaps groups i and j.
+func exchange(i, j int) func(m []string) string {
+	return func(m []string) string {
+		out := append([]string{}, m[1:]...)
+		out[i-1], out[j-1] = out[j-1], out[i-1]
+		return strings.Join(out, "")
+	}
+}
+
+func gone([]string) string { return "" }
+
+// The patterns' groups cover their line, so that it can be put together again.
+var operators = []operator{
+	{"missing barrier", regexp.MustCompile(`^(\tbar\.sync .*)$`), gone},
+	{"missing commit", regexp.MustCompile(`^(\tcp\.async\.commit_group;)$`), gone},
+	{"wait too short", regexp.MustCompile(`^(\tcp\.async\.wait_group )(\d+)(;)$`), plus(2, 1)},
+	{"missing wait", regexp.MustCompile(`^(\tcp\.async\.wait_group.*)$`), gone},
+	{"comparison off by one", regexp.MustCompile(`^(\tsetp\.)(lt|le|gt|ge)(\.[us]\d+ .*)$`), instead(2, map[string]string{"lt": "le", "le": "lt", "gt": "ge", "ge": "gt"})},
+	{"comparison of floats off by equality", regexp.MustCompile(`^(\tsetp\.)(lt|le|gt|ge)(\.f\d+ .*)$`), instead(2, map[string]string{"lt": "le", "le": "lt", "gt": "ge", "ge": "gt"})},
+	{"comparison turned round", regexp.MustCompile(`^(\tsetp\.)(eq|ne)(\..*)$`), instead(2, map[string]string{"eq": "ne", "ne": "eq"})},
+	{"xor of a swizzle", regexp.MustCompile(`^(\t)(xor)(\.b32 .*)$`), instead(2, map[string]string{"xor": "or"})},
+	{"constant off by one", regexp.MustCompile(`^(\tadd\.s(?:32|64) .*, )(-?\d+)(;)$`), plus(2, 1)},
+	{"shift off by one", regexp.MustCompile(`^(\tsh[lr]\.\w+ .*, )(\d+)(;)$`), plus(2, 1)},
+	{"mask off by one bit", regexp.MustCompile(`^(\tand\.b32 .*, )(\d+)(;)$`), plus(2, -1)},
+	{"choice turned round", regexp.MustCompile(`^(\tselp\.\w+ .*?, )([^,]+)(, )([^,]+)(, %p\d+;)$`), exchange(2, 4)},
+	{"copy without its mask", regexp.MustCompile(`^(\tcp\.async\.cg.*, 16, )(%r\d+)(;)$`), func(m []string) string { return m[1] + "16" + m[3] }},
+	{"sum left out", regexp.MustCompile(`^(\tadd\.(?:rn\.)?f32\s+%f\d+, )(%f\d+)(, )(%f\d+)(;)$`), func(m []string) string { return m[1] + m[2] + ", 0f00000000;" }},
+	{"missing guard", regexp.MustCompile(`^(\t@!?%p\d+ )((?:ld|st|cp).*)$`), func(m []string) string { return "\t" + m[2] }},
+	{"swapped fragment of A", regexp.MustCompile(`^(\t?mma\.sync.*?\}, \{%r\d+, )(%r\d+)(, )(%r\d+)(, .*)$`), exchange(2, 4)},
+	{"swapped fragment of B", regexp.MustCompile(`^(\t?mma\.sync.*?\}, \{.*?\}, \{)(%r\d+)(, )(%r\d+)(\}.*)$`), exchange(2, 4)},
+	{"swapped sums", regexp.MustCompile(`^(\t?mma\.sync\S*\s*\{%f\d+, )(%f\d+)(, )(%f\d+)(, .*)$`), exchange(2, 4)},
+	{"matrix not transposed", regexp.MustCompile(`^(\t?ldmatrix.*?)(\.trans)(.*)$`), func(m []string) string { return m[1] + m[3] }},
+	{"matrix transposed", regexp.MustCompile(`^(\tldmatrix.*?\.x4)(\.shared.*)$`), func(m []string) string { return m[1] + ".trans" + m[2] }},
+	{"missing ReLU", regexp.MustCompile(`^(\tcvt\.rn)(\.relu)(.*)$`), func(m []string) string { return m[1] + m[3] }},
+	{"swapped halves", regexp.MustCompile(`^(\tcvt\.rn\S*bf16x2\.f32\s+%r\d+, )(%f\d+)(, )(%f\d+)(;)$`), exchange(2, 4)},
+	{"load from the next", regexp.MustCompile(`^(\t.*ld\.\w+\.(?:nc\.)?(?:v\d\.)?\w+\s+.*\[%r\w*\d+\+)(\d+)(\];)$`), plus(2, 4)},
+	{"store to the next", regexp.MustCompile(`^(\t.*st\.\w+\.(?:v\d\.)?\w+\s+\[%r\w*\d+\+)(\d+)(\], .*)$`), plus(2, 4)},
+	{"missing store", regexp.MustCompile(`^(\t(?:@%p\d+ )?st\..*)$`), gone},
+	{"other lane", regexp.MustCompile(`^(\tshfl\.sync\.bfly\.b32\s+[^,]+, [^,]+, )(\d+)(, .*)$`), instead(2, map[string]string{"16": "8", "8": "4", "4": "2", "2": "1", "1": "2"})},
+	{"other coordinate", regexp.MustCompile(`^(\tmov\.u32\s+%r\d+, %\w+\.)([xy])(;)$`), instead(2, map[string]string{"x": "y", "y": "x"})},
+	{"product instead of fused sum", regexp.MustCompile(`^(\tfma\.rn\.f32\s+[^,]+, [^,]+, [^,]+, )(%f\d+)(;)$`), func(m []string) string { return m[1] + "0f00000000" + m[3] }},
+	{"difference instead of sum", regexp.MustCompile(`^(\t)(add)(\.(?:rn\.)?f(?:32|64) .*)$`), instead(2, map[string]string{"add": "sub"})},
+}
+
+// mutantKernels are those whose texts are changed: each file of kernels has some.
+var mutantKernels = []string{
+	"conv_fwd_64x64x32s4", "conv_bwd_64x32x32s3", "conv_wgrad_32x32s3", "conv1_fwd", "conv1_wgrad",
+	"spread", "colsum", "reduce", "dense_fwd_r2", "dense_bwd_data", "dense_bwd_filter", "dropout_fwd", "dropout_bwd",
+	"loss_forward", "loss_backward", "batch", "step_begin", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
+}
+
+func byKernel() map[string][]check {
+	m := map[string][]check{}
+	for _, c := range checks() {
+		m[c.kernel] = append(m[c.kernel], c)
+	}
+	return m
+}
+
+// statements are a text's lines, those of one long instruction put together.
+func statements(text string) []string {
+	return strings.Split(strings.ReplaceAll(text, "\n\t\t", " "), "\n")
+}
+
+// plant changes the n-th line of a kernel's text that the operator fits.
+func plant(text string, op operator, n int) (string, error) {
+	lines := statements(text)
+	for i, l := range lines {
+		m := op.line.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		if n--; n < 0 {
+			lines[i] = op.change(m)
+			return strings.Join(lines, "\n"), nil
+		}
+	}
+	return "", fmt.Errorf("there are too few places for it")
+}
+
+// found runs a kernel's checks on a changed text and returns the first error.
+func found(list []check, kernel, changed string) error {
+	for _, c := range list {
+		d := newDevice(func(text string) string {
+			if strings.Contains(text, ".entry "+kernel+"(") {
+				return changed
+			}
+			return text
+		})
+		if err := c.run(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func operatorNamed(t *testing.T, name string) operator {
+	t.Helper()
+	i := slices.IndexFunc(operators, func(op operator) bool { return op.name == name })
+	if i < 0 {
+		t.Fatalf("there is no operator %q", name)
+	}
+	return operators[i]
+}
+
+// faults are planted one at a time: in the n-th place that fits.
+var faults = []struct {
+	kernel, operator string
+	n                int
+}{
+	{"conv_fwd_64x64x32s4", "missing barrier", 0},
+	{"conv_fwd_64x64x32s4", "missing barrier", 1},
+	{"conv_fwd_64x64x32s4", "missing barrier", 2},
+	{"conv_fwd_64x64x32s4", "wait too short", 1},
+	{"conv_fwd_64x64x32s4", "missing wait", 1},
+	{"conv_fwd_64x64x32s4", "missing commit", 3},
+	{"conv_fwd_64x64x32s4", "copy without its mask", 0},
+	{"conv_fwd_64x64x32s4", "swapped fragment of A", 0},
+	{"conv_fwd_64x64x32s4", "swapped fragment of B", 5},
+	{"conv_fwd_64x64x32s4", "swapped sums", 7},
+	{"conv_fwd_64x64x32s4", "matrix not transposed", 0},
+	{"conv_fwd_64x64x32s4", "missing ReLU", 0},
+	{"conv_fwd_64x64x32s4", "swapped halves", 0},
+	{"conv_fwd_64x64x32s4", "sum left out", 0},
+	{"conv_fwd_64x64x32s4", "xor of a swizzle", 0},
+	{"conv_fwd_64x64x32s4", "xor of a swizzle", 1},
+	{"conv_fwd_64x64x32s4", "comparison off by one", 2},
+	{"conv_fwd_64x64x32s4", "comparison off by one", 11},
+	{"conv_bwd_64x32x32s3", "missing barrier", 1},
+	{"conv_bwd_64x32x32s3", "wait too short", 1},
+	{"conv_bwd_64x32x32s3", "matrix transposed", 1},
+	{"conv_bwd_64x32x32s3", "choice turned round", 0},
+	{"conv_bwd_64x32x32s3", "copy without its mask", 1},
+	{"conv_bwd_64x32x32s3", "constant off by one", 0},
+	{"conv_wgrad_32x32s3", "missing barrier", 0},
+	{"conv_wgrad_32x32s3", "missing wait", 0},
+	{"conv_wgrad_32x32s3", "missing store", 0},
+	{"conv_wgrad_32x32s3", "swapped fragment of A", 3},
+	{"conv_wgrad_32x32s3", "copy without its mask", 0},
+	{"conv1_fwd", "load from the next", 0},
+	{"conv1_wgrad", "missing barrier", 0},
+	{"conv1_wgrad", "missing barrier", 1},
+	{"conv1_wgrad", "missing barrier", 2},
+	{"conv1_wgrad", "missing wait", 0},
+	{"spread", "missing barrier", 0},
+	{"spread", "store to the next", 0},
+	{"spread", "comparison turned round", 2},
+	{"colsum", "missing barrier", 0},
+	{"reduce", "missing barrier", 0},
+	{"reduce", "comparison off by one", 3},
+	{"dense_fwd_r2", "missing barrier", 0},
+	{"dense_fwd_r2", "missing barrier", 1},
+	{"dense_fwd_r2", "other lane", 1},
+	{"dense_bwd_data", "comparison off by one", 0},
+	{"dense_bwd_filter", "missing barrier", 0},
+	{"dropout_fwd", "constant off by one", 0},
+	{"loss_forward", "other lane", 0},
+	{"loss_forward", "missing barrier", 0},
+	{"batch", "missing barrier", 0},
+	{"batch", "shift off by one", 0},
+	{"batch", "choice turned round", 0},
+	{"adadelta", "missing store", 0},
+	{"sgd", "difference instead of sum", 0},
+	{"adam", "sum left out", 0},
+	{"muon_gram", "missing barrier", 0},
+	{"muon_poly", "missing barrier", 1},
+	{"muon_apply", "choice turned round", 0},
+	{"loss_backward", "difference instead of sum", 0},
+}
+
+func TestPlantedFaultsAreFound(t *testing.T) {
+	all := byKernel()
+	for _, f := range faults {
+		t.Run(fmt.Sprintf("%s/%s/%d", f.kernel, f.operator, f.n), func(t *testing.T) {
+			t.Parallel()
+			k, err := described(f.kernel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := entry(k.Module, f.kernel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed, err := plant(text, operatorNamed(t, f.operator), f.n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := found(all[f.kernel], f.kernel, changed); err == nil {
+				t.Error("all checks pass")
+			} else {
+				t.Log(err)
+			}
+		})
+	}
+}
+
+// What is left of the share that TestMutants finds is mostly no fault: a wait
+// for copies that were waited for, a limit that is never met exactly, the choice
+// between two ways to the same result.
+func TestMutants(t *testing.T) {
+	if os.Getenv("CIFARTUI_LONG") == "" {
+		t.Skip("CIFARTUI_LONG=1 changes a thousand instructions, one at a time")
+	}
+	const each, least = 4, 0.85 // places of each kernel for each operator; share to find
+	all := byKernel()
+	r := rand.New(rand.NewPCG(7, 7))
+	planted, caught := 0, 0
+	for _, name := range mutantKernels {
+		k, err := described(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := entry(k.Module, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, op := range operators {
+			places := 0
+			for _, l := range statements(text) {
+				if op.line.MatchString(l) {
+					places++
+				}
+			}
+			for _, n := range r.Perm(places)[:min(each, places)] {
+				changed, err := plant(text, op, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				planted++
+				if found(all[name], name, changed) != nil {
+					caught++
+				} else {
+					t.Logf("not found: %s, %s, place %d of %d", name, op.name, n, places)
+				}
+			}
+		}
+	}
+	t.Logf("%d of %d found", caught, planted)
+	if float64(caught) < least*float64(planted) {
+		t.Errorf("%d of %d found, want %v of them", caught, planted, least)
+	}
+}
