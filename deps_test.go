@@ -29,6 +29,7 @@ var layers = map[string]struct {
 	// The interpreter judges the kernels and must not share a line with them.
 	"cifartui/nn/cuda/internal/ptx":     {},
 	"cifartui/nn/cuda/internal/standin": {ours: []string{"nn/cuda/driver", "nn/cuda/internal/ptx"}},
+	"cifartui/nn/cuda/proof":            {ours: []string{"cifar", "nn/cuda/internal/ptx", "nn/cuda/ptx", "nn/kernel"}},
 	"cifartui/nn/cuda/ptx":              {},
 	"cifartui/nn/kernel":                {},
 	"cifartui/nn/kernel/peer":           {},

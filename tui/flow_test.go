@@ -113,6 +113,8 @@ func TestWaysToLeave(t *testing.T) {
 		{"leave it training here", Options{}, running, []string{"q", "l"}, true, LeaveRunning},
 		{"leave it training in the background", Options{CanDetach: true}, running, []string{"q", "l"}, true, Detach},
 		{"detach", Options{CanDetach: true}, running, []string{"d"}, true, Detach},
+		{"suspend", Options{CanDetach: true}, running, []string{"ctrl+z"}, true, Detach},
+		{"suspend an attached screen", Options{Mode: Attached}, running, []string{"ctrl+z"}, true, Closed},
 		{"can't detach", Options{}, running, []string{"d"}, false, Closed},
 		{"go back", Options{}, running, []string{"q", "b"}, false, Closed},
 		{"escape", Options{}, running, []string{"q", "esc"}, false, Closed},

@@ -126,7 +126,7 @@ func TestOtherKeysDoNothing(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
 	b.press("esc") // the scene's last words are gone with any key
 	before := b.View()
-	for _, k := range []string{"ctrl+z", "z", "Q", "ctrl+u", "9", "~"} {
+	for _, k := range []string{"delete", "z", "Q", "ctrl+u", "9", "~"} {
 		if _, cmd := b.Update(keyMsg(k)); cmd != nil || b.View() != before {
 			t.Errorf("%q does something", k)
 		}

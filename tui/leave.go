@@ -9,7 +9,13 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-func (s *steering) detach() tea.Cmd { return s.leave(Result{Action: Detach}) }
+// detach leaves the run training in the background.
+func (s *steering) detach() tea.Cmd {
+	if s.o.Mode == Attached {
+		return s.close()
+	}
+	return s.leave(Result{Action: Detach})
+}
 
 func (s *steering) leaveRunning() tea.Cmd { return s.leave(Result{Action: LeaveRunning}) }
 

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-
 	"cifartui/train/event"
+
+	tea "github.com/charmbracelet/bubbletea"
 )
 
 // env is an environment for tests: a UTF-8 terminal with true colours.

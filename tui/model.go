@@ -55,7 +55,7 @@ type Model struct {
 	ticking    bool      // a tickMsg is under way
 	frame      string    // what View returns
 
-	asks  bool // the terminal's answers would be understood
+	asked func() // told that the terminal is asked; nil: its answers would not be understood
 	crash *Crash
 }
 
@@ -116,11 +116,12 @@ func (o Options) autoTheme() bool { return o.Theme == "" || o.Theme == "auto" }
 func (m *Model) askBackground() tea.Cmd {
 	_, known := terminal.DarkByEnv(m.o.Env)
 	t := m.o.Env("TERM")
-	if !m.asks || m.terminal == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
+	if m.asked == nil || m.terminal == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
 		return nil
 	}
 	return m.do(func() tea.Msg {
-		_, _ = io.WriteString(m.terminal, terminal.AskBackground)
+		m.asked()
+		_, _ = io.WriteString(m.terminal, terminal.Questions)
 		return nil
 	})
 }
@@ -168,16 +169,33 @@ func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 		}
 		msg = own.msg
 	}
-	cmds := []tea.Cmd{m.update(msg)}
-	for v := range views {
-		cmds = append(cmds, m.view(v).receive(msg))
+	var cmds []tea.Cmd
+	for _, msg := range singly(msg) {
+		cmds = append(cmds, m.update(msg))
+		for v := range views {
+			cmds = append(cmds, m.view(v).receive(msg))
+		}
+		cmds = append(cmds, m.settle())
 	}
-	cmds = append(cmds, m.settle())
 	if m.w > 0 && (!m.catchingUp || m.now.Sub(m.drawn) >= catchUpPause) {
 		m.drawn = m.now
 		m.frame = m.draw()
 	}
 	return m, tea.Batch(cmds...)
+}
+
+// singly takes apart keys that came as one message, as they do where they were
+// read together: each counts, in order. A paste is no keys.
+func singly(msg tea.Msg) []tea.Msg {
+	k, ok := msg.(tea.KeyMsg)
+	if !ok || k.Type != tea.KeyRunes || k.Paste || len(k.Runes) < 2 {
+		return []tea.Msg{msg}
+	}
+	var each []tea.Msg
+	for _, r := range k.Runes {
+		each = append(each, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt})
+	}
+	return each
 }
 
 // View implements [tea.Model].

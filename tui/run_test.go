@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,7 +67,7 @@ func startPty(t *testing.T, ctx context.Context, o Options, reply string) *scree
 				_ = master.Close()
 				return
 			}
-			if reply != "" && bytes.Contains(buf[:n], []byte(terminal.AskBackground)) {
+			if reply != "" && bytes.Contains(buf[:n], []byte(terminal.Questions)) {
 				_, _ = io.WriteString(master, reply)
 			}
 		}
@@ -139,6 +140,27 @@ func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
 	}
 	if got := s.modes(); !reflect.DeepEqual(got, s.before) {
 		t.Errorf("the terminal's modes are %+v, were %+v before the screen", got, s.before)
+	}
+}
+
+// Keys that come in one read, as a slow link sends them, each count, in order.
+func TestKeysThatComeTogetherAllCount(t *testing.T) {
+	control := &fakeControl{}
+	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: control}, "")
+	s.see("model_20261123_1405")
+	s.keys("+++")
+	eventually(t, "three steps up", func() bool { return len(control.commands()) == 3 })
+	var rates []float64
+	for _, c := range control.commands() {
+		rates = append(rates, c.(event.SetLearnRate).Rate)
+	}
+	if want := []float64{1.1, 1.21, 1.33}; !slices.Equal(rates, want) {
+		t.Errorf("+++ sets %v, want %v", rates, want)
+	}
+	s.keys("\x1b[200~dqx\x1b[201~")
+	s.keys("ql") // the first keys after the paste
+	if r, err := s.end(); err != nil || r.Action != LeaveRunning || len(control.commands()) != 3 {
+		t.Errorf("a paste and q and l: %+v, %v, %v", r, err, control.commands())
 	}
 }
 

@@ -38,13 +38,19 @@ func (s *steering) bindings() []binding {
 		steer(binding{action: "learn_rate", keys: []string{"L"}, short: "rate", rank: 5, long: "set the learning rate", do: s.askRate}),
 		steer(binding{action: "learn_rate_up", keys: []string{"+", "="}, long: "raise the learning rate by a tenth", do: func() tea.Cmd { return s.scaleRate(rateStep) }}),
 		steer(binding{action: "learn_rate_down", keys: []string{"-"}, long: "lower it as much", do: func() tea.Cmd { return s.scaleRate(1 / rateStep) }}),
-		{action: "detach", keys: []string{"d"}, short: "detach", rank: 6, long: "leave the run training in the background", when: s.canDetach, whyNot: s.whyNotDetach, do: s.detach},
+		{action: "detach", keys: []string{"d", "ctrl+z"}, short: "detach", rank: 6, long: "leave the run training in the background", when: s.canDetach, whyNot: s.whyNotDetach, do: s.detach},
 		another(binding{action: "next_run", keys: []string{"n"}, short: "next run", rank: 6, long: "the next run", do: func() tea.Cmd { s.move(1); return nil }}),
 		another(binding{action: "previous_run", keys: []string{"N"}, long: "the run before", do: func() tea.Cmd { s.move(-1); return nil }}),
 	})
 }
 
-func (s *steering) canDetach() bool { return s.o.CanDetach && s.canSteer() }
+// canDetach reports whether the screen can be left with the run at work.
+func (s *steering) canDetach() bool {
+	if s.o.Mode == Attached { // it trains elsewhere already
+		return !s.sourceDone
+	}
+	return s.o.CanDetach && s.canSteer()
+}
 
 // whyNot says why the run can't be steered now.
 func (s *steering) whyNot() string {

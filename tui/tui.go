@@ -159,34 +159,44 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	defer m.Close()
+	in := terminal.NewReader(o.In)
 	out := terminal.NewWriter(o.Out)
-	defer out.End()
 	m.terminal = out
-
 	opts := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond),
 		tea.WithoutSignalHandler(), tea.WithOutput(out),
 	}
-	in := terminal.NewReader(o.In)
-	if in != nil {
+	switch {
+	case in != nil:
 		opts = append(opts, tea.WithInput(in))
-	} else if o.In != nil {
+	case o.In != nil:
 		opts = append(opts, tea.WithInput(o.In))
-	} else {
+	default:
 		opts = append(opts, tea.WithInputTTY())
 	}
 	p := tea.NewProgram(program{m}, opts...)
 	out.Repaint = func() { p.Send(tea.ClearScreen()) }
 	out.Lost = p.Kill
-	if in != nil {
-		in.Background = func(dark bool) { p.Send(backgroundMsg{dark}) }
-		in.Lost = func() { out.Fail(ErrTerminal) }
-		m.asks = true
-	}
 	if o.width > 0 {
 		go p.Send(tea.WindowSizeMsg{Width: o.width, Height: o.height})
 	}
-	_, err = p.Run()
+	if in == nil {
+		_, err = p.Run()
+		out.End()
+	} else {
+		in.Background = func(dark bool) { p.Send(backgroundMsg{dark}) }
+		in.Lost = func() { out.Fail(ErrTerminal) }
+		m.asked = in.Asked
+		if err := in.Start(); err != nil {
+			out.End()
+			return Result{}, fmt.Errorf("screen: %w", err)
+		}
+		endSuspend := terminal.Suspend(in, out)
+		_, err = p.Run()
+		endSuspend()
+		out.End()
+		in.End() // after what restores the terminal has been written
+	}
 	switch {
 	case m.crash != nil:
 		return Result{}, m.crash

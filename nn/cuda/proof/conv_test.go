@@ -55,7 +55,7 @@ func convChecks() []check {
 				add("filter", func(d *device) error { return checkFilter(d, k, s, []int{1, 3, 5, 7, 1}[i]) })
 			}
 		}
-		if k.Name == "conv_fwd_64x64x32s4" {
+		if k.Name == "conv_fwd_64x64x64s3" {
 			s := shape{images: 3, rows: 3, lh: 3, lw: 3, in: 64, out: 64, pool: true}
 			list = append(list, check{k.Name, "without the places of the maxima", func(d *device) error { return checkForwardRounding(d, k, s) }})
 		}

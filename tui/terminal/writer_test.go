@@ -9,9 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/charmbracelet/x/term"
-	"github.com/creack/pty"
 )
 
 // A stuckWriter takes nothing until it is freed.
@@ -98,49 +95,6 @@ func TestALostTerminalIsToldOnce(t *testing.T) {
 	}
 	if len(lost) != 0 {
 		t.Error("told twice")
-	}
-}
-
-// The terminal's answer to askBackground must never become keys, however late
-// and among whatever else it comes.
-func TestAnswersOfTheTerminalAreNoKeys(t *testing.T) {
-	master, tty, err := pty.Open()
-	if err != nil {
-		t.Skip("no pseudo terminal: ", err)
-	}
-	defer master.Close()
-	defer tty.Close()
-	if _, err := term.MakeRaw(tty.Fd()); err != nil {
-		t.Fatal(err)
-	}
-	k := NewReader(tty)
-	if k == nil {
-		t.Fatal("a terminal was taken for none")
-	}
-	answers := make(chan bool, 4)
-	k.Background = func(dark bool) { answers <- dark }
-	for _, c := range []struct {
-		sent, keys string
-		dark       bool
-	}{
-		{"\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\", "", true},
-		{"q\x1b]11;rgb:ffff/ffff/eeee\x07x", "qx", false},
-		{"\x1b[A\x1b]11;rgb:00/00/00\x1b\\\x1b[B", "\x1b[A\x1b[B", true},
-	} {
-		if _, err := io.WriteString(master, c.sent); err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 256)
-		var n int
-		within(t, "reading keys", func() { n, err = k.Read(buf) })
-		if err != nil || string(buf[:n]) != c.keys {
-			t.Errorf("%q: read keys %q, %v, want %q", c.sent, buf[:n], err, c.keys)
-		}
-		within(t, "the answer", func() {
-			if dark := <-answers; dark != c.dark {
-				t.Errorf("%q: dark is %v", c.sent, dark)
-			}
-		})
 	}
 }
 

@@ -1,0 +1,98 @@
+//go:build unix
+
+package terminal
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The codes that give the terminal back, and that take it again: bracketed paste,
+// alternate screen, cursor.
+const (
+	giveBack = "\x1b[?2004l\x1b[?1049l\x1b[?25h"
+	takeBack = "\x1b[?1049h\x1b[?25l\x1b[?2004h"
+)
+
+// foregroundPause is how often a process in the background looks whether it was
+// brought to the foreground: not every shell tells it.
+const foregroundPause = 300 * time.Millisecond
+
+// Suspend gives the terminal back while the process is stopped (SIGTSTP, what
+// Ctrl+Z is elsewhere) or in the background, and takes it and paints the screen
+// anew when it goes on. The function returned ends that.
+func Suspend(r *Reader, w *Writer) (end func()) {
+	stop, goOn := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTSTP)
+	signal.Notify(goOn, syscall.SIGCONT)
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		look := time.NewTicker(foregroundPause)
+		defer look.Stop()
+		look.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-stop:
+				w.hold(giveBack)
+				r.halt()
+				stopSelf(stop, goOn)
+			case <-goOn: // after a stop that could not be caught
+				w.hold("")
+				r.halt()
+			case <-look.C:
+			}
+			if resume(r, w) {
+				look.Stop()
+			} else {
+				look.Reset(foregroundPause)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(stop)
+		signal.Stop(goOn)
+		close(ended)
+		<-done
+	}
+}
+
+// stopSelf stops the process as it would have been without us. Where nobody could
+// continue it, as in a session of its own, the system does not stop it.
+func stopSelf(stop, goOn chan os.Signal) {
+	signal.Stop(stop)
+	signal.Reset(syscall.SIGTSTP)
+	_ = syscall.Kill(os.Getpid(), syscall.SIGTSTP) // it cannot fail for this process itself
+	select {
+	case <-goOn:
+	case <-time.After(foregroundPause):
+	}
+	signal.Notify(stop, syscall.SIGTSTP)
+}
+
+// resume takes the terminal, where the process is in its foreground. It reports
+// whether it is.
+func resume(r *Reader, w *Writer) bool {
+	front, err := unix.IoctlGetInt(int(r.file.Fd()), unix.TIOCGPGRP)
+	switch {
+	case errors.Is(err, unix.ENOTTY): // nobody's controlling terminal: no job control
+	case err != nil:
+		w.Fail(errors.Join(ErrGone, err))
+		return true
+	case front != unix.Getpgrp():
+		return false
+	}
+	if err := r.begin(); err != nil {
+		w.Fail(errors.Join(ErrGone, err))
+		return true
+	}
+	w.release(takeBack)
+	return true
+}
