@@ -160,10 +160,13 @@ template <int ROWS> DEVICE void head(const Head &h, float *loss, Result *results
   const u32 t = thread(), lane = t & 31, warp = t >> 5;
   Rows<ROWS> r{memory, logits, gradients, h, step, blockX() * ROWS, step->rows, h.channels << (h.lh + h.lw - 2), {}};
   UNROLL for (int k = 0; k < ROWS; k++) r.key[k] = rowKey(step, r.row0 + k);
+  // Rows that are not valid have neither loss nor gradient.
+  if (t < ROWS) losses[t] = 0, corrects[t] = 0;
+  if (t < ROWS * OUTPUTS) gradients[t] = 0;
+  barrier();
   if (r.row0 < r.rows) {
     r.dense();
     if (t < ROWS) {
-      losses[t] = 0, corrects[t] = 0;
       if (r.row0 + t < r.rows) losses[t] = r.loss(t, divide(lossScale, (float)r.rows), corrects[t]);
     }
     barrier();

@@ -229,7 +229,7 @@ func checkLoss(d *device, rows, classes int, smoothing float32, diverged bool) e
 	prob := make([]float32, len(logits))
 	sum, correct := kernel.SoftmaxCrossEntropy(prob, logits, labels, rows, classes, smoothing)
 	const slots = 3
-	out, loss, flag := d.empty(4*len(logits)), d.empty(4), d.empty(4)
+	out, loss, flag := d.empty(4*len(logits)), d.empty(4), d.words(0)
 	results, total := d.empty(32*slots), d.bytes(make([]byte, 32))
 	if err := d.mem.Write(total+16, []byte{1}); err != nil { // finite until now
 		return err

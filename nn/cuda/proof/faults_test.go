@@ -55,6 +55,7 @@ func gone([]string) string { return "" }
 // The patterns' groups cover their line, so that it can be put together again.
 var operators = []operator{
 	{"missing barrier", regexp.MustCompile(`^(\tbar\.sync .*)$`), gone},
+	{"missing fence", regexp.MustCompile(`^(\tmembar\.gl;)$`), gone},
 	{"missing commit", regexp.MustCompile(`^(\tcp\.async\.commit_group;)$`), gone},
 	{"wait too short", regexp.MustCompile(`^(\tcp\.async\.wait_group )(\d+)(;)$`), plus(2, 1)},
 	{"missing wait", regexp.MustCompile(`^(\tcp\.async\.wait_group.*)$`), gone},
@@ -89,7 +90,7 @@ var operators = []operator{
 var mutantKernels = []string{
 	"conv_fwd_64x64x64s3", "conv_bwd_64x32x32s3", "conv_wgrad_32x32s3", "conv1_fwd", "conv1_wgrad",
 	"spread", "colsum", "reduce", "dense_fwd_r2", "dense_bwd_data", "dense_bwd_filter", "dropout_fwd", "dropout_bwd",
-	"loss_forward", "loss_backward", "batch", "step_begin", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
+	"loss_forward", "loss_backward", "head_r2", "batch", "step_begin", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
 }
 
 func byKernel() map[string][]check {
@@ -208,6 +209,9 @@ var faults = []struct {
 	{"muon_poly", "missing barrier", 1},
 	{"muon_apply", "choice turned round", 0},
 	{"loss_backward", "difference instead of sum", 0},
+	{"head_r2", "missing fence", 0},
+	{"head_r2", "missing fence", 1},
+	{"head_r2", "missing barrier", 2},
 }
 
 func TestPlantedFaultsAreFound(t *testing.T) {

@@ -12,6 +12,7 @@ func checks() []check {
 	list = append(list, firstChecks()...)
 	list = append(list, poolChecks()...)
 	list = append(list, denseChecks()...)
+	list = append(list, headChecks()...)
 	list = append(list, inputChecks()...)
 	list = append(list, optimChecks()...)
 	return append(list, muonChecks()...)

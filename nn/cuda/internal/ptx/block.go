@@ -24,7 +24,9 @@ type block struct {
 	warps     []*warp
 	shared    shared
 	barriers  map[uint64]*barrier
-	progress  uint64 // rises whenever something happened that a warp may wait for
+	told      map[uint64]bool // blocks that have published to one of its atomic operations
+	known     map[uint64]bool // those after a fence: what they wrote may be read
+	progress  uint64          // rises whenever something happened that a warp may wait for
 }
 
 // maxBlocks is what a shadow has room for; see global.go.
@@ -137,6 +139,7 @@ func (b *block) run() (err error) {
 	}()
 	b.shared.reset()
 	b.barriers = map[uint64]*barrier{}
+	b.told, b.known = nil, nil
 	for _, w := range b.warps {
 		w.start()
 	}

@@ -22,6 +22,7 @@ const (
 func (m *Memory) begin() {
 	m.launching.Lock()
 	m.launch++
+	m.published = nil
 	if m.launch == shadowLaunches {
 		m.launch = 1
 		for _, a := range m.list {
@@ -73,7 +74,9 @@ func (w *warp) readGlobal(a *allocation, lane int, off uint64, n int, constant b
 			}
 			if s>>shadowWritten&mask != 0 {
 				if by := s >> shadowWriter & shadowBlock; by != w.block.number {
-					w.fault(Race, lane, "block %d wrote global address %#x in the same launch", by, a.base+off)
+					if !w.block.known[by] {
+						w.fault(Race, lane, "block %d wrote global address %#x in the same launch", by, a.base+off)
+					}
 				} else if constant {
 					w.fault(Race, lane, "ld.global.nc of global address %#x, which this launch has written", a.base+off)
 				}
@@ -118,6 +121,7 @@ func (w *warp) writeGlobal(a *allocation, lane int, off uint64, n int) {
 				}
 			}
 			s |= mask | mask<<shadowWritten
+			w.unfenced = true
 			if s == old || word.CompareAndSwap(old, s) {
 				break
 			}
@@ -156,5 +160,43 @@ func (w *warp) atomicGlobal(a *allocation, lane int, off uint64, n int) {
 		if by := s >> shadowReader & shadowBlock; s>>shadowRead&0xf != 0 && (many || by != w.block.number) {
 			w.fault(Race, lane, "block %d read global address %#x in the same launch, not atomically", by, a.base+off)
 		}
+	}
+}
+
+// What one block wrote another may read in the same launch if the writer went
+// through a fence and then an atomic operation, and the reader through an
+// atomic operation on the same address and then a fence: the way in which the
+// last block of a grid adds up what the others left.
+//
+// publish is called for each atomic operation on global memory.
+func (w *warp) publish(addr uint64) {
+	b := w.block
+	if b.mem.published == nil {
+		b.mem.published = map[uint64]map[uint64]bool{}
+	}
+	blocks := b.mem.published[addr]
+	if blocks == nil {
+		blocks = map[uint64]bool{}
+		b.mem.published[addr] = blocks
+	}
+	for by := range blocks {
+		if b.told == nil {
+			b.told = map[uint64]bool{}
+		}
+		b.told[by] = true
+	}
+	if !w.unfenced {
+		blocks[b.number] = true
+	}
+}
+
+// fenceGlobal is called for each fence of global memory.
+func (w *warp) fenceGlobal() {
+	w.unfenced = false
+	for by := range w.block.told {
+		if w.block.known == nil {
+			w.block.known = map[uint64]bool{}
+		}
+		w.block.known[by] = true
 	}
 }

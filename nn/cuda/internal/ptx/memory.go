@@ -23,6 +23,9 @@ type Memory struct {
 	// launching is held while a kernel runs; launch is its number, from 1; see global.go.
 	launching sync.Mutex
 	launch    uint64
+	// published has, for each address of an atomic operation of the launch, the
+	// blocks whose writes are seen by who does one there next.
+	published map[uint64]map[uint64]bool
 }
 
 // allocation is one piece of memory. shadow has a word for each 4 bytes; see

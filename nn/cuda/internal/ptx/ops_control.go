@@ -181,12 +181,17 @@ func (w *warp) members(mask int, active uint32) {
 	}
 }
 
-// membar orders a thread's accesses of memory; here they are in order anyway.
+// membar orders a thread's accesses of memory; here they are in order anyway,
+// but other blocks may only count on it where it stands. See publish.
 func membar(c *compiler, in *instruction, m modifiers) {
-	m.first("cta", "gl", "sys")
+	scope := m.first("cta", "gl", "sys")
 	m.done()
 	c.kind = "fence"
-	in.run = func(w *warp, active uint32) {}
+	in.run = func(w *warp, active uint32) {
+		if scope != "cta" {
+			w.fenceGlobal()
+		}
+	}
 }
 
 // fence: those of the generic proxy like membar; fence.proxy.async makes the
@@ -212,9 +217,13 @@ func fence(c *compiler, in *instruction, m modifiers) {
 		return
 	}
 	m.maybe("acq_rel", "sc")
-	m.first("cta", "gpu", "sys", "cluster")
+	scope := m.first("cta", "gpu", "sys", "cluster")
 	m.done()
-	in.run = func(w *warp, active uint32) {}
+	in.run = func(w *warp, active uint32) {
+		if scope == "gpu" || scope == "sys" {
+			w.fenceGlobal()
+		}
+	}
 }
 
 func sleep(c *compiler, in *instruction, m modifiers) {

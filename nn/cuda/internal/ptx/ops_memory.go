@@ -329,6 +329,7 @@ func (w *warp) atomic(space string, lane int, addr uint64, n int, f func(old uin
 	atomics.Lock()
 	defer atomics.Unlock()
 	w.atomicGlobal(a, lane, off, n)
+	w.publish(addr)
 	old := load(a.data, off, n)
 	store(a.data, off, n, f(old)&typ{'b', 8 * n}.mask())
 	return old

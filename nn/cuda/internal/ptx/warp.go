@@ -37,10 +37,11 @@ type warp struct {
 	// entry is its present time. See shared.go.
 	clock []uint32
 
-	copies copyQueue   // cp.async in flight
-	tensor wgmmaQueue  // wgmma.mma_async in flight
-	fenced uint32      // own writes up to this time are seen by the asynchronous proxy
-	near   *allocation // last used, to find the next address quickly
+	copies   copyQueue   // cp.async in flight
+	tensor   wgmmaQueue  // wgmma.mma_async in flight
+	unfenced bool        // it wrote global memory since its last fence of it
+	fenced   uint32      // own writes up to this time are seen by the asynchronous proxy
+	near     *allocation // last used, to find the next address quickly
 
 	waiting *barrier // where it waits, nil if it runs
 	count   [len(kinds)]int64
@@ -282,6 +283,7 @@ func (w *warp) start() {
 	w.copies.reset()
 	w.tensor.reset()
 	w.fenced = 0
+	w.unfenced = false
 	w.waiting = nil
 	w.steps = 0
 }
