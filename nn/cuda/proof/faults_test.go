@@ -211,7 +211,7 @@ var faults = []struct {
 	{"loss_backward", "difference instead of sum", 0},
 	{"head_r2", "missing fence", 0},
 	{"head_r2", "missing fence", 1},
-	{"head_r2", "missing barrier", 2},
+	{"head_r2", "missing barrier", 1},
 }
 
 func TestPlantedFaultsAreFound(t *testing.T) {
