@@ -126,6 +126,7 @@ func (r *run) started() {
 	if e.ValIsTest {
 		e.ValImages = r.Dataset.Test.Len()
 	}
+	e.Config.Epochs = r.epochs()
 	e.StepsPerEpoch = (e.TrainImages + r.Config.Batch - 1) / r.Config.Batch
 	if r.resumed {
 		e.ResumedEpoch, e.ResumedStep, e.ResumedTotal = r.pos.Epoch, r.pos.Step, r.pos.Total
@@ -261,6 +262,9 @@ func (r *run) all() (event.Outcome, error) {
 	r.pos.Obsolete = nil
 	r.restorePending()
 	r.lastSave = r.clock.seconds()
+	if err := r.plan(); err != nil {
+		return "", err
+	}
 	if r.allDone() && r.resumed {
 		r.warn(r.nothingLeft())
 	}
@@ -281,12 +285,15 @@ func (r *run) all() (event.Outcome, error) {
 func (r *run) allDone() bool {
 	// The patience is looked at between epochs only: within one it cannot have
 	// run out, unless a resume has made it shorter.
-	return r.pos.Epoch > r.Config.Epochs || r.pos.Step == 0 && r.pos.Monitor.Over(r.Config)
+	return r.pos.Epoch > r.epochs() || r.pos.Step == 0 && r.pos.Monitor.Over(r.Config)
 }
 
 func (r *run) nothingLeft() string {
-	if r.pos.Epoch > r.Config.Epochs {
-		return fmt.Sprintf("all %d epochs are done: to train on, resume with more --epochs", r.Config.Epochs)
+	if r.pos.Epoch > r.epochs() {
+		if r.Config.Budget > 0 {
+			return fmt.Sprintf("all %d epochs that fit the budget are done: to train on, resume with a longer --budget", r.epochs())
+		}
+		return fmt.Sprintf("all %d epochs are done: to train on, resume with more --epochs", r.epochs())
 	}
 	return fmt.Sprintf("the run stopped early, after %d epochs without a better %s: to train on, resume with more --patience, or 0", r.pos.Monitor.Wait, r.Config.Monitor)
 }
@@ -329,11 +336,30 @@ func (r *run) rate() float64 { return r.pos.Rate * r.factor() }
 
 // factor is the schedule's at the next batch to be submitted.
 func (r *run) factor() float64 {
-	total := int64(r.Config.Epochs) * int64(r.steps)
+	at, total := r.progress()
+	return r.schedule.Rate(at, total)
+}
+
+// progress is where the next batch to be submitted stands in the schedule, and
+// the steps of that.
+func (r *run) progress() (at float64, total int64) {
+	total = int64(r.epochs()) * int64(r.steps)
 	if m := r.Config.MaxSteps; m > 0 {
 		total = min(total, m)
 	}
-	return r.schedule.Rate(float64(r.pos.Total+int64(len(r.ahead))), total)
+	step := r.pos.Total + int64(len(r.ahead))
+	if p := r.pos.Plan; p != nil {
+		return p.At(step, total), total
+	}
+	return float64(step), total
+}
+
+// epochs are those of the whole run, as far as is known.
+func (r *run) epochs() int {
+	if p := r.pos.Plan; p != nil {
+		return p.Epochs
+	}
+	return r.Config.Epochs
 }
 
 // endEpoch tells of the epoch, and saves.
@@ -350,7 +376,7 @@ func (r *run) endEpoch(v validation) error {
 	s := &r.pos.Sums
 	elapsed := r.clock.seconds()
 	e := &event.EpochDone{
-		Epoch: r.pos.Epoch, Epochs: r.Config.Epochs, Batch: r.Config.Batch, Total: r.pos.Total,
+		Epoch: r.pos.Epoch, Epochs: r.epochs(), Batch: r.Config.Batch, Total: r.pos.Total,
 		Loss: s.Loss / event.Float(s.Rows), Acc: event.Float(s.Correct) / event.Float(s.Rows),
 		ValLoss: event.Float(loss), ValAcc: event.Float(acc), LR: s.LR,
 		Seconds: elapsed - r.pos.EpochStart, Elapsed: elapsed, Phases: s.Phases,
@@ -368,6 +394,7 @@ func (r *run) endEpoch(v validation) error {
 	r.pos.Epoch++
 	r.pos.Step = 0
 	r.pos.Sums = checkpoint.Sums{}
+	r.replan(e.Seconds)
 	return r.saveLast()
 }
 

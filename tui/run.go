@@ -139,6 +139,10 @@ func (r *run) apply(e event.Event, at time.Time) (notice string) {
 		r.rates = append(r.rates, rateMark{e.Total, e.To})
 		r.writeLog(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
 		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", format.Rate(e.To), e.Epoch, e.Step)
+	case *event.Planned:
+		r.started.Config.Epochs = e.Epochs
+		r.writeLog(e, style.Plain, fmt.Sprintf("%s fit the budget of %s: %s an epoch", format.Plural(e.Epochs, "epoch"), format.Duration(e.Budget), format.Duration(e.EpochSeconds)))
+		return fmt.Sprintf("%s fit the budget.", format.Plural(e.Epochs, "epoch"))
 	case *event.Warning:
 		r.writeLog(e, style.Caution, e.Message)
 		return e.Message

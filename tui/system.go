@@ -217,7 +217,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("data", fmt.Sprintf("%s, %s images", s.Dataset, format.Count(int64(s.TrainImages)))),
 		setting("validation", validation),
 		setting("batch", fmt.Sprintf("%d, %d steps an epoch", c.Batch, s.StepsPerEpoch)),
-		setting("epochs", fmt.Sprint(c.Epochs)),
+		setting("epochs", epochsWords(c)),
 		setting("optimizer", fmt.Sprintf("%s, lr %s", c.Optimizer, lr)),
 		setting("schedule", c.Schedule),
 		setting("weight decay", fmt.Sprint(c.WeightDecay)),
@@ -233,6 +233,14 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("process", fmt.Sprintf("pid %d, cifartui %s", s.PID, s.Version)),
 		setting("folder", s.Folder),
 	}...)
+}
+
+// epochsWords says how many epochs there are, and why.
+func epochsWords(c config.Config) string {
+	if c.Budget > 0 {
+		return fmt.Sprintf("%d, what fits %s", c.Epochs, format.Duration(float64(c.Budget)))
+	}
+	return fmt.Sprint(c.Epochs)
 }
 
 // recipeLines are the settings beyond the article's, of runs that have them.

@@ -56,7 +56,7 @@ type Checkpoint struct {
 // Position is where a run stands.
 type Position struct {
 	// Step batches of epoch Epoch (from 1) are done, Total in all. Epoch is over
-	// Config.Epochs when all are done.
+	// Config.Epochs, or those of the Plan, when all are done.
 	Epoch int   `json:"epoch"`
 	Step  int   `json:"step"`
 	Total int64 `json:"total"`
@@ -82,8 +82,28 @@ type Position struct {
 	History []*event.EpochDone `json:"history"`
 	// Seq is the number of the last event.
 	Seq uint64 `json:"seq"`
+	// Plan is what the budget of time allows, once that is known.
+	Plan *Plan `json:"plan,omitempty"`
 	// Test is the result on the test set, once it has been used.
 	Test *TestResult `json:"test,omitempty"`
+}
+
+// Plan is how a run with a budget goes on: after Step batches in all it was at
+// From of its schedule, a part in [0, 1), and goes from there to the schedule's
+// end with the last batch of Epochs.
+type Plan struct {
+	Epochs int     `json:"epochs"`
+	Step   int64   `json:"step"`
+	From   float64 `json:"from"`
+}
+
+// At returns where step, of total, stands in a schedule of as many steps.
+func (p *Plan) At(step, total int64) float64 {
+	if p.Step >= total {
+		return float64(step)
+	}
+	part := float64(step-p.Step) / float64(total-p.Step)
+	return (p.From + (1-p.From)*part) * float64(total)
 }
 
 type Sums struct {

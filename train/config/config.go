@@ -34,6 +34,7 @@ type Config struct {
 
 	Batch    int     `json:"batch" yaml:"batch"`
 	Epochs   int     `json:"epochs" yaml:"epochs"`
+	Budget   Seconds `json:"budget,omitempty" yaml:"budget,omitempty"`       // training time that sets the epochs; 0: Epochs does
 	MaxSteps int64   `json:"max_steps,omitempty" yaml:"max_steps,omitempty"` // stop after so many batches in all; 0: no limit
 	Seed     uint64  `json:"seed" yaml:"seed"`
 	Threads  int     `json:"threads" yaml:"threads"` // 0: what the process may use
@@ -139,6 +140,7 @@ func (c Config) Validate() error {
 	oneOf("flips", cmp.Or(c.Flips, FlipModes()[0]), FlipModes())
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
 	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
+	number("budget", float64(c.Budget), c.Budget >= 0, "0 (none) or more seconds")
 	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
 	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
 	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")

@@ -24,19 +24,19 @@ func TestValidateNamesEveryWrongSetting(t *testing.T) {
 		Name: "../x", ValSplit: -1, Preprocess: "raw", Batch: 0, Epochs: -1, MaxSteps: -1, Threads: -1, Dropout: 1,
 		Optimizer: "lion", LR: math.NaN(), Momentum: 1, WeightDecay: math.Inf(1), Schedule: "poly", Monitor: "loss", Patience: -1,
 		MinDelta: -1, CheckpointEvery: -1, SaveSeconds: -1,
-		Recipe: "slow", Fill: "wrap", Flips: "never", Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
+		Budget: -1, Recipe: "slow", Fill: "wrap", Flips: "never", Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
 	}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average", "recipe", "fill", "flips"} {
+	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average", "budget", "recipe", "fill", "flips"} {
 		if !strings.Contains("\n"+err.Error(), "\n"+key+": ") {
 			t.Errorf("%s is not named in\n%v", key, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "want "); n != 30 {
-		t.Errorf("%d of 30 say what is allowed:\n%v", n, err)
+	if n := strings.Count(err.Error(), "want "); n != 31 {
+		t.Errorf("%d of 31 say what is allowed:\n%v", n, err)
 	}
 	c = Default()
 	c.Momentum, c.WeightDecay, c.BiasLR = 0.9, 0.1, 0.1
@@ -58,6 +58,9 @@ func TestConfigFiles(t *testing.T) {
 	}{
 		"yaml":             {text: "batch: 128\nlr: 1e-3\nseed: 18446744073709551615\naugment: false\nname: big\n", want: func(c *Config) { c.Batch, c.LR, c.Seed, c.Augment, c.Name = 128, 1e-3, math.MaxUint64, false, "big" }},
 		"json":             {text: ` {"batch": 128, "lr": 1e-3, "about": {"version": "1"}}`, want: func(c *Config) { c.Batch, c.LR = 128, 1e-3 }},
+		"length of time":   {text: "budget: 31m15s\n", want: func(c *Config) { c.Budget = 1875 }},
+		"seconds":          {text: `{"budget": 1875}`, want: func(c *Config) { c.Budget = 1875 }},
+		"no length":        {text: "budget: long\n", wrong: "30m"},
 		"empty":            {text: "", want: func(*Config) {}},
 		"comment":          {text: "# nothing\n", want: func(*Config) {}},
 		"unknown yaml":     {text: "batch: 1\nbatches: 3\n", wrong: `"batches"`},

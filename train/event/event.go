@@ -29,6 +29,7 @@ const (
 	KindCheckpointSaved Kind = "checkpoint_saved"
 	KindStateChanged    Kind = "state_changed"
 	KindLearnRate       Kind = "learn_rate"
+	KindPlanned         Kind = "planned"
 	KindWarning         Kind = "warning"
 	KindRunEnded        Kind = "run_ended"
 )
@@ -268,6 +269,19 @@ type LearnRateChanged struct {
 	Total int64   `json:"total"`
 }
 
+// Planned tells of the epochs that fit a run's budget of time: once its first
+// batches are measured, and again when it turns out to be faster or slower.
+type Planned struct {
+	Header
+	// Epochs are those of the whole run, in place of the configured ones.
+	Epochs int `json:"epochs"`
+	// Budget is the training time that is allowed, Seconds what they are expected
+	// to take in all, and EpochSeconds each of those to come.
+	Budget       float64 `json:"budget"`
+	Seconds      float64 `json:"seconds"`
+	EpochSeconds float64 `json:"epoch_seconds"`
+}
+
 // Warning tells of trouble that does not end the run.
 type Warning struct {
 	Header
@@ -343,6 +357,8 @@ func Decode(line []byte) (Event, error) {
 		e = new(StateChanged)
 	case KindLearnRate:
 		e = new(LearnRateChanged)
+	case KindPlanned:
+		e = new(Planned)
 	case KindWarning:
 		e = new(Warning)
 	case KindRunEnded:
@@ -373,6 +389,8 @@ func KindOf(e Event) Kind {
 		return KindStateChanged
 	case *LearnRateChanged:
 		return KindLearnRate
+	case *Planned:
+		return KindPlanned
 	case *Warning:
 		return KindWarning
 	case *RunEnded:

@@ -24,10 +24,10 @@ type Feed struct {
 func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
 	f := &Feed{loader: loader}
 	h, ok := on.(nn.Holder)
-	if !ok {
+	set, c := loader.Set(), loader.Config()
+	if !ok || c.Reflect || c.Alternate || c.Size != cifar.Size { // which nn.Data can't say
 		return f, nil
 	}
-	set, c := loader.Set(), loader.Config()
 	var err error
 	f.held, err = h.Hold(nn.Data{
 		Pixels: set.Pixels, Labels: set.Labels, Table: c.Preprocess.Table(), Augment: c.Augment, Seed: c.Seed,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"cifartui/train/event"
 )
@@ -142,10 +143,17 @@ func (run *reportRun) text(e event.Event) []string {
 		}
 	case *event.LearnRateChanged:
 		return []string{fmt.Sprintf("Learning rate set from %g to %g at epoch %d, step %d", e.From, e.To, e.Epoch, e.Step)}
+	case *event.Planned:
+		return []string{fmt.Sprintf("%d epochs fit the budget of %s: about %s an epoch, %s in all", e.Epochs, length(e.Budget), length(e.EpochSeconds), length(e.Seconds))}
 	case *event.RunEnded:
 		return run.end(e)
 	}
 	return nil
+}
+
+// length writes seconds as a length of time.
+func length(seconds float64) string {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
 }
 
 func startLine(e *event.RunStarted) string {
@@ -273,6 +281,14 @@ type (
 		Epoch int        `json:"epoch"`
 		Step  int        `json:"step"`
 	}
+	plannedJSON struct {
+		Event        event.Kind `json:"event"`
+		Run          string     `json:"run"`
+		Epochs       int        `json:"epochs"`
+		Budget       float64    `json:"budget"`
+		Seconds      float64    `json:"seconds"`
+		EpochSeconds float64    `json:"epoch_seconds"`
+	}
 	endJSON struct {
 		Event           event.Kind    `json:"event"`
 		Run             string        `json:"run"`
@@ -306,6 +322,8 @@ func (r *Report) object(run *reportRun, e event.Event) {
 		v = stateJSON{e.Event, e.Run, e.State, e.Reason, e.Epoch, e.Step}
 	case *event.LearnRateChanged:
 		v = rateJSON{e.Event, e.Run, e.From, e.To, e.Epoch, e.Step}
+	case *event.Planned:
+		v = plannedJSON{e.Event, e.Run, e.Epochs, e.Budget, e.Seconds, e.EpochSeconds}
 	case *event.RunEnded:
 		v = endJSON{e.Event, e.Run, e.Outcome, e.Error, e.Epoch, e.Seconds, e.BestAcc, e.BestAccEpoch, e.BestValAcc, e.BestValAccEpoch, e.TestAcc, e.TestLoss, run.started.Demo}
 	default:

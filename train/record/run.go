@@ -90,6 +90,16 @@ func Read(folder string) (*Run, error) {
 	return run, nil
 }
 
+// plan puts the epochs that fit a budget in the place of the configured ones.
+func (r *Run) plan(e *event.Planned) {
+	if r.Started == nil {
+		return
+	}
+	started := *r.Started // events are never changed
+	started.Config.Epochs = e.Epochs
+	r.Started = &started
+}
+
 // Apply takes the next event and tells what it has changed. An event whose
 // number is no higher than the newest one's is known already, as happens where a
 // reader gets the past from a file and the present from the run; one without a
@@ -127,6 +137,8 @@ func (r *Run) Apply(e event.Event) Change {
 		r.State, r.Reason = e.State, e.Reason
 	case *event.LearnRateChanged:
 		r.LearnRates = append(r.LearnRates, e)
+	case *event.Planned:
+		r.plan(e)
 	case *event.Warning:
 		r.Warnings++
 	case *event.RunEnded:

@@ -1,0 +1,225 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+	"cifartui/train/feed"
+)
+
+// A run with a budget of training time has as many epochs as fit it. Some of its
+// batches are trained and taken back to see how long they take; what comes of it
+// is a checkpoint.Plan, which is saved, so that a resume goes on with the same
+// bits. The plan is changed, with the schedule going on from where it stands, at
+// the end of an epoch or by a resume, when the run would miss its budget.
+
+const (
+	// measureBatches are trained to see how long one takes, at least, and more as
+	// long as measurePart of the budget and the epoch last.
+	measureBatches = 3
+	measurePart    = 0.005
+	// reserve is the part of the budget that is kept for what is not measured:
+	// checkpoints, the start and the end.
+	reserve = 0.015
+	// resumeTolerance is how far a resumed run may miss its budget and still go on
+	// as it was planned: less is as well a machine that was busy for a moment.
+	resumeTolerance = 0.25
+)
+
+// plan sets the epochs of a run with a budget, or looks after a resume whether
+// those set before still fit.
+func (r *run) plan() error {
+	budget := float64(r.Config.Budget)
+	if budget == 0 {
+		r.pos.Plan = nil
+		return nil
+	}
+	if r.pos.Plan != nil && r.allDone() && float64(r.from.Config.Budget) == budget {
+		return nil
+	}
+	if r.pos.Plan != nil {
+		r.clock.stop() // what a kill or a move costs is not training
+	}
+	epoch, err := r.measure()
+	r.clock.start()
+	if err != nil {
+		return err
+	}
+	left := float64(r.epochs()-r.pos.Epoch+1) * epoch
+	left -= epoch * float64(r.pos.Step) / float64(r.steps)
+	miss := r.clock.seconds() + left - budget
+	if r.pos.Plan != nil && float64(r.from.Config.Budget) == budget && miss < resumeTolerance*budget && -miss < resumeTolerance*budget {
+		r.tellPlan(epoch)
+		return nil
+	}
+	r.setPlan(epoch)
+	return r.saveLast()
+}
+
+// replan changes the plan after an epoch, if the run would otherwise be over its
+// budget, or could have more than one epoch more.
+func (r *run) replan(epoch float64) {
+	if r.pos.Plan == nil || r.allDone() {
+		return
+	}
+	left := r.pos.Plan.Epochs - (r.pos.Epoch - 1)
+	if fit := r.fitting(epoch); fit < left || fit > left+1 {
+		r.setPlan(epoch)
+	}
+}
+
+// fitting is how many epochs of so many seconds the budget has room for, besides
+// the part that is done of the present one: at least 1.
+func (r *run) fitting(epoch float64) int {
+	room := float64(r.Config.Budget)*(1-reserve) - r.clock.seconds()
+	done := float64(r.pos.Step) / float64(r.steps)
+	return max(1, int(room/epoch+done))
+}
+
+// setPlan plans what is left of the run, with epochs of so many seconds.
+func (r *run) setPlan(epoch float64) {
+	p := &checkpoint.Plan{Epochs: r.pos.Epoch - 1 + r.fitting(epoch), Step: r.pos.Total}
+	if at, total := r.progress(); r.pos.Total > 0 && total > 0 {
+		p.From = min(at/float64(total), 1)
+	}
+	if was := r.pos.Plan; was != nil && was.Epochs == p.Epochs {
+		return
+	}
+	r.pos.Plan = p
+	r.unsaved = true
+	r.tellPlan(epoch)
+}
+
+// tellPlan emits Planned.
+func (r *run) tellPlan(epoch float64) {
+	left := float64(r.epochs()-r.pos.Epoch+1) - float64(r.pos.Step)/float64(r.steps)
+	r.emit(&event.Planned{
+		Epochs: r.epochs(), Budget: float64(r.Config.Budget), Seconds: r.clock.seconds() + left*epoch, EpochSeconds: epoch,
+	})
+}
+
+// measure returns about how many seconds an epoch takes. It trains some batches
+// and validates some images, and takes back what that has changed.
+func (r *run) measure() (seconds float64, err error) {
+	restore, err := r.remember()
+	if err != nil {
+		return 0, err
+	}
+	step, err := r.timeSteps()
+	if err != nil {
+		return 0, fmt.Errorf("measure some batches for the budget: %w", err)
+	}
+	if err := restore(); err != nil {
+		return 0, err
+	}
+	judge, err := r.timeValidation()
+	if err != nil {
+		return 0, fmt.Errorf("measure the validation for the budget: %w", err)
+	}
+	return step*float64(r.steps) + judge, nil
+}
+
+// remember returns what brings everything that trains back to where it is.
+func (r *run) remember() (restore func() error, err error) {
+	weights, err := r.net.Weights()
+	if err != nil {
+		return nil, err
+	}
+	state, err := r.solver.State()
+	if err != nil {
+		return nil, err
+	}
+	var average []nn.Tensor
+	if r.average != nil {
+		if average, err = r.average.Weights(); err != nil {
+			return nil, err
+		}
+	}
+	return func() error {
+		err := errors.Join(r.net.SetWeights(weights), r.solver.SetState(state))
+		if r.average != nil {
+			err = errors.Join(err, r.average.SetWeights(average))
+		}
+		return err
+	}, nil
+}
+
+// timeSteps returns the seconds of a training step. The first ones, which are for
+// getting warm, are not counted.
+func (r *run) timeSteps() (float64, error) {
+	epoch, err := r.feed.Epoch(r.ctx, r.pos.Epoch, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer epoch.Close()
+	r.solver.SetLearnRate(r.rate())
+	under := 0 // way
+	for under < r.step.Ahead() && under < r.steps {
+		if _, err := epoch.Submit(r.step, 0); err != nil {
+			return 0, err
+		}
+		under++
+	}
+	from, took, counted := r.Now(), 0.0, -1
+	for i := under; ; i++ {
+		if _, err := r.step.Result(); err != nil {
+			return 0, err
+		}
+		under--
+		now := r.Now()
+		if counted++; counted == 0 {
+			from = now
+		}
+		took = now.Sub(from).Seconds()
+		if i >= r.steps || counted >= measureBatches && took >= measurePart*float64(r.Config.Budget) {
+			break
+		}
+		if _, err := epoch.Submit(r.step, 0); err != nil {
+			return 0, err
+		}
+		under++
+	}
+	for range under {
+		if _, err := r.step.Result(); err != nil {
+			return 0, err
+		}
+	}
+	return took / float64(max(1, counted)), nil
+}
+
+// timeValidation returns the seconds of a validation.
+func (r *run) timeValidation() (float64, error) {
+	images, err := r.judgedImages(r.val)
+	if err != nil {
+		return 0, err
+	}
+	epoch, err := images.Epoch(r.ctx, 1, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer epoch.Close()
+	const most = 600 // images
+	from, took, counted, first := r.Now(), 0.0, 0, true
+	for counted < most {
+		rows := 0
+		err := epoch.Evaluate(r.eval, func(e feed.Evaluation) error { rows = len(e.Labels); return nil })
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		now := r.Now()
+		if first {
+			from, first = now, false // that was to get warm
+			continue
+		}
+		counted += rows
+		took = now.Sub(from).Seconds()
+	}
+	return took / float64(max(1, counted)) * float64(r.val.Len()), nil
+}

@@ -1,0 +1,162 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
+	"cifartui/train/config"
+	"cifartui/train/event"
+)
+
+// pacer is a machine whose only work is to update parameters: a clock that moves
+// by tick whenever it does, and not otherwise.
+type pacer struct {
+	nn.Backend
+	now, tick atomic.Int64
+}
+
+func (p *pacer) SGD(x, g, m *nn.Buffer, lr, momentum, decay float32, decoupled bool) {
+	p.now.Add(p.tick.Load())
+	p.Backend.SGD(x, g, m, lr, momentum, decay, decoupled)
+}
+
+func (p *pacer) clock() time.Time { return time.Unix(0, p.now.Load()) }
+
+// paced trains tiny epochs of 5 steps, 0.7 s each at first, within a budget.
+func paced(t *testing.T, budget config.Seconds) (Options, *pacer) {
+	o := tinyOptions(t, func(c *config.Config) {
+		c.Optimizer, c.Momentum, c.Schedule, c.Budget, c.Epochs = "sgd", 0.9, "triangle", budget, 3
+	})
+	p := &pacer{Backend: o.Backend}
+	p.tick.Store(int64(10 * time.Millisecond)) // 14 parameters a step
+	o.Backend, o.Now = p, p.clock
+	return o, p
+}
+
+func plans(events []event.Event) (epochs []int) {
+	for _, e := range of[*event.Planned](events) {
+		epochs = append(epochs, e.Epochs)
+	}
+	return epochs
+}
+
+// TestABudgetSetsTheEpochs: measuring takes 4 steps, 0.56 s, and changes nothing.
+func TestABudgetSetsTheEpochs(t *testing.T) {
+	o, _ := paced(t, 7)
+	folder, rec := mustTrain(t, o, nil)
+	c := checkpointtest.Last(t, folder)
+	// 7 s less 1.5% and 0.56 s are 9 epochs of 0.7 s.
+	if got := plans(rec.events); !slices.Equal(got, []int{9}) || len(c.History) != 9 || c.History[0].Epochs != 9 {
+		t.Fatalf("planned %v, trained %d", got, len(c.History))
+	}
+	if c.Elapsed > 7 || c.Elapsed < 6 {
+		t.Errorf("the run took %v s of 7", c.Elapsed)
+	}
+	steps := of[*event.StepDone](rec.events)
+	if r := steps[len(steps)-1].LR; r > 0.0005 {
+		t.Errorf("the last rate is %v: the schedule has not come to its end", r)
+	}
+	o.Config.Budget, o.Config.Epochs = 0, 9
+	plain, _ := mustTrain(t, o, nil)
+	if h, p := c.History[0], checkpointtest.Last(t, plain).History[0]; h.Loss != p.Loss {
+		t.Errorf("loss %v after an epoch with a budget, %v without: measuring has changed the training", h.Loss, p.Loss)
+	}
+}
+
+// TestARunThatGetsSlowerKeepsItsBudget, and one that gets faster uses it.
+func TestARunThatGetsSlowerKeepsItsBudget(t *testing.T) {
+	for name, c := range map[string]struct {
+		tick time.Duration
+		want []int
+	}{"slower": {20 * time.Millisecond, []int{9, 5}}, "faster": {5 * time.Millisecond, []int{9, 16}}} {
+		t.Run(name, func(t *testing.T) {
+			o, p := paced(t, 7)
+			folder, rec := mustTrain(t, o, func(_ *Trainer, e event.Event) {
+				if e, ok := e.(*event.EpochDone); ok && e.Epoch == 2 {
+					p.tick.Store(int64(c.tick))
+				}
+			})
+			if got := plans(rec.events); !slices.Equal(got, c.want) {
+				t.Errorf("planned %v, want %v", got, c.want)
+			}
+			if e := checkpointtest.Last(t, folder).Elapsed; e > 7.001 || e < 6 {
+				t.Errorf("the run took %v s of 7", e)
+			}
+			rates := of[*event.StepDone](rec.events)
+			for i := 11; i < len(rates); i++ { // it has come down from its peak
+				if d := rates[i-1].LR - rates[i].LR; d > 0.003 || d < -0.0025 {
+					t.Errorf("the rate jumps from %v to %v at step %d", rates[i-1].LR, rates[i].LR, i)
+				}
+			}
+			if r := rates[len(rates)-1].LR; r > 0.0009 {
+				t.Errorf("the last rate is %v", r)
+			}
+		})
+	}
+}
+
+// TestAPlanSurvivesAKill: whenever it comes, the run ends with the same bits.
+func TestAPlanSurvivesAKill(t *testing.T) {
+	o, _ := paced(t, 4)
+	o.Config.SaveSeconds = 1e-9
+	copies := t.TempDir()
+	var folders []string
+	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		if e, ok := e.(*event.CheckpointSaved); ok && e.File == checkpoint.LastFile && len(folders) < 12 && e.Seq%2 == 1 {
+			c := filepath.Join(copies, string(rune('a'+len(folders))), filepath.Base(tr.Folder()))
+			if err := os.CopyFS(c, os.DirFS(tr.Folder())); err != nil {
+				t.Error(err)
+			}
+			folders = append(folders, c)
+		}
+	})
+	want := checkpointtest.Last(t, folder)
+	if len(folders) < 6 {
+		t.Fatalf("only %d instants", len(folders))
+	}
+	for _, f := range folders {
+		mustTrain(t, resume(o, f), nil)
+		checkpointtest.Same(t, checkpointtest.Last(t, f), want)
+	}
+}
+
+// TestAResumeOnAnotherMachineFitsTheBudget: it measures again, and plans anew when
+// the machine is far slower or the budget another.
+func TestAResumeOnAnotherMachineFitsTheBudget(t *testing.T) {
+	for name, c := range map[string]struct {
+		tick   time.Duration
+		budget config.Seconds
+		want   []int
+	}{
+		"same":     {10 * time.Millisecond, 7, []int{9}},
+		"slower":   {30 * time.Millisecond, 7, []int{5}}, // 3 are done,
+		"a longer": {10 * time.Millisecond, 14, []int{18}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, p := paced(t, 7)
+			folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+				if e, ok := e.(*event.EpochDone); ok && e.Epoch == 2 {
+					if err := tr.Send(event.Stop{After: event.AfterEpoch}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			p.tick.Store(int64(c.tick))
+			o.Config.Budget = c.budget
+			_, rec := mustTrain(t, resume(o, folder), nil)
+			if got := plans(rec.events); !slices.Equal(got, c.want) {
+				t.Errorf("planned %v, want %v", got, c.want)
+			}
+			if e := checkpointtest.Last(t, folder).Elapsed; e > float64(c.budget) {
+				t.Errorf("the run took %v s of %v", e, c.budget)
+			}
+		})
+	}
+}
