@@ -114,13 +114,18 @@ struct Step {
   float lr;
   float bias1;    // Adam: 1 - beta1^t
   float bias2;
-  u32 augment;    // 0 or 1
+  u32 augment;    // bits, see below; 0: the images as they are
   u32 slot;       // place in the ring of results
   u32 zero;
   u64 sequence;   // number of the step, written to the result last
   u64 zero2;
 };
 static_assert(sizeof(Step) == 80, "the host writes 80 bytes");
+
+// Bits of Step.augment.
+constexpr u32 AUGMENT = 1;   // shift and flip
+constexpr u32 REFLECT = 2;   // fill what a shift leaves empty by reflection
+constexpr u32 ALTERNATE = 4; // flip in every other epoch
 
 // Result is what the host reads of a step.
 struct Result {

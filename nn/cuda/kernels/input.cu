@@ -22,14 +22,20 @@ DEVICE u64 mix(u64 z) {
 }
 
 constexpr i32 SIZE = 32, MAX_SHIFT = 4;
-constexpr u64 FOR_AUGMENT = 2; // the purpose of the random numbers, as in package cifar
+constexpr u64 FOR_AUGMENT = 2, FOR_FLIPS = 5; // purposes of random numbers, as in package cifar
 
-DEVICE i32 clamp(i32 v) { return v < 0 ? 0 : v >= SIZE ? SIZE - 1 : v; }
+// inside is the row or column that stands for one outside of the image: the
+// nearest, or the one mirrored at the edge.
+DEVICE i32 inside(i32 v, bool reflect) {
+  if (reflect) return v < 0 ? -v : v >= SIZE ? 2 * (SIZE - 1) - v : v;
+  return v < 0 ? 0 : v >= SIZE ? SIZE - 1 : v;
+}
 
 // batch writes the step's images, bf16 [rows][32][32][4], and labels, int32, a
 // block an image. images is the data set, bytes [count][3][32][32], table the
 // value of each byte, [3][256]. Shift and flip are those that package cifar
-// draws for (seed, epoch, image), to the same pixel.
+// draws for (seed, epoch, image), to the same pixel; bits of the step's augment
+// say whether at all, and how edges are filled and flips drawn.
 GLOBAL BLOCK(THREADS, 4) void batch(bf16 *x, i32 *labels, const u8 *images, const u8 *classes, const float *table, const Step *step) {
   SHARED __attribute__((aligned(16))) static u32 bytes[3 * SIZE * SIZE / 4];
   const u32 row = blockX(), t = thread();
@@ -41,18 +47,20 @@ GLOBAL BLOCK(THREADS, 4) void batch(bf16 *x, i32 *labels, const u8 *images, cons
 
   i32 dx = 0, dy = 0;
   bool flip = false;
-  if (step->augment) {
+  const bool reflect = step->augment & REFLECT;
+  if (step->augment & AUGMENT) {
     u64 v = mix(mix(mix(mix(step->seed) ^ FOR_AUGMENT) ^ step->epoch) ^ image);
     v = mix(v);
     dx = (i32)((v & 15) + 1) / 2 - MAX_SHIFT;
     dy = (i32)((v >> 4 & 15) + 1) / 2 - MAX_SHIFT;
     flip = v >> 8 & 1;
+    if (step->augment & ALTERNATE) flip = (mix(mix(mix(mix(step->seed) ^ FOR_FLIPS) ^ image)) + step->epoch) & 1;
   }
   barrier();
   const u8 *plane = (const u8 *)bytes;
   UNROLL for (u32 i = 0; i < 4; i++) {
     i32 pixel = i * THREADS + t, column = pixel % SIZE;
-    i32 at = clamp(pixel / SIZE - dy) * SIZE + clamp((flip ? SIZE - 1 - column : column) - dx);
+    i32 at = inside(pixel / SIZE - dy, reflect) * SIZE + inside((flip ? SIZE - 1 - column : column) - dx, reflect);
     float red = table[plane[at]], green = table[256 + plane[1024 + at]], blue = table[512 + plane[2048 + at]];
     *(uint2 *)(x + ((u64)row * SIZE * SIZE + pixel) * 4) = {pack(red, green), pack(blue, 1)};
   }

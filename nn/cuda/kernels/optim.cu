@@ -107,7 +107,8 @@ GLOBAL BLOCK(THREADS, 4) void adam(const Tensor *tensors, u32 count, const Step 
 
 // average moves the moving averages x of other weights g towards them: x +=
 // part (g - x).
-GLOBAL BLOCK(THREADS, 4) void average(const Tensor *tensors, u32 count, float part) {
+GLOBAL BLOCK(THREADS, 4) void average(const Tensor *tensors, u32 count, const u32 *flag, float part) {
+  if (flag && *flag) return;
   const Tensor p = tensorOf(tensors, count);
   each(p, [&](u32 i) {
     float x = p.x[i];

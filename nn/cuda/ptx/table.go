@@ -19,7 +19,7 @@ var Modules = []Module{
 var Kernels = []Kernel{
 	{"adadelta", "optim", []Kind{Ptr, U32, Ptr, Ptr, F32, F32}, 256, Tile{}},
 	{"adam", "optim", []Kind{Ptr, U32, Ptr, Ptr, F32, F32, F32, U32}, 256, Tile{}},
-	{"average", "optim", []Kind{Ptr, U32, F32}, 256, Tile{}},
+	{"average", "optim", []Kind{Ptr, U32, Ptr, F32}, 256, Tile{}},
 	{"batch", "input", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, Ptr}, 256, Tile{}},
 	{"colsum", "pool", []Kind{Ptr, Ptr, Ptr, U32, U32}, 256, Tile{}},
 	{"conv1_fwd", "first", []Kind{Ptr, Ptr, Ptr, Ptr, Ptr, U32, U32, U32}, 256, Tile{}},
