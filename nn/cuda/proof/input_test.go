@@ -15,8 +15,10 @@ func inputChecks() []check {
 		{"step_begin", "a ring of 3", checkStepBegin},
 		{"fill", "777 words", func(d *device) error { return checkFill(d, 777) }},
 		{"fill", "1 word", func(d *device) error { return checkFill(d, 1) }},
-		{"batch", "augmented", func(d *device) error { return checkBatch(d, true) }},
-		{"batch", "as it is", func(d *device) error { return checkBatch(d, false) }},
+		{"batch", "as it is", func(d *device) error { return checkBatch(d, 0) }},
+		{"batch", "augmented", func(d *device) error { return checkBatch(d, augments) }},
+		{"batch", "with edges by reflection", func(d *device) error { return checkBatch(d, augments|reflects) }},
+		{"batch", "with alternating flips", func(d *device) error { return checkBatch(d, augments|alternates) }},
 		{"pack_images", "3 images of 300 pixels", checkPack},
 	}
 	for _, n := range []int{1, 1023, 1026} {
@@ -115,15 +117,23 @@ func checkPack(d *device) error {
 	return same("dst", have, four(v), 0)
 }
 
+// The bits of Step.augment.
+const (
+	augments = 1 << iota
+	reflects
+	alternates
+)
+
 // checkBatch draws a batch of the demo set on both sides: the pixels must be the same.
-func checkBatch(d *device, augment bool) error {
+func checkBatch(d *device, augment uint32) error {
 	const seed, epoch, size, skip = 42, 3, 8, 2
 	set := demoSet()
 	scale, err := cifar.NewPreprocess(cifar.Standard, set)
 	if err != nil {
 		return err
 	}
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: size, Shuffle: true, Augment: augment, Preprocess: scale, Seed: seed, Workers: 1})
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: size, Shuffle: true, Augment: augment&augments != 0,
+		Reflect: augment&reflects != 0, Alternate: augment&alternates != 0, Preprocess: scale, Seed: seed, Workers: 1})
 	batches := loader.Epoch(context.Background(), epoch, skip)
 	defer batches.Close()
 	b, err := batches.Next()
@@ -143,11 +153,7 @@ func checkBatch(d *device, augment bool) error {
 	const rows = size - 1 // the last row of the batch is not valid
 	const pixels = cifar.Size * cifar.Size
 	x, labels := d.empty(2*4*rows*pixels), d.empty(4*rows)
-	flag := uint32(0)
-	if augment {
-		flag = 1
-	}
-	s := d.step(step{rows: rows, first: size * skip, order: d.words(order...), seed: seed, epoch: epoch, augment: flag})
+	s := d.step(step{rows: rows, first: size * skip, order: d.words(order...), seed: seed, epoch: epoch, augment: augment})
 	if err := d.launch("batch", size, 1, 0, x, labels, d.bytes(set.Pixels), d.bytes(set.Labels), d.floats(table), s); err != nil {
 		return err
 	}

@@ -192,7 +192,7 @@ func checkAdam(d *device, decoupled bool) error {
 
 func checkAverage(d *device) error {
 	t := newTensors(d, false)
-	if err := d.launch("average", t.blocks, 1, 0, t.table, len(t.list), float32(0.25)); err != nil {
+	if err := d.launch("average", t.blocks, 1, 0, t.table, len(t.list), d.words(0), float32(0.25)); err != nil {
 		return err
 	}
 	w := kernel.NewWorkers(1)
