@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,27 +34,27 @@ const (
 // plan sets the epochs of a run with a budget, or looks after a resume whether
 // those set before still fit.
 func (r *run) plan() error {
-	budget := float64(r.Config.Budget)
+	budget := float64(r.config.Budget)
 	if budget == 0 {
-		r.pos.Plan = nil
+		r.at.Plan = nil
 		return nil
 	}
-	if r.pos.Plan != nil && r.allDone() && float64(r.from.Config.Budget) == budget {
+	if r.at.Plan != nil && r.at.over(r.config) && float64(r.t.from.Config.Budget) == budget {
 		return nil
 	}
-	if r.pos.Plan != nil {
-		r.clock.stop() // what a kill or a move costs is not training
+	if r.at.Plan != nil {
+		r.at.clock.stop() // what a kill or a move costs is not training
 	}
-	epoch, err := r.measure()
-	r.clock.start()
+	epoch, err := r.net.measure(r.ctx, r.at.Epoch, r.rate())
+	r.at.clock.start()
 	if err != nil {
 		return err
 	}
-	left := float64(r.epochs()-r.pos.Epoch+1) * epoch
-	left -= epoch * float64(r.pos.Step) / float64(r.steps)
-	miss := r.clock.seconds() + left - budget
-	if r.pos.Plan != nil && float64(r.from.Config.Budget) == budget && miss < resumeTolerance*budget && -miss < resumeTolerance*budget {
-		r.tellPlan(epoch)
+	left := float64(r.at.epochs(r.config)-r.at.Epoch+1) * epoch
+	left -= epoch * float64(r.at.Step) / float64(r.net.steps)
+	miss := r.at.clock.seconds() + left - budget
+	if r.at.Plan != nil && float64(r.t.from.Config.Budget) == budget && miss < resumeTolerance*budget && -miss < resumeTolerance*budget {
+		r.announcePlan(epoch)
 		return nil
 	}
 	r.setPlan(epoch)
@@ -63,10 +64,10 @@ func (r *run) plan() error {
 // replan changes the plan after an epoch, if the run would otherwise be over its
 // budget, or could have more than one epoch more.
 func (r *run) replan(epoch float64) {
-	if r.pos.Plan == nil || r.allDone() {
+	if r.at.Plan == nil || r.at.over(r.config) {
 		return
 	}
-	left := r.pos.Plan.Epochs - (r.pos.Epoch - 1)
+	left := r.at.Plan.Epochs - (r.at.Epoch - 1)
 	if fit := r.fitting(epoch); fit < left || fit > left+1 {
 		r.setPlan(epoch)
 	}
@@ -75,74 +76,74 @@ func (r *run) replan(epoch float64) {
 // fitting is how many epochs of so many seconds the budget has room for, besides
 // the part that is done of the present one: at least 1.
 func (r *run) fitting(epoch float64) int {
-	room := float64(r.Config.Budget)*(1-reserve) - r.clock.seconds()
-	done := float64(r.pos.Step) / float64(r.steps)
+	room := float64(r.config.Budget)*(1-reserve) - r.at.clock.seconds()
+	done := float64(r.at.Step) / float64(r.net.steps)
 	return max(1, int(room/epoch+done))
 }
 
 // setPlan plans what is left of the run, with epochs of so many seconds.
 func (r *run) setPlan(epoch float64) {
-	p := &checkpoint.Plan{Epochs: r.pos.Epoch - 1 + r.fitting(epoch), Step: r.pos.Total}
-	if at, total := r.progress(); r.pos.Total > 0 && total > 0 {
+	p := &checkpoint.Plan{Epochs: r.at.Epoch - 1 + r.fitting(epoch), Step: r.at.Total}
+	if at, total := r.net.progress(&r.at); r.at.Total > 0 && total > 0 {
 		p.From = min(at/float64(total), 1)
 	}
-	if was := r.pos.Plan; was != nil && was.Epochs == p.Epochs {
+	if was := r.at.Plan; was != nil && was.Epochs == p.Epochs {
 		return
 	}
-	r.pos.Plan = p
-	r.unsaved = true
-	r.tellPlan(epoch)
+	r.at.Plan = p
+	r.keep.unsaved = true
+	r.announcePlan(epoch)
 }
 
-// tellPlan emits Planned.
-func (r *run) tellPlan(epoch float64) {
-	left := float64(r.epochs()-r.pos.Epoch+1) - float64(r.pos.Step)/float64(r.steps)
-	r.emit(&event.Planned{
-		Epochs: r.epochs(), Budget: float64(r.Config.Budget), Seconds: r.clock.seconds() + left*epoch, EpochSeconds: epoch,
+// announcePlan tells what is planned.
+func (r *run) announcePlan(epoch float64) {
+	left := float64(r.at.epochs(r.config)-r.at.Epoch+1) - float64(r.at.Step)/float64(r.net.steps)
+	r.announce(&event.Planned{
+		Epochs: r.at.epochs(r.config), Budget: float64(r.config.Budget), Seconds: r.at.clock.seconds() + left*epoch, EpochSeconds: epoch,
 	})
 }
 
 // measure returns about how many seconds an epoch takes. It trains some batches
 // and validates some images, and takes back what that has changed.
-func (r *run) measure() (seconds float64, err error) {
-	restore, err := r.remember()
+func (l *learner) measure(ctx context.Context, epoch int, rate float64) (seconds float64, err error) {
+	restore, err := l.remember()
 	if err != nil {
 		return 0, err
 	}
-	step, err := r.timeSteps()
+	step, err := l.timeSteps(ctx, epoch, rate)
 	if err != nil {
 		return 0, fmt.Errorf("measure some batches for the budget: %w", err)
 	}
 	if err := restore(); err != nil {
 		return 0, err
 	}
-	judge, err := r.timeValidation()
+	validation, err := l.timeValidation(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("measure the validation for the budget: %w", err)
 	}
-	return step*float64(r.steps) + judge, nil
+	return step*float64(l.steps) + validation, nil
 }
 
 // remember returns what brings everything that trains back to where it is.
-func (r *run) remember() (restore func() error, err error) {
-	weights, err := r.net.Weights()
+func (l *learner) remember() (restore func() error, err error) {
+	weights, err := l.net.Weights()
 	if err != nil {
 		return nil, err
 	}
-	state, err := r.solver.State()
+	state, err := l.solver.State()
 	if err != nil {
 		return nil, err
 	}
 	var average []nn.Tensor
-	if r.average != nil {
-		if average, err = r.average.Weights(); err != nil {
+	if l.average != nil {
+		if average, err = l.average.Weights(); err != nil {
 			return nil, err
 		}
 	}
 	return func() error {
-		err := errors.Join(r.net.SetWeights(weights), r.solver.SetState(state))
-		if r.average != nil {
-			err = errors.Join(err, r.average.SetWeights(average))
+		err := errors.Join(l.net.SetWeights(weights), l.solver.SetState(state))
+		if l.average != nil {
+			err = errors.Join(err, l.average.SetWeights(average))
 		}
 		return err
 	}, nil
@@ -150,41 +151,41 @@ func (r *run) remember() (restore func() error, err error) {
 
 // timeSteps returns the seconds of a training step. The first ones, which are for
 // getting warm, are not counted.
-func (r *run) timeSteps() (float64, error) {
-	epoch, err := r.feed.Epoch(r.ctx, r.pos.Epoch, 0)
+func (l *learner) timeSteps(ctx context.Context, number int, rate float64) (float64, error) {
+	epoch, err := l.images.Epoch(ctx, number, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer epoch.Close()
-	r.solver.SetLearnRate(r.rate())
+	l.solver.SetLearnRate(rate)
 	under := 0 // way
-	for under < r.step.Ahead() && under < r.steps {
-		if _, err := epoch.Submit(r.step, 0); err != nil {
+	for under < l.step.Ahead() && under < l.steps {
+		if _, err := epoch.Submit(l.step, 0); err != nil {
 			return 0, err
 		}
 		under++
 	}
-	from, took, counted := r.Now(), 0.0, -1
+	from, took, counted := l.now(), 0.0, -1
 	for i := under; ; i++ {
-		if _, err := r.step.Result(); err != nil {
+		if _, err := l.step.Result(); err != nil {
 			return 0, err
 		}
 		under--
-		now := r.Now()
+		now := l.now()
 		if counted++; counted == 0 {
 			from = now
 		}
 		took = now.Sub(from).Seconds()
-		if i >= r.steps || counted >= measureBatches && took >= measurePart*float64(r.Config.Budget) {
+		if i >= l.steps || counted >= measureBatches && took >= measurePart*float64(l.config.Budget) {
 			break
 		}
-		if _, err := epoch.Submit(r.step, 0); err != nil {
+		if _, err := epoch.Submit(l.step, 0); err != nil {
 			return 0, err
 		}
 		under++
 	}
 	for range under {
-		if _, err := r.step.Result(); err != nil {
+		if _, err := l.step.Result(); err != nil {
 			return 0, err
 		}
 	}
@@ -192,28 +193,28 @@ func (r *run) timeSteps() (float64, error) {
 }
 
 // timeValidation returns the seconds of a validation.
-func (r *run) timeValidation() (float64, error) {
-	images, err := r.judgedImages(r.val)
+func (l *learner) timeValidation(ctx context.Context) (float64, error) {
+	images, err := l.imagesOf(l.val)
 	if err != nil {
 		return 0, err
 	}
-	epoch, err := images.Epoch(r.ctx, 1, 0)
+	epoch, err := images.Epoch(ctx, 1, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer epoch.Close()
 	const most = 600 // images
-	from, took, counted, first := r.Now(), 0.0, 0, true
+	from, took, counted, first := l.now(), 0.0, 0, true
 	for counted < most {
 		rows := 0
-		err := epoch.Evaluate(r.eval, func(e feed.Evaluation) error { rows = len(e.Labels); return nil })
+		err := epoch.Evaluate(l.eval, func(e feed.Evaluation) error { rows = len(e.Labels); return nil })
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return 0, err
 		}
-		now := r.Now()
+		now := l.now()
 		if first {
 			from, first = now, false // that was to get warm
 			continue
@@ -221,5 +222,5 @@ func (r *run) timeValidation() (float64, error) {
 		counted += rows
 		took = now.Sub(from).Seconds()
 	}
-	return took / float64(max(1, counted)) * float64(r.val.Len()), nil
+	return took / float64(max(1, counted)) * float64(l.val.Len()), nil
 }

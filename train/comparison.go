@@ -48,6 +48,10 @@ type ComparisonOptions struct {
 	Version string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+
+	// freeMemory is how many bytes of memory are free, 0 when that is not known;
+	// nil: the machine's.
+	freeMemory func() int64
 }
 
 // A Comparison trains several runs in one process and one folder, each with a
@@ -58,7 +62,6 @@ type Comparison struct {
 	folder  string
 	lock    *rundir.Lock
 	members []*member
-	turns   *turns
 	emitMu  sync.Mutex
 	closing sync.Once
 }
@@ -68,10 +71,6 @@ type member struct {
 	name    string
 	trainer *Trainer // nil when the run had ended before this process
 	seat    *seat
-
-	mu sync.Mutex
-	// between is set while the run stands between two epochs.
-	between bool
 }
 
 // NewComparison makes the folder of a new comparison and its run folders, or
@@ -80,6 +79,9 @@ type member struct {
 func NewComparison(o ComparisonOptions) (*Comparison, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.freeMemory == nil {
+		o.freeMemory = func() int64 { return availableMemory("/proc/meminfo") }
 	}
 	c := &Comparison{folder: o.Resume}
 	if err := c.open(o); err != nil {
@@ -127,77 +129,98 @@ func (c *Comparison) open(o ComparisonOptions) error {
 	if err := file.Write(c.folder); err != nil {
 		return err
 	}
-	c.turns = newTurns(file.Order, len(configs))
-	for i, r := range configs {
-		m, err := c.newMember(o, r)
-		if err != nil {
-			return fmt.Errorf("run %s: %w", r.Name, err)
-		}
-		m.seat = c.turns.seats[i]
-		if m.trainer != nil {
-			m.trainer.Turns = m.seat
-		} else {
-			m.seat.leave()
-		}
-		c.members = append(c.members, m)
-	}
-	return c.fit(o, configs, file.Order)
+	return c.enter(o, file.Order, configs)
 }
 
-// fit sees to it that the runs fit in memory, or has the first tell that they
-// don't.
-func (c *Comparison) fit(o ComparisonOptions, configs []config.Config, order config.Order) error {
-	var left []config.Config
-	var trainers []*Trainer
-	for i, m := range c.members {
-		if m.trainer != nil {
-			left, trainers = append(left, configs[i]), append(trainers, m.trainer)
+// enter makes the trainers of the runs that are left, once it is known what they
+// need together.
+func (c *Comparison) enter(o ComparisonOptions, order config.Order, configs []config.Config) error {
+	entries := make([]entry, len(configs))
+	for i, r := range configs {
+		var err error
+		if entries[i], err = c.entryOf(o, r); err != nil {
+			return fmt.Errorf("run %s: %w", r.Name, err)
 		}
 	}
-	all, largest, err := memoryOf(left, o.Network)
+	warning, err := fit(o, order, entries)
 	if err != nil {
 		return err
 	}
-	if note := memoryNote(order, all, largest, availableMemory("/proc/meminfo")); note != "" {
-		trainers[0].notes = append(trainers[0].notes, note)
-		for _, t := range trainers {
-			t.lean = order == config.Interleave
+	turns, told := newTurns(order, len(entries)), false
+	for i, e := range entries {
+		m := &member{name: configs[i].Name, seat: turns.seats[i]}
+		c.members = append(c.members, m)
+		if e.over {
+			m.seat.leave()
+			continue
+		}
+		e.options.Turns = m.seat
+		e.options.FreeMemory = warning != "" && order == config.Interleave
+		if warning != "" && !told {
+			e.options.Warnings, told = []string{warning}, true
+		}
+		if m.trainer, err = e.open(); err != nil {
+			return fmt.Errorf("run %s: %w", m.name, err)
 		}
 	}
 	return nil
 }
 
-// newMember opens one run, or begins it where that has not been done.
-func (c *Comparison) newMember(o ComparisonOptions, r config.Config) (*member, error) {
-	m := &member{name: r.Name, between: true}
+// fit says, as a warning, that the runs that are left don't fit in memory
+// together; "" when they do.
+func fit(o ComparisonOptions, order config.Order, entries []entry) (warning string, err error) {
+	var left []config.Config
+	for _, e := range entries {
+		if !e.over {
+			left = append(left, e.options.Config)
+		}
+	}
+	all, largest, err := memoryOf(left, o.Network)
+	if err != nil {
+		return "", err
+	}
+	return memoryNote(order, all, largest, o.freeMemory()), nil
+}
+
+// An entry is what is known of a run before it is opened.
+type entry struct {
+	options Options
+	over    bool   // it has ended, and has nothing more to do
+	halfOf  string // a folder that a kill may have left half made
+}
+
+// entryOf looks at one run: whether it was begun, and is over.
+func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error) {
 	folder := filepath.Join(c.folder, r.Name)
 	r.Runs = c.folder
-	options := Options{Config: r, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}
-	switch {
-	case rundir.IsRun(folder):
-		saved, _, err := config.Read(folder)
-		if err != nil {
-			return nil, err
+	e := entry{options: Options{Config: r, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}}
+	if !rundir.IsRun(folder) {
+		if o.Resume != "" {
+			e.halfOf = folder
 		}
-		options.Resume, options.Config = folder, saved
-		if o.Adjust != nil {
-			options.Config = o.Adjust(saved)
-		}
-		info, err := runs.Inspect(folder)
-		if err != nil {
-			return nil, err
-		}
-		if info.Outcome.Over() && options.Config == saved {
-			return m, nil
-		}
-	case o.Resume != "":
-		if err := removeHalfMade(folder); err != nil {
+		return e, nil
+	}
+	saved, _, err := config.Read(folder)
+	if err != nil {
+		return e, err
+	}
+	e.options.Resume, e.options.Config = folder, saved
+	if o.Adjust != nil {
+		e.options.Config = o.Adjust(saved)
+	}
+	info, err := runs.Inspect(folder)
+	e.over = info.Outcome.Over() && e.options.Config == saved
+	return e, err
+}
+
+// open opens the run, or begins it.
+func (e entry) open() (*Trainer, error) {
+	if e.halfOf != "" {
+		if err := removeHalfMade(e.halfOf); err != nil {
 			return nil, err
 		}
 	}
-	var err error
-	m.trainer, err = NewTrainer(options)
-	return m, err
+	return NewTrainer(e.options)
 }
 
 // removeHalfMade removes a run folder that a kill left without its settings:
@@ -288,7 +311,7 @@ func (c *Comparison) Run(ctx context.Context, emit func(event.Event)) error {
 				}
 			}()
 			err := m.trainer.Run(ctx, func(e event.Event) {
-				m.see(e)
+				m.seat.see(e)
 				c.emitMu.Lock()
 				defer c.emitMu.Unlock()
 				emit(e)
@@ -305,21 +328,6 @@ func (c *Comparison) Run(ctx context.Context, emit func(event.Event)) error {
 		panic(*text)
 	}
 	return errors.Join(append(errs, c.Close())...)
-}
-
-// see keeps up with where the run is.
-func (m *member) see(e event.Event) {
-	m.mu.Lock()
-	switch e := e.(type) {
-	case *event.RunStarted:
-		m.between = e.ResumedStep == 0
-	case *event.StepDone:
-		m.between = false
-	case *event.EpochDone:
-		m.between = true
-	}
-	m.mu.Unlock()
-	m.seat.see(e)
 }
 
 // Send implements [event.Controller]: the command goes to the run that it names, or to
@@ -355,18 +363,11 @@ func (c *Comparison) Send(cmd event.Command) error {
 // and the next waits for its turn.
 func (m *member) soonest(cmd event.Command) event.Command {
 	s, ok := cmd.(event.Stop)
-	if !ok || s.After != event.AfterEpoch {
-		return cmd
-	}
-	m.mu.Lock()
-	between := m.between
-	m.mu.Unlock()
-	m.seat.turns.mu.Lock()
-	defer m.seat.turns.mu.Unlock()
-	if between && m.seat.state != training {
+	if ok && s.After == event.AfterEpoch && m.seat.idle() {
 		s.After = event.AfterBatch
+		return s
 	}
-	return s
+	return cmd
 }
 
 // Close gives the folders back. Run does it too; Close is for a Comparison that

@@ -240,10 +240,8 @@ func TestRunsThatGiveTheirMemoryBack(t *testing.T) {
 	change := func(c *config.Config) { c.ValSplit, c.Epochs = 10, 2 }
 	o := tinyComparison(t, config.Interleave)
 	change(&o.Config)
+	o.freeMemory = func() int64 { return 1 }
 	c := newComparison(t, o)
-	for _, m := range c.members {
-		m.trainer.lean = true
-	}
 	rec := &recorder{at: func(e event.Event) {
 		var cmd event.Command
 		switch e := e.(type) {

@@ -22,7 +22,9 @@
 // and not from a generator that moves on.
 //
 // The files, in the order to read them: trainer.go (a run and its folder),
-// loop.go (epochs and batches), steer.go (commands), judge.go (validation),
-// save.go (when to save), tensor.go (between the network and a checkpoint), and
-// for several runs turns.go, comparison.go and memory.go.
+// loop.go (the algorithm: epochs, batches, saves), and the parts that it is made
+// of: learner.go (what learns), validate.go (what it has learnt), standing.go
+// (where the run stands), steer.go (what was asked for), save.go (what is kept),
+// tensor.go (between the network and a checkpoint), announcer.go (what is told).
+// For several runs turns.go, comparison.go and memory.go.
 package train

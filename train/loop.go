@@ -7,54 +7,25 @@ import (
 	"os"
 	"time"
 
-	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
+	"cifartui/train/config"
 	"cifartui/train/event"
-	"cifartui/train/feed"
 	"cifartui/train/record"
 )
 
-// run is one call of Trainer.Run. It belongs to the training goroutine.
+// run is one call of Trainer.Run. It belongs to the training goroutine. Its
+// parts each know their own trade; what is done in which order is here.
 type run struct {
-	*Trainer
-	ctx   context.Context
-	tell  func(event.Event)
-	clock stopwatch
-	state event.State
+	*announcer // tells what happens
+	t          *Trainer
+	config     config.Config
+	ctx        context.Context
 
-	// What trains.
-	loader     *cifar.Loader
-	val        *cifar.Set
-	prep       *cifar.Preprocess
-	net        *nn.Network
-	average    *nn.Network // moving average of net's weights; nil: there is none
-	solver     nn.Solver
-	step       *nn.Step
-	eval       *nn.Eval
-	feed       *feed.Feed  // of the training set
-	valFeed    *feed.Feed  // of what is validated, from the first time on
-	ahead      []submitted // batches of step that are under way
-	lastResult time.Time   // when the newest result was read
-	schedule   nn.Schedule
-	steps      int // batches in an epoch
-	rows       int // images in a whole batch
-
-	pos checkpoint.Position
-	// best are the best weights: always with a validation split, whose end
-	// needs them, else until they are written.
-	best     []checkpoint.Tensor
-	pending  []weightsFile // could not be written yet
-	unsaved  bool          // something has changed since the last last.ckpt
-	lastSave float64       // the clock at the last try to write one
-	logBad   bool          // the event log could not be written at the last look
-
-	// What commands have asked for.
-	paused, afterEpoch bool
-	stop               event.Outcome
-	reason             string // of the newest
-	failure            error  // of a save that was asked for
-	turn               bool   // this run has the turn
+	at   standing // where the run stands
+	net  *learner // what learns; nil until it is built
+	keep keeper   // what is kept
+	ask  asked    // what was asked for
 }
 
 // Run trains until all epochs are done, the patience has run out, a command
@@ -63,21 +34,22 @@ type run struct {
 // block: [event.Bus.Publish] is made for it. The error is nil unless the run failed;
 // it wraps ErrDiverged when the loss is not finite.
 func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
-	r := &run{Trainer: t, ctx: ctx, tell: emit}
-	r.clock.now = t.Now
+	r := &run{
+		announcer: &announcer{name: t.name, now: t.options.Now, log: t.log, emit: emit, seq: t.seq},
+		t:         t, config: t.config, ctx: ctx,
+		at: standAt(t.from, t.options.Now), keep: keeper{store: t.store},
+	}
+	if t.from != nil {
+		r.keep.best = t.from.Best
+	}
 	defer func() {
 		// The lock is released when all else is done. Closing a lock file that
 		// nothing was written to cannot lose anything.
 		_ = t.Close()
 	}()
-	defer r.closeFeeds()
-	defer r.free()
-	r.position()
+	defer func() { r.net.close() }()
 	r.started()
-	for _, n := range t.notes {
-		r.warn(n)
-	}
-	outcome, err := r.all()
+	outcome, err := r.train()
 	if err != nil {
 		outcome = event.OutcomeFailed
 		if errors.Is(err, ErrDiverged) {
@@ -87,188 +59,21 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	if serr := r.finish(outcome); serr != nil && err == nil {
 		outcome, err = event.OutcomeFailed, serr
 	}
-	r.clock.stop()
-	r.giveTurn()
+	r.at.clock.stop()
+	r.passTurn()
 	r.ended(outcome, err)
 	return err
 }
 
-// position sets where the run starts.
-func (r *run) position() {
-	r.pos = checkpoint.Position{Epoch: 1}
-	if r.from != nil {
-		r.pos = r.from.Position
-		r.best = r.from.Best
-	}
-	r.pos.Seq = r.seq
-	r.clock.total = time.Duration(r.pos.Elapsed * float64(time.Second))
-}
-
-// started emits RunStarted.
-func (r *run) started() {
-	e := &event.RunStarted{
-		Config:      r.Config,
-		Folder:      r.folder,
-		Dataset:     r.Dataset.Name,
-		Demo:        r.Dataset.Demo,
-		Classes:     r.Dataset.Classes,
-		TrainImages: r.Dataset.Train.Len() - r.Config.ValSplit,
-		ValImages:   r.Config.ValSplit,
-		ValIsTest:   r.Config.ValSplit == 0,
-		LearnRate:   nn.BaseRate(r.Config.Optimizer, r.Config.LR),
-		Kernels:     r.Backend.Name(),
-		Threads:     r.Backend.Threads(),
-		PID:         os.Getpid(),
-		Version:     r.Version,
-		Resumed:     r.resumed,
-		Elapsed:     r.pos.Elapsed,
-	}
-	if e.ValIsTest {
-		e.ValImages = r.Dataset.Test.Len()
-	}
-	e.Config.Epochs = r.epochs()
-	e.StepsPerEpoch = (e.TrainImages + r.Config.Batch - 1) / r.Config.Batch
-	if r.resumed {
-		e.ResumedEpoch, e.ResumedStep, e.ResumedTotal = r.pos.Epoch, r.pos.Step, r.pos.Total
-	}
-	r.emit(e)
-	r.setState(event.StateStarting, "")
-}
-
-// build makes the data and the network ready.
-func (r *run) build() error {
-	trainSet := r.Dataset.Train
-	r.val = r.Dataset.Test
-	var err error
-	if n := r.Config.ValSplit; n > 0 {
-		if trainSet, r.val, err = trainSet.Split(n, r.Config.Seed); err != nil {
-			return err
-		}
-	}
-	if r.prep, err = cifar.NewPreprocess(r.Config.Preprocess, trainSet); err != nil {
-		return err
-	}
-	r.loader = cifar.NewLoader(trainSet, cifar.LoaderConfig{
-		Batch: r.Config.Batch, Shuffle: r.Config.Shuffle, Augment: r.Config.Augment,
-		Reflect: r.Config.Fill == "reflect", Alternate: r.Config.Flips == "alternate",
-		Preprocess: r.prep, Seed: r.Config.Seed,
-	})
-	r.steps = r.loader.Steps()
-	if r.net, err = nn.New(r.Backend, r.spec, r.Config.Seed); err != nil {
-		return err
-	}
-	if r.Config.Average > 0 {
-		if r.average, err = nn.New(r.Backend, r.spec, r.Config.Seed); err != nil {
-			return err
-		}
-	}
-	r.solver, err = nn.NewSolver(r.Backend, r.Config.Optimizer, nn.SolverOptions{
-		LR: r.Config.LR, Momentum: r.Config.Momentum, WeightDecay: r.Config.WeightDecay,
-		BiasLR: r.Config.BiasLR, DenseLR: r.Config.DenseLR, DenseMomentum: r.Config.DenseMomentum, DenseDecay: r.Config.DenseDecay,
-	})
-	if err != nil {
-		return err
-	}
-	if r.schedule, err = nn.NewSchedule(r.Config.Schedule, r.Config.Warmup); err != nil {
-		return err
-	}
-	if r.feed, err = feed.New(r.Backend, r.loader); err != nil {
-		return err
-	}
-	if err := r.load(); err != nil {
-		return err
-	}
-	r.rows = min(r.Config.Batch, trainSet.Len())
-	return r.allocate()
-}
-
-// allocate makes what trains and evaluates batches.
-func (r *run) allocate() (err error) {
-	if r.step, err = r.net.NewStep(r.rows, r.solver); err != nil {
-		return err
-	}
-	if r.average != nil {
-		r.step.Average(r.average, 1-r.Config.Average)
-	}
-	r.eval, err = r.judged().NewEval(r.evalBatch())
-	return err
-}
-
-// judged is the network that is validated, and whose weights are kept.
-func (r *run) judged() *nn.Network {
-	if r.average != nil {
-		return r.average
-	}
-	return r.net
-}
-
-// load sets the weights and the optimiser's state that the run starts from.
-func (r *run) load() error {
-	switch {
-	case r.from != nil:
-		if err := r.net.SetWeights(ofNetwork(r.from.Weights)); err != nil {
-			return fmt.Errorf("resume %s: %w", r.folder, err)
-		}
-		if err := r.solver.SetState(ofNetwork(r.from.Solver)); err != nil {
-			return fmt.Errorf("resume %s: %w", r.folder, err)
-		}
-		if r.average != nil {
-			if err := r.average.SetWeights(ofNetwork(r.from.Average)); err != nil {
-				return fmt.Errorf("resume %s: moving average: %w", r.folder, err)
-			}
-		}
-		r.from.Weights, r.from.Solver, r.from.Average = nil, nil, nil
-		if r.pos.Step > 0 && r.pos.Sums.LR == 0 { // a file of an old version
-			r.pos.Sums.LR = r.rate()
-		}
-		if lr := r.Config.LR; lr != r.from.Config.LR && lr > 0 {
-			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
-		}
-		return nil
-	case r.init != nil:
-		if err := r.net.SetWeights(ofNetwork(r.init)); err != nil {
-			return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
-		}
-		if r.average != nil {
-			if err := r.average.SetWeights(ofNetwork(r.init)); err != nil {
-				return fmt.Errorf("weights: %s: %w", r.Config.Init, err)
-			}
-		}
-	}
-	r.pos.Rate = r.solver.LearnRate()
-	return nil
-}
-
-// free gives back what allocate took. The weights and the optimiser stay.
-func (r *run) free() {
-	if r.step != nil {
-		r.step.Close()
-	}
-	if r.eval != nil {
-		r.eval.Close()
-	}
-	r.step, r.eval = nil, nil
-}
-
-// all trains all epochs.
-func (r *run) all() (event.Outcome, error) {
+// train trains all epochs that are left.
+func (r *run) train() (event.Outcome, error) {
 	if outcome := r.await(); outcome != "" {
-		return outcome, r.failure
+		return outcome, r.ask.failure
 	}
 	if err := r.build(); err != nil {
 		return "", err
 	}
-	r.store.Remove(r.pos.Obsolete)
-	r.pos.Obsolete = nil
-	r.restorePending()
-	r.lastSave = r.clock.seconds()
-	if err := r.plan(); err != nil {
-		return "", err
-	}
-	if r.allDone() && r.resumed {
-		r.warn(r.nothingLeft())
-	}
-	for !r.allDone() {
+	for !r.at.over(r.config) {
 		if outcome, err := r.epoch(); outcome != "" || err != nil {
 			return outcome, err
 		}
@@ -276,155 +81,179 @@ func (r *run) all() (event.Outcome, error) {
 	if err := r.test(); err != nil {
 		return "", err
 	}
-	if r.pos.Monitor.Over(r.Config) {
+	if r.at.Monitor.Over(r.config) {
 		return event.OutcomeEarlyStopped, nil
 	}
 	return event.OutcomeFinished, nil
 }
 
-func (r *run) allDone() bool {
-	// The patience is looked at between epochs only: within one it cannot have
-	// run out, unless a resume has made it shorter.
-	return r.pos.Epoch > r.epochs() || r.pos.Step == 0 && r.pos.Monitor.Over(r.Config)
-}
-
-func (r *run) nothingLeft() string {
-	if r.pos.Epoch > r.epochs() {
-		if r.Config.Budget > 0 {
-			return fmt.Sprintf("all %d epochs that fit the budget are done: to train on, resume with a longer --budget", r.epochs())
-		}
-		return fmt.Sprintf("all %d epochs are done: to train on, resume with more --epochs", r.epochs())
+// build makes the network and the images ready, with what the run starts from.
+func (r *run) build() (err error) {
+	if r.net, err = newLearner(r.t.options, r.config, r.t.spec); err != nil {
+		return err
 	}
-	return fmt.Sprintf("the run stopped early, after %d epochs without a better %s: to train on, resume with more --patience, or 0", r.pos.Monitor.Wait, r.Config.Monitor)
+	switch {
+	case r.t.from != nil:
+		if err := r.net.resume(r.t.from); err != nil {
+			return fmt.Errorf("resume %s: %w", r.t.folder, err)
+		}
+		if r.at.Step > 0 && r.at.Sums.LR == 0 { // a file of an old version
+			r.at.Sums.LR = r.rate()
+		}
+		if lr := r.config.LR; lr != r.t.from.Config.LR && lr > 0 {
+			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
+		}
+	case r.t.init != nil:
+		if err := r.net.begin(r.t.init); err != nil {
+			return fmt.Errorf("weights: %s: %w", r.config.Init, err)
+		}
+		fallthrough
+	default:
+		r.at.Rate = r.net.solver.LearnRate()
+	}
+	if err := r.net.allocate(); err != nil {
+		return err
+	}
+	r.keep.store.Remove(r.at.Obsolete)
+	r.at.Obsolete = nil
+	r.restorePending()
+	r.keep.lastSave = r.at.clock.seconds()
+	if err := r.plan(); err != nil {
+		return err
+	}
+	if r.t.resumed && r.at.over(r.config) {
+		r.warn(r.at.nothingLeft(r.config))
+	}
+	return nil
 }
 
-// epoch trains what is left of an epoch, and validates.
+// epoch trains what is left of an epoch, validates, and keeps what came of it.
 func (r *run) epoch() (event.Outcome, error) {
-	if r.pos.Step == 0 {
-		r.pos.EpochStart = r.clock.seconds()
+	if r.at.Step == 0 {
+		r.at.EpochStart = r.at.clock.seconds()
 	}
 	if outcome, err := r.batches(); outcome != "" || err != nil {
 		return outcome, err
 	}
-	v, outcome, err := r.validate(r.val, true)
+	v, outcome, err := r.validate()
 	if outcome != "" || err != nil {
 		return outcome, err
 	}
-	if err := r.endEpoch(v); err != nil {
+	if !event.Float(v.loss()).Finite() {
+		return "", r.diverged(fmt.Sprintf("the validation loss is %v after epoch %d", v.loss(), r.at.Epoch))
+	}
+	e := r.at.validated(r.config, v)
+	r.announce(e)
+	r.announce(&event.Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.net.val)})
+	if err := r.keepWeights(e); err != nil {
 		return "", err
 	}
-	r.giveTurn()
-	if r.afterEpoch && !r.allDone() {
+	r.at.nextEpoch()
+	r.replan(e.Seconds)
+	if err := r.saveLast(); err != nil {
+		return "", err
+	}
+	r.passTurn()
+	if r.ask.afterEpoch && !r.at.over(r.config) {
 		return event.OutcomeStopped, nil
 	}
 	return "", nil
 }
 
-// dropoutKey is drawn from the seed and the number of the batch in the run, by
-// the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-func dropoutKey(seed uint64, batch int64) uint64 {
-	mix := func(z uint64) uint64 {
-		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-		z = (z ^ z>>27) * 0x94d049bb133111eb
-		return z ^ z>>31
+// batches trains the batches that are left of the epoch. On a backend that runs
+// behind the host's back several are under way; the run stands at the last one
+// whose result was read, and await reads all of them before it obeys a command.
+func (r *run) batches() (event.Outcome, error) {
+	images, err := r.net.images.Epoch(r.ctx, r.at.Epoch, r.at.Step)
+	if err != nil {
+		return "", err
 	}
-	return mix(mix(seed+0x9e3779b97f4a7c15) + uint64(batch)*0x9e3779b97f4a7c15)
+	defer images.Close()
+	defer func() { r.net.forget() }() // what an error has left under way
+	for r.at.Step < r.net.steps {
+		if outcome := r.await(); outcome != "" {
+			return outcome, r.ask.failure
+		}
+		if r.at.Step == r.net.steps { // await has read the last ones
+			break
+		}
+		if m := r.config.MaxSteps; m > 0 && r.at.Total >= m {
+			return event.OutcomeFinished, r.saveNow("last")
+		}
+		if err := r.net.submit(r.ctx, images, &r.at); err != nil {
+			return "", fmt.Errorf("epoch %d, step %d: %w", r.at.Epoch, r.at.Step+r.net.underWay()+1, err)
+		}
+		if r.net.underWay() == 0 {
+			continue // the context has ended: await sees it too, and stops
+		}
+		if err := r.batch(); err != nil {
+			return "", err
+		}
+		if r.saveIsDue() {
+			if err := r.save(); err != nil {
+				return "", err
+			}
+		}
+	}
+	return "", nil
+}
+
+// batch takes the result of the oldest batch under way.
+func (r *run) batch() error {
+	b, err := r.net.result()
+	if err != nil {
+		return fmt.Errorf("epoch %d, step %d: %w", r.at.Epoch, r.at.Step+1, err)
+	}
+	if !event.Float(b.Loss).Finite() {
+		return r.diverged(fmt.Sprintf("the loss is %v at epoch %d, step %d (batch %d of the run)", b.Loss, r.at.Epoch, r.at.Step+1, r.at.Total+1))
+	}
+	r.announce(r.at.trained(b, r.net.steps))
+	r.keep.unsaved = true
+	return nil
+}
+
+// settle takes the results of all batches under way, so that the run stands
+// where the weights are.
+func (r *run) settle() error {
+	for r.net != nil && r.net.underWay() > 0 {
+		if err := r.batch(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rate is the learning rate of the next batch.
-func (r *run) rate() float64 { return r.pos.Rate * r.factor() }
+func (r *run) rate() float64 { return r.at.Rate * r.factor() }
 
-// factor is the schedule's at the next batch to be submitted.
-func (r *run) factor() float64 {
-	at, total := r.progress()
-	return r.schedule.Rate(at, total)
-}
-
-// progress is where the next batch to be submitted stands in the schedule, and
-// the steps of that.
-func (r *run) progress() (at float64, total int64) {
-	total = int64(r.epochs()) * int64(r.steps)
-	if m := r.Config.MaxSteps; m > 0 {
-		total = min(total, m)
-	}
-	step := r.pos.Total + int64(len(r.ahead))
-	if p := r.pos.Plan; p != nil {
-		return p.At(step, total), total
-	}
-	return float64(step), total
-}
-
-// epochs are those of the whole run, as far as is known.
-func (r *run) epochs() int {
-	if p := r.pos.Plan; p != nil {
-		return p.Epochs
-	}
-	return r.Config.Epochs
-}
-
-// endEpoch tells of the epoch, and saves.
-func (r *run) endEpoch(v validation) error {
-	loss, acc := v.loss(), v.acc()
-	if !event.Float(loss).Finite() {
-		return r.diverged(fmt.Sprintf("the validation loss is %v after epoch %d", loss, r.pos.Epoch))
-	}
-	value := acc
-	if r.Config.Monitor == "val_loss" {
-		value = loss
-	}
-	best := r.pos.Monitor.Observe(r.Config, r.pos.Epoch, value)
-	s := &r.pos.Sums
-	elapsed := r.clock.seconds()
-	e := &event.EpochDone{
-		Epoch: r.pos.Epoch, Epochs: r.epochs(), Batch: r.Config.Batch, Total: r.pos.Total,
-		Loss: s.Loss / event.Float(s.Rows), Acc: event.Float(s.Correct) / event.Float(s.Rows),
-		ValLoss: event.Float(loss), ValAcc: event.Float(acc), LR: s.LR,
-		Seconds: elapsed - r.pos.EpochStart, Elapsed: elapsed, Phases: s.Phases,
-		Best: best, PatienceLeft: r.pos.Monitor.Left(r.Config),
-	}
-	if d := s.Trained - r.pos.EpochStart; d > 0 {
-		e.ImagesPerSecond = float64(s.Rows) / d
-	}
-	r.emit(e)
-	r.emit(&event.Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.val)})
-	r.pos.History = append(r.pos.History, e)
-	if err := r.keepWeights(e); err != nil {
-		return err
-	}
-	r.pos.Epoch++
-	r.pos.Step = 0
-	r.pos.Sums = checkpoint.Sums{}
-	r.replan(e.Seconds)
-	return r.saveLast()
-}
+// factor is the schedule's at the next batch.
+func (r *run) factor() float64 { return r.net.factor(&r.at) }
 
 // test evaluates the best weights on the test set, when that was not used to
 // choose them. It happens once in a run.
 func (r *run) test() error {
-	if r.Config.ValSplit == 0 || r.pos.Test != nil || r.best == nil {
+	if r.config.ValSplit == 0 || r.at.Test != nil || r.keep.best == nil {
 		return nil
 	}
-	if r.eval == nil { // given back with the turn
-		if err := r.allocate(); err != nil {
-			return err
-		}
+	if err := r.net.allocate(); err != nil { // given back with the turn
+		return err
 	}
-	last, err := r.judged().Weights()
+	last, err := r.net.evaluated().Weights()
 	if err != nil {
 		return err
 	}
-	if err := r.judged().SetWeights(ofNetwork(r.best)); err != nil {
+	if err := r.net.evaluated().SetWeights(ofNetwork(r.keep.best)); err != nil {
 		return err
 	}
-	v, outcome, err := r.validate(r.Dataset.Test, false)
-	if err != nil || outcome != "" {
+	v, err := r.net.evaluate(r.ctx, r.t.options.Dataset.Test, nil)
+	if err != nil {
 		return err
 	}
-	if err := r.judged().SetWeights(last); err != nil {
+	if err := r.net.evaluated().SetWeights(last); err != nil {
 		return err
 	}
-	r.pos.Test = &checkpoint.TestResult{Acc: event.Float(v.acc()), Loss: event.Float(v.loss())}
-	r.unsaved = true
+	r.at.Test = &checkpoint.TestResult{Acc: event.Float(v.acc()), Loss: event.Float(v.loss())}
+	r.keep.unsaved = true
 	return nil
 }
 
@@ -435,11 +264,11 @@ func (r *run) finish(outcome event.Outcome) error {
 		return nil
 	}
 	const tries = 3
-	for i := 1; r.unsaved || len(r.pending) > 0; i++ {
+	for i := 1; r.keep.unsaved || len(r.keep.pending) > 0; i++ {
 		if err := r.saveLast(); err != nil {
 			return err
 		}
-		if !r.unsaved {
+		if !r.keep.unsaved {
 			break
 		}
 		if i == tries {
@@ -450,45 +279,66 @@ func (r *run) finish(outcome event.Outcome) error {
 	return nil
 }
 
-// ended emits the last events.
+// started tells that the run starts, and what a person should know of it.
+func (r *run) started() {
+	e := &event.RunStarted{
+		Config:      r.config,
+		Folder:      r.t.folder,
+		Dataset:     r.t.options.Dataset.Name,
+		Demo:        r.t.options.Dataset.Demo,
+		Classes:     r.t.options.Dataset.Classes,
+		TrainImages: r.t.options.Dataset.Train.Len() - r.config.ValSplit,
+		ValImages:   r.config.ValSplit,
+		ValIsTest:   r.config.ValSplit == 0,
+		LearnRate:   nn.BaseRate(r.config.Optimizer, r.config.LR),
+		Kernels:     r.t.options.Backend.Name(),
+		Threads:     r.t.options.Backend.Threads(),
+		PID:         os.Getpid(),
+		Version:     r.t.options.Version,
+		Resumed:     r.t.resumed,
+		Elapsed:     r.at.Elapsed,
+	}
+	if e.ValIsTest {
+		e.ValImages = r.t.options.Dataset.Test.Len()
+	}
+	e.Config.Epochs = r.at.epochs(r.config)
+	e.StepsPerEpoch = (e.TrainImages + r.config.Batch - 1) / r.config.Batch
+	if r.t.resumed {
+		e.ResumedEpoch, e.ResumedStep, e.ResumedTotal = r.at.Epoch, r.at.Step, r.at.Total
+	}
+	r.announce(e)
+	r.become(event.StateStarting, "")
+	for _, w := range r.t.warnings {
+		r.warn(w)
+	}
+}
+
+// become changes the state.
+func (r *run) become(s event.State, reason string) {
+	if s == r.at.state {
+		return
+	}
+	r.at.state = s
+	r.announce(&event.StateChanged{State: s, Reason: reason, Epoch: r.at.Epoch, Step: r.at.Step})
+}
+
+// ended tells how the run ended.
 func (r *run) ended(outcome event.Outcome, err error) {
-	e := &event.RunEnded{Outcome: outcome, Epoch: len(r.pos.History), Seconds: r.clock.seconds()}
+	e := &event.RunEnded{Outcome: outcome, Epoch: len(r.at.History), Seconds: r.at.clock.seconds()}
 	state := event.StateFinished
 	if err != nil {
 		e.Error, state = err.Error(), event.StateFailed
 	}
-	h := record.Run{Epochs: r.pos.History}
+	h := record.Run{Epochs: r.at.History}
 	if b := h.BestAcc(); b != nil {
 		e.BestAcc, e.BestAccEpoch = b.Acc, b.Epoch
 	}
 	if b := h.BestValAcc(); b != nil {
 		e.BestValAcc, e.BestValAccEpoch = b.ValAcc, b.Epoch
 	}
-	if t := r.pos.Test; t != nil {
+	if t := r.at.Test; t != nil {
 		e.TestAcc, e.TestLoss = &t.Acc, &t.Loss
 	}
-	r.setState(state, r.reason)
-	r.emit(e)
-}
-
-// emit numbers an event, and gives it to the log and the readers.
-func (r *run) emit(e event.Event) {
-	r.pos.Seq++
-	h := e.Head()
-	h.Event, h.Seq, h.Run = event.KindOf(e), r.pos.Seq, r.name
-	h.Time = r.Now().UTC().Truncate(time.Millisecond)
-	r.log.Put(e)
-	r.tell(e)
-}
-
-// warn emits a Warning.
-func (r *run) warn(message string) { r.emit(&event.Warning{Message: message}) }
-
-// setState emits a new state.
-func (r *run) setState(s event.State, reason string) {
-	if s == r.state {
-		return
-	}
-	r.state = s
-	r.emit(&event.StateChanged{State: s, Reason: reason, Epoch: r.pos.Epoch, Step: r.pos.Step})
+	r.become(state, r.ask.reason)
+	r.announce(e)
 }

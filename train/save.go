@@ -9,13 +9,23 @@ import (
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
-	"cifartui/train/rundir"
 )
 
 // jsonText is v in JSON, for a metadata value.
 func jsonText(v any) (string, error) {
 	b, err := json.Marshal(v)
 	return string(b), err
+}
+
+// keeper is what keeps: last.ckpt to go on from, and files of weights.
+type keeper struct {
+	store *checkpoint.Store
+	// best are the best weights: always with a validation split, whose end
+	// needs them, else until they are written.
+	best     []checkpoint.Tensor
+	pending  []weightsFile // could not be written yet
+	unsaved  bool          // something has changed since the last last.ckpt
+	lastSave float64       // the clock at the last try to write one
 }
 
 // weightsFile is a weights file to be written.
@@ -34,8 +44,8 @@ type weightsFile struct {
 // afterEpochFile describes the weights after an epoch.
 func (r *run) afterEpochFile(e *event.EpochDone, reason string, w []checkpoint.Tensor) weightsFile {
 	return weightsFile{
-		name: checkpoint.WeightsName(r.Dataset.Demo, e.Epoch, float64(e.ValAcc)), reason: reason,
-		epoch: e.Epoch, step: r.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
+		name: checkpoint.WeightsName(r.t.options.Dataset.Demo, e.Epoch, float64(e.ValAcc)), reason: reason,
+		epoch: e.Epoch, step: r.net.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
 		tensors: w,
 	}
 }
@@ -49,7 +59,7 @@ func (r *run) weights(of *nn.Network) ([]checkpoint.Tensor, error) {
 	}
 	w := ofCheckpoint(held)
 	if !checkpoint.Finite(w) {
-		return nil, r.diverged(fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", r.pos.Epoch, r.pos.Step))
+		return nil, r.diverged(fmt.Sprintf("the weights are no longer finite after epoch %d, step %d", r.at.Epoch, r.at.Step))
 	}
 	return w, nil
 }
@@ -57,18 +67,18 @@ func (r *run) weights(of *nn.Network) ([]checkpoint.Tensor, error) {
 // keepWeights writes the weights of the epoch just done if it is the best, or
 // due to be kept.
 func (r *run) keepWeights(e *event.EpochDone) error {
-	every := r.Config.CheckpointEvery > 0 && e.Epoch%r.Config.CheckpointEvery == 0
+	every := r.config.CheckpointEvery > 0 && e.Epoch%r.config.CheckpointEvery == 0
 	if !e.Best && !every {
 		return nil
 	}
-	w, err := r.weights(r.judged())
+	w, err := r.weights(r.net.evaluated())
 	if err != nil {
 		return err
 	}
 	reason := "every"
 	if e.Best {
 		reason = "best"
-		r.best, r.pos.BestKept = w, every
+		r.keep.best, r.at.BestKept = w, every
 	}
 	r.write(r.afterEpochFile(e, reason, w))
 	return nil
@@ -76,18 +86,18 @@ func (r *run) keepWeights(e *event.EpochDone) error {
 
 // saveNow writes the weights and last.ckpt, whatever the moment.
 func (r *run) saveNow(reason string) error {
-	w, err := r.weights(r.judged())
+	w, err := r.weights(r.net.evaluated())
 	if err != nil {
 		return err
 	}
 	var f weightsFile
-	if n := len(r.pos.History); r.pos.Step == 0 && n > 0 {
-		f = r.afterEpochFile(r.pos.History[n-1], reason, w)
-		r.pos.BestKept = r.pos.BestKept || f.name == r.pos.BestFile
+	if n := len(r.at.History); r.at.Step == 0 && n > 0 {
+		f = r.afterEpochFile(r.at.History[n-1], reason, w)
+		r.at.BestKept = r.at.BestKept || f.name == r.at.BestFile
 	} else {
 		f = weightsFile{
-			name: checkpoint.StepName(r.Dataset.Demo, r.pos.Epoch, r.pos.Step), reason: reason,
-			epoch: r.pos.Epoch, step: r.pos.Step, total: r.pos.Total,
+			name: checkpoint.StepName(r.t.options.Dataset.Demo, r.at.Epoch, r.at.Step), reason: reason,
+			epoch: r.at.Epoch, step: r.at.Step, total: r.at.Total,
 			acc: checkpoint.NotKnown, loss: checkpoint.NotKnown, tensors: w,
 		}
 	}
@@ -98,16 +108,16 @@ func (r *run) saveNow(reason string) error {
 // write writes a weights file. One that cannot be written is tried again at the
 // next save, unless a newer one for the same reason has taken its place.
 func (r *run) write(f weightsFile) {
-	r.pending = slices.DeleteFunc(r.pending, func(o weightsFile) bool { return o.reason == f.reason })
-	r.pending = append(r.pending, f)
+	r.keep.pending = slices.DeleteFunc(r.keep.pending, func(o weightsFile) bool { return o.reason == f.reason })
+	r.keep.pending = append(r.keep.pending, f)
 	r.writePending()
 }
 
 // writePending tries to write what waits to be written.
 func (r *run) writePending() {
 	var left []weightsFile
-	for _, f := range r.pending {
-		size, err := r.store.SaveWeights(f.name, checkpoint.Weights{Tensors: f.tensors, Meta: r.meta(f)})
+	for _, f := range r.keep.pending {
+		size, err := r.keep.store.SaveWeights(f.name, checkpoint.Weights{Tensors: f.tensors, Meta: r.meta(f)})
 		if err != nil {
 			left = append(left, f)
 			r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
@@ -120,24 +130,24 @@ func (r *run) writePending() {
 		if f.reason == "best" {
 			e.Removed = r.replaceBest(f.name)
 		}
-		r.emit(e)
+		r.announce(e)
 	}
-	r.pending = left
-	r.unsaved = r.unsaved || len(left) > 0
+	r.keep.pending = left
+	r.keep.unsaved = r.keep.unsaved || len(left) > 0
 }
 
 // replaceBest makes a file that is now written the best one, and returns those
 // that it replaces. They are deleted after the next last.ckpt is written: until
 // then a kill would go back to where they were the best.
 func (r *run) replaceBest(name string) (removed []string) {
-	old := r.pos.BestFile
-	if old != "" && old != name && !r.pos.OldBestKept {
+	old := r.at.BestFile
+	if old != "" && old != name && !r.at.OldBestKept {
 		removed = []string{old}
-		r.pos.Obsolete = append(r.pos.Obsolete, old)
+		r.at.Obsolete = append(r.at.Obsolete, old)
 	}
-	r.pos.BestFile, r.pos.OldBestKept = name, r.pos.BestKept
-	if r.Config.ValSplit == 0 {
-		r.best = nil
+	r.at.BestFile, r.at.OldBestKept = name, r.at.BestKept
+	if r.config.ValSplit == 0 {
+		r.keep.best = nil
 	}
 	return removed
 }
@@ -147,7 +157,7 @@ func (r *run) meta(f weightsFile) map[string]string {
 	m := map[string]string{
 		checkpoint.MetaFormat:  "pt",
 		checkpoint.MetaEpoch:   strconv.Itoa(f.epoch),
-		checkpoint.MetaDataset: r.Dataset.Name,
+		checkpoint.MetaDataset: r.t.options.Dataset.Name,
 		checkpoint.MetaRun:     r.name,
 	}
 	if f.whole {
@@ -156,7 +166,7 @@ func (r *run) meta(f weightsFile) map[string]string {
 	} else {
 		m[checkpoint.MetaStep] = strconv.Itoa(f.step)
 	}
-	for key, v := range map[string]any{checkpoint.MetaPreprocess: r.prep, checkpoint.MetaClasses: r.Dataset.Classes, checkpoint.MetaNetwork: r.spec} {
+	for key, v := range map[string]any{checkpoint.MetaPreprocess: r.net.prep, checkpoint.MetaClasses: r.t.options.Dataset.Classes, checkpoint.MetaNetwork: r.t.spec} {
 		if text, err := jsonText(v); err == nil {
 			m[key] = text
 		}
@@ -164,76 +174,76 @@ func (r *run) meta(f weightsFile) map[string]string {
 	return m
 }
 
+// saveIsDue reports whether it is time for a last.ckpt within the epoch.
+func (r *run) saveIsDue() bool {
+	s := r.config.SaveSeconds
+	return s > 0 && r.at.clock.seconds()-r.keep.lastSave >= s
+}
+
+// save writes last.ckpt within an epoch.
+func (r *run) save() error {
+	if err := r.settle(); err != nil {
+		return err
+	}
+	return r.saveLast()
+}
+
 // saveLast writes last.ckpt. A disk that does not take it is a warning, and the
 // run goes on; the error is for weights that must not be saved.
 func (r *run) saveLast() error {
-	r.lastSave = r.clock.seconds()
-	r.unsaved = true
-	if len(r.pending) > 0 {
+	r.keep.lastSave = r.at.clock.seconds()
+	r.keep.unsaved = true
+	if len(r.keep.pending) > 0 {
 		r.writePending()
 	}
-	w, err := r.weights(r.net)
+	w, err := r.weights(r.net.net)
 	if err != nil {
 		return err
 	}
 	var average []checkpoint.Tensor
-	if r.average != nil {
-		if average, err = r.weights(r.average); err != nil {
+	if r.net.average != nil {
+		if average, err = r.weights(r.net.average); err != nil {
 			return err
 		}
 	}
-	state, err := r.solver.State()
+	state, err := r.net.solver.State()
 	if err != nil {
 		return err
 	}
-	network, err := json.Marshal(r.spec)
+	network, err := json.Marshal(r.t.spec)
 	if err != nil {
 		return fmt.Errorf("describe the network: %w", err)
 	}
-	r.log.Flush(logFlushTime)
-	r.checkLog()
-	r.pos.Elapsed = r.clock.seconds()
+	r.flush()
+	r.at.Elapsed, r.at.Seq = r.at.clock.seconds(), r.seq
 	c := &checkpoint.Checkpoint{
-		Config: r.Config, Run: r.name, Version: r.Version, Saved: r.Now(), Network: network, Data: r.data,
-		Position: r.pos, Weights: w, Solver: ofCheckpoint(state), Best: r.best, Average: average,
+		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, Data: r.t.data,
+		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average,
 	}
-	size, err := r.store.SaveLast(c)
+	size, err := r.keep.store.SaveLast(c)
 	if err != nil {
 		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
 		return nil
 	}
-	r.unsaved = len(r.pending) > 0
-	r.store.Remove(r.pos.Obsolete)
-	r.pos.Obsolete = nil
+	r.keep.unsaved = len(r.keep.pending) > 0
+	r.keep.store.Remove(r.at.Obsolete)
+	r.at.Obsolete = nil
 	e := &event.CheckpointSaved{
-		File: checkpoint.LastFile, Reason: "last", Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total,
+		File: checkpoint.LastFile, Reason: "last", Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total,
 		ValAcc: checkpoint.NotKnown, ValLoss: checkpoint.NotKnown, Size: size,
 	}
-	if n := len(r.pos.History); n > 0 && r.pos.Step == 0 {
-		e.ValAcc, e.ValLoss = r.pos.History[n-1].ValAcc, r.pos.History[n-1].ValLoss
+	if n := len(r.at.History); n > 0 && r.at.Step == 0 {
+		e.ValAcc, e.ValLoss = r.at.History[n-1].ValAcc, r.at.History[n-1].ValLoss
 	}
-	r.emit(e)
+	r.announce(e)
 	return nil
-}
-
-// checkLog tells once when the event log cannot be written, and once when it
-// can again.
-func (r *run) checkLog() {
-	err := r.log.Err()
-	switch {
-	case err != nil && !r.logBad:
-		r.warn(fmt.Sprintf("%s cannot be written: %v: training goes on, the events are kept in memory and tried again", rundir.EventsFile, err))
-	case err == nil && r.logBad:
-		r.warn(fmt.Sprintf("%s is written again", rundir.EventsFile))
-	}
-	r.logBad = err != nil
 }
 
 // diverged is the error for a loss, weights or validation that is not finite.
 // It makes sure that last.ckpt is one that training was still good after.
 func (r *run) diverged(what string) error {
 	good := "there is no good checkpoint from before"
-	if c := r.store.DropBad(r.pos.Total); c != nil {
+	if c := r.keep.store.DropBad(r.at.Total); c != nil {
 		good = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d: go on from there with a smaller --lr", checkpoint.LastFile, c.Epoch, c.Step)
 	}
 	return fmt.Errorf("%w: %s; %s", ErrDiverged, what, good)
@@ -242,12 +252,12 @@ func (r *run) diverged(what string) error {
 // restorePending finds, after a resume, that the best weights were never
 // written.
 func (r *run) restorePending() {
-	e := r.pos.Monitor.BestEpoch
-	if r.best == nil || e < 1 || e > len(r.pos.History) {
+	e := r.at.Monitor.BestEpoch
+	if r.keep.best == nil || e < 1 || e > len(r.at.History) {
 		return
 	}
-	f := r.afterEpochFile(r.pos.History[e-1], "best", r.best)
-	if f.name != r.pos.BestFile {
-		r.pending = append(r.pending, f)
+	f := r.afterEpochFile(r.at.History[e-1], "best", r.keep.best)
+	if f.name != r.at.BestFile {
+		r.keep.pending = append(r.keep.pending, f)
 	}
 }

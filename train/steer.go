@@ -1,65 +1,82 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"runtime/debug"
+	"sync"
 
 	"cifartui/train/event"
 )
+
+// asked is what was asked for and is not over.
+type asked struct {
+	paused     bool
+	afterEpoch bool          // to stop after the epoch
+	stop       event.Outcome // to stop now, and what that is called
+	reason     string        // of the newest, until it is told
+	failure    error         // of what was asked for: the run fails
+	myTurn     bool          // this run may train
+}
 
 // await takes the commands that have come, and returns when the run may go on:
 // it is not paused, and it has its turn. A run that is to end returns an
 // outcome.
 func (r *run) await() event.Outcome {
 	for {
-		list := r.commands.take()
-		if (len(list) > 0 || r.ctx.Err() != nil) && r.failure == nil {
-			r.failure = r.settle() // a command is for the weights that the position is of
-		}
-		for _, c := range list {
-			r.obey(c)
-		}
-		if r.ctx.Err() != nil && r.stop == "" {
-			r.stop, r.reason = event.OutcomeStopped, context.Cause(r.ctx).Error()
-		}
-		if r.failure != nil {
+		r.listen()
+		if r.ask.failure != nil {
 			return event.OutcomeFailed
 		}
 		switch {
-		case r.stop != "":
-			r.setState(event.StateStopping, r.reason)
-			return r.stop
-		case r.paused:
-			r.clock.stop()
-			r.giveTurn()
-			r.setState(event.StatePaused, r.reason)
+		case r.ask.stop != "":
+			r.become(event.StateStopping, r.ask.reason)
+			return r.ask.stop
+		case r.ask.paused:
+			r.at.clock.stop()
+			r.passTurn()
+			r.become(event.StatePaused, r.ask.reason)
 			select {
-			case <-r.commands.wake:
+			case <-r.t.commands.wake:
 			case <-r.ctx.Done():
 			}
-		case r.Turns != nil && !r.turn:
-			r.clock.stop()
-			r.setState(event.StateWaiting, "another run's turn")
-			r.takeTurn()
-		case r.net != nil && r.step == nil:
-			r.failure = r.allocate()
+		case r.t.options.Turns != nil && !r.ask.myTurn:
+			r.at.clock.stop()
+			r.become(event.StateWaiting, "another run's turn")
+			r.awaitTurn()
+		case r.net != nil && !r.net.allocated():
+			r.ask.failure = r.net.allocate()
 		default:
-			r.clock.start()
-			r.setState(r.active(), r.reason)
-			r.reason = "" // it is told
+			r.at.clock.start()
+			r.become(r.working(), r.ask.reason)
+			r.ask.reason = "" // it is told
 			return ""
 		}
 	}
 }
 
-// active is the state of a run that trains.
-func (r *run) active() event.State {
+// listen takes in what was asked for since the last time.
+func (r *run) listen() {
+	list := r.t.commands.drain()
+	if (len(list) > 0 || r.ctx.Err() != nil) && r.ask.failure == nil {
+		r.ask.failure = r.settle() // a command is for the weights that the position is of
+	}
+	for _, c := range list {
+		r.obey(c)
+	}
+	if r.ctx.Err() != nil && r.ask.stop == "" {
+		r.ask.stop, r.ask.reason = event.OutcomeStopped, context.Cause(r.ctx).Error()
+	}
+}
+
+// working is the state of a run that trains.
+func (r *run) working() event.State {
 	switch {
 	case r.net == nil:
 		return event.StateStarting
-	case r.afterEpoch:
+	case r.ask.afterEpoch:
 		return event.StateStopping
 	}
 	return event.StateRunning
@@ -69,46 +86,46 @@ func (r *run) active() event.State {
 func (r *run) obey(c event.Command) {
 	switch c := c.(type) {
 	case event.Pause:
-		r.paused, r.reason = true, reasonOf(c.To, "asked to pause")
+		r.ask.paused, r.ask.reason = true, reasonOf(c.To, "asked to pause")
 	case event.Resume:
-		r.reason = reasonOf(c.To, "asked to go on")
-		if !r.paused {
-			r.afterEpoch = false
+		r.ask.reason = reasonOf(c.To, "asked to go on")
+		if !r.ask.paused {
+			r.ask.afterEpoch = false
 		}
-		r.paused = false
+		r.ask.paused = false
 	case event.Save:
-		r.save(c)
+		r.saveAsAsked(c)
 	case event.Stop:
-		r.reason = reasonOf(c.To, "asked to stop")
+		r.ask.reason = reasonOf(c.To, "asked to stop")
 		if c.After == event.AfterEpoch {
-			r.afterEpoch = true
+			r.ask.afterEpoch = true
 			return
 		}
-		r.stop = event.OutcomeStopped
+		r.ask.stop = event.OutcomeStopped
 	case event.Detach:
-		r.stop, r.reason = event.OutcomeDetached, reasonOf(c.To, "handed over")
+		r.ask.stop, r.ask.reason = event.OutcomeDetached, reasonOf(c.To, "handed over")
 	case event.SetLearnRate:
-		r.setLearnRate(c)
+		r.setRateAsAsked(c)
 	}
 }
 
-// save carries out a Save.
-func (r *run) save(c event.Save) {
-	if r.failure != nil {
+// saveAsAsked carries out a Save.
+func (r *run) saveAsAsked(c event.Save) {
+	if r.ask.failure != nil {
 		return // there is nothing good to save any more
 	}
 	if r.net == nil {
 		r.warn("there is nothing to save before training has started")
 		return
 	}
-	before, reason := r.state, r.reason
-	r.setState(event.StateSaving, reasonOf(c.To, "asked to save"))
-	r.failure = r.saveNow("manual")
-	r.setState(before, reason)
+	before, reason := r.at.state, r.ask.reason
+	r.become(event.StateSaving, reasonOf(c.To, "asked to save"))
+	r.ask.failure = r.saveNow("manual")
+	r.become(before, reason)
 }
 
-// setLearnRate carries out a SetLearnRate.
-func (r *run) setLearnRate(c event.SetLearnRate) {
+// setRateAsAsked carries out a SetLearnRate.
+func (r *run) setRateAsAsked(c event.SetLearnRate) {
 	switch {
 	case math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) || c.Rate < 0:
 		r.warn(fmt.Sprintf("learning rate %v is not allowed: want 0 or more", c.Rate))
@@ -124,42 +141,88 @@ func (r *run) setLearnRate(c event.SetLearnRate) {
 func (r *run) setRate(rate float64) {
 	f := r.factor()
 	if f <= 0 {
-		r.warn(fmt.Sprintf("the schedule %q has come down to 0: the learning rate stays there", r.Config.Schedule))
+		r.warn(fmt.Sprintf("the schedule %q has come down to 0: the learning rate stays there", r.config.Schedule))
 		return
 	}
 	from := r.rate()
-	r.pos.Rate = rate / f
-	r.unsaved = true
-	r.emit(&event.LearnRateChanged{From: from, To: rate, Epoch: r.pos.Epoch, Step: r.pos.Step, Total: r.pos.Total})
+	r.at.Rate = rate / f
+	r.keep.unsaved = true
+	r.announce(&event.LearnRateChanged{From: from, To: rate, Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total})
 }
 
-// takeTurn waits for the run's turn. A command interrupts it: the caller looks
+// awaitTurn waits for the run's turn. A command interrupts it: the caller looks
 // whether it still wants the turn.
-func (r *run) takeTurn() {
+func (r *run) awaitTurn() {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
-	taken := make(chan error, 1)
-	go func() { taken <- r.Turns.Take(ctx) }()
+	got := make(chan error, 1)
+	go func() { got <- r.t.options.Turns.Acquire(ctx) }()
 	var err error
 	select {
-	case err = <-taken:
-	case <-r.commands.wake:
+	case err = <-got:
+	case <-r.t.commands.wake:
 		cancel()
-		err = <-taken
+		err = <-got
 	case <-r.ctx.Done():
-		err = <-taken
+		err = <-got
 	}
-	r.turn = err == nil
+	r.ask.myTurn = err == nil
 }
 
-// giveTurn passes the turn on, if the run has it.
-func (r *run) giveTurn() {
-	if r.turn {
-		r.turn = false
-		if r.lean {
-			r.free()
-			debug.FreeOSMemory() // for the next run, now
-		}
-		r.Turns.Give()
+// passTurn lets another run train, if it is this one's turn.
+func (r *run) passTurn() {
+	if !r.ask.myTurn {
+		return
 	}
+	r.ask.myTurn = false
+	if r.t.options.FreeMemory && r.net != nil {
+		r.net.free()
+		debug.FreeOSMemory() // for the next run, now
+	}
+	r.t.options.Turns.Release()
+}
+
+// reasonOf says who asked for a command.
+func reasonOf(to event.To, otherwise string) string { return cmp.Or(to.Why, otherwise) }
+
+// mailbox holds commands until the training goroutine looks.
+type mailbox struct {
+	wake chan struct{} // holds one token when there is a command; never closed
+
+	mu    sync.Mutex
+	list  []event.Command
+	ended bool
+}
+
+func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
+
+// put adds a command. It fails after the run's end.
+func (m *mailbox) put(c event.Command) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ended {
+		return errEnded
+	}
+	m.list = append(m.list, c)
+	select {
+	case m.wake <- struct{}{}:
+	default: // a token is there already
+	}
+	return nil
+}
+
+// drain removes and returns the commands.
+func (m *mailbox) drain() []event.Command {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := m.list
+	m.list = nil
+	return list
+}
+
+// end refuses commands from now on.
+func (m *mailbox) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended, m.list = true, nil
 }

@@ -277,7 +277,7 @@ func TestEarlyStoppingCountsFromTheBestEpoch(t *testing.T) {
 // relay is a token that runs hand on.
 type relay chan struct{}
 
-func (t relay) Take(ctx context.Context) error {
+func (t relay) Acquire(ctx context.Context) error {
 	select {
 	case <-t:
 		return nil
@@ -286,7 +286,7 @@ func (t relay) Take(ctx context.Context) error {
 	}
 }
 
-func (t relay) Give() { t <- struct{}{} }
+func (t relay) Release() { t <- struct{}{} }
 
 func TestRunsTakeTurnsAnEpochEach(t *testing.T) {
 	token := make(relay, 1)

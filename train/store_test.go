@@ -275,8 +275,8 @@ func TestResumeRefusesOtherSettingsAndOtherData(t *testing.T) {
 	own.Config = config.Config{}
 	tr := newTrainer(t, own)
 	defer tr.Close()
-	if tr.Config.Epochs != 2 || tr.Config.Batch != 8 {
-		t.Errorf("the run's own settings are %+v", tr.Config)
+	if tr.config.Epochs != 2 || tr.config.Batch != 8 {
+		t.Errorf("the run's own settings are %+v", tr.config)
 	}
 }
 

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,16 +19,6 @@ import (
 	"cifartui/train/record"
 	"cifartui/train/rundir"
 )
-
-func sumOf(d *cifar.Dataset) checkpoint.DataSum {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	var crc uint32
-	for _, s := range []*cifar.Set{d.Train, d.Test} {
-		crc = crc32.Update(crc, table, s.Pixels)
-		crc = crc32.Update(crc, table, s.Labels)
-	}
-	return checkpoint.DataSum{Name: d.Name, Train: d.Train.Len(), Test: d.Test.Len(), CRC: crc}
-}
 
 // Options is what a [Trainer] is made from.
 type Options struct {
@@ -53,6 +42,10 @@ type Options struct {
 	Version string
 	// Turns lets the runs of a comparison take turns; nil: this run is alone.
 	Turns Turns
+	// FreeMemory has the run give the memory of its batches back with its turn.
+	FreeMemory bool
+	// Warnings are told when the run starts.
+	Warnings []string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
@@ -61,11 +54,11 @@ type Options struct {
 
 // Turns makes several runs take turns, an epoch each.
 type Turns interface {
-	// Take waits for the caller's turn. It returns ctx's error when that ends
+	// Acquire waits for the caller's turn. It returns ctx's error when that ends
 	// first.
-	Take(ctx context.Context) error
-	// Give passes the turn on. Only who has it calls Give.
-	Give()
+	Acquire(ctx context.Context) error
+	// Release passes the turn on. Only who has it calls Release.
+	Release()
 }
 
 // ErrDiverged is what Run returns when the loss is no longer finite.
@@ -74,25 +67,24 @@ var ErrDiverged = errors.New("training diverged")
 // Trainer trains one run. It owns the run's folder, and holds its lock from
 // NewTrainer until Run returns or Close is called.
 type Trainer struct {
-	Options
-	folder string
-	name   string
-	spec   nn.Spec
-	data   checkpoint.DataSum
-	lock   *rundir.Lock
-	store  *checkpoint.Store
-	log    *record.Log
-	seq    uint64 // of the last event in the folder
+	options Options
+	config  config.Config // Options' or, in a resume, the run's own
+	folder  string
+	name    string
+	spec    nn.Spec
+	data    checkpoint.DataSum
+	lock    *rundir.Lock
+	store   *checkpoint.Store
+	log     *record.Log
+	seq     uint64 // of the last event in the folder
 	// from is what a resume goes on from; nil at the start of a run.
 	from *checkpoint.Checkpoint
 	// init are the weights that a new run starts with; nil means drawn ones.
 	init     []checkpoint.Tensor
 	resumed  bool     // also when there was no checkpoint yet
-	notes    []string // to be told as warnings once Run has started
-	commands mailbox
-	// lean is set when the memory of a batch is given back with the turn.
-	lean    bool
-	closing sync.Once
+	warnings []string // to be told once Run has started
+	commands *mailbox
+	closing  sync.Once
 }
 
 // NewTrainer makes the folder of a new run, or opens that of an old one, and
@@ -108,8 +100,7 @@ func NewTrainer(o Options) (*Trainer, error) {
 	if o.Dataset == nil || o.Backend == nil {
 		return nil, errors.New("train: options: data set and backend are needed")
 	}
-	t := &Trainer{Options: o, folder: o.Resume, resumed: o.Resume != ""}
-	t.commands.wake = make(chan struct{}, 1)
+	t := &Trainer{options: o, config: o.Config, folder: o.Resume, resumed: o.Resume != "", commands: newMailbox()}
 	var about config.About
 	if t.resumed {
 		saved, a, err := config.Read(o.Resume)
@@ -117,18 +108,18 @@ func NewTrainer(o Options) (*Trainer, error) {
 			return nil, err
 		}
 		if o.Config == (config.Config{}) {
-			t.Config = saved
+			t.config = saved
 		}
 		about = a
 		if now := o.Backend.Name(); a.Kernels != "" && a.Kernels != now {
-			t.notes = append(t.notes, fmt.Sprintf("the run was trained with %s kernels and goes on with %s, which round differently: --kernels %s would keep it exact", a.Kernels, now, a.Kernels))
+			t.warnings = append(t.warnings, fmt.Sprintf("the run was trained with %s kernels and goes on with %s, which round differently: --kernels %s would keep it exact", a.Kernels, now, a.Kernels))
 		}
 	}
 	if err := t.check(); err != nil {
 		return nil, err
 	}
 	if !t.resumed {
-		folder, err := rundir.Make(t.Config.Runs, t.Config.Name, t.Now())
+		folder, err := rundir.Make(t.config.Runs, t.config.Name, t.options.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -142,23 +133,24 @@ func NewTrainer(o Options) (*Trainer, error) {
 		}
 		return nil, err
 	}
+	t.warnings = append(t.warnings, o.Warnings...)
 	return t, nil
 }
 
 // check validates the settings, by themselves and with the data.
 func (t *Trainer) check() error {
-	if err := t.Config.Validate(); err != nil {
+	if err := t.config.Validate(); err != nil {
 		return fmt.Errorf("settings:\n%w", err)
 	}
-	if n := t.Dataset.Train.Len(); t.Config.ValSplit >= n {
-		return fmt.Errorf("settings:\nval_split: %d is not allowed: the data has %d training images", t.Config.ValSplit, n)
+	if n := t.options.Dataset.Train.Len(); t.config.ValSplit >= n {
+		return fmt.Errorf("settings:\nval_split: %d is not allowed: the data has %d training images", t.config.ValSplit, n)
 	}
-	t.spec = nn.VGG(t.Config.Dropout)
-	if t.Network != nil {
-		t.spec = *t.Network
+	t.spec = nn.VGG(t.config.Dropout)
+	if t.options.Network != nil {
+		t.spec = *t.options.Network
 	}
-	t.spec.Smoothing = t.Config.Smoothing
-	t.data = sumOf(t.Dataset)
+	t.spec.Smoothing = t.config.Smoothing
+	t.data = sumOf(t.options.Dataset)
 	if t.resumed {
 		return nil
 	}
@@ -167,10 +159,10 @@ func (t *Trainer) check() error {
 
 // readInit reads the weights that a run starts with, if the settings name any.
 func (t *Trainer) readInit() error {
-	if t.Config.Init == "" {
+	if t.config.Init == "" {
 		return nil
 	}
-	w, err := checkpoint.ReadWeights(t.Config.Init)
+	w, err := checkpoint.ReadWeights(t.config.Init)
 	t.init = w.Tensors
 	return err
 }
@@ -180,14 +172,14 @@ func (t *Trainer) open(about config.About) error {
 	l, err := rundir.LockFolder(t.folder)
 	t.lock = l
 	if errors.Is(err, rundir.ErrNoLocks) && l != nil {
-		t.notes = append(t.notes, fmt.Sprintf("%s: %v: nothing keeps a second process from writing this run", t.folder, err))
+		t.warnings = append(t.warnings, fmt.Sprintf("%s: %v: nothing keeps a second process from writing this run", t.folder, err))
 	} else if err != nil {
 		return err
 	}
 	checkpoints := filepath.Join(t.folder, rundir.CheckpointsDir)
-	rundir.RemoveTemps(t.disk, t.folder)
-	rundir.RemoveTemps(t.disk, checkpoints)
-	t.store = &checkpoint.Store{Disk: t.disk, Folder: checkpoints}
+	rundir.RemoveTemps(t.options.disk, t.folder)
+	rundir.RemoveTemps(t.options.disk, checkpoints)
+	t.store = &checkpoint.Store{Disk: t.options.disk, Folder: checkpoints}
 	if t.resumed {
 		if err := t.loadCheckpoint(); err != nil {
 			return err
@@ -197,9 +189,9 @@ func (t *Trainer) open(about config.About) error {
 		if !t.resumed {
 			return err
 		}
-		t.notes = append(t.notes, err.Error())
+		t.warnings = append(t.warnings, err.Error())
 	}
-	t.log, t.seq, err = record.OpenLog(t.disk, t.folder)
+	t.log, t.seq, err = record.OpenLog(t.options.disk, t.folder)
 	if err != nil {
 		return err
 	}
@@ -212,18 +204,18 @@ func (t *Trainer) open(about config.About) error {
 // loadCheckpoint reads what the run goes on from, and checks that it is of
 // these settings and this data.
 func (t *Trainer) loadCheckpoint() error {
-	c, note, err := t.store.Load(t.Checkpoint)
+	c, note, err := t.store.Load(t.options.Checkpoint)
 	if err != nil {
 		return err
 	}
 	if note != "" {
-		t.notes = append(t.notes, note)
+		t.warnings = append(t.warnings, note)
 	}
 	if c == nil {
-		t.notes = append(t.notes, "the run has no checkpoint yet: it starts from the beginning")
+		t.warnings = append(t.warnings, "the run has no checkpoint yet: it starts from the beginning")
 		return t.readInit()
 	}
-	if err := t.Config.CheckResume(c.Config); err != nil {
+	if err := t.config.CheckResume(c.Config); err != nil {
 		return fmt.Errorf("resume %s:\n%w", t.folder, err)
 	}
 	if c.Data != t.data {
@@ -241,25 +233,36 @@ func (t *Trainer) loadCheckpoint() error {
 	return nil
 }
 
+// sumOf identifies a data set.
+func sumOf(d *cifar.Dataset) checkpoint.DataSum {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	var crc uint32
+	for _, s := range []*cifar.Set{d.Train, d.Test} {
+		crc = crc32.Update(crc, table, s.Pixels)
+		crc = crc32.Update(crc, table, s.Labels)
+	}
+	return checkpoint.DataSum{Name: d.Name, Train: d.Train.Len(), Test: d.Test.Len(), CRC: crc}
+}
+
 func sameSpec(a, b nn.Spec) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
 
 // writeConfig writes config.json, in a resume only when a setting has changed.
 func (t *Trainer) writeConfig(about config.About) error {
 	if t.resumed {
 		saved, _, err := config.Read(t.folder)
-		if err == nil && saved == t.Config {
+		if err == nil && saved == t.config {
 			return nil
 		}
 	} else {
-		about = config.Machine(t.Version, t.Now())
-		about.Kernels = t.Backend.Name()
-		about.Dataset, about.Source = t.Dataset.Name, t.Dataset.Source
-		about.Validation = fmt.Sprintf("on the test set (%d images), as in the article: the best epoch is chosen on the images it is reported on", t.Dataset.Test.Len())
-		if n := t.Config.ValSplit; n > 0 {
+		about = config.Machine(t.options.Version, t.options.Now())
+		about.Kernels = t.options.Backend.Name()
+		about.Dataset, about.Source = t.options.Dataset.Name, t.options.Dataset.Source
+		about.Validation = fmt.Sprintf("on the test set (%d images), as in the article: the best epoch is chosen on the images it is reported on", t.options.Dataset.Test.Len())
+		if n := t.config.ValSplit; n > 0 {
 			about.Validation = fmt.Sprintf("on %d images held out of the training set; the test set is used once, at the end", n)
 		}
 	}
-	return config.Write(t.disk, t.folder, t.Config, about)
+	return config.Write(t.options.disk, t.folder, t.config, about)
 }
 
 // Folder is the run folder.
@@ -292,84 +295,5 @@ func (t *Trainer) Close() error {
 	return err
 }
 
-const (
-	// logFlushTime is how long a checkpoint waits for the events before it to
-	// be on disk. Without the wait a kill could lose an event for ever: the
-	// resume goes on behind it.
-	logFlushTime = 2 * time.Second
-	// logCloseTime is how long the end of a run waits for its last events.
-	logCloseTime = 5 * time.Second
-)
-
 // errEnded is what Send returns after the run's end.
 var errEnded = errors.New("the run has ended")
-
-// mailbox holds commands until the training goroutine looks.
-type mailbox struct {
-	wake chan struct{} // holds one token when there is a command; never closed
-
-	mu    sync.Mutex
-	list  []event.Command
-	ended bool
-}
-
-func (m *mailbox) put(c event.Command) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.ended {
-		return errEnded
-	}
-	m.list = append(m.list, c)
-	select {
-	case m.wake <- struct{}{}:
-	default: // a token is there already
-	}
-	return nil
-}
-
-func (m *mailbox) take() []event.Command {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	list := m.list
-	m.list = nil
-	return list
-}
-
-func (m *mailbox) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ended, m.list = true, nil
-}
-
-// stopwatch measures training time: it stands still while the run is paused or
-// waits for its turn.
-type stopwatch struct {
-	now     func() time.Time
-	total   time.Duration
-	since   time.Time
-	running bool
-}
-
-func (c *stopwatch) start() {
-	if !c.running {
-		c.since, c.running = c.now(), true
-	}
-}
-
-func (c *stopwatch) stop() {
-	if c.running {
-		c.total += c.now().Sub(c.since)
-		c.running = false
-	}
-}
-
-func (c *stopwatch) seconds() float64 {
-	total := c.total
-	if c.running {
-		total += c.now().Sub(c.since)
-	}
-	return total.Seconds()
-}
-
-// reasonOf says who asked for a command.
-func reasonOf(to event.To, otherwise string) string { return cmp.Or(to.Why, otherwise) }

@@ -29,7 +29,9 @@ type seat struct {
 	state seatState
 	// epochs done, which says who begins.
 	epochs int
-	// granted holds one token when the turn is this seat's and Take has not yet
+	// between is set while the run stands between two epochs.
+	between bool
+	// granted holds one token when the turn is this seat's and Acquire has not yet
 	// noticed; never closed.
 	granted chan struct{}
 }
@@ -46,13 +48,13 @@ const (
 func newTurns(order config.Order, runs int) *turns {
 	t := &turns{order: order, last: -1}
 	for i := range runs {
-		t.seats = append(t.seats, &seat{turns: t, index: i, granted: make(chan struct{}, 1)})
+		t.seats = append(t.seats, &seat{turns: t, index: i, between: true, granted: make(chan struct{}, 1)})
 	}
 	return t
 }
 
-// Take implements [Turns].
-func (s *seat) Take(ctx context.Context) error {
+// Acquire implements [Turns].
+func (s *seat) Acquire(ctx context.Context) error {
 	t := s.turns
 	t.mu.Lock()
 	s.state = waiting
@@ -73,16 +75,21 @@ func (s *seat) Take(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Give implements [Turns].
-func (s *seat) Give() { s.become(busy) }
+// Release implements [Turns].
+func (s *seat) Release() { s.become(busy) }
 
-// leave says that the run does not train any more, or not until its next Take.
+// leave says that the run does not train any more, or not until its next Acquire.
 func (s *seat) leave() { s.become(away) }
 
 func (s *seat) become(state seatState) {
+	s.turns.mu.Lock()
+	defer s.turns.mu.Unlock()
+	s.set(state)
+}
+
+// set changes the state, after which the turn may be another's. turns.mu is held.
+func (s *seat) set(state seatState) {
 	t := s.turns
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.holder == s {
 		t.holder = nil
 	}
@@ -92,20 +99,28 @@ func (s *seat) become(state seatState) {
 
 // see follows what a run tells of itself.
 func (s *seat) see(e event.Event) {
+	t := s.turns
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch e := e.(type) {
-	case *event.EpochDone:
-		s.turns.mu.Lock()
-		s.epochs = e.Epoch
-		s.turns.mu.Unlock()
 	case *event.RunStarted:
-		s.turns.mu.Lock()
-		s.epochs = max(0, e.ResumedEpoch-1)
-		s.turns.mu.Unlock()
+		s.epochs, s.between = max(0, e.ResumedEpoch-1), e.ResumedStep == 0
+	case *event.StepDone:
+		s.between = false
+	case *event.EpochDone:
+		s.epochs, s.between = e.Epoch, true
 	case *event.StateChanged:
-		if e.State == event.StatePaused {
-			s.leave() // it has given the turn back
+		if e.State == event.StatePaused { // it has given the turn back
+			s.set(away)
 		}
 	}
+}
+
+// idle reports whether an epoch of the run has ended and the next has not begun.
+func (s *seat) idle() bool {
+	s.turns.mu.Lock()
+	defer s.turns.mu.Unlock()
+	return s.between && s.state != training
 }
 
 // grant gives the turn to the next run if it is free. t.mu is held.

@@ -1,0 +1,269 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/feed"
+)
+
+// learner is what learns: the network, its optimiser and schedule, and the
+// images that they are fed.
+type learner struct {
+	config  config.Config
+	spec    nn.Spec
+	backend nn.Backend
+	now     func() time.Time
+
+	net      *nn.Network
+	average  *nn.Network // moving average of net's weights; nil: there is none
+	solver   nn.Solver
+	schedule nn.Schedule
+
+	prep      *cifar.Preprocess
+	images    *feed.Feed // of the training set
+	val       *cifar.Set // what is validated on
+	valImages *feed.Feed // of what was last evaluated on; nil before that
+	steps     int        // batches in an epoch
+	rows      int        // images in a whole batch
+
+	// The memory of a batch, see allocate.
+	step *nn.Step
+	eval *nn.Eval
+
+	ahead []submitted // batches of step that are under way, the oldest first
+}
+
+// submitted is a batch that is under way.
+type submitted struct {
+	at     time.Time     // when it was submitted
+	waited time.Duration // for its images
+	rate   float64       // learning rate
+}
+
+// trained is what came of a batch.
+type trained struct {
+	nn.Result
+	submitted
+	phases event.Phases
+}
+
+// newLearner makes a network as the settings say, with weights drawn from the
+// seed.
+func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error) {
+	l := &learner{config: c, spec: spec, backend: o.Backend, now: o.Now}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if err := l.readImages(o.Dataset); err != nil {
+		return nil, err
+	}
+	if l.net, err = nn.New(l.backend, spec, c.Seed); err != nil {
+		return nil, err
+	}
+	if c.Average > 0 {
+		if l.average, err = nn.New(l.backend, spec, c.Seed); err != nil {
+			return nil, err
+		}
+	}
+	l.solver, err = nn.NewSolver(l.backend, c.Optimizer, nn.SolverOptions{
+		LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay,
+		BiasLR: c.BiasLR, DenseLR: c.DenseLR, DenseMomentum: c.DenseMomentum, DenseDecay: c.DenseDecay,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if l.schedule, err = nn.NewSchedule(c.Schedule, c.Warmup); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// readImages splits the data and prepares to feed it.
+func (l *learner) readImages(d *cifar.Dataset) (err error) {
+	set := d.Train
+	l.val = d.Test
+	if n := l.config.ValSplit; n > 0 {
+		if set, l.val, err = set.Split(n, l.config.Seed); err != nil {
+			return err
+		}
+	}
+	if l.prep, err = cifar.NewPreprocess(l.config.Preprocess, set); err != nil {
+		return err
+	}
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{
+		Batch: l.config.Batch, Shuffle: l.config.Shuffle, Augment: l.config.Augment,
+		Reflect: l.config.Fill == "reflect", Alternate: l.config.Flips == "alternate",
+		Preprocess: l.prep, Seed: l.config.Seed,
+	})
+	l.steps, l.rows = loader.Steps(), min(l.config.Batch, set.Len())
+	l.images, err = feed.New(l.backend, loader)
+	return err
+}
+
+// begin sets the weights that a new run starts with.
+func (l *learner) begin(w []checkpoint.Tensor) error {
+	if err := l.net.SetWeights(ofNetwork(w)); err != nil {
+		return err
+	}
+	if l.average != nil {
+		return l.average.SetWeights(ofNetwork(w))
+	}
+	return nil
+}
+
+// resume sets the weights and the optimiser's state of a checkpoint, whose
+// memory it gives up.
+func (l *learner) resume(c *checkpoint.Checkpoint) error {
+	if err := l.net.SetWeights(ofNetwork(c.Weights)); err != nil {
+		return err
+	}
+	if err := l.solver.SetState(ofNetwork(c.Solver)); err != nil {
+		return err
+	}
+	if l.average != nil {
+		if err := l.average.SetWeights(ofNetwork(c.Average)); err != nil {
+			return fmt.Errorf("moving average: %w", err)
+		}
+	}
+	c.Weights, c.Solver, c.Average = nil, nil, nil
+	return nil
+}
+
+// allocate takes the memory to train and evaluate batches, unless it has it.
+func (l *learner) allocate() (err error) {
+	if l.step != nil {
+		return nil
+	}
+	if l.step, err = l.net.NewStep(l.rows, l.solver); err != nil {
+		return err
+	}
+	if l.average != nil {
+		l.step.Average(l.average, 1-l.config.Average)
+	}
+	l.eval, err = l.evaluated().NewEval(evalBatchOf(l.backend))
+	return err
+}
+
+// allocated reports whether batches can be trained.
+func (l *learner) allocated() bool { return l.step != nil }
+
+// free gives back what allocate took. The weights and the optimiser stay.
+func (l *learner) free() {
+	if l.step != nil {
+		l.step.Close()
+	}
+	if l.eval != nil {
+		l.eval.Close()
+	}
+	l.step, l.eval = nil, nil
+}
+
+// close gives back what the learner has taken on the backend beside its weights.
+// A nil learner has nothing.
+func (l *learner) close() {
+	if l == nil {
+		return
+	}
+	l.free()
+	for _, f := range []*feed.Feed{l.images, l.valImages} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	l.images, l.valImages = nil, nil
+}
+
+// evaluated is the network that is validated, and whose weights are kept.
+func (l *learner) evaluated() *nn.Network {
+	if l.average != nil {
+		return l.average
+	}
+	return l.net
+}
+
+// factor is the schedule's at the batch to be submitted next.
+func (l *learner) factor(at *standing) float64 {
+	step, steps := l.progress(at)
+	return l.schedule.Rate(step, steps)
+}
+
+// progress is where the batch to be submitted next stands in the schedule, and
+// how many steps that has.
+func (l *learner) progress(at *standing) (step float64, steps int64) {
+	steps = int64(at.epochs(l.config)) * int64(l.steps)
+	if m := l.config.MaxSteps; m > 0 {
+		steps = min(steps, m)
+	}
+	next := at.Total + int64(len(l.ahead))
+	if p := at.Plan; p != nil {
+		return p.At(next, steps), steps
+	}
+	return float64(next), steps
+}
+
+// submit puts as many batches under way as the backend wants, of those that are
+// left where the run stands. When ctx has ended it may be none.
+func (l *learner) submit(ctx context.Context, images *feed.Epoch, at *standing) error {
+	for len(l.ahead) < l.step.Ahead() && at.Step+len(l.ahead) < l.steps {
+		total := at.Total + int64(len(l.ahead))
+		if m := l.config.MaxSteps; m > 0 && total >= m {
+			return nil
+		}
+		b := submitted{at: l.now(), rate: at.Rate * l.factor(at)}
+		l.solver.SetLearnRate(b.rate)
+		var err error
+		b.waited, err = images.Submit(l.step, dropoutKey(l.config.Seed, total))
+		if err != nil && ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		l.ahead = append(l.ahead, b)
+	}
+	return nil
+}
+
+// underWay counts the batches whose results were not read yet.
+func (l *learner) underWay() int { return len(l.ahead) }
+
+// forget drops the batches under way.
+func (l *learner) forget() { l.ahead = l.ahead[:0] }
+
+// result reads the result of the oldest batch under way. After a loss that is
+// not finite there are no others.
+func (l *learner) result() (trained, error) {
+	res, err := l.step.Result()
+	if err != nil {
+		return trained{}, err
+	}
+	b := l.ahead[0]
+	l.ahead = append(l.ahead[:0], l.ahead[1:]...)
+	if !event.Float(res.Loss).Finite() {
+		l.forget() // the step has, too
+	}
+	forward, backward, optimizer := l.step.Phases()
+	return trained{res, b, event.Phases{
+		Data: b.waited.Seconds(), Forward: forward.Seconds(), Backward: backward.Seconds(), Optimizer: optimizer.Seconds(),
+	}}, nil
+}
+
+// dropoutKey is drawn from the seed and the number of the batch in the run, by
+// the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
+func dropoutKey(seed uint64, batch int64) uint64 {
+	mix := func(z uint64) uint64 {
+		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+		z = (z ^ z>>27) * 0x94d049bb133111eb
+		return z ^ z>>31
+	}
+	return mix(mix(seed+0x9e3779b97f4a7c15) + uint64(batch)*0x9e3779b97f4a7c15)
+}
