@@ -42,7 +42,7 @@ func (b *Backend) Check() ([]Check, error) {
 	defer c.cpu.Close()
 	defer c.free()
 	for _, f := range []func(){
-		c.images, c.firstConvolution, c.convolutions, c.dropout, c.dense, c.loss, c.optimisers, c.batches,
+		c.images, c.firstConvolution, c.convolutions, c.hopperConvolutions, c.dropout, c.dense, c.loss, c.optimisers, c.batches,
 	} {
 		f()
 		if err := b.failed(c.err); err != nil {

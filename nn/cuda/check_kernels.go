@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"cifartui/nn"
+	"cifartui/nn/cuda/ptx"
 )
 
 // images checks the layout of the input.
@@ -53,6 +54,32 @@ func (c *checker) convolutions() {
 		c.convolution(p, name, s, 2)
 		s.H, s.W, s.Images, s.Pool = 4, 4, 9, true
 		c.convolution(p, name, s, 7)
+	}
+}
+
+// hopperConvolutions checks every wgmma kernel, on images of its size.
+func (c *checker) hopperConvolutions() {
+	for _, name := range c.b.names {
+		w, ok := c.b.kernels[name].Wgmma()
+		if !ok {
+			continue
+		}
+		s := nn.ConvSpec{Images: 5, H: w.Width, W: w.Width, In: 64, Out: w.Channels}
+		p := forwardPass
+		switch w.Pass {
+		case ptx.WgmmaForwardPool:
+			s.Pool = true
+		case ptx.WgmmaBackwardData:
+			s.In, s.Out, p = s.Out, s.In, dataPass
+		case ptx.WgmmaFilter:
+			s.In, s.Out, p = 128, 64, filterPass
+		}
+		c.convolution(p, name, s, 3)
+		// More of the sum's channels, where the kernel takes them.
+		if s.In, s.Out = 2*s.In, 2*s.Out; p != filterPass && w.Fits(s.H, s.W, s.In, s.Out) {
+			s.Images = 2
+			c.convolution(p, name, s, 2)
+		}
 	}
 }
 
@@ -138,6 +165,9 @@ func (c *checker) convolution(p pass, name string, s nn.ConvSpec, rows int) {
 		bias := "colsum"
 		if s.Pool {
 			bias = "spread"
+		}
+		if gpu.filter.hopper != nil {
+			bias = name
 		}
 		c.compare(bias, shape, floatLimit, start, db.gpu, db.cpu.Floats, rows)
 	}

@@ -95,6 +95,10 @@ func (c *conv) Forward(y, x, bias *nn.Buffer, rows int) {
 			Pointer(at(y)).Pointer(at(x)).Pointer(c.w).Pointer(at(bias)).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 		return
 	}
+	if c.forward.hopper != nil {
+		c.hopperForward(y, x, bias)
+		return
+	}
 	pool := uint32(0)
 	if c.Pool {
 		pool = 1
@@ -113,6 +117,10 @@ func (c *conv) BackwardData(dx, dy, x *nn.Buffer, rows int) {
 		return
 	}
 	from := c.gradient(dy)
+	if c.data.hopper != nil {
+		c.hopperData(dx, from, x)
+		return
+	}
 	t := c.data
 	b.launch(t.name, divide(c.Images*c.H*c.W, t.m)*(c.In/t.n), 1, t.shared, b.args().
 		Pointer(at(dx)).Pointer(from).Pointer(c.w).Pointer(at(x)).Pointer(b.current).
@@ -125,6 +133,10 @@ func (c *conv) BackwardFilter(dw, db, x, dy *nn.Buffer, rows int) {
 	from := c.gradient(dy)
 	if c.In == imageChannels {
 		c.firstFilter(dw, db, x, from)
+		return
+	}
+	if c.filter.hopper != nil {
+		c.hopperFilter(dw, db, x, from)
 		return
 	}
 	c.products(dw, x, from)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"cifartui/nn/cuda/driver"
 	"cifartui/nn/cuda/ptx"
@@ -79,21 +80,35 @@ func Open(d driver.Driver, device driver.Device) (_ *Backend, err error) {
 	return b, b.queue.open(b)
 }
 
-// load compiles the kernels that this GPU can run.
+// load compiles the kernels that this GPU can run, all modules at once: the first
+// time that takes the driver seconds.
 func (b *Backend) load() error {
-	for _, m := range ptx.Modules {
-		if !b.runs(m) {
-			continue
+	list := slices.DeleteFunc(slices.Clone(ptx.Modules), func(m ptx.Module) bool { return !b.runs(m) })
+	loaded := make([]driver.Module, len(list))
+	errs := make([]error, len(list))
+	var wait sync.WaitGroup
+	for i, m := range list {
+		wait.Go(func() {
+			text, err := ptx.Text(m.Name)
+			if err == nil {
+				loaded[i], err = b.ctx.LoadModule(text)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("module %s: %w", m.Name, err)
+			}
+		})
+	}
+	wait.Wait()
+	for i := range list {
+		if errs[i] == nil {
+			b.modules = append(b.modules, loaded[i]) // Close gives them back
 		}
-		text, err := ptx.Text(m.Name)
-		if err != nil {
-			return err
-		}
-		module, err := b.ctx.LoadModule(text)
-		if err != nil {
-			return fmt.Errorf("module %s: %w", m.Name, err)
-		}
-		b.modules = append(b.modules, module)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i, m := range list {
+		module := loaded[i]
 		for _, k := range ptx.Kernels {
 			if k.Module != m.Name {
 				continue

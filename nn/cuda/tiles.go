@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cifartui/nn"
+	"cifartui/nn/cuda/ptx"
 )
 
 // tile is a convolution kernel chosen for one shape: it computes m x n of the
@@ -13,6 +14,7 @@ type tile struct {
 	name   string
 	m, n   int
 	shared int
+	hopper *ptx.Wgmma // not nil: one of Hopper's, see wgmma.go
 }
 
 // pass is one of the three convolutions of a layer, as the kernels' names say.
@@ -49,7 +51,7 @@ func (b *Backend) candidates(p pass, s nn.ConvSpec) []tile {
 			list = append(list, t)
 		}
 	}
-	return list
+	return append(b.hopperTiles(p, s), list...)
 }
 
 // choose picks the kernels of c.

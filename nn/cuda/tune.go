@@ -159,7 +159,11 @@ func (b *Backend) timeTiles(c *conv, p pass, list []tile) ([]float64, error) {
 			case dataPass:
 				trial.BackwardData(x, y, x, c.Images)
 			case filterPass:
-				trial.products(w, x, at(y))
+				if trial.filter.hopper != nil {
+					trial.hopperFilter(w, bias, x, at(y))
+				} else {
+					trial.products(w, x, at(y))
+				}
 			}
 		})
 		if err != nil {

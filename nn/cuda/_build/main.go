@@ -42,6 +42,9 @@ var modules = []module{
 	{name: "dense", major: 8, version: "70"},
 	{name: "head", major: 8, version: "70"},
 	{name: "optim", major: 8, version: "70"},
+	{name: "wgmma_conv", major: 9, exact: true, version: "80"},
+	{name: "wgmma_narrow", major: 9, exact: true, version: "80"},
+	{name: "wgmma_filter", major: 9, exact: true, version: "80"},
 	{name: "muon", major: 8, version: "70"},
 }
 

@@ -44,7 +44,7 @@ func entries(m module, text []byte) ([]kernel, error) {
 			return nil, fmt.Errorf("%s: %s says nothing of its threads: give it BLOCK", m.name, k.name)
 		}
 		k.block, _ = strconv.Atoi(string(b[1]))
-		if t := tileNamed.FindStringSubmatch(k.name); t != nil {
+		if t := tileNamed.FindStringSubmatch(k.name); t != nil && !strings.HasPrefix(k.name, "wgmma_") {
 			for i := range k.tile {
 				k.tile[i], _ = strconv.Atoi(t[i+1])
 			}

@@ -56,6 +56,9 @@ type Kernel struct {
 // Shared is the dynamic shared memory of a launch on images w pixels wide, in
 // bytes. muon_poly takes the columns of its largest matrix in place of w.
 func (k Kernel) Shared(w int) int {
+	if hopper, ok := k.Wgmma(); ok {
+		return hopper.shared()
+	}
 	t := k.Tile
 	switch {
 	case strings.HasPrefix(k.Name, "conv_fwd_"), strings.HasPrefix(k.Name, "conv_bwd_"):

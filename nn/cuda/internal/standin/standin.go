@@ -9,6 +9,7 @@ package standin
 
 import (
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"cifartui/nn/cuda/driver"
@@ -69,8 +70,10 @@ func (d *Driver) Open(int) (driver.Context, error) {
 	}, nil
 }
 
-// context is an open stand-in. It is for one goroutine.
+// context is an open stand-in. It is for one goroutine, but modules are loaded by
+// several.
 type context struct {
+	loading   sync.Mutex
 	driver    *Driver
 	memory    *ptx.Memory
 	hosts     []driver.HostMemory
@@ -239,6 +242,8 @@ func (c *context) Zero(dst driver.Pointer, bytes int, _ driver.Stream) error {
 }
 
 func (c *context) LoadModule(image []byte) (driver.Module, error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
 	if err := c.ask("LoadModule"); err != nil {
 		return 0, err
 	}

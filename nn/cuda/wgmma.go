@@ -1,0 +1,132 @@
+package cuda
+
+import (
+	"strings"
+	"unsafe"
+
+	"cifartui/nn"
+	"cifartui/nn/cuda/driver"
+	"cifartui/nn/cuda/ptx"
+)
+
+// Hopper's convolutions read and write images by tensor maps, which lie on the
+// GPU as long as the backend does: what a map says depends on nothing but the
+// address and the sizes, so that it is right for whoever has the memory next.
+
+// maps are the tensor maps made so far.
+type maps struct {
+	known map[string]driver.Pointer // by what they say
+	block driver.Pointer            // that the next ones go to
+	left  int                       // in block
+}
+
+const (
+	mapBytes     = 128
+	mapsPerBlock = 512
+)
+
+// tensorMap returns the address of a map.
+func (b *Backend) tensorMap(t driver.TensorMap) driver.Pointer {
+	m := &b.maps
+	text, err := b.ctx.TensorMap(t)
+	if err != nil {
+		b.fail(err)
+		return 0
+	}
+	if p, ok := m.known[string(text[:])]; ok {
+		return p
+	}
+	if m.left == 0 {
+		if m.block, err = b.alloc(mapsPerBlock * mapBytes); err != nil {
+			b.fail(err)
+			return 0
+		}
+		m.left = mapsPerBlock
+	}
+	p := m.block + driver.Pointer(mapBytes*(mapsPerBlock-m.left))
+	m.left--
+	if err := b.ctx.Upload(p, unsafe.Pointer(&text), mapBytes, b.stream); err != nil {
+		b.fail(err)
+	}
+	if m.known == nil {
+		m.known = map[string]driver.Pointer{}
+	}
+	m.known[string(text[:])] = p
+	return p
+}
+
+// imageMap is the map of images [n][side][side][channels] in bfloat16.
+func (b *Backend) imageMap(p driver.Pointer, n, side, channels int, box []uint32) driver.Pointer {
+	pixel := uint64(2 * channels)
+	row := pixel * uint64(side)
+	return b.tensorMap(driver.TensorMap{
+		Address: p,
+		Size:    []uint64{uint64(channels), uint64(side), uint64(n), uint64(side)},
+		Stride:  []uint64{pixel, row * uint64(side), row},
+		Box:     box, Swizzle: 128,
+	})
+}
+
+// weightsMap is the map of c's weights [9][in][out] in bfloat16.
+func (c *conv) weightsMap() driver.Pointer {
+	return c.on.tensorMap(driver.TensorMap{
+		Address: c.w,
+		Size:    []uint64{uint64(c.Out), uint64(9 * c.In)},
+		Stride:  []uint64{uint64(2 * c.Out)},
+		Box:     ptx.WeightsBox, Swizzle: 128,
+	})
+}
+
+// hopperTiles lists the wgmma kernels that fit a pass of s.
+func (b *Backend) hopperTiles(p pass, s nn.ConvSpec) []tile {
+	want := map[pass]ptx.WgmmaPass{forwardPass: ptx.WgmmaForward, dataPass: ptx.WgmmaBackwardData, filterPass: ptx.WgmmaFilter}[p]
+	if p == forwardPass && s.Pool {
+		want = ptx.WgmmaForwardPool
+	}
+	var list []tile
+	for _, name := range b.names {
+		if !strings.HasPrefix(name, "wgmma_") {
+			continue
+		}
+		k := b.kernels[name]
+		if w, ok := k.Wgmma(); ok && w.Pass == want && w.Fits(s.H, s.W, s.In, s.Out) && k.Shared(s.W) <= b.Device().SharedMemory {
+			list = append(list, tile{name: name, shared: k.Shared(s.W), hopper: &w})
+		}
+	}
+	return list
+}
+
+func (c *conv) hopperForward(y, x, bias *nn.Buffer) {
+	b, w := c.on, c.forward.hopper
+	side := c.W
+	if c.Pool {
+		side /= 2
+	}
+	b.launch(c.forward.name, w.Grid(c.Images, c.In, c.Out, b.Device().SMs), 1, c.forward.shared, b.args().
+		Pointer(b.imageMap(at(x), c.Images, c.W, c.In, w.Input())).Pointer(c.weightsMap()).
+		Pointer(b.imageMap(at(y), c.Images, side, c.Out, w.Output())).
+		Pointer(at(bias)).Pointer(c.arg).Pointer(b.current).U32(uint32(c.In)).U32(uint32(c.Out)))
+}
+
+func (c *conv) hopperData(dx *nn.Buffer, dy driver.Pointer, x *nn.Buffer) {
+	b, w := c.on, c.data.hopper
+	b.launch(c.data.name, w.Grid(c.Images, c.In, c.Out, b.Device().SMs), 1, c.data.shared, b.args().
+		Pointer(b.imageMap(dy, c.Images, c.W, c.Out, w.Input())).Pointer(c.weightsMap()).
+		Pointer(b.imageMap(at(dx), c.Images, c.W, c.In, w.Output())).
+		Pointer(b.imageMap(at(x), c.Images, c.W, c.In, w.Output())).
+		Pointer(b.current).U32(uint32(c.In)).U32(uint32(c.Out)))
+}
+
+// hopperFilter is the gradient of the filter and of the bias.
+func (c *conv) hopperFilter(dw, db, x *nn.Buffer, dy driver.Pointer) {
+	b, w := c.on, c.filter.hopper
+	sms := b.Device().SMs
+	splits := w.Splits(c.In, c.Out, sms)
+	counters := b.scratch(&b.counters, 4*(c.In/64)*(c.Out/64))
+	parts := b.scratch(&b.partial, splits*(9*c.In+1)*c.Out*4)
+	b.launch(c.filter.name, w.Grid(c.Images, c.In, c.Out, sms), 1, c.filter.shared, b.args().
+		Pointer(b.imageMap(at(x), c.Images, c.W, c.In, w.Input())).
+		Pointer(b.imageMap(dy, c.Images, c.W, c.Out, w.Output())).
+		Pointer(at(dw)).Pointer(at(db)).Pointer(parts).Pointer(counters).
+		Pointer(b.current).U32(uint32(c.In)).U32(uint32(c.Out)))
+}
