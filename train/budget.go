@@ -76,9 +76,10 @@ func (r *run) replan(epoch float64) {
 // fitting is how many epochs of so many seconds the budget has room for, besides
 // the part that is done of the present one: at least 1.
 func (r *run) fitting(epoch float64) int {
+	const most = 100_000
 	room := float64(r.config.Budget)*(1-reserve) - r.at.clock.seconds()
 	done := float64(r.at.Step) / float64(r.net.steps)
-	return max(1, int(room/epoch+done))
+	return int(max(1, min(room/max(epoch, 1e-9)+done, most)))
 }
 
 // setPlan plans what is left of the run, with epochs of so many seconds.

@@ -2,7 +2,6 @@ package train
 
 import (
 	"bytes"
-	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/event/eventtest"
 	"cifartui/train/rundir"
@@ -15,7 +14,8 @@ import (
 // steered, stopped and gone on with, on a disk that gave trouble.
 func TestRecordOfARealRunIsValid(t *testing.T) {
 	s := eventtest.Load(t, "event/events.schema.json")
-	o := tinyOptions(t, func(c *config.Config) { c.ValSplit, c.Epochs = 20, 2 })
+	o, _ := paced(t, 1.5) // enough for 2 epochs of 3 steps
+	o.Config.ValSplit = 20
 	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 		st, ok := e.(*event.StepDone)
 		if !ok {
