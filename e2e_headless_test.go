@@ -4,11 +4,14 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -174,7 +177,8 @@ func TestHeadlessOutputIsPlain(t *testing.T) {
 	}
 }
 
-// SIGTERM and SIGINT end the run after the batch, saved and with 0; SIGUSR1
+// SIGTERM and SIGINT end the run after the batch, saved and with 4, as does who
+// waits for it; SIGUSR1
 // saves; SIGHUP does nothing; a second SIGINT leaves at once with 130.
 func TestSignals(t *testing.T) {
 	t.Parallel()
@@ -188,8 +192,15 @@ func TestSignals(t *testing.T) {
 			p.Process.Signal(syscall.SIGHUP)
 			p.Process.Signal(syscall.SIGUSR1)
 			has(t, folder, "manual checkpoint", func(c *event.CheckpointSaved) bool { return c.Reason == "manual" })
+			waiter := start(t, "wait", "--runs", runs, name)
 			p.Process.Signal(sig)
-			p.mustEnd(t, 0)
+			p.mustEnd(t, exitStopped)
+			waiter.mustEnd(t, exitStopped)
+			late := start(t, "wait", "--runs", runs, name)
+			late.mustEnd(t, exitStopped)
+			if signal := signalName(sig); !strings.Contains(late.errs.String(), signal) || !strings.Contains(late.errs.String(), "--resume") {
+				t.Errorf("wait does not name %s and the way on: %s", signal, late.errs.String())
+			}
 			if !strings.Contains(p.out.String(), "@ Total Time Spent") {
 				t.Errorf("no summary:\n%s", p.out.String())
 			}
@@ -212,6 +223,52 @@ func TestSignals(t *testing.T) {
 		p.Process.Signal(syscall.SIGINT)
 		p.mustEnd(t, exitInterrupted)
 	})
+}
+
+// What a command at the end leaves in the background does not keep the program,
+// and the command is told how the run ended.
+func TestOnEndDoesNotWaitForTheBackground(t *testing.T) {
+	t.Parallel()
+	p := start(t, small(t.TempDir(), "hooked", "--on-end", `sleep 3600 & echo "left $! outcome $CIFARTUI_OUTCOME exit $CIFARTUI_EXIT"`)...)
+	p.mustEnd(t, 0)
+	m := regexp.MustCompile(`left (\d+) outcome finished exit 0`).FindStringSubmatch(p.out.String())
+	if m == nil {
+		t.Fatalf("the command did not run:\n%s%s", p.out.String(), p.errs.String())
+	}
+	if pid, err := strconv.Atoi(m[1]); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
+		t.Errorf("what it left in the background, process %s, is gone", m[1])
+	}
+}
+
+// A scraper sees the end of a run: the metrics stay for one more scrape.
+func TestMetricsShowTheEnd(t *testing.T) {
+	t.Parallel()
+	p := start(t, small(t.TempDir(), "scraped", "--metrics", "127.0.0.1:0")...)
+	var page string
+	eventually(t, "address of the metrics", func() bool {
+		if m := regexp.MustCompile(`http://\S+`).FindString(p.errs.String()); m != "" {
+			page = m
+		}
+		return page != ""
+	})
+	scrape := func() string {
+		r, err := http.Get(page)
+		if err != nil {
+			return ""
+		}
+		defer r.Body.Close()
+		body, _ := io.ReadAll(r.Body)
+		return string(body)
+	}
+	eventually(t, "run on the page", func() bool { return strings.Contains(scrape(), `state="running"} 1`) })
+	eventually(t, "word that the metrics stay", func() bool { return strings.Contains(p.errs.String(), "scraped once more") })
+	last := scrape()
+	for _, want := range []string{`state="finished"} 1`, "cifartui_batches_total{run=\"scraped\"} 30"} {
+		if !strings.Contains(last, want) {
+			t.Errorf("the last page has no %s:\n%s", want, last)
+		}
+	}
+	p.mustEnd(t, 0)
 }
 
 // A run folder that a live process writes is refused, and says by whom.

@@ -151,14 +151,14 @@ func TestScreenSteersARun(t *testing.T) {
 	}
 }
 
-// SIGTERM on the screen: saved, the terminal restored, exit 0.
+// SIGTERM on the screen: saved, the terminal restored, exit 4.
 func TestSIGTERMOnTheScreen(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
 	s := open(t, endless(runs, "term")...)
 	s.shows(t, "running")
 	s.Process.Signal(syscall.SIGTERM)
-	s.mustEnd(t, 0)
+	s.mustEnd(t, exitStopped)
 	if s.term.Mode()&vt10x.ModeAltScreen != 0 {
 		t.Error("the terminal is left on the alternate screen")
 	}

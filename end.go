@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -71,12 +72,36 @@ func (l *leg) finish() error {
 			l.note("compare the runs: %v", err)
 		}
 	}
-	l.atEnd()
-	return l.err
+	err := l.err
+	if err == nil && l.seen.signal() != "" {
+		err = &exitError{code: exitStopped}
+	}
+	l.atEnd(exitCode(exitOf(err)))
+	l.linger()
+	return err
+}
+
+// lingerAfterSignal is how long at most the metrics stay after a signal: who
+// sends one kills soon.
+const lingerAfterSignal = 10 * time.Second
+
+// linger keeps the metrics until they are scraped once more, so that the last
+// epoch and the end are seen. A signal ends it.
+func (l *leg) linger() {
+	limit := time.Duration(l.plan.Linger * float64(time.Second))
+	if l.page == nil || limit <= 0 || !l.page.Watched() {
+		return
+	}
+	ctx := l.signals.asked
+	if l.signals.name() != "" {
+		ctx, limit = context.Background(), min(limit, lingerAfterSignal)
+	}
+	l.note("the metrics stay until they are scraped once more, %v at most", limit)
+	l.page.Linger(ctx, limit)
 }
 
 // atEnd rings the bell and runs the command that the person asked for.
-func (l *leg) atEnd() {
+func (l *leg) atEnd(exit int) {
 	if l.plan.Bell && isTerminal(l.errs.w) {
 		fmt.Fprint(l.errs, "\a")
 	}
@@ -89,8 +114,10 @@ func (l *leg) atEnd() {
 	}
 	cmd := exec.Command(shell[0], shell[1:]...)
 	cmd.Stdout, cmd.Stderr = l.out, l.errs
-	cmd.Env = append(os.Environ(), "CIFARTUI_RUN="+l.folder(), "CIFARTUI_OUTCOME="+string(l.seen.outcome()), "CIFARTUI_EXIT="+strconv.Itoa(exitCode(exitOf(l.err))))
-	if err := cmd.Run(); err != nil {
+	// What it leaves running in the background may hold on to the output.
+	cmd.WaitDelay = time.Second
+	cmd.Env = append(os.Environ(), "CIFARTUI_RUN="+l.folder(), "CIFARTUI_OUTCOME="+string(l.seen.outcome()), "CIFARTUI_EXIT="+strconv.Itoa(exit))
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		l.note("--on-end %q: %v", l.plan.OnEnd, err)
 	}
 }

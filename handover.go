@@ -59,7 +59,8 @@ func (l *leg) childArgs(folder string) []string {
 	args := []string{"train", "--resume", folder, "--runs", filepath.Dir(folder), "--no-tui", "--child"}
 	for _, flag := range [][2]string{
 		{"--data-url", p.DataURL}, {"--device", p.Device}, {"--kernels", p.Kernels}, {"--log-format", p.LogFormat},
-		{"--log-every", strconv.Itoa(p.LogEvery)}, {"--metrics", p.Metrics}, {"--on-end", p.OnEnd},
+		{"--log-every", strconv.Itoa(p.LogEvery)}, {"--metrics", p.Metrics},
+		{"--metrics-linger", strconv.FormatFloat(p.Linger, 'g', -1, 64)}, {"--on-end", p.OnEnd},
 	} {
 		if flag[1] != "" {
 			args = append(args, flag[0], flag[1])

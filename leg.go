@@ -86,7 +86,9 @@ func (l *leg) halt(why string) {
 
 // Halt implements [steered].
 func (l *leg) Halt(signal string) {
-	l.halt(signal)
+	l.cancel()
+	// It fails only for a run that has ended.
+	_ = l.Send(event.Stop{To: event.To{Why: signal}, After: event.AfterBatch, Signal: signal})
 	if l.headlessNow() {
 		// The next signal must not wait for a terminal that does not read.
 		go l.note("%s: the batch is finished and saved, then it ends; Ctrl+C once more ends it at once", signal)

@@ -30,6 +30,7 @@ const (
 	exitFailed      = 1   // something went wrong
 	exitUsage       = 2   // wrong flags or arguments
 	exitDiverged    = 3   // the loss is no longer finite
+	exitStopped     = 4   // stopped by a signal before its end; it can be resumed
 	exitInterrupted = 130 // interrupted twice
 )
 
@@ -115,7 +116,8 @@ and an exact checkpoint: a run that was stopped or killed goes on from there as
 if nothing had happened.
 
 Exit codes: 0 finished or stopped on request, 1 failed, 2 wrong usage, 3 the
-loss is no longer finite, 130 interrupted twice.`,
+loss is no longer finite, 4 stopped by a signal (SIGINT, SIGTERM) before its
+end and saved, 130 interrupted twice. "cifartui wait" exits as the run did.`,
 		Version:       programVersion(),
 		Args:          noArguments,
 		SilenceErrors: true,

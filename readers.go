@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -96,6 +97,8 @@ type seen struct {
 	states map[string]event.State   // of each run, the newest
 	ended  map[string]event.Outcome // of each run that has ended
 	last   event.Outcome            // of the run that ended last
+	// signalled is the signal that stopped a run before its end; "" if none did.
+	signalled string
 }
 
 func (s *seen) take(e event.Event) {
@@ -111,6 +114,7 @@ func (s *seen) take(e event.Event) {
 		s.states[e.Run] = e.State
 	case *event.RunEnded:
 		s.ended[e.Run], s.last = e.Outcome, e.Outcome
+		s.signalled = cmp.Or(s.signalled, e.Signal)
 	}
 }
 
@@ -131,6 +135,13 @@ func (s *seen) paused() (runs []string) {
 		}
 	}
 	return runs
+}
+
+// signal is the name of the signal that stopped a run before its end, if one did.
+func (s *seen) signal() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signalled
 }
 
 // outcome is how the leg ended: with a run that waits to be gone on with in

@@ -29,7 +29,7 @@ func (l *leg) screen(ctx context.Context) (next *plan, err error) {
 	l.errs.release()
 	events.Close() // it would fill for as long as the run goes on without the screen
 	if !l.began() {
-		return nil, err
+		return nil, l.calledOff(err)
 	}
 	switch {
 	case err != nil:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -56,6 +57,15 @@ func (s *session) run(ctx context.Context, first plan) error {
 	return nil
 }
 
+// calledOff is the error of a leg that has not begun to train: that of a signal
+// that has ended it, else err.
+func (s *session) calledOff(err error) error {
+	if name := s.signals.name(); name != "" && (err == nil || errors.Is(err, context.Canceled)) {
+		return &exitError{exitStopped, fmt.Errorf("%s: ended before training began", name)}
+	}
+	return err
+}
+
 // leg trains once, with a screen or without. It returns the plan of the next
 // leg, nil if none is to follow.
 func (s *session) leg(ctx context.Context, p plan) (next *plan, err error) {
@@ -70,7 +80,7 @@ func (s *session) leg(ctx context.Context, p plan) (next *plan, err error) {
 	err = l.start(ctx, p, meter.Show)
 	meter.End()
 	if err != nil {
-		return nil, err
+		return nil, s.calledOff(err)
 	}
 	return l.headless(ctx, events)
 }

@@ -37,6 +37,7 @@ type settings struct {
 	LogFormat string              `yaml:"log_format,omitempty"` // text or json
 	LogEvery  int                 `yaml:"log_every,omitempty"`  // steps; 0: no step lines
 	Metrics   string              `yaml:"metrics,omitempty"`    // address; "" is off
+	Linger    float64             `yaml:"metrics_linger"`       // seconds at most that they stay for one more scrape
 	Device    string              `yaml:"device,omitempty"`     // auto, cpu, cuda or cuda:N
 	Kernels   string              `yaml:"kernels,omitempty"`    // "": the fastest here
 	OnEnd     string              `yaml:"on_end,omitempty"`     // shell command
@@ -60,6 +61,7 @@ func defaultSettings() settings {
 		Device:    deviceAuto,
 		Theme:     "auto",
 		LogFormat: "text",
+		Linger:    60,
 	}
 }
 
@@ -122,6 +124,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.LogFormat, "log-format", s.LogFormat, "headless lines: text or json")
 	f.IntVar(&s.LogEvery, "log-every", s.LogEvery, "headless: also a line every so many steps (0: none)")
 	f.StringVar(&s.Metrics, "metrics", s.Metrics, "serve Prometheus metrics on this `address` (:9100 means this machine only)")
+	f.Float64Var(&s.Linger, "metrics-linger", s.Linger, "`seconds` at most that the metrics stay at the end until they are scraped once more (0: none)")
 	f.StringVar(&s.OnEnd, "on-end", s.OnEnd, "shell `command` to run when the run ends")
 	f.BoolVar(&s.Bell, "bell", s.Bell, "ring the terminal's bell when the run ends")
 	f.StringVar(&s.Device, "device", s.Device, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
@@ -301,6 +304,9 @@ func (s *settings) check() error {
 	}
 	if s.LogEvery < 0 {
 		return usage("--log-every: %d is negative", s.LogEvery)
+	}
+	if !(s.Linger >= 0 && s.Linger <= 3600) {
+		return usage("--metrics-linger: %g is not between 0 and 3600 seconds", s.Linger)
 	}
 	for _, text := range s.Sweep {
 		sweep, err := config.ParseSweep(text)

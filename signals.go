@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"sync"
@@ -22,7 +23,8 @@ type signals struct {
 	caught  chan os.Signal
 	ignored chan os.Signal // never read: it only keeps a signal from its default
 	closed  chan struct{}
-	stopped chan struct{} // closed at the first signal that ends the run
+	asked   context.Context // ends at the first signal that asks for the end
+	ask     context.CancelFunc
 
 	mu    sync.Mutex
 	to    steered // nil: nothing trains at the moment
@@ -33,10 +35,19 @@ type signals struct {
 }
 
 func newSignals() *signals {
-	return &signals{
+	s := &signals{
 		caught: make(chan os.Signal, 8), ignored: make(chan os.Signal, 1),
-		closed: make(chan struct{}), stopped: make(chan struct{}),
+		closed: make(chan struct{}),
 	}
+	s.asked, s.ask = context.WithCancel(context.Background())
+	return s
+}
+
+// name is the name of the signal that has asked for the end; "" if none has.
+func (s *signals) name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first
 }
 
 // obey says what the signals are for. What has asked for the end already is told
@@ -113,7 +124,7 @@ func (s *signals) take(sig os.Signal) (leave bool) {
 		return sig == os.Interrupt
 	}
 	s.first = name
-	close(s.stopped)
+	s.ask()
 	if s.to != nil {
 		s.to.Halt(name)
 	}
@@ -125,7 +136,7 @@ func (s *signals) ended(done <-chan struct{}) <-chan struct{} {
 	both := make(chan struct{})
 	go func() {
 		select {
-		case <-s.stopped:
+		case <-s.asked.Done():
 		case <-s.closed:
 			return
 		}

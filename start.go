@@ -42,6 +42,9 @@ func (l *leg) start(ctx context.Context, p plan, progress func(cifar.Progress)) 
 	if err != nil {
 		return err
 	}
+	if c, ok := r.(*train.Comparison); ok && l.page != nil {
+		l.page.SetComparison(c.Name())
+	}
 	if err := l.serve(r); err != nil {
 		return errors.Join(err, r.Close())
 	}

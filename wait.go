@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -51,19 +53,35 @@ func wait(ctx context.Context, dir, which string) error {
 			return err
 		}
 	}
-	worst := error(nil)
-	for name, e := range ended {
+	return worst(target, ended)
+}
+
+// worst is the error of the run that came off worst, of those that the target
+// means; nil if all came to their end or were stopped on request.
+func worst(target control.Target, ended map[string]*event.RunEnded) (worst error) {
+	rank := 0
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
 		if target.Run != "" && name != target.Run {
 			continue
 		}
-		switch {
-		case e == nil || e.Outcome == event.OutcomeDetached:
-			worst = fmt.Errorf("run %s was interrupted: go on with \"cifartui --resume %s\"", name, target.Folder)
-		case e.Outcome == event.OutcomeDiverged:
-			return &exitError{exitDiverged, fmt.Errorf("run %s: %s", name, e.Error)}
-		case e.Outcome == event.OutcomeFailed:
-			worst = fmt.Errorf("run %s failed: %s", name, e.Error)
+		if r, err := ending(name, target.Folder, ended[name]); r > rank {
+			rank, worst = r, err
 		}
 	}
 	return worst
+}
+
+// ending is how bad a run's end is, 0 for a good one, and the error that tells it.
+func ending(name, folder string, e *event.RunEnded) (rank int, err error) {
+	switch {
+	case e == nil || e.Outcome == event.OutcomeDetached:
+		return 2, fmt.Errorf("run %s was interrupted: go on with \"cifartui --resume %s\"", name, folder)
+	case e.Outcome == event.OutcomeDiverged:
+		return 4, &exitError{exitDiverged, fmt.Errorf("run %s: %s", name, e.Error)}
+	case e.Outcome == event.OutcomeFailed:
+		return 3, fmt.Errorf("run %s failed: %s", name, e.Error)
+	case e.Signal != "":
+		return 1, &exitError{exitStopped, fmt.Errorf("run %s was stopped by %s before its end: go on with \"cifartui --resume %s\"", name, e.Signal, folder)}
+	}
+	return 0, nil
 }

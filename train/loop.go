@@ -329,6 +329,9 @@ func (r *run) ended(outcome event.Outcome, err error) {
 	if err != nil {
 		e.Error, state = err.Error(), event.StateFailed
 	}
+	if outcome == event.OutcomeStopped {
+		e.Signal = r.ask.signal
+	}
 	h := record.Run{Epochs: r.at.History}
 	if b := h.BestAcc(); b != nil {
 		e.BestAcc, e.BestAccEpoch = b.Acc, b.Epoch

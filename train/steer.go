@@ -16,6 +16,7 @@ type asked struct {
 	paused     bool
 	afterEpoch bool          // to stop after the epoch
 	stop       event.Outcome // to stop now, and what that is called
+	signal     string        // that asked for the stop; "" if none did
 	reason     string        // of the newest, until it is told
 	failure    error         // of what was asked for: the run fails
 	myTurn     bool          // this run may train
@@ -101,7 +102,7 @@ func (r *run) obey(c event.Command) {
 			r.ask.afterEpoch = true
 			return
 		}
-		r.ask.stop = event.OutcomeStopped
+		r.ask.stop, r.ask.signal = event.OutcomeStopped, c.Signal
 	case event.Detach:
 		r.ask.stop, r.ask.reason = event.OutcomeDetached, reasonOf(c.To, "handed over")
 	case event.SetLearnRate:

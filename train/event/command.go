@@ -45,6 +45,9 @@ const (
 type Stop struct {
 	To
 	After Boundary `json:"after"`
+	// Signal is the name of the signal that asks, such as SIGTERM; "" if a person
+	// or a program does.
+	Signal string `json:"signal,omitempty"`
 }
 
 // Detach ends this process's part of the run at the next batch, with a

@@ -319,7 +319,10 @@ type RunEnded struct {
 	Header
 	Outcome Outcome `json:"outcome"`
 	// Error says what went wrong, with OutcomeFailed and OutcomeDiverged.
-	Error   string  `json:"error,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Signal is the name of the signal that stopped the run before its end, with
+	// OutcomeStopped.
+	Signal  string  `json:"signal,omitempty"`
 	Epoch   int     `json:"epoch"` // whole epochs done
 	Seconds float64 `json:"seconds"`
 	// The best accuracies and the epochs (from 1) they came at; 0: none yet.

@@ -28,7 +28,7 @@ type family struct {
 }
 
 // The page's metrics. Units are in the names, as Prometheus asks. The label run
-// is on all of them; set is train or validation; phase is where time goes.
+// is on all of them, and that of its comparison if it is part of one; set is train or validation; phase is where time goes.
 var (
 	infoMetric       = family{"cifartui_run_info", "gauge", "Always 1; the labels describe the run."}
 	stateMetric      = family{"cifartui_run_state", "gauge", "1 for the state that the run is in, 0 for the others."}
@@ -58,7 +58,20 @@ var families = []family{
 
 var states = []event.State{
 	event.StateStarting, event.StateRunning, event.StatePaused, event.StateSaving,
-	event.StateStopping, event.StateWaiting, event.StateFinished, event.StateFailed,
+	event.StateStopping, event.StateWaiting, event.StateFinished, stateStopped, event.StateFailed,
+}
+
+// stateStopped is the page's word for a run that ended before its end, since it
+// was asked to, and can be resumed: an alert has to tell it from one that is
+// through.
+const stateStopped event.State = "stopped"
+
+// stateOf is the state that the page tells.
+func stateOf(r *record.Run) event.State {
+	if e := r.Ended; e != nil && (e.Outcome == event.OutcomeStopped || e.Outcome == event.OutcomeDetached) {
+		return stateStopped
+	}
+	return r.State
 }
 
 // A series is one line: a metric's name and its labels, written out.
@@ -66,8 +79,17 @@ type series struct{ name, labels string }
 
 // A Page holds the figures of all runs of the process. The zero value is ready.
 type Page struct {
-	mu   sync.Mutex
-	runs map[string]*record.Run
+	mu         sync.Mutex
+	runs       map[string]*record.Run
+	comparison string // that the runs are part of; "" for none
+	scrapes    scrapes
+}
+
+// SetComparison gives the name of the comparison that the runs are part of.
+func (p *Page) SetComparison(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.comparison = name
 }
 
 var _ record.Sink = (*Page)(nil)
@@ -93,18 +115,25 @@ func (p *Page) Write(e event.Event) error {
 func (p *Page) Close() error { return nil }
 
 // figures are the values of series.
-type figures map[series]float64
+type figures struct {
+	values     map[series]float64
+	comparison string
+}
 
 // set adds a series of a run, with more labels than the run's name.
 func (f figures) set(what family, value float64, run string, more ...string) {
-	f[series{what.name, labels(append([]string{"run", run}, more...)...)}] = value
+	pairs := []string{"run", run}
+	if f.comparison != "" {
+		pairs = append(pairs, "comparison", f.comparison)
+	}
+	f.values[series{what.name, labels(append(pairs, more...)...)}] = value
 }
 
 // add adds what is known of a run.
 func (f figures) add(r *record.Run) {
 	for _, s := range states {
 		value := 0.0
-		if s == r.State {
+		if s == stateOf(r) {
 			value = 1
 		}
 		f.set(stateMetric, value, r.Name, "state", string(s))
@@ -169,12 +198,13 @@ func labels(pairs ...string) string {
 
 // text writes the page.
 func (p *Page) text() []byte {
-	values := make(figures)
 	p.mu.Lock()
+	figures := figures{make(map[series]float64), p.comparison}
 	for _, r := range p.runs {
-		values.add(r)
+		figures.add(r)
 	}
 	p.mu.Unlock()
+	values := figures.values
 	byName := make(map[string][]series)
 	for s := range values {
 		byName[s.name] = append(byName[s.name], s)
@@ -209,6 +239,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only GET", http.StatusMethodNotAllowed)
 		return
 	}
+	defer p.scrapes.count()
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = w.Write(p.text()) // a client that went away is its own affair
 }
