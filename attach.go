@@ -111,9 +111,9 @@ func watch(ctx context.Context, o tui.Options, out io.Writer) error {
 		return err
 	case result.Action == tui.ResumeFrom:
 		if filepath.Ext(result.File) == checkpoint.WeightsExt {
-			fmt.Fprintf(out, "to train on from these weights: cifartui --config %s --init %s\n", filepath.Join(result.Folder, rundir.ConfigFile), result.File)
+			fmt.Fprintf(out, "to train on from these weights: cifartui --config %s --init %s\n", rundir.Quote(filepath.Join(result.Folder, rundir.ConfigFile)), rundir.Quote(result.File))
 		} else {
-			fmt.Fprintf(out, "to go on from it: cifartui --resume %s --checkpoint %s\n", result.Folder, filepath.Base(result.File))
+			fmt.Fprintf(out, "to go on from it: cifartui --resume %s --checkpoint %s\n", rundir.Quote(result.Folder), rundir.Quote(filepath.Base(result.File)))
 		}
 	}
 	return nil

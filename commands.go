@@ -105,6 +105,9 @@ func writeTable(w io.Writer, list []*record.Run, asJSON bool) error {
 	return err
 }
 
+// maxInches bounds a plot: a PNG of it has 100 million pixels.
+const maxInches = 100
+
 func plotCommand() *cobra.Command {
 	var dir, out, x string
 	var smooth float64
@@ -114,6 +117,11 @@ func plotCommand() *cobra.Command {
 		Short: "Draw accuracy and loss curves into a PNG, SVG or PDF file",
 		Args:  oneOrMore,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			for flag, inches := range map[string]float64{"width": o.Width, "height": o.Height} {
+				if !(inches >= 0 && inches <= maxInches) {
+					return usage("--%s: %g is not between 0 (what suits) and %d inches", flag, inches, maxInches)
+				}
+			}
 			list, err := histories(dir, args)
 			if err != nil {
 				return err

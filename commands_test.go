@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"cifartui/train/rundir"
 )
 
 // A command line that can't be is refused with 2, and says which flag and what
@@ -23,6 +28,26 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"--config", "no/such/file.yaml"}, "no/such/file.yaml"},
 		{[]string{"ctl"}, "name a run"},
 		{[]string{"ctl", "x", "lr"}, "learning rate"},
+		{[]string{"ctl", "x", "lr", "1_000"}, `"1_000" is no number`},
+		{[]string{"ctl", "x", "lr", "inf"}, `"inf" is no number`},
+		{[]string{"ctl", "x", "lr", "1e9"}, "at most 1e+06"},
+		{[]string{"--lr", "1_000"}, `"1_000" is no number`},
+		{[]string{"--lr", "1e9"}, "0 (the optimizer's default) to 1e+06"},
+		{[]string{"--epochs", "0x10"}, `"0x10" is no whole number`},
+		{[]string{"--epochs", "010"}, `"010" is no whole number`},
+		{[]string{"--threads", "100000"}, "to 1024"},
+		{[]string{"--max-steps", "9999999999999"}, "max_steps"},
+		{[]string{"--patience", "99999999"}, "patience"},
+		{[]string{"--save-seconds", "1e300"}, "seconds"},
+		{[]string{"--metrics-linger", "2h"}, "between 0 and 1h"},
+		{[]string{"--log-every", "-1"}, "--log-every"},
+		{[]string{"--sweep", "lr=0.1,1_0"}, `"1_0"`},
+		{[]string{"--name", "last"}, "choose another"},
+		{[]string{"--name", "-"}, "name"},
+		{[]string{"summary", "--batch", "1_0"}, `"1_0" is no whole number`},
+		{[]string{"summary", "--dropout", "2"}, "--dropout"},
+		{[]string{"plot", "x", "--width", "100000"}, "--width"},
+		{[]string{"plot", "x", "--smooth", "nan"}, "no number"},
 		{[]string{"bench", "--batches", "0"}, "--batches"},
 		{[]string{"open"}, "name a run"},
 	} {
@@ -61,5 +86,71 @@ func TestCommandsPrint(t *testing.T) {
 				t.Errorf("it prints %q, which does not name %q", out.String(), c.says)
 			}
 		})
+	}
+}
+
+// A shell completes commands, runs and the words of flags.
+func TestCompletion(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, rundir.ConfigFile), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		args, want []string
+	}{
+		{[]string{"att"}, []string{"attach"}},
+		{[]string{"attach", "--runs", dir, ""}, []string{"one", "two", "last"}},
+		{[]string{"compare", "--runs", dir, "one", ""}, []string{"one", "two"}},
+		{[]string{"runs", "rm", "--runs", dir, ""}, []string{"one", "two"}},
+		{[]string{"--runs", dir, "--resume", ""}, []string{"one", "two", "last"}},
+		{[]string{"ctl", "--runs", dir, "one", ""}, []string{"pause", "status", "lr"}},
+		{[]string{"--optimizer", ""}, []string{"adadelta", "adamw"}},
+		{[]string{"train", "--schedule", ""}, []string{"cosine", "onecycle"}},
+		{[]string{"--theme", ""}, []string{"dark", "none"}},
+		{[]string{"open", "--theme", ""}, []string{"dark"}},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), append([]string{"__complete"}, c.args...), strings.NewReader(""), &out, &errs); code != exitOK {
+			t.Fatalf("%v: exit code %d: %s", c.args, code, errs.String())
+		}
+		for _, want := range c.want {
+			if !strings.Contains("\n"+out.String(), "\n"+want+"\n") && !strings.Contains("\n"+out.String(), "\n"+want+"\t") {
+				t.Errorf("%v is not completed with %s:\n%s", c.args, want, out.String())
+			}
+		}
+	}
+}
+
+// Words that a person writes apart or quotes are read as meant.
+func TestWordsAreReadAsMeant(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	for _, c := range []struct{ in, want []string }{
+		{[]string{"--augment", "false", "--epochs", "2"}, []string{"--augment=false", "--epochs", "2"}},
+		{[]string{"train", "--no-tui", "true"}, []string{"train", "--no-tui=true"}},
+		{[]string{"ctl", "--wait", "true", "stop"}, []string{"ctl", "--wait", "true", "stop"}},
+		{[]string{"--name", "false"}, []string{"--name", "false"}},
+		{[]string{"--init", "~/w.safetensors", "--runs=~/runs"}, []string{"--init", home + "/w.safetensors", "--runs=" + home + "/runs"}},
+		{[]string{"open", "~"}, []string{"open", home}},
+		{[]string{"open", "~other/x", "a~b"}, []string{"open", "~other/x", "a~b"}},
+	} {
+		if got := joinBooleans(rootCommand(), expandHomes(c.in)); !slices.Equal(got, c.want) {
+			t.Errorf("%v is read as %v, want %v", c.in, got, c.want)
+		}
+	}
+}
+
+// Without a home folder there is no cache, and that is what is said.
+func TestDataInfoWithoutHome(t *testing.T) {
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CACHE_HOME", "")
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"data", "info"}, strings.NewReader(""), &out, &errs); code != exitFailed || !strings.Contains(errs.String(), "HOME") {
+		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/event"
 )
@@ -71,6 +72,11 @@ func ctlArguments(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// ctlVerbs is what ctl can ask for.
+func ctlVerbs() []string {
+	return []string{"status", "pause", "resume", "save", "stop", "detach", "lr"}
+}
+
 // request is what the words after the run ask for.
 func (o ctlOptions) request(words []string) (control.Request, error) {
 	r := control.Request{ID: 1, Cmd: control.Verb(words[0]), Wait: o.wait, Why: "ctl"}
@@ -80,9 +86,12 @@ func (o ctlOptions) request(words []string) (control.Request, error) {
 	case control.VerbStop:
 		r.After = event.Boundary(o.after)
 	case control.VerbLR:
-		rate, err := strconv.ParseFloat(words[1], 64)
+		rate, err := config.ParseNumber(words[1])
 		if err != nil {
-			return r, usage("ctl: learning rate %q is no number", words[1])
+			return r, usage("ctl: learning rate %w", err)
+		}
+		if rate > config.MaxLearnRate {
+			return r, usage("ctl: learning rate %s: want at most %g", words[1], float64(config.MaxLearnRate))
 		}
 		r.Rate = &rate
 	case control.VerbEvents:
@@ -110,9 +119,6 @@ func (o ctlOptions) overSSH(cmd *cobra.Command, args []string) error {
 }
 
 func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool, out io.Writer) error {
-	if which == "-" {
-		which = ""
-	}
 	target, err := control.Find(dir, which)
 	if err != nil {
 		return err

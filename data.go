@@ -81,6 +81,9 @@ nothing.`,
 // cachedData finds what auto would read without fetching.
 func cachedData() (string, error) {
 	cache := cifar.CacheDir()
+	if cache == "" {
+		return "", errors.New("there is no cache, as neither HOME nor XDG_CACHE_HOME is set: set one, or name the data with --data DIR")
+	}
 	for _, name := range []string{"cifar-10-batches-bin", "cifar-10-binary.tar.gz"} {
 		path := filepath.Join(cache, name)
 		if _, err := os.Stat(path); err == nil {

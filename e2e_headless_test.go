@@ -271,6 +271,39 @@ func TestMetricsShowTheEnd(t *testing.T) {
 	p.mustEnd(t, 0)
 }
 
+// A named pipe where a file is expected is refused at once, not waited for.
+func TestPipesAreNoFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	inRun := filepath.Join(dir, "runs", "x")
+	if err := os.MkdirAll(inRun, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{rundir.ConfigFile, rundir.EventsFile} {
+		if err := syscall.Mkfifo(filepath.Join(inRun, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"--no-tui", "--data", "demo:40", "--init", pipe},
+		{"--no-tui", "--data", "demo:40", "--config", pipe},
+		{"--no-tui", "--data", pipe},
+		{"--no-tui", "--data", "demo:40", "--init", "/dev/zero"},
+		{"--no-tui", "--resume", inRun},
+		{"compare", inRun},
+		{"runs", "--runs", filepath.Dir(inRun)},
+	} {
+		p := start(t, append(args, "--runs", filepath.Join(dir, "runs"))...)
+		if code := p.code(t); code == exitOK && args[0] != "runs" {
+			t.Errorf("%v: taken\n%s", args, p.out.String())
+		}
+	}
+}
+
 // A run folder that a live process writes is refused, and says by whom.
 func TestFolderInUse(t *testing.T) {
 	t.Parallel()
@@ -288,7 +321,7 @@ func TestFolderInUse(t *testing.T) {
 func TestDivergedRunExitsWith3(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
-	p := start(t, small(runs, "nan", "--optimizer", "sgd", "--lr", "1e30")...)
+	p := start(t, small(runs, "nan", "--optimizer", "sgd", "--lr", "1e6")...)
 	p.mustEnd(t, exitDiverged)
 	if !strings.Contains(p.errs.String(), "step") {
 		t.Errorf("it does not say at which step: %s", p.errs.String())

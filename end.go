@@ -88,7 +88,7 @@ const lingerAfterSignal = 10 * time.Second
 // linger keeps the metrics until they are scraped once more, so that the last
 // epoch and the end are seen. A signal ends it.
 func (l *leg) linger() {
-	limit := time.Duration(l.plan.Linger * float64(time.Second))
+	limit := time.Duration(float64(l.plan.Linger) * float64(time.Second))
 	if l.page == nil || limit <= 0 || !l.page.Watched() {
 		return
 	}

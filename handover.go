@@ -60,7 +60,7 @@ func (l *leg) childArgs(folder string) []string {
 	for _, flag := range [][2]string{
 		{"--data-url", p.DataURL}, {"--device", p.Device}, {"--kernels", p.Kernels}, {"--log-format", p.LogFormat},
 		{"--log-every", strconv.Itoa(p.LogEvery)}, {"--metrics", p.Metrics},
-		{"--metrics-linger", strconv.FormatFloat(p.Linger, 'g', -1, 64)}, {"--on-end", p.OnEnd},
+		{"--metrics-linger", p.Linger.String()}, {"--on-end", p.OnEnd},
 	} {
 		if flag[1] != "" {
 			args = append(args, flag[0], flag[1])

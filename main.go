@@ -63,7 +63,7 @@ func main() {
 // to stderr, one line each.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand()
-	root.SetArgs(args)
+	root.SetArgs(joinBooleans(root, expandHomes(args)))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -132,6 +132,8 @@ end and saved, 130 interrupted twice. "cifartui wait" exits as the run did.`,
 	root.PreRunE, root.RunE = train.PreRunE, train.RunE
 	root.AddCommand(train)
 	root.AddCommand(otherCommands()...)
+	strictFlags(root)
+	complete(root)
 	return root
 }
 

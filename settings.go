@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -14,6 +14,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"cifartui/train/config"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
 )
 
 // settings is everything that the train command can be told. The embedded
@@ -37,7 +39,7 @@ type settings struct {
 	LogFormat string              `yaml:"log_format,omitempty"` // text or json
 	LogEvery  int                 `yaml:"log_every,omitempty"`  // steps; 0: no step lines
 	Metrics   string              `yaml:"metrics,omitempty"`    // address; "" is off
-	Linger    float64             `yaml:"metrics_linger"`       // seconds at most that they stay for one more scrape
+	Linger    config.Seconds      `yaml:"metrics_linger"`       // how long at most they stay for one more scrape
 	Device    string              `yaml:"device,omitempty"`     // auto, cpu, cuda or cuda:N
 	Kernels   string              `yaml:"kernels,omitempty"`    // "": the fastest here
 	OnEnd     string              `yaml:"on_end,omitempty"`     // shell command
@@ -124,7 +126,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.LogFormat, "log-format", s.LogFormat, "headless lines: text or json")
 	f.IntVar(&s.LogEvery, "log-every", s.LogEvery, "headless: also a line every so many steps (0: none)")
 	f.StringVar(&s.Metrics, "metrics", s.Metrics, "serve Prometheus metrics on this `address` (:9100 means this machine only)")
-	f.Float64Var(&s.Linger, "metrics-linger", s.Linger, "`seconds` at most that the metrics stay at the end until they are scraped once more (0: none)")
+	f.Var(&s.Linger, "metrics-linger", "`time`, as 30s, that the metrics stay at most at the end until they are scraped once more (0: none)")
 	f.StringVar(&s.OnEnd, "on-end", s.OnEnd, "shell `command` to run when the run ends")
 	f.BoolVar(&s.Bell, "bell", s.Bell, "ring the terminal's bell when the run ends")
 	f.StringVar(&s.Device, "device", s.Device, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
@@ -182,7 +184,7 @@ func (s *settings) begin(file, recipe string, given bool) error {
 	var text []byte
 	if file != "" {
 		var err error
-		if text, err = os.ReadFile(file); err != nil {
+		if text, err = rundir.ReadFile(file, config.MaxFile); err != nil {
 			return usage("settings file: %w", err)
 		}
 		var head struct {
@@ -208,7 +210,9 @@ func (s *settings) begin(file, recipe string, given bool) error {
 		}
 	}
 	*s = fresh
-	s.batches = []string{strconv.Itoa(s.Batch)}
+	if len(s.batches) == 0 {
+		s.batches = []string{strconv.Itoa(s.Batch)}
+	}
 	return nil
 }
 
@@ -226,6 +230,11 @@ func (s *settings) readFile(path string, text []byte) (err error) {
 		}
 		return nil
 	}
+	batches, text, err := readYAML(text)
+	if err != nil {
+		return usage("settings file %s: %w", path, err)
+	}
+	s.batches = batches
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(s); err != nil && !errors.Is(err, io.EOF) {
@@ -237,6 +246,47 @@ func (s *settings) readFile(path string, text []byte) (err error) {
 	}
 	for key := range keys {
 		s.Given[key] = true
+	}
+	return nil
+}
+
+// readYAML checks the numbers of a settings file, and reads a list of batch sizes,
+// for which the text that it returns has the first.
+func readYAML(text []byte) (batches []string, one []byte, err error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil || len(doc.Content) == 0 {
+		return nil, text, err
+	}
+	if err := checkNumbers(&doc); err != nil {
+		return nil, nil, err
+	}
+	root := doc.Content[0]
+	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
+		list := root.Content[i+1]
+		if root.Content[i].Value != "batch" || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
+			continue
+		}
+		for _, v := range list.Content {
+			batches = append(batches, v.Value)
+		}
+		root.Content[i+1] = list.Content[0]
+		text, err = yaml.Marshal(&doc)
+	}
+	return batches, text, err
+}
+
+// checkNumbers refuses a number that is not written as people do.
+func checkNumbers(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		switch tag := n.ShortTag(); {
+		case tag == "!!int" && !config.IsWhole(n.Value), tag == "!!float" && !config.IsNumber(n.Value):
+			return fmt.Errorf("line %d: %q is no number such as 20, 0.1 or 1e-3", n.Line, n.Value)
+		}
+	}
+	for _, c := range n.Content {
+		if err := checkNumbers(c); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -302,11 +352,11 @@ func (s *settings) check() error {
 			return err
 		}
 	}
-	if s.LogEvery < 0 {
-		return usage("--log-every: %d is negative", s.LogEvery)
+	if s.LogEvery < 0 || s.LogEvery > 1_000_000_000 {
+		return usage("--log-every: %d is not between 0 (none) and 1000000000 steps", s.LogEvery)
 	}
 	if !(s.Linger >= 0 && s.Linger <= 3600) {
-		return usage("--metrics-linger: %g is not between 0 and 3600 seconds", s.Linger)
+		return usage("--metrics-linger: %v is not between 0 and 1h", &s.Linger)
 	}
 	for _, text := range s.Sweep {
 		sweep, err := config.ParseSweep(text)
@@ -323,6 +373,9 @@ func (s *settings) check() error {
 			return usage("--resume goes on with a run or a comparison as it is: leave out --sweep and the list of batch sizes")
 		}
 		return nil // the run's own settings count; they are checked with them
+	}
+	if s.Name == runs.Last {
+		return usage("--name: %q is what the run trained last is called: choose another", s.Name)
 	}
 	if err := s.Config.Validate(); err != nil {
 		return usage("%w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,20 @@ func TestSettingsLayers(t *testing.T) {
 	}
 	if _, err := resolve("--recipe", "slow"); err == nil || !strings.Contains(err.Error(), "article or fast") {
 		t.Errorf("an unknown recipe: %v", err)
+	}
+	write("batch: [64, 128]\nepochs: 7\n")
+	s, err = resolve("--config", file)
+	if err != nil || s.Batch != 64 || s.Epochs != 7 || len(s.sweeps) != 1 || !slices.Equal(s.sweeps[0].Values, []string{"64", "128"}) {
+		t.Errorf("a list of batch sizes: %v, batch %d, sweeps %v", err, s.Batch, s.sweeps)
+	}
+	if s, err = resolve("--config", file, "--batch", "32"); err != nil || s.Batch != 32 || len(s.sweeps) != 0 {
+		t.Errorf("--batch 32 over a list: %v, batch %d, sweeps %v", err, s.Batch, s.sweeps)
+	}
+	for _, bad := range []string{"epochs: 1_000\n", "epochs: 0x10\n", "lr: .inf\n", "epochs: 010\n", "batch: [64, 1_28]\n"} {
+		write(bad)
+		if _, err := resolve("--config", file); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
 	}
 	write("bacth: 128\n")
 	if _, err := resolve("--config", file); err == nil || !strings.Contains(err.Error(), "bacth") {

@@ -14,6 +14,7 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/metrics"
+	"cifartui/train/rundir"
 )
 
 // start makes data, network and run folder ready and begins to train as p says,
@@ -131,5 +132,5 @@ func crashed(folder string, p any, stack []byte) error {
 	if err != nil {
 		return fmt.Errorf("a fault in the program: %v (its stack could not be kept: %w)\n%s", p, err, stack)
 	}
-	return fmt.Errorf("a fault in the program: %v: the stack is in %s; go on from the last checkpoint with \"cifartui --resume %s\"", p, path, filepath.Base(folder))
+	return fmt.Errorf("a fault in the program: %v: the stack is in %s; go on from the last checkpoint with \"cifartui --resume %s\"", p, path, rundir.Quote(folder))
 }

@@ -17,6 +17,9 @@ func summaryCommand() *cobra.Command {
 			if batch < 1 || batch > 65536 {
 				return usage("--batch: %d is not between 1 and 65536", batch)
 			}
+			if !(dropout >= 0 && dropout < 1) {
+				return usage("--dropout: %g is not from 0 up to but not including 1", dropout)
+			}
 			return nn.VGG(dropout).Summary(cmd.OutOrStdout(), batch)
 		},
 	}

@@ -15,6 +15,7 @@ import (
 	"cifartui/train"
 	"cifartui/train/config"
 	"cifartui/train/control"
+	"cifartui/train/rundir"
 	"cifartui/train/runs"
 )
 
@@ -94,6 +95,9 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 // locate makes the paths in the settings independent of the working folder, as
 // a run may be resumed from another one, and finds the run to resume.
 func (s *settings) locate() error {
+	for _, path := range []*string{&s.Data, &s.Init, &s.Runs, &s.Resume} {
+		*path = expandHome(*path) // of a settings file
+	}
 	for _, path := range []*string{&s.Data, &s.Init} {
 		if *path == "" || path == &s.Data && (*path == cifar.Auto || cifar.IsDemo(*path)) {
 			continue
@@ -122,7 +126,7 @@ func startInBackground(ctx context.Context, s settings, out io.Writer) error {
 	if s.Resume != "" {
 		next.Folder, next.New = s.Resume, false
 	}
-	for _, arg := range os.Args[1:] {
+	for _, arg := range joinBooleans(rootCommand(), os.Args[1:]) {
 		if arg != "--detach" && arg != "--detach=true" {
 			next.Args = append(next.Args, arg)
 		}
@@ -144,7 +148,7 @@ func sayDetached(w io.Writer, child control.Child) {
 		name = child.Folder
 	}
 	fmt.Fprintf(w, "%s trains in the background (process %d): \"cifartui attach %s\" shows it, \"cifartui ctl %s stop\" stops it.\n",
-		filepath.Base(child.Folder), child.PID, name, name)
+		filepath.Base(child.Folder), child.PID, rundir.Quote(name), rundir.Quote(name))
 }
 
 // exitCode is the process's exit code for an error.

@@ -11,6 +11,7 @@ import (
 
 	"cifartui/train/control"
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 	"cifartui/train/runs"
 )
 
@@ -75,13 +76,13 @@ func worst(target control.Target, ended map[string]*event.RunEnded) (worst error
 func ending(name, folder string, e *event.RunEnded) (rank int, err error) {
 	switch {
 	case e == nil || e.Outcome == event.OutcomeDetached:
-		return 2, fmt.Errorf("run %s was interrupted: go on with \"cifartui --resume %s\"", name, folder)
+		return 2, fmt.Errorf("run %s was interrupted: go on with \"cifartui --resume %s\"", name, rundir.Quote(folder))
 	case e.Outcome == event.OutcomeDiverged:
 		return 4, &exitError{exitDiverged, fmt.Errorf("run %s: %s", name, e.Error)}
 	case e.Outcome == event.OutcomeFailed:
 		return 3, fmt.Errorf("run %s failed: %s", name, e.Error)
 	case e.Signal != "":
-		return 1, &exitError{exitStopped, fmt.Errorf("run %s was stopped by %s before its end: go on with \"cifartui --resume %s\"", name, e.Signal, folder)}
+		return 1, &exitError{exitStopped, fmt.Errorf("run %s was stopped by %s before its end: go on with \"cifartui --resume %s\"", name, e.Signal, rundir.Quote(folder))}
 	}
 	return 0, nil
 }

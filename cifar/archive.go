@@ -23,6 +23,9 @@ const maxOther = 4 << 20
 
 // readArchive reads the archive at file into memory.
 func (l layout) readArchive(ctx context.Context, file string, m *meter) (*Dataset, error) {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("cifar: %s: not a file", file) // a pipe could be waited for for ever
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("cifar: open the archive: %w", err)

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"runtime/debug"
 	"sync"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
 )
 
@@ -128,8 +128,8 @@ func (r *run) saveAsAsked(c event.Save) {
 // setRateAsAsked carries out a SetLearnRate.
 func (r *run) setRateAsAsked(c event.SetLearnRate) {
 	switch {
-	case math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) || c.Rate < 0:
-		r.warn(fmt.Sprintf("learning rate %v is not allowed: want 0 or more", c.Rate))
+	case !(c.Rate >= 0 && c.Rate <= config.MaxLearnRate): // nor NaN
+		r.warn(fmt.Sprintf("learning rate %v is not allowed: want 0 to %g", c.Rate, float64(config.MaxLearnRate)))
 	case r.net == nil:
 		r.warn("the learning rate cannot be set before training has started")
 	default:

@@ -83,7 +83,7 @@ func b2i(b bool) int {
 
 // describe fills in what the file says of itself.
 func (c *Info) describe() error {
-	f, err := os.Open(c.Path)
+	f, err := rundir.Open(c.Path)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 
 	"github.com/nlpodyssey/safetensors"
 
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // Tensor is a named parameter or a part of an optimiser's state, float32 in the
@@ -63,7 +63,7 @@ func ReadWeights(path string) (Weights, error) {
 
 // readLimited reads a file of at most limit bytes.
 func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := rundir.Open(path)
 	if err != nil {
 		return nil, err
 	}

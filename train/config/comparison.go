@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"cifartui/train/rundir"
@@ -30,7 +29,7 @@ func ReadComparisonConfig(folder string) (Config, error) {
 func ReadComparison(folder string) (Comparison, error) {
 	path := filepath.Join(folder, rundir.ComparisonFile)
 	var file Comparison
-	b, err := os.ReadFile(path)
+	b, err := rundir.ReadFile(path, MaxFile)
 	if err == nil {
 		err = json.Unmarshal(b, &file)
 	}

@@ -134,25 +134,26 @@ func (c Config) Validate() error {
 	_, err := OfRecipe(cmp.Or(c.Recipe, recipes[0].Name))
 	check(err == nil, "recipe", fmt.Sprintf("%q", c.Recipe), "article or fast")
 	check(c.Data != "", "data", `""`, "auto, demo, or a folder with CIFAR-10")
-	check(c.ValSplit >= 0, "val_split", c.ValSplit, "0 (validate on the test set) or a number of training images")
+	check(c.ValSplit >= 0 && c.ValSplit <= maxImages, "val_split", c.ValSplit, fmt.Sprintf("0 (validate on the test set) or a number of training images, up to %d", maxImages))
 	oneOf("preprocess", c.Preprocess, cifar.Preprocessings())
 	oneOf("fill", cmp.Or(c.Fill, Fills()[0]), Fills())
 	oneOf("flips", cmp.Or(c.Flips, FlipModes()[0]), FlipModes())
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
 	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
-	number("budget", float64(c.Budget), c.Budget >= 0, "0 (none) or more seconds")
-	check(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 (no limit) or more")
-	check(c.Threads >= 0, "threads", c.Threads, "0 (all that the process may use) or more")
+	number("budget", float64(c.Budget), c.Budget >= 0 && c.Budget <= maxSeconds, fmt.Sprintf("0 (none) to %d seconds", maxSeconds))
+	check(c.MaxSteps >= 0 && c.MaxSteps <= maxSteps, "max_steps", c.MaxSteps, fmt.Sprintf("0 (no limit) to %d", int64(maxSteps)))
+	check(c.Threads >= 0 && c.Threads <= MaxThreads, "threads", c.Threads, fmt.Sprintf("0 (all that the process may use) to %d", MaxThreads))
 	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
 	oneOf("optimizer", c.Optimizer, Optimizers())
 	const part = "0 up to but not including 1"
-	number("lr", c.LR, c.LR >= 0, "0 (the optimizer's default) or more")
+	decay := fmt.Sprintf("0 to %d", maxDecay)
+	number("lr", c.LR, c.LR >= 0 && c.LR <= MaxLearnRate, fmt.Sprintf("0 (the optimizer's default) to %g", float64(MaxLearnRate)))
 	number("momentum", c.Momentum, c.Momentum >= 0 && c.Momentum < 1, part)
-	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0, "0 or more")
-	number("bias_lr", c.BiasLR, c.BiasLR >= 0, "0 (the dense layer's) or more")
-	number("dense_lr", c.DenseLR, c.DenseLR >= 0, "0 (as lr) or more")
+	number("weight_decay", c.WeightDecay, c.WeightDecay >= 0 && c.WeightDecay <= maxDecay, decay)
+	number("bias_lr", c.BiasLR, c.BiasLR >= 0 && c.BiasLR <= MaxLearnRate, fmt.Sprintf("0 (the dense layer's) to %g", float64(MaxLearnRate)))
+	number("dense_lr", c.DenseLR, c.DenseLR >= 0 && c.DenseLR <= MaxLearnRate, fmt.Sprintf("0 (as lr) to %g", float64(MaxLearnRate)))
 	number("dense_momentum", c.DenseMomentum, c.DenseMomentum >= 0 && c.DenseMomentum < 1, part)
-	number("dense_decay", c.DenseDecay, c.DenseDecay >= 0, "0 (as weight_decay) or more")
+	number("dense_decay", c.DenseDecay, c.DenseDecay >= 0 && c.DenseDecay <= maxDecay, decay)
 	number("smoothing", c.Smoothing, c.Smoothing >= 0 && c.Smoothing < 1, part)
 	if slices.Contains(Optimizers(), c.Optimizer) {
 		descends := slices.Contains(Descending(), c.Optimizer)
@@ -167,12 +168,24 @@ func (c Config) Validate() error {
 	number("warmup", c.Warmup, c.Warmup >= 0 && c.Warmup < 1, part)
 	number("average", c.Average, c.Average >= 0 && c.Average < 1, part)
 	oneOf("monitor", c.Monitor, monitors)
-	check(c.Patience >= 0, "patience", c.Patience, "0 (never stop early) or more epochs")
-	number("min_delta", c.MinDelta, c.MinDelta >= 0, "0 or more")
-	check(c.CheckpointEvery >= 0, "checkpoint_every", c.CheckpointEvery, "0 (the best only) or more epochs")
-	number("save_seconds", c.SaveSeconds, c.SaveSeconds >= 0, "0 (at epoch ends only) or more seconds")
+	check(c.Patience >= 0 && c.Patience <= maxEpochs, "patience", c.Patience, fmt.Sprintf("0 (never stop early) to %d epochs", maxEpochs))
+	number("min_delta", c.MinDelta, c.MinDelta >= 0 && c.MinDelta <= maxDelta, fmt.Sprintf("0 to %d", maxDelta))
+	check(c.CheckpointEvery >= 0 && c.CheckpointEvery <= maxEpochs, "checkpoint_every", c.CheckpointEvery, fmt.Sprintf("0 (the best only) to %d epochs", maxEpochs))
+	number("save_seconds", c.SaveSeconds, c.SaveSeconds >= 0 && c.SaveSeconds <= maxSeconds, fmt.Sprintf("0 (at epoch ends only) to %d seconds", maxSeconds))
 	return errors.Join(wrong...)
 }
+
+// The largest that is allowed, where nothing else sets a bound: far over what is
+// of use, and small enough to be worked with.
+const (
+	MaxThreads   = 1024
+	MaxLearnRate = 1e6
+	maxDecay     = 1000
+	maxDelta     = 1000
+	maxSteps     = 1_000_000_000_000
+	maxSeconds   = 1_000_000 // eleven days
+	maxImages    = 1_000_000
+)
 
 // ValidName reports whether a run may be called name: it becomes a folder, a
 // file name's part and a word on the screen, on every system.

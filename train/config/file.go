@@ -2,11 +2,10 @@ package config
 
 import (
 	"bytes"
+	"cifartui/train/rundir"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -63,20 +62,14 @@ func Parse(data []byte, base Config) (Config, error) {
 	return parseYAML(data, base)
 }
 
+// MaxFile is the most bytes that a settings file may have.
+const MaxFile = 1 << 20
+
 // Load reads a settings file, JSON or YAML, over base.
 func Load(path string, base Config) (Config, error) {
-	f, err := os.Open(path)
+	data, err := rundir.ReadFile(path, MaxFile)
 	if err != nil {
 		return base, fmt.Errorf("settings: %w", err)
-	}
-	defer f.Close()
-	const limit = 1 << 20
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return base, fmt.Errorf("settings: %w", err)
-	}
-	if len(data) > limit {
-		return base, fmt.Errorf("settings: %s: over %d bytes: this is no settings file", path, limit)
 	}
 	c, err := Parse(data, base)
 	if err != nil {

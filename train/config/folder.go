@@ -37,7 +37,7 @@ func Read(folder string) (Config, About, error) {
 		return Config{}, About{}, err
 	}
 	var about struct{ About About }
-	b, err := os.ReadFile(path)
+	b, err := rundir.ReadFile(path, MaxFile)
 	if err == nil {
 		err = json.Unmarshal(b, &about)
 	}
@@ -66,7 +66,7 @@ func Machine(version string, now time.Time) About {
 // ReadQuick is Read in a hurry: it leaves the checks, and what is wrong
 // with a file, to that.
 func ReadQuick(folder string) (Config, About, error) {
-	b, err := os.ReadFile(filepath.Join(folder, rundir.ConfigFile))
+	b, err := rundir.ReadFile(filepath.Join(folder, rundir.ConfigFile), MaxFile)
 	var c file
 	if err != nil || json.Unmarshal(b, &c) != nil || c.Batch == 0 {
 		return Read(folder)

@@ -3,8 +3,6 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"math"
-	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -16,7 +14,7 @@ type Seconds float64
 
 // parseSeconds reads what a person writes.
 func parseSeconds(text string) (Seconds, error) {
-	if v, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(v) && !math.IsInf(v, 0) {
+	if v, err := ParseNumber(text); err == nil {
 		return Seconds(v), nil
 	}
 	d, err := time.ParseDuration(text)

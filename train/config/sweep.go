@@ -52,9 +52,9 @@ func (s Sweep) set(c Config, value string) (Config, string, error) {
 		wrong = "a whole number from 0"
 		c.Seed, err = strconv.ParseUint(value, 10, 64)
 	case "lr":
-		c.LR, err = strconv.ParseFloat(value, 64)
+		c.LR, err = ParseNumber(value)
 	case "dropout":
-		c.Dropout, err = strconv.ParseFloat(value, 64)
+		c.Dropout, err = ParseNumber(value)
 	case "augment":
 		wrong = "true or false"
 		c.Augment, err = strconv.ParseBool(value)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cifartui/train/rundir"
 	"errors"
 	"fmt"
 	"net/url"
@@ -105,39 +106,7 @@ func (r Remote) Command(tty bool, args ...string) []string {
 		words = append(words, r.Run)
 	}
 	for i, w := range words {
-		words[i] = quote(w)
+		words[i] = rundir.Quote(w)
 	}
 	return append(argv, "--", host, strings.Join(words, " "))
-}
-
-// quote makes one word of s for a POSIX shell, and for csh and fish too.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-./:=,+@", r))
-	}
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
-		return s
-	}
-	// Between single quotes only the quote itself means anything, except that csh
-	// reads ! and fish reads \ there.
-	var b strings.Builder
-	quoted := false
-	for _, r := range s {
-		special := r == '\'' || r == '!' || r == '\\'
-		if special == quoted {
-			b.WriteByte('\'')
-			quoted = !quoted
-		}
-		if special {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	if quoted {
-		b.WriteByte('\'')
-	}
-	if s == "" {
-		return "''"
-	}
-	return b.String()
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cifartui/train/rundir"
 	"os/exec"
 	"slices"
 	"strings"
@@ -52,9 +53,9 @@ func FuzzQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
-		out, err := exec.Command(shell, "-c", "printf '%s' "+quote(s)).Output()
+		out, err := exec.Command(shell, "-c", "printf '%s' "+rundir.Quote(s)).Output()
 		if err != nil || string(out) != s {
-			t.Fatalf("%q quoted as %s is read as %q, %v", s, quote(s), out, err)
+			t.Fatalf("%q quoted as %s is read as %q, %v", s, rundir.Quote(s), out, err)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cifartui/train/rundir"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -269,7 +270,7 @@ func (h HandOver) Do(ctx context.Context) (Child, error) {
 	if rerr := h.Resume(); rerr != nil {
 		return Child{}, errors.Join(
 			fmt.Errorf("hand over: %w", err),
-			fmt.Errorf("go on in this process: %w: the run stands still: go on with \"cifartui --resume %s\"", rerr, filepath.Base(h.Next.Folder)))
+			fmt.Errorf("go on in this process: %w: the run stands still: go on with \"cifartui --resume %s\"", rerr, rundir.Quote(h.Next.Folder)))
 	}
 	return Child{}, fmt.Errorf("hand over: %w: the run goes on in this process", err)
 }

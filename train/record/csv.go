@@ -118,11 +118,14 @@ type csvRecord struct {
 	acc, loss, valAcc, valLoss float64
 }
 
+// maxCSV bounds what is read into memory: a row is under 100 bytes.
+const maxCSV = 1 << 28
+
 var errNoHistory = errors.New("not a table of epochs as this program writes it")
 
 // readCSV reads history.csv. A torn last row is left out.
 func readCSV(path string) ([]csvRecord, error) {
-	b, err := os.ReadFile(path)
+	b, err := rundir.ReadFile(path, maxCSV)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -58,7 +57,7 @@ const (
 // readEnd reads what the end of a run folder's record tells (see lastEvents),
 // and the record's size in bytes.
 func readEnd(folder string) (events []event.Event, newest event.Header, size int64, err error) {
-	f, err := os.Open(filepath.Join(folder, rundir.EventsFile))
+	f, err := rundir.Open(filepath.Join(folder, rundir.EventsFile))
 	if err != nil {
 		return nil, newest, 0, err
 	}

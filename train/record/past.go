@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"cifartui/train/config"
@@ -58,7 +57,7 @@ func Resumed(folder string, live event.Source) (event.Source, error) {
 
 // lastNumber is the highest event number at the end of a record.
 func lastNumber(path string) (uint64, error) {
-	f, err := os.Open(path)
+	f, err := rundir.Open(path)
 	if err != nil {
 		return 0, err
 	}

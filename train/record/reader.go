@@ -44,7 +44,7 @@ func Open(path string) (*Reader, error) {
 	if st.IsDir() {
 		path = filepath.Join(path, rundir.EventsFile)
 	}
-	f, err := os.Open(path)
+	f, err := rundir.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // Report writes a run's events as log lines, for when no screen shows them:
@@ -187,7 +188,11 @@ func (run *reportRun) end(e *event.RunEnded) []string {
 	case event.OutcomeEarlyStopped:
 		lines = append(lines, fmt.Sprintf("Stopped early after epoch %d: the monitored value got no better", e.Epoch))
 	case event.OutcomeStopped:
-		lines = append(lines, fmt.Sprintf("Stopped on request; go on with: cifartui --resume %s", plain(run.started.Folder)))
+		by := "on request"
+		if e.Signal != "" {
+			by = "by " + plain(e.Signal)
+		}
+		lines = append(lines, fmt.Sprintf("Stopped %s; go on with: cifartui --resume %s", by, rundir.Quote(plain(run.started.Folder))))
 	case event.OutcomeDetached:
 		return []string{"Handed over to another process"}
 	case event.OutcomeDiverged, event.OutcomeFailed:

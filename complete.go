@@ -1,0 +1,106 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cifartui/cifar"
+	"cifartui/nn/kernel"
+	"cifartui/train/config"
+	"cifartui/train/plot"
+	"cifartui/train/rundir"
+	"cifartui/train/runs"
+)
+
+// flagWords are the words that flags of any command may have.
+func flagWords() map[string][]string {
+	return map[string][]string{
+		"data":       {cifar.Auto, cifar.DemoName},
+		"preprocess": cifar.Preprocessings(),
+		"optimizer":  config.Optimizers(),
+		"schedule":   config.Schedules(),
+		"monitor":    {"val_acc", "val_loss"},
+		"order":      {"interleave", "sequential"},
+		"theme":      {"auto", "dark", "light", "none"},
+		"log-format": {"text", "json"},
+		"kernels":    kernel.Names(),
+		"after":      {"batch", "epoch"},
+		"mode":       {"train", "infer", "both"},
+		"x":          {string(plot.ByEpoch), "images", "time"},
+		"sweep":      keysOf(config.SweepKeys()),
+	}
+}
+
+// keysOf are the beginnings of sweeps.
+func keysOf(keys []string) (words []string) {
+	for _, k := range keys {
+		words = append(words, k+"=")
+	}
+	return words
+}
+
+// complete says, for a command and those below it, what a shell may complete:
+// the words of flags, and the names of runs.
+func complete(cmd *cobra.Command) {
+	for name, words := range flagWords() {
+		if f := cmd.Flags().Lookup(name); f != nil {
+			// It fails for a flag that two commands share and that is known already.
+			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveDefault))
+		}
+	}
+	if cmd.Flags().Lookup("resume") != nil {
+		_ = cmd.RegisterFlagCompletionFunc("resume", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+			return runNames(cmd, typed), cobra.ShellCompDirectiveDefault
+		})
+	}
+	if strings.Contains(cmd.Use, "RUN") && cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = completeRuns
+	}
+	for _, c := range cmd.Commands() {
+		complete(c)
+	}
+}
+
+// completeRuns completes a command's arguments: the name of a run, of several
+// where the command takes them, and what ctl is to do with it.
+func completeRuns(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case cmd.Name() == "ctl" && len(args) == 1:
+		return ctlVerbs(), cobra.ShellCompDirectiveNoFileComp
+	case len(args) > 0 && !strings.Contains(cmd.Use, "RUN..."):
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return runNames(cmd, typed), cobra.ShellCompDirectiveDefault
+}
+
+// runNames are the runs and comparisons of the command's runs folder and, once a
+// comparison is typed, its runs.
+func runNames(cmd *cobra.Command, typed string) []string {
+	dir := config.Default().Runs
+	if f := cmd.Flag("runs"); f != nil {
+		dir = f.Value.String()
+	}
+	under := ""
+	if i := strings.LastIndexByte(typed, '/'); i >= 0 {
+		under = typed[:i+1]
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, under))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if folder := filepath.Join(dir, under, e.Name()); rundir.IsRun(folder) || rundir.IsComparison(folder) {
+			names = append(names, under+e.Name())
+		}
+	}
+	if len(names) > 0 && under == "" {
+		names = append(names, runs.Last)
+	}
+	slices.Sort(names)
+	return names
+}

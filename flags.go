@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"cifartui/train/config"
+)
+
+// strictFlags makes the flags of a command and of those below it read numbers as
+// people write them.
+func strictFlags(cmd *cobra.Command) {
+	wrap := func(f *pflag.Flag) {
+		switch f.Value.Type() {
+		case "int", "int64", "uint64":
+			f.Value = wholeValue{f.Value}
+		case "float64":
+			f.Value = numberValue{f.Value}
+		}
+	}
+	cmd.Flags().VisitAll(wrap)
+	cmd.PersistentFlags().VisitAll(wrap)
+	for _, c := range cmd.Commands() {
+		strictFlags(c)
+	}
+}
+
+type wholeValue struct{ pflag.Value }
+
+func (v wholeValue) Set(text string) error {
+	if !config.IsWhole(text) {
+		return fmt.Errorf("%q is no whole number such as 20", text)
+	}
+	return v.Value.Set(text)
+}
+
+type numberValue struct{ pflag.Value }
+
+func (v numberValue) Set(text string) error {
+	if _, err := config.ParseNumber(text); err != nil {
+		return err
+	}
+	return v.Value.Set(text)
+}
+
+// expandHomes puts the home folder in place of ~ at the start of an argument or
+// of a flag's value, where a shell has left it: between quotes and after "=".
+func expandHomes(args []string) []string {
+	expanded := make([]string, len(args))
+	for i, arg := range args {
+		flag, value, ok := strings.Cut(arg, "=")
+		if ok && strings.HasPrefix(flag, "--") {
+			expanded[i] = flag + "=" + expandHome(value)
+		} else {
+			expanded[i] = expandHome(arg)
+		}
+	}
+	return expanded
+}
+
+// expandHome puts the home folder in place of a leading ~, where there is one.
+func expandHome(path string) string {
+	rest, ok := strings.CutPrefix(path, "~")
+	if !ok || rest != "" && !os.IsPathSeparator(rest[0]) {
+		return path
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return path
+	}
+	return filepath.Join(home, rest)
+}
+
+// joinBooleans makes one word of a switch and the value that follows it, as in
+// "--augment false", which the flags library takes for a switch and a command.
+// Only where nothing but flags is expected: another command's argument may be
+// called so.
+func joinBooleans(root *cobra.Command, args []string) []string {
+	cmd, _, _ := root.Find(args) // an unknown command is told later
+	if cmd != root && cmd.Name() != "train" {
+		return args
+	}
+	var joined []string
+	for _, arg := range args {
+		if n := len(joined); n > 0 && (arg == "true" || arg == "false") {
+			name, dashes := strings.CutPrefix(joined[n-1], "--")
+			if f := cmd.Flags().Lookup(name); dashes && f != nil && f.Value.Type() == "bool" {
+				joined[n-1] += "=" + arg
+				continue
+			}
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}

@@ -1,0 +1,52 @@
+package rundir
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// Open opens a file that a person or a record names, for reading. A folder, a
+// named pipe, a socket or a device is refused: to read it would fail later, or
+// wait for ever.
+func Open(path string) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %s, not a file", path, kind(st.Mode()))
+	}
+	return os.Open(path)
+}
+
+// kind says what is no regular file.
+func kind(mode os.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&os.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&os.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
+// ReadFile reads a whole file as [Open] opens it, if it has no more than limit
+// bytes.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: over %d bytes", path, limit)
+	}
+	return data, nil
+}
