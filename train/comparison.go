@@ -81,7 +81,7 @@ func NewComparison(o ComparisonOptions) (*Comparison, error) {
 		o.Now = time.Now
 	}
 	if o.freeMemory == nil {
-		o.freeMemory = func() int64 { return availableMemory("/proc/meminfo") }
+		o.freeMemory = func() int64 { return availableMemory(os.DirFS("/")) }
 	}
 	c := &Comparison{folder: o.Resume}
 	if err := c.open(o); err != nil {

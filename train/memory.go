@@ -2,10 +2,12 @@ package train
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
-	"os"
+	"io/fs"
 
 	"cifartui/nn"
+	"cifartui/nn/kernel/cgroup"
 	"cifartui/train/config"
 )
 
@@ -46,19 +48,29 @@ func memoryNote(order config.Order, all, largest, free int64) string {
 	}
 }
 
-// availableMemory reads from Linux's /proc/meminfo how many bytes processes can
-// take without swapping; 0 where that is not known.
-func availableMemory(meminfo string) int64 {
-	f, err := os.Open(meminfo)
-	if err != nil {
-		return 0
+// loneMemoryNote is memoryNote for a run that trains alone.
+func loneMemoryNote(needs, free int64) string {
+	if free == 0 || needs <= free {
+		return ""
 	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		var kilobytes int64
-		if n, _ := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kilobytes); n == 1 {
-			return kilobytes << 10
+	return fmt.Sprintf("this run takes about %.1f GB of memory, and %.1f GB is free: the system may end it without a word; a smaller batch takes less", float64(needs)/1e9, float64(free)/1e9)
+}
+
+// availableMemory is how many bytes the process can take without swapping, by
+// Linux's /proc/meminfo, and without reaching the limit of a control group; 0
+// where neither is known. root is the file system from / down.
+func availableMemory(root fs.FS) int64 {
+	free, limited := cgroup.Memory(root)
+	if b, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
+		for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
+			var kilobytes int64
+			if n, _ := fmt.Sscanf(s.Text(), "MemAvailable: %d kB", &kilobytes); n == 1 {
+				free, limited = min(free, kilobytes<<10), true
+			}
 		}
 	}
-	return 0
+	if !limited {
+		return 0
+	}
+	return max(free, 1)
 }

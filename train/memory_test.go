@@ -1,10 +1,9 @@
 package train
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"cifartui/train/config"
 )
@@ -45,15 +44,40 @@ func TestMemoryNote(t *testing.T) {
 }
 
 func TestAvailableMemory(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "meminfo")
-	text := "MemTotal:        8039724 kB\nMemFree:          123456 kB\nMemAvailable:    2000000 kB\nBuffers: 1 kB\n"
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	meminfo := "MemTotal:        8039724 kB\nMemFree:          123456 kB\nMemAvailable:    2000000 kB\nBuffers: 1 kB\n"
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  int64
+	}{
+		{"the machine's", map[string]string{"proc/meminfo": meminfo}, 2000000 << 10},
+		{"a container's", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+			"sys/fs/cgroup/memory.max": "700000000\n", "sys/fs/cgroup/memory.current": "100000000\n",
+		}, 600000000},
+		{"a container's that is used up", map[string]string{
+			"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+			"sys/fs/cgroup/memory.max": "700\n", "sys/fs/cgroup/memory.current": "700\n",
+		}, 1},
+		{"not known", nil, 0},
+	} {
+		root := fstest.MapFS{}
+		for name, text := range c.files {
+			root[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		if got := availableMemory(root); got != c.want {
+			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
+		}
 	}
-	if got := availableMemory(path); got != 2000000<<10 {
-		t.Errorf("%d bytes", got)
+}
+
+func TestLoneMemoryNote(t *testing.T) {
+	if got := loneMemoryNote(900e6, 700e6); !strings.Contains(got, "about 0.9 GB") || !strings.Contains(got, "0.7 GB is free") || !strings.Contains(got, "smaller batch") {
+		t.Errorf("%q", got)
 	}
-	if got := availableMemory(path + "-none"); got != 0 {
-		t.Errorf("%d bytes where nothing is known", got)
+	for _, free := range []int64{0, 900e6} {
+		if got := loneMemoryNote(900e6, free); got != "" {
+			t.Errorf("%d free: %q", free, got)
+		}
 	}
 }

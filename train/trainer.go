@@ -151,6 +151,15 @@ func (t *Trainer) check() error {
 	}
 	t.spec.Smoothing = t.config.Smoothing
 	t.data = sumOf(t.options.Dataset)
+	if _, host := t.options.Backend.(*nn.CPU); host && t.options.Turns == nil {
+		needs, _, err := memoryOf([]config.Config{t.config}, &t.spec)
+		if err != nil {
+			return err
+		}
+		if note := loneMemoryNote(needs, availableMemory(os.DirFS("/"))); note != "" {
+			t.warnings = append(t.warnings, note)
+		}
+	}
 	if t.resumed {
 		return nil
 	}
