@@ -1,7 +1,6 @@
 package ptx
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -59,24 +58,24 @@ func (k *Kernel) Run(l Launch) (*Stats, error) {
 	mem.begin()
 	defer mem.end()
 
+	if k.prog.together {
+		return k.runAll(l, grid, dim, maxSteps)
+	}
 	var next atomic.Int64
 	var failed atomic.Int64 // the lowest block with a fault, plus 1
 	blocks := make([]*block, workers)
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for i := range workers {
-		b := &block{kernel: k, prog: k.prog, mem: mem, grid: grid, block: dim, dynamic: l.Shared,
-			params: l.Params, maxSteps: maxSteps}
+		b := k.newBlock(l, grid, dim, maxSteps)
 		blocks[i] = b
-		b.make()
 		wg.Go(func() {
 			for {
 				n := next.Add(1) - 1
 				if n >= int64(grid.count()) || errs[i] != nil || failed.Load() != 0 && failed.Load() <= n {
 					return
 				}
-				b.number = uint64(n)
-				b.index = Dim{int(n) % grid.X, int(n) / grid.X % grid.Y, int(n) / (grid.X * grid.Y)}
+				b.place(int(n))
 				if errs[i] = b.run(); errs[i] != nil {
 					for {
 						low := failed.Load()
@@ -90,6 +89,31 @@ func (k *Kernel) Run(l Launch) (*Stats, error) {
 	}
 	wg.Wait()
 	return collect(blocks, errs)
+}
+
+// runAll runs all blocks of a grid at once.
+func (k *Kernel) runAll(l Launch, grid, dim Dim, maxSteps int64) (*Stats, error) {
+	blocks := make([]*block, grid.count())
+	for i := range blocks {
+		blocks[i] = k.newBlock(l, grid, dim, maxSteps)
+		blocks[i].place(i)
+	}
+	errs := make([]error, len(blocks))
+	errs[0] = runTogether(blocks)
+	return collect(blocks, errs)
+}
+
+func (k *Kernel) newBlock(l Launch, grid, dim Dim, maxSteps int64) *block {
+	b := &block{kernel: k, prog: k.prog, mem: k.module.mem, grid: grid, block: dim, dynamic: l.Shared,
+		params: l.Params, maxSteps: maxSteps}
+	b.make()
+	return b
+}
+
+// place says which block of the grid this is.
+func (b *block) place(n int) {
+	b.number = uint64(n)
+	b.index = Dim{n % b.grid.X, n / b.grid.X % b.grid.Y, n / (b.grid.X * b.grid.Y)}
 }
 
 // collect adds the workers' counts and finds the fault of the lowest block.
@@ -125,9 +149,15 @@ func (b *block) make() {
 	}
 }
 
-// run runs one block. Warps take turns; which comes first is of no matter to
-// a right kernel, and a wrong one is found by its accesses, not by luck.
-func (b *block) run() (err error) {
+// run runs one block.
+func (b *block) run() error {
+	return runTogether([]*block{b})
+}
+
+// runTogether runs some blocks to their ends. Warps take turns; which comes
+// first is of no matter to a right kernel, and a wrong one is found by its
+// accesses, not by luck.
+func runTogether(blocks []*block) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			f, ok := r.(*Fault)
@@ -137,49 +167,77 @@ func (b *block) run() (err error) {
 			err = f
 		}
 	}()
+	for _, b := range blocks {
+		b.start()
+	}
+	for idle := 0; ; {
+		living, polling, moved := 0, 0, false
+		for _, b := range blocks {
+			l, p, m := b.round()
+			living, polling, moved = living+l, polling+p, moved || m
+		}
+		if living == 0 {
+			break
+		}
+		if moved {
+			idle = 0
+			continue
+		}
+		if idle++; polling == 0 || idle > 3 {
+			for _, b := range blocks {
+				if err := b.deadlock(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, b := range blocks {
+		if err := b.shared.settled(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start makes everything as new.
+func (b *block) start() {
 	b.shared.reset()
 	b.barriers = map[uint64]*barrier{}
 	b.told, b.known = nil, nil
 	for _, w := range b.warps {
 		w.start()
 	}
-	idle := 0
-	for {
-		before, living, polling := b.progress, 0, 0
-		for _, w := range b.warps {
-			if w.live == 0 {
-				continue
-			}
-			living++
-			if w.waiting != nil {
-				continue
-			}
-			steps := w.steps
-			switch w.run() {
-			case ended:
-				b.progress++
-				b.left(w)
-			case yielded:
-				polling++
-				if w.steps-steps >= turn {
-					b.progress++ // it computes
-				}
-			}
-		}
-		if living == 0 {
-			return b.shared.settled(b)
-		}
-		if b.progress != before {
-			idle = 0
-			continue
-		}
-		if idle++; polling == 0 || idle > 3 {
-			return b.deadlock()
-		}
-	}
 }
 
-// deadlock describes the warps that wait for what nobody will do.
+// round gives each warp that can go on a turn. It returns how many warps are
+// not at their end, how many of them ask for something in a loop, and whether
+// anything happened that a warp may wait for.
+func (b *block) round() (living, polling int, moved bool) {
+	before := b.progress
+	for _, w := range b.warps {
+		if w.live == 0 {
+			continue
+		}
+		living++
+		if w.waiting != nil {
+			continue
+		}
+		steps := w.steps
+		switch w.run() {
+		case ended:
+			b.progress++
+			b.left(w)
+		case yielded:
+			polling++
+			if w.steps-steps >= turn {
+				b.progress++ // it computes
+			}
+		}
+	}
+	return living, polling, b.progress != before
+}
+
+// deadlock describes a warp that waits for what nobody will do, if there is one.
 func (b *block) deadlock() error {
 	for _, w := range b.warps {
 		if w.live == 0 {
@@ -193,5 +251,5 @@ func (b *block) deadlock() error {
 		return &Fault{Kind: Deadlock, Kernel: b.kernel.Name, Line: w.cur.stmt.line, Text: w.cur.stmt.text(),
 			Block: b.index, Warp: w.id, Lane: -1, What: what}
 	}
-	return errors.New("ptx: a deadlock of nobody")
+	return nil
 }

@@ -18,6 +18,7 @@ type program struct {
 	static    int            // bytes of shared memory that the kernel declares
 	dynamic   int            // address of the dynamic shared memory
 	local     int            // bytes of local memory of a thread
+	together  bool           // blocks wait for each other: all must run at once
 }
 
 // control says what an instruction does beside changing registers and memory.

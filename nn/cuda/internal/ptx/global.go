@@ -179,14 +179,19 @@ func (w *warp) publish(addr uint64) {
 		blocks = map[uint64]bool{}
 		b.mem.published[addr] = blocks
 	}
-	for by := range blocks {
-		if b.told == nil {
-			b.told = map[uint64]bool{}
-		}
-		b.told[by] = true
-	}
+	w.adopt(addr)
 	if !w.unfenced {
 		blocks[b.number] = true
+	}
+}
+
+// adopt notes who has published at an address that the warp looks at.
+func (w *warp) adopt(addr uint64) {
+	for by := range w.block.mem.published[addr] {
+		if w.block.told == nil {
+			w.block.told = map[uint64]bool{}
+		}
+		w.block.told[by] = true
 	}
 }
 

@@ -1,7 +1,9 @@
 package ptx
 
 import (
+	"cmp"
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -105,6 +107,7 @@ func (m *modifiers) space() string {
 
 func loadOp(c *compiler, in *instruction, m modifiers) {
 	nc := m.take("nc")
+	acquire := slices.Contains(m.left, "acquire") && !slices.Contains(m.left, "cta")
 	m.hints()
 	space := m.space()
 	n, t := m.vector()
@@ -125,6 +128,10 @@ func loadOp(c *compiler, in *instruction, m modifiers) {
 	}
 	c.kind = "ld." + space
 	size := t.bits / 8
+	if acquire && space == "global" && n == 1 && t.bits >= 32 {
+		c.acquireLoad(in, p, dst[0], size)
+		return
+	}
 	in.run = func(w *warp, active uint32) {
 		var addr, values lanes
 		p.addresses(w, active, &addr)
@@ -157,6 +164,30 @@ func loadOp(c *compiler, in *instruction, m modifiers) {
 				w.init[d] |= active
 			}
 		}
+	}
+}
+
+// acquireLoad is a load in a loop that waits for another block: it goes together
+// with atomic operations there, and gives others their turn. All blocks of the
+// grid must run at once.
+func (c *compiler) acquireLoad(in *instruction, p place, d, size int) {
+	c.prog.together = true
+	in.ctl = yields
+	in.run = func(w *warp, active uint32) {
+		var addr lanes
+		p.addresses(w, active, &addr)
+		for rest := active; rest != 0; rest &= rest - 1 {
+			l := bits.TrailingZeros32(rest) & 31
+			a, off := w.global(l, addr[l], size)
+			atomics.Lock()
+			w.atomicGlobal(a, l, off, size)
+			w.tmp[l] = load(a.data, off, size)
+			w.adopt(addr[l])
+			atomics.Unlock()
+		}
+		w.fenceGlobal()
+		w.set(d, active)
+		w.yield = true
 	}
 }
 
@@ -265,11 +296,13 @@ func reduction(c *compiler, in *instruction, m modifiers) { atomicOp(c, in, m, f
 func atomicOp(c *compiler, in *instruction, m modifiers, result bool) {
 	m.hints()
 	space := m.space()
-	if space != "generic" && space != "global" && space != "shared" {
+	if !slices.Contains([]string{"generic", "global", "shared"}, space) {
 		c.fail("atomic operations on %s memory are not in the list", space)
 	}
 	name := m.first("add", "min", "max", "and", "or", "xor", "exch", "cas", "inc", "dec")
+	ordered := m.take("acq_rel") && !slices.Contains(m.left, "cta")
 	m.hints()
+	space = cmp.Or(m.maybe("global", "shared"), space)
 	t := m.typed("usb")
 	m.done()
 	if t.bits < 32 {
@@ -301,9 +334,15 @@ func atomicOp(c *compiler, in *instruction, m modifiers, result bool) {
 		var addr lanes
 		p.addresses(w, active, &addr)
 		w.need(active, x, y)
+		if ordered {
+			w.fenceGlobal()
+		}
 		for rest := active; rest != 0; rest &= rest - 1 {
 			l := bits.TrailingZeros32(rest) & 31
 			w.tmp[l] = w.atomic(space, l, addr[l], t.bits/8, func(old uint64) uint64 { return f(old, w.r[x][l], w.r[y][l]) })
+		}
+		if ordered {
+			w.fenceGlobal()
 		}
 		w.block.progress++
 		if d >= 0 {

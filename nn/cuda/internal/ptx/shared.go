@@ -21,6 +21,8 @@ type shared struct {
 	used  []int32 // lines that are not as new
 	warps int
 	uses  int
+
+	mbarriers map[uint64]*mbarrier // by address; see hopper.go
 }
 
 // line is what is known of 16 bytes. Masks have a bit for each byte.
@@ -47,6 +49,7 @@ type proxy uint8
 const (
 	generic      proxy = iota // ld, st, ldmatrix, cp.async
 	asynchronous              // cp.async.bulk, wgmma
+	storing                   // cp.async.bulk from shared memory
 	atomically                // atom, red: the generic way, in no order
 )
 
@@ -65,6 +68,7 @@ func (s *shared) reset() {
 		l.writes, l.reads = l.writes[:0], l.reads[:0]
 	}
 	s.used = s.used[:0]
+	s.mbarriers = map[uint64]*mbarrier{}
 	s.uses++
 }
 
@@ -103,7 +107,7 @@ func (s *shared) read(w *warp, lane int, addr uint64, n int, by proxy) {
 		if w.clock[a.warp] < a.time {
 			w.fault(Race, lane, "warp %d wrote shared address %#x, with no barrier since", a.warp, addr)
 		}
-		if a.proxy != by && by == asynchronous && w.block.warps[a.warp].fenced < a.time {
+		if (by == asynchronous || by == storing) && (a.proxy == generic || a.proxy == atomically) && w.block.warps[a.warp].fenced < a.time {
 			w.fault(Race, lane, "warp %d wrote shared address %#x with no fence.proxy.async since", a.warp, addr)
 		}
 	}
@@ -137,6 +141,9 @@ func (s *shared) claim(w *warp, lane int, addr uint64, n int, by proxy) (*line, 
 		}
 		if a.proxy == asynchronous && a.time > w.block.warps[a.warp].tensor.done {
 			w.fault(InFlight, lane, "shared address %#x is read by a wgmma of warp %d that was not waited for", addr, a.warp)
+		}
+		if a.proxy == storing && a.time > w.block.warps[a.warp].bulk.done {
+			w.fault(InFlight, lane, "shared address %#x is read by a store of warp %d that was not waited for", addr, a.warp)
 		}
 	}
 	return l, mask

@@ -39,6 +39,7 @@ type warp struct {
 
 	copies   copyQueue   // cp.async in flight
 	tensor   wgmmaQueue  // wgmma.mma_async in flight
+	bulk     bulkQueue   // stores of boxes in flight
 	unfenced bool        // it wrote global memory since its last fence of it
 	fenced   uint32      // own writes up to this time are seen by the asynchronous proxy
 	near     *allocation // last used, to find the next address quickly
@@ -282,6 +283,7 @@ func (w *warp) start() {
 	w.clock[w.id] = 1
 	w.copies.reset()
 	w.tensor.reset()
+	w.bulk.reset()
 	w.fenced = 0
 	w.unfenced = false
 	w.waiting = nil
