@@ -134,9 +134,6 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Folder is the run folder.
-func (c *Client) Folder() string { return c.folder }
-
 // ReadOnly says in words why the run can be watched and not steered from here;
 // "" when it can be steered. Events then come from events.jsonl, a step about
 // every second, and commands can be given by Do, which leaves them as files.
@@ -228,18 +225,6 @@ func (c *Client) statusByFile(r Request) (Reply, error) {
 		all, err = statusOf(all, r.Run)
 	}
 	return Reply{Reply: r.ID, OK: err == nil, Status: all}, err
-}
-
-// Status asks how the runs of the process stand.
-func (c *Client) Status(ctx context.Context) ([]Status, error) {
-	reply, err := c.Do(ctx, Request{Cmd: VerbStatus})
-	return reply.Status, err
-}
-
-// Detach asks a run in a terminal to go on in the background.
-func (c *Client) Detach(ctx context.Context, why string, wait bool) error {
-	_, err := c.Do(ctx, Request{Cmd: VerbDetach, Why: why, Wait: wait})
-	return err
 }
 
 // Wait reads events until the run ends, and returns how each run of the process

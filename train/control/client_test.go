@@ -34,7 +34,7 @@ func TestStatusCountsTheWholeRun(t *testing.T) {
 	c := r.dial()
 	var got Status
 	until(t, "the epoch is known", func() bool {
-		all, err := c.Status(t.Context())
+		all, err := statusOfAll(t, c)
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%v, %v", all, err)
 		}
@@ -194,7 +194,7 @@ func TestWithoutASocketCommandsAreFiles(t *testing.T) {
 	if got := r.commands(); !slices.Equal(got, want) {
 		t.Errorf("the trainer got\n%v, want\n%v", got, want)
 	}
-	all, err := c.Status(t.Context())
+	all, err := statusOfAll(t, c)
 	if err != nil || len(all) != 1 || all[0].State != event.StateFinished {
 		t.Errorf("status %+v, %v", all, err)
 	}

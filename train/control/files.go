@@ -132,7 +132,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 	if !r.Wait {
 		return leaveCommand(ctx, folder, r)
 	}
-	b := newBoard()
+	b := newOverview()
 	tails := allTails(folder, nil)
 	defer func() {
 		for _, t := range tails {
@@ -181,7 +181,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 // ReadStatus folds the events of a run folder: how its runs stand, or stood when
 // their process ended.
 func ReadStatus(folder string) ([]Status, error) {
-	b := newBoard()
+	b := newOverview()
 	for _, path := range eventLogs(folder) {
 		if err := b.read(path); err != nil {
 			return nil, fmt.Errorf("event log: %w", err)

@@ -156,74 +156,113 @@ func (l *link) follow(r Request) {
 func (l *link) write() {
 	defer close(l.written)
 	defer l.cut()
-	var f *feed
-	defer func() {
-		if f != nil {
-			f.close()
-		}
-	}()
-	buf, err := encodeLine(Hello{Hello: Version, Run: l.server.options.Name, PID: os.Getpid()})
+	hello, err := encodeLine(Hello{Hello: Version, Run: l.server.options.Name, PID: os.Getpid()})
 	if err != nil {
 		return
 	}
-	parted, over := l.parted, l.server.over
-	var rest <-chan time.Time // until then, steps gather
-	var state feedState
+	o := outbox{link: l, buf: hello, parted: l.parted, over: l.server.over}
+	defer o.close()
 	for {
-		for more := true; more && len(buf) < chunk; {
-			select {
-			case line := <-l.out:
-				buf = append(buf, line...)
-			default:
-				more = false
-			}
+		o.gather()
+		sent, err := o.send()
+		if err != nil || o.allSaid() {
+			return
 		}
-		if f != nil && parted != nil && rest == nil {
-			buf, state = f.fill(buf, chunk)
-			if state.urgent != nil && len(buf) > 0 && over != nil {
-				rest = time.After(streamPause)
-			}
-		}
-		if len(buf) > 0 {
-			if l.conn.SetWriteDeadline(time.Now().Add(writeLimit)) != nil {
-				return
-			}
-			if _, err := l.conn.Write(buf); err != nil {
-				return
-			}
-			buf = buf[:0]
-			if rest == nil {
-				continue
-			}
-		}
-		switch {
-		case parted == nil, over == nil && f == nil, state.ended:
-			return // all is said
-		case f != nil && rest == nil && state.more == nil && state.poll == 0:
+		if sent && o.rest == nil || o.behind() {
 			continue
 		}
-		more, poll := state.more, rest
-		if rest != nil {
-			more = state.urgent
-		} else if state.poll > 0 {
-			poll = time.After(state.poll)
-		}
-		select {
-		case line := <-l.out:
-			buf = append(buf, line...)
-		case r := <-l.start:
-			f = newFeed(l.server.options.Folder, l.server.backlog, r.Since)
-			l.reply(Reply{Reply: r.ID, OK: true})
-		case <-more:
-			rest = nil
-		case <-poll:
-			rest = nil
-		case <-parted:
-			parted = nil // what is queued by now is written, no more
-		case <-over:
-			over, rest = nil, nil
-		case <-l.gone:
+		if !o.wait() {
 			return
 		}
 	}
+}
+
+// An outbox is what the writing goroutine has to write.
+type outbox struct {
+	link *link
+	buf  []byte // to be written next
+	feed *feed  // of events; nil before they are asked for
+	// parted is closed when the other end sends no more, over when the run is;
+	// nil after that was seen.
+	parted, over <-chan struct{}
+	rest         <-chan time.Time // until then, steps gather; nil: they don't
+	state        feedState
+}
+
+func (o *outbox) close() {
+	if o.feed != nil {
+		o.feed.close()
+	}
+}
+
+// gather puts answers and events into the buffer, up to a chunk.
+func (o *outbox) gather() {
+	for more := true; more && len(o.buf) < chunk; {
+		select {
+		case line := <-o.link.out:
+			o.buf = append(o.buf, line...)
+		default:
+			more = false
+		}
+	}
+	if o.feed != nil && o.parted != nil && o.rest == nil {
+		o.buf, o.state = o.feed.fill(o.buf, chunk)
+		if o.state.urgent != nil && len(o.buf) > 0 && o.over != nil {
+			o.rest = time.After(streamPause)
+		}
+	}
+}
+
+// send writes the buffer, and reports whether there was anything in it.
+func (o *outbox) send() (sent bool, err error) {
+	if len(o.buf) == 0 {
+		return false, nil
+	}
+	if err := o.link.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+		return false, err
+	}
+	if _, err := o.link.conn.Write(o.buf); err != nil {
+		return false, err
+	}
+	o.buf = o.buf[:0]
+	return true, nil
+}
+
+// allSaid reports whether nothing will ever be written any more.
+func (o *outbox) allSaid() bool {
+	return o.parted == nil || o.over == nil && o.feed == nil || o.state.ended
+}
+
+// behind reports whether the feed has more at once.
+func (o *outbox) behind() bool {
+	return o.feed != nil && o.rest == nil && o.state.more == nil && o.state.poll == 0
+}
+
+// wait waits for something to write. It reports false when the connection is
+// gone.
+func (o *outbox) wait() bool {
+	more, poll := o.state.more, o.rest
+	if o.rest != nil {
+		more = o.state.urgent
+	} else if o.state.poll > 0 {
+		poll = time.After(o.state.poll)
+	}
+	select {
+	case line := <-o.link.out:
+		o.buf = append(o.buf, line...)
+	case r := <-o.link.start:
+		o.feed = newFeed(o.link.server.options.Folder, o.link.server.backlog, r.Since)
+		o.link.reply(Reply{Reply: r.ID, OK: true})
+	case <-more:
+		o.rest = nil
+	case <-poll:
+		o.rest = nil
+	case <-o.parted:
+		o.parted = nil // what is queued by now is written, no more
+	case <-o.over:
+		o.over, o.rest = nil, nil
+	case <-o.link.gone:
+		return false
+	}
+	return true
 }

@@ -278,3 +278,10 @@ func (w *witness) follow(ctx context.Context, s event.Source) error {
 		}
 	}
 }
+
+// statusOfAll asks a client how the runs of its process stand.
+func statusOfAll(t testing.TB, c *Client) ([]Status, error) {
+	t.Helper()
+	reply, err := c.Do(t.Context(), Request{Cmd: VerbStatus})
+	return reply.Status, err
+}

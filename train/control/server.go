@@ -58,12 +58,12 @@ type Server struct {
 	listener *net.UnixListener
 	backlog  *backlog
 
-	mu      sync.Mutex // guards what follows
-	board   *board
-	waiters []*waiter
-	links   map[*link]struct{}
-	closing bool
-	ended   bool // no more events come
+	mu       sync.Mutex // guards what follows
+	overview *overview
+	waiters  []*waiter
+	links    map[*link]struct{}
+	closing  bool
+	ended    bool // no more events come
 
 	stop   context.CancelFunc // ends the pump and the poller
 	pumped chan struct{}      // closed when the pump has ended
@@ -78,15 +78,15 @@ func Serve(o Options) (*Server, error) {
 		return nil, errors.New("control: a server needs a folder, events and a controller")
 	}
 	s := &Server{
-		options: o, backlog: newBacklog(), board: newBoard(),
+		options: o, backlog: newBacklog(), overview: newOverview(),
 		links: make(map[*link]struct{}), pumped: make(chan struct{}), over: make(chan struct{}),
 	}
 	for _, path := range eventLogs(o.Folder) {
 		// A resumed run's past counts in its status. A log that can't be read
 		// costs the status that past and nothing else.
-		_ = s.board.read(path)
+		_ = s.overview.read(path)
 	}
-	for run, seq := range s.board.seqs() {
+	for run, seq := range s.overview.seqs() {
 		s.backlog.know(run, seq)
 	}
 	// What was left for a process before this one is not meant for this one.
@@ -184,7 +184,7 @@ func (s *Server) take(e event.Event) {
 		before = h.Seq - min(h.Seq, uint64(max(1, step.Count)))
 	}
 	s.mu.Lock()
-	s.board.apply(e)
+	s.overview.apply(e)
 	s.backlog.add(backlogLine{run: h.Run, seq: h.Seq, data: data}, before, !isStep)
 	s.waiters = keep(s.waiters, func(w *waiter) bool { return !w.see(e) })
 	s.mu.Unlock()
@@ -274,7 +274,7 @@ func (s *Server) handle(l *link, r Request) {
 
 func (s *Server) status(r Request) Reply {
 	s.mu.Lock()
-	all := s.board.snapshot(!s.ended)
+	all := s.overview.snapshot(!s.ended)
 	s.mu.Unlock()
 	if r.Run != "" {
 		var err error
@@ -339,7 +339,7 @@ func (s *Server) await(w *waiter) (there bool, err error) {
 		return false, &ReplyError{CodeFull, fmt.Sprintf("%d commands are waiting for their effect already", most)}
 	}
 	s.waiters = append(s.waiters, w)
-	return w.prepare(s.board), nil
+	return w.prepare(s.overview), nil
 }
 
 func (s *Server) perform(r Request) error {

@@ -215,7 +215,7 @@ func TestPauseOfAPausedRunIsAnsweredAtOnce(t *testing.T) {
 	r.emit(&event.StateChanged{State: event.StatePaused})
 	c := r.dial()
 	until(t, "the server knows", func() bool {
-		all, err := c.Status(t.Context())
+		all, err := statusOfAll(t, c)
 		return err == nil && len(all) == 1 && all[0].State == event.StatePaused
 	})
 	r.mute = true
@@ -324,7 +324,7 @@ func TestAStaleSocketIsReplaced(t *testing.T) {
 	}
 	r.takeLock()
 	r.open()
-	if _, err := r.dial().Status(t.Context()); err != nil {
+	if _, err := statusOfAll(t, r.dial()); err != nil {
 		t.Fatal(err)
 	}
 	r.close(true)

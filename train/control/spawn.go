@@ -109,19 +109,8 @@ func (b Background) spawn(ctx context.Context) (Child, error) {
 	if err := cmd.Start(); err != nil {
 		return Child{}, err
 	}
-	dead := make(chan error, 1)
-	go func() { dead <- cmd.Wait() }()
-	child, err := b.await(ctx, filepath.Join(dir, "ready"), dead)
-	if err == nil && child.PID != cmd.Process.Pid {
-		err = fmt.Errorf("process %d answered for process %d", child.PID, cmd.Process.Pid)
-	}
+	child, err := b.untilReady(ctx, cmd.Process, filepath.Join(dir, "ready"), cmd.Wait)
 	if err != nil {
-		select {
-		case <-dead:
-		default:
-			_ = cmd.Process.Kill() // dead already, if it fails
-			<-dead
-		}
 		err = withOutput(err, output, start)
 		if b.New {
 			os.Remove(output.Name())
@@ -137,6 +126,26 @@ func (b Background) spawn(ctx context.Context) (Child, error) {
 		}
 	}
 	return child, nil
+}
+
+// untilReady waits until a child answers in a file, or has died. After an error
+// it is dead.
+func (b Background) untilReady(ctx context.Context, p *os.Process, file string, wait func() error) (Child, error) {
+	dead := make(chan error, 1)
+	go func() { dead <- wait() }()
+	child, err := b.await(ctx, file, dead)
+	if err == nil && child.PID != p.Pid {
+		err = fmt.Errorf("process %d answered for process %d", child.PID, p.Pid)
+	}
+	if err != nil {
+		select {
+		case <-dead:
+		default:
+			_ = p.Kill() // dead already, if it fails
+			<-dead
+		}
+	}
+	return child, err
 }
 
 func (b Background) openOutput() (*os.File, error) {
@@ -218,7 +227,7 @@ func Inherited() Readiness {
 }
 
 // Ready says that this process has taken over the run of a run folder: it holds
-// the lock, its server is open, and a batch is trained.
+// the lock, its server is open, and the run trains or is paused.
 func (r Readiness) Ready(folder string) error {
 	return r.tell(ready{Child: Child{PID: os.Getpid(), Folder: folder}})
 }

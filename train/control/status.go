@@ -66,16 +66,16 @@ func (s *Status) Ended() bool {
 	return s.State == event.StateFinished || s.State == event.StateFailed
 }
 
-// board knows how all runs of a process stand. It is used by one goroutine.
-type board struct {
+// overview knows how all runs of a process stand. It is used by one goroutine.
+type overview struct {
 	runs  map[string]*record.Run
 	order []string // in which they first appeared
 }
 
-func newBoard() *board { return &board{runs: make(map[string]*record.Run)} }
+func newOverview() *overview { return &overview{runs: make(map[string]*record.Run)} }
 
 // apply takes in one event.
-func (b *board) apply(e event.Event) {
+func (b *overview) apply(e event.Event) {
 	name := e.Head().Run
 	r, ok := b.runs[name]
 	if !ok {
@@ -125,7 +125,7 @@ func newStatus(r *record.Run, live bool) Status {
 }
 
 // snapshot is the status of every run, in the order they first appeared.
-func (b *board) snapshot(live bool) []Status {
+func (b *overview) snapshot(live bool) []Status {
 	all := make([]Status, 0, len(b.order))
 	for _, run := range b.order {
 		all = append(all, newStatus(b.runs[run], live))
@@ -134,7 +134,7 @@ func (b *board) snapshot(live bool) []Status {
 }
 
 // seqs returns the latest sequence number of each run.
-func (b *board) seqs() map[string]uint64 {
+func (b *overview) seqs() map[string]uint64 {
 	m := make(map[string]uint64, len(b.runs))
 	for run, r := range b.runs {
 		m[run] = r.Seq
@@ -144,7 +144,7 @@ func (b *board) seqs() map[string]uint64 {
 
 // names returns the targets of a command: the run of that name, or every run
 // that has not ended.
-func (b *board) names(run string) []string {
+func (b *overview) names(run string) []string {
 	if run != "" {
 		return []string{run}
 	}
@@ -152,7 +152,7 @@ func (b *board) names(run string) []string {
 }
 
 // read folds an event log.
-func (b *board) read(path string) error {
+func (b *overview) read(path string) error {
 	t := &tail{path: path}
 	defer t.close()
 	return b.readFrom(t)
@@ -161,7 +161,7 @@ func (b *board) read(path string) error {
 // readFrom folds what there is of an event log. Of the steps between two other
 // events only the last one counts, so that a million of them cost little more
 // than reading the file.
-func (b *board) readFrom(t *tail) error {
+func (b *overview) readFrom(t *tail) error {
 	var step []byte
 	flush := func() {
 		if len(step) > 0 {

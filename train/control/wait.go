@@ -34,7 +34,7 @@ const deaf = 4
 // prepare notes which runs have to show the effect, and reports whether they
 // all do already. It is called before the command is passed on, so that no
 // event of the effect can be missed.
-func (w *waiter) prepare(b *board) bool {
+func (w *waiter) prepare(b *overview) bool {
 	w.open = make(map[string]int)
 	names := b.names(w.request.Run)
 	w.first = len(names) == 0

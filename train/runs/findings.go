@@ -71,74 +71,99 @@ const fewEpochs = 5
 
 // findings are the article's questions, answered by these runs and no others: is
 // an epoch faster, does it converge slower, and when did the best come.
-func findings(runs []*record.Run, rows []TableRow) []string {
-	type subject struct {
-		run  *record.Run
-		row  TableRow
-		size float64
+func findings(list []*record.Run, rows []TableRow) []string {
+	s := studyOf(list, rows)
+	if len(s.subjects) < 2 {
+		return nil
 	}
-	var list []subject
-	unfinished := false
-	keys := differing(runs)
-	more := "" // "a larger batch"; "" when the runs have no order
+	out := []string{s.speed()}
+	if text := s.convergence(); text != "" {
+		out = append(out, text)
+	}
+	out = append(out, s.best())
+	if slices.ContainsFunc(rows, func(r TableRow) bool { return !r.Ended }) {
+		out = append(out, "Not all of these runs have ended: the above may change.")
+	}
+	return out
+}
+
+// A study is what findings are drawn from: the runs with an epoch at least.
+type study struct {
+	subjects []subject // in the order of their sizes, if they have any
+	more     string    // "a larger batch"; "" when the runs have no order
+}
+
+type subject struct {
+	run  *record.Run
+	row  TableRow
+	size float64 // see point
+}
+
+func studyOf(list []*record.Run, rows []TableRow) study {
+	var s study
+	keys := differing(list)
 	if len(keys) == 1 {
-		more = ordered[keys[0]]
+		s.more = ordered[keys[0]]
 	}
-	for i, r := range runs {
-		unfinished = unfinished || !rows[i].Ended
+	for i, r := range list {
 		if len(r.Epochs) == 0 || r.Started == nil {
 			continue
 		}
-		s := subject{run: r, row: rows[i], size: math.NaN()}
-		if more != "" {
+		sub := subject{run: r, row: rows[i], size: math.NaN()}
+		if s.more != "" {
 			switch v := r.Started.Config.Field(keys[0]).(type) {
 			case int:
-				s.size = float64(v)
+				sub.size = float64(v)
 			case float64:
-				s.size = v
+				sub.size = v
 			}
 		}
-		list = append(list, s)
+		s.subjects = append(s.subjects, sub)
 	}
-	if len(list) < 2 {
-		return nil
+	if s.more != "" {
+		slices.SortStableFunc(s.subjects, func(a, b subject) int { return cmp.Compare(a.size, b.size) })
 	}
-	if more != "" {
-		slices.SortStableFunc(list, func(a, b subject) int { return cmp.Compare(a.size, b.size) })
-	}
-	points := func(value, around func(subject) float64) []point {
-		var out []point
-		for _, s := range list {
-			out = append(out, point{label: s.row.Label, size: s.size, value: value(s), around: around(s)})
-		}
-		return out
-	}
+	return s
+}
 
-	// Speed. Epochs of one run differ too: twice their spread, and 2% at least,
-	// is no difference.
-	speed := points(
+// points takes a value of each subject, and how far that may be off.
+func (s study) points(value, around func(subject) float64) []point {
+	var out []point
+	for _, sub := range s.subjects {
+		out = append(out, point{label: sub.row.Label, size: sub.size, value: value(sub), around: around(sub)})
+	}
+	return out
+}
+
+// speed says whether an epoch is faster. Epochs of one run differ too: twice
+// their spread, and 2% at least, is no difference.
+func (s study) speed() string {
+	times := s.points(
 		func(s subject) float64 { return float64(s.row.EpochSeconds) },
 		func(s subject) float64 {
 			middle := float64(s.row.EpochSeconds)
 			spread := medianOf(s.run.Epochs, func(e *event.EpochDone) float64 { return math.Abs(e.Seconds - middle) })
 			return max(0.02*middle, 2*spread)
 		})
-	fast, slow := lowest(speed).value, highest(speed).value
-	speedText := map[trend]string{
+	text := map[trend]string{
 		level: "An epoch took about as long with each",
-		rises: "An epoch took longer with " + more,
-		falls: "An epoch was faster with " + more,
-		mixed: "An epoch was fastest with " + lowest(speed).label,
-	}[trendOf(speed)]
-	if trendOf(speed) == level && slow > 1.05*fast {
-		speedText = "The time of an epoch varies too much within a run to tell which is faster"
+		rises: "An epoch took longer with " + s.more,
+		falls: "An epoch was faster with " + s.more,
+		mixed: "An epoch was fastest with " + lowest(times).label,
+	}[trendOf(times)]
+	if trendOf(times) == level && highest(times).value > 1.05*lowest(times).value {
+		text = "The time of an epoch varies too much within a run to tell which is faster"
 	}
-	out := []string{speedText + ": " + each(speed, func(p point) string { return fmt.Sprintf("%.1f s", p.value) }) + "."}
+	return text + ": " + each(times, func(p point) string { return fmt.Sprintf("%.1f s", p.value) }) + "."
+}
 
-	// Convergence, by epochs to an accuracy that all reached.
+// convergence says which run converges in fewer epochs, to the highest of the
+// goals that all have reached, or else to the percent below; "" when there is
+// none.
+func (s study) convergence() string {
 	worst := math.Inf(1)
-	for _, s := range list {
-		worst = min(worst, float64(s.row.BestValAcc))
+	for _, sub := range s.subjects {
+		worst = min(worst, float64(sub.row.BestValAcc))
 	}
 	goal := math.Floor(100*worst) / 100
 	for _, g := range Goals {
@@ -146,64 +171,67 @@ func findings(runs []*record.Run, rows []TableRow) []string {
 			goal = g
 		}
 	}
-	if reached := list[0].run.Reached(goal); reached != nil && goal > 0 {
-		epochs := points(
-			func(s subject) float64 { return float64(s.run.Reached(goal).Epoch) },
-			// An epoch more or less is the grain of the scale.
-			func(s subject) float64 { return max(1, 0.1*float64(s.run.Reached(goal).Epoch)) })
-		times := points(
-			func(s subject) float64 { return s.run.Reached(goal).Elapsed },
-			func(subject) float64 { return 0 })
-		text := map[trend]string{
-			level: "All converged about equally fast",
-			rises: capital(more) + " was slower to converge",
-			falls: capital(more) + " converged in fewer epochs",
-			mixed: "The first to converge was " + lowest(epochs).label,
-		}[trendOf(epochs)]
-		if highest(epochs).value < fewEpochs {
-			text = "It is too early to tell which converges faster"
-		}
-		out = append(out, fmt.Sprintf("%s: a val_acc of %.0f%% took %s; in training time %s had it first, after %s.",
-			text, 100*goal, each(epochs, func(p point) string { return counted(int(p.value), "epoch") }),
-			lowest(times).label, shortTime(lowest(times).value)))
+	if s.subjects[0].run.Reached(goal) == nil || goal <= 0 {
+		return ""
 	}
-
-	// The best, and when it came. At the end of a run it may be still to come.
-	came := points(
-		func(s subject) float64 { return float64(s.row.BestEpoch) },
-		func(s subject) float64 { return max(1, 0.1*float64(s.row.BestEpoch)) })
+	epochs := s.points(
+		func(s subject) float64 { return float64(s.run.Reached(goal).Epoch) },
+		// An epoch more or less is the grain of the scale.
+		func(s subject) float64 { return max(1, 0.1*float64(s.run.Reached(goal).Epoch)) })
+	times := s.points(
+		func(s subject) float64 { return s.run.Reached(goal).Elapsed },
+		func(subject) float64 { return 0 })
 	text := map[trend]string{
-		level: "The best came at about the same epoch with each",
-		rises: "The best came later with " + more,
-		falls: "The best came earlier with " + more,
-		mixed: "The best came earliest with " + lowest(came).label,
-	}[trendOf(came)]
-	var last []string
-	for _, s := range list {
-		if s.row.BestEpoch == s.row.Epochs {
-			last = append(last, s.row.Label)
-		}
+		level: "All converged about equally fast",
+		rises: capital(s.more) + " was slower to converge",
+		falls: capital(s.more) + " converged in fewer epochs",
+		mixed: "The first to converge was " + lowest(epochs).label,
+	}[trendOf(epochs)]
+	if highest(epochs).value < fewEpochs {
+		text = "It is too early to tell which converges faster"
 	}
-	if len(last) > 0 {
-		text = "The best may be still to come, as it was the last epoch's with " + strings.Join(last, ", ")
-	}
-	best := points(
-		func(s subject) float64 { return float64(s.row.BestValAcc) },
-		func(s subject) float64 { return chance(s.run) })
-	parts := make([]string, len(list))
-	for i, s := range list {
+	return fmt.Sprintf("%s: a val_acc of %.0f%% took %s; in training time %s had it first, after %s.",
+		text, 100*goal, each(epochs, func(p point) string { return counted(int(p.value), "epoch") }),
+		lowest(times).label, shortTime(lowest(times).value))
+}
+
+// best says how good the best epochs are, and when they came.
+func (s study) best() string {
+	parts := make([]string, len(s.subjects))
+	for i, s := range s.subjects {
 		parts[i] = fmt.Sprintf("%.2f%% at epoch %d of %d (%s)", 100*float64(s.row.BestValAcc), s.row.BestEpoch, s.row.Epochs, s.row.Label)
 	}
+	best := s.points(
+		func(s subject) float64 { return float64(s.row.BestValAcc) },
+		func(s subject) float64 { return chance(s.run) })
 	top, bottom := highest(best), lowest(best)
 	verdict := fmt.Sprintf("the highest, %s, is %.2f points over the lowest, %s", top.label, 100*(top.value-bottom.value), bottom.label)
 	if trendOf(best) == level {
 		verdict = fmt.Sprintf("they lie %.2f points apart, which so many validation images can't tell from chance", 100*(top.value-bottom.value))
 	}
-	out = append(out, fmt.Sprintf("%s: %s; %s.", text, strings.Join(parts, ", "), verdict))
-	if unfinished {
-		out = append(out, "Not all of these runs have ended: the above may change.")
+	return fmt.Sprintf("%s: %s; %s.", s.whenBest(), strings.Join(parts, ", "), verdict)
+}
+
+// whenBest says when the best came. At the end of a run it may be still to come.
+func (s study) whenBest() string {
+	var last []string
+	for _, sub := range s.subjects {
+		if sub.row.BestEpoch == sub.row.Epochs {
+			last = append(last, sub.row.Label)
+		}
 	}
-	return out
+	if len(last) > 0 {
+		return "The best may be still to come, as it was the last epoch's with " + strings.Join(last, ", ")
+	}
+	came := s.points(
+		func(s subject) float64 { return float64(s.row.BestEpoch) },
+		func(s subject) float64 { return max(1, 0.1*float64(s.row.BestEpoch)) })
+	return map[trend]string{
+		level: "The best came at about the same epoch with each",
+		rises: "The best came later with " + s.more,
+		falls: "The best came earlier with " + s.more,
+		mixed: "The best came earliest with " + lowest(came).label,
+	}[trendOf(came)]
 }
 
 // chance is the difference between two accuracies on the run's validation images
