@@ -18,13 +18,14 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui": {ours: []string{"cifar", "nn", "nn/cuda", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/config", "train/control", "train/event",
+	"cifartui": {ours: []string{"cifar", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/event",
 		"train/metrics", "train/plot", "train/record", "train/rundir", "train/runs", "train/tensorboard", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/bittest":         {},
 	"cifartui/nn/cuda":            {ours: []string{"nn", "nn/bittest", "nn/cuda/driver", "nn/cuda/internal/ptx", "nn/cuda/internal/standin", "nn/cuda/ptx"}},
+	"cifartui/nn/cuda/cudatest":   {ours: []string{"nn/cuda/internal/standin"}},
 	"cifartui/nn/cuda/driver":     {},
 	// The interpreter judges the kernels and must not share a line with them.
 	"cifartui/nn/cuda/internal/ptx":     {},

@@ -41,6 +41,9 @@ func (b *Backend) Check() ([]Check, error) {
 	c := &checker{b: b, cpu: nn.NewCPU(0), random: rand.New(rand.NewPCG(1, 2))}
 	defer c.cpu.Close()
 	defer c.free()
+	tuned := b.tuned
+	b.tuned = nil // nothing is timed on the way
+	defer func() { b.tuned = tuned }()
 	for _, f := range []func(){
 		c.images, c.firstConvolution, c.convolutions, c.hopperConvolutions, c.dropout, c.dense, c.loss, c.optimisers, c.batches,
 	} {

@@ -91,7 +91,7 @@ func (c *conv) Forward(y, x, bias *nn.Buffer, rows int) {
 	b.rows(rows)
 	c.spread = 0
 	if c.In == imageChannels {
-		b.launch("conv1_fwd", divide(c.Images*c.H*c.W, 256), c.Out/32, b.kernels["conv1_fwd"].Shared(c.W), b.args().
+		b.launch("conv1_fwd", min(divide(c.Images*c.H*c.W, 256), b.parts()), divide(c.Out, 64), b.kernels["conv1_fwd"].Shared(c.W), b.args().
 			Pointer(at(y)).Pointer(at(x)).Pointer(c.w).Pointer(at(bias)).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 		return
 	}
@@ -170,7 +170,7 @@ func (c *conv) firstFilter(dw, db, x *nn.Buffer, dy driver.Pointer) {
 	b := c.on
 	size := firstTaps * c.Out
 	parts := b.scratch(&b.partial, c.splits*size*4)
-	b.launch("conv1_wgrad", c.splits, c.Out/32, b.kernels["conv1_wgrad"].Shared(c.W), b.args().
+	b.launch("conv1_wgrad", c.splits, divide(c.Out, 64), b.kernels["conv1_wgrad"].Shared(c.W), b.args().
 		Pointer(parts).Pointer(at(x)).Pointer(dy).Pointer(b.current).
 		U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 	b.reduce(at(dw), parts, size-c.Out, size, c.splits)

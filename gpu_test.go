@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/nn/bittest"
+	"cifartui/nn/cuda"
+	"cifartui/nn/cuda/cudatest"
+	"cifartui/nn/cuda/driver"
+	"cifartui/train"
+	"cifartui/train/checkpoint/checkpointtest"
+	"cifartui/train/config"
+	"cifartui/train/event"
+)
+
+// useDriver puts a driver, or the error of having none, in the place of the
+// machine's for a test.
+func useDriver(t *testing.T, d driver.Driver, err error) {
+	t.Helper()
+	before := loadDriver
+	loadDriver = func() (driver.Driver, error) { return d, err }
+	t.Cleanup(func() { loadDriver = before })
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+}
+
+// gpuTool runs a command line.
+func gpuTool(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
+	old := cudatest.New(7, 5)
+	old.GPU.Name = "Tesla T4"
+	closed := cudatest.New(8, 0)
+	closed.GPU.ComputeMode = driver.Prohibited
+	busy := cudatest.New(8, 0)
+	busy.Fail = func(call string) error {
+		if call == "Open" {
+			return &driver.Error{Call: "cuDevicePrimaryCtxRetain", Code: driver.DeviceUnavailable, Name: "CUDA_ERROR_DEVICE_UNAVAILABLE"}
+		}
+		return nil
+	}
+	tooNew := cudatest.New(8, 0)
+	tooNew.Fail = func(call string) error {
+		if call == "LoadModule" {
+			return &driver.Error{Call: "cuModuleLoadDataEx", Code: driver.NewerPTX, Name: "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"}
+		}
+		return nil
+	}
+	for _, c := range []struct {
+		name   string
+		driver driver.Driver
+		err    error
+		device string
+		says   []string
+	}{
+		{"no driver", nil, errors.New("there is no NVIDIA driver here"), "cuda", []string{"--device cuda", "no NVIDIA driver"}},
+		{"too old a GPU", old, nil, "cuda", []string{"Tesla T4", "7.5", "8.0"}},
+		{"closed", closed, nil, "cuda:0", []string{"--device cuda:0", "closed to computing"}},
+		{"not there", cudatest.New(8, 0), nil, "cuda:3", []string{"no GPU 3"}},
+		{"busy", busy, nil, "cuda", []string{"in use by another process", "nvidia-smi"}},
+		{"old driver", tooNew, nil, "cuda", []string{"driver is too old", "install a newer one"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			useDriver(t, c.driver, c.err)
+			_, err := openDevice(c.device, 1, nil)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range c.says {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if c.name == "not there" {
+				return // auto takes the one that is
+			}
+			var note string
+			b, err := openDevice(deviceAuto, 1, func(format string, args ...any) { note = fmt.Sprintf(format, args...) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if _, ok := b.(*nn.CPU); !ok || strings.Contains(note, "\n") || !strings.Contains(note, c.says[len(c.says)-1]) {
+				t.Errorf("auto gives a %T and says %q, want the processor and why", b, note)
+			}
+		})
+	}
+	if code, _, errs := gpuTool(t, "--device", "gpu"); code != exitUsage || !strings.Contains(errs, "cuda:N") {
+		t.Errorf("--device gpu: exit %d, %s", code, errs)
+	}
+}
+
+func TestGPUCommandsTellOfTheGPU(t *testing.T) {
+	useDriver(t, cudatest.New(8, 6), nil)
+	code, out, errs := gpuTool(t, "gpu")
+	if code != 0 || !strings.Contains(out, "cuda:0  Stand-in  compute capability 8.6") || !strings.Contains(out, "MiB free") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	if testing.Short() {
+		return
+	}
+	code, out, errs = gpuTool(t, "gpu", "check")
+	if code != 0 || !strings.Contains(out, "0 wrong") || !strings.Contains(out, "conv1_wgrad") || !strings.Contains(out, "adadelta") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}
+
+// A run goes through the GPU's backend, several steps under way, as it is
+// resumed: to the same bits.
+func TestGPURunIsResumedToTheSameBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	set := func(n int) *cifar.Set {
+		s := &cifar.Set{Pixels: make([]byte, n*cifar.Pixels), Labels: make([]byte, n)}
+		for i := range s.Pixels {
+			s.Pixels[i] = byte(i*i>>7 ^ i)
+		}
+		for i := range s.Labels {
+			s.Labels[i] = byte(i % cifar.Classes)
+		}
+		return s
+	}
+	options := func(folder string) train.Options {
+		d := cudatest.New(8, 0)
+		b, err := cuda.Open(d, d.GPU)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(b.Close)
+		c := config.Default()
+		c.Runs, c.Batch, c.Epochs, c.SaveSeconds = t.TempDir(), 4, 1, 0
+		return train.Options{
+			Config: c, Resume: folder, Backend: b, Version: "test",
+			Network: &nn.Spec{Size: 32, Filters: []int{32}, Classes: 10, Dropout: 0.5},
+			Dataset: &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: set(18), Test: set(8), Classes: cifar.ClassNames()},
+		}
+	}
+	steps := func(o train.Options, stopAt int64) (folder string, n int) {
+		tr, err := train.NewTrainer(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = tr.Run(t.Context(), func(e event.Event) {
+			if s, ok := e.(*event.StepDone); ok {
+				n++
+				if s.Total == stopAt {
+					// It fails only for a run that has ended.
+					_ = tr.Send(event.Stop{After: event.AfterBatch})
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tr.Folder(), n
+	}
+	whole, n := steps(options(""), 0)
+	if n != 5 {
+		t.Errorf("%d steps, want 5", n)
+	}
+	part, first := steps(options(""), 2)
+	part, rest := steps(options(part), 0)
+	if first < 2 || first+rest != 5 {
+		t.Errorf("%d steps and %d after the resume, want 5 in all", first, rest)
+	}
+	bittest.Values(t, "weights", checkpointtest.Last(t, part).Weights, checkpointtest.Last(t, whole).Weights)
+	bittest.Values(t, "optimizer", checkpointtest.Last(t, part).Solver, checkpointtest.Last(t, whole).Solver)
+}
