@@ -35,9 +35,10 @@ type Data struct {
 	Labels []byte           // class numbers
 	Table  *[3][256]float32 // the value of each byte in each plane
 	// Augment shifts and flips each image as package cifar does, by Seed, the
-	// epoch and the image's number.
-	Augment bool
-	Seed    uint64
+	// epoch and the image's number; Reflect and Alternate as its LoaderConfig
+	// has them.
+	Augment, Reflect, Alternate bool
+	Seed                        uint64
 }
 
 // Held is a data set that a backend keeps.

@@ -19,7 +19,7 @@ type block struct {
 	lr       float32
 	bias1    float32 // of Adam: 1 - beta1^t
 	bias2    float32
-	augment  uint32 // 0 or 1
+	augment  uint32 // bits: shift and flip, fill by reflection, flip in every other epoch
 	slot     uint32 // in the ring of results
 	sequence uint64 // number of the step, which the result gets last
 }

@@ -26,9 +26,9 @@ func (c *checker) batches() {
 		}
 	}
 	order := []int{6, 2, 4, 0, 1, 5, 3}
-	for _, augment := range []bool{true, false} {
+	for law := range 4 { // plain, with one of two changes, not at all
 		start := time.Now()
-		d.Augment = augment
+		d.Augment, d.Reflect, d.Alternate = law < 3, law == 1, law == 2
 		x := c.pictures(nil, n, side, side, 4)
 		labels := c.pair(func(on nn.Backend) (*nn.Buffer, error) { return nn.NewLabels(on, n) }, nil)
 		if c.err != nil {
@@ -50,7 +50,7 @@ func (c *checker) batches() {
 			want[row] = float32(d.Labels[image])
 			drawImage(x.cpu, row, &d, epoch, image)
 		}
-		shape := fmt.Sprintf("%d of %d images, augmented: %v", rows, n, augment)
+		shape := fmt.Sprintf("%d of %d images, augmented: %v%v%v", rows, n, d.Augment, d.Reflect, d.Alternate)
 		c.compare("batch", shape, 0, start, x.gpu, x.cpu.Floats, rows)
 		if c.err == nil {
 			c.add("batch", shape+", labels", 0, start, classes, want)
@@ -74,16 +74,20 @@ func drawImage(to *nn.Buffer, row int, d *nn.Data, epoch uint64, image int) {
 	var dx, dy int
 	var flip bool
 	if d.Augment {
-		state := uint64(0)
-		const forAugment = 2
-		for _, key := range []uint64{d.Seed, forAugment, epoch, uint64(image)} {
-			state = splitMix(state ^ key)
-		}
-		v := splitMix(state)
+		const forAugment, forFlips = 2, 5
+		v := random(d.Seed, forAugment, epoch, uint64(image))
 		dx, dy, flip = (int(v&15)+1)/2-4, (int(v>>4&15)+1)/2-4, v>>8&1 == 1
+		if d.Alternate {
+			flip = (random(d.Seed, forFlips, uint64(image))+epoch)&1 == 1
+		}
 	}
 	pixels := d.Pixels[image*3*side*side:]
-	inside := func(i int) int { return max(0, min(side-1, i)) }
+	inside := func(i int) int {
+		if d.Reflect {
+			return min(max(i, -i), 2*(side-1)-i) // of i and its mirror images the one inside
+		}
+		return max(0, min(side-1, i))
+	}
 	for y := range side {
 		for x := range side {
 			column := x
@@ -98,6 +102,15 @@ func drawImage(to *nn.Buffer, row int, d *nn.Data, epoch uint64, image int) {
 			to.Floats[at+3] = 1
 		}
 	}
+}
+
+// random is the first number of package cifar's stream for the keys.
+func random(keys ...uint64) uint64 {
+	state := uint64(0)
+	for _, k := range keys {
+		state = splitMix(state ^ k)
+	}
+	return splitMix(state)
 }
 
 // splitMix is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).

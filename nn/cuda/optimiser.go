@@ -173,10 +173,7 @@ func (b *Backend) launchUpdate(g group) {
 	}
 	args := b.updates.args.Reset().Pointer(where).U32(uint32(len(g.table) / tensorBytes))
 	if g.kernel == "average" {
-		if len(b.kernels["average"].Params) == 4 {
-			args.Pointer(flag)
-		}
-		args.F32(g.numbers[0])
+		args.Pointer(flag).F32(g.numbers[0])
 	} else {
 		args.Pointer(b.current).Pointer(flag)
 	}

@@ -80,10 +80,8 @@ func (s *images) Load(dst, labels *nn.Buffer, first, rows int) {
 	b := s.on
 	b.rows(rows)
 	b.want.first, b.want.order = uint32(first), s.order[s.turn]
-	b.want.seed, b.want.epoch, b.want.augment = s.data.Seed, s.epoch, 0
-	if s.data.Augment {
-		b.want.augment = 1
-	}
+	b.want.seed, b.want.epoch = s.data.Seed, s.epoch
+	b.want.augment = one(s.data.Augment) | one(s.data.Reflect)<<1 | one(s.data.Alternate)<<2
 	b.launch("batch", dst.Image.N, 1, 0, b.args().
 		Pointer(at(dst)).Pointer(at(labels)).Pointer(s.pixels).Pointer(s.labels).Pointer(s.table).Pointer(b.current))
 }

@@ -23,14 +23,15 @@ type Feed struct {
 // New makes a feed, and brings the images to the backend if that keeps them.
 func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
 	f := &Feed{loader: loader}
-	h, ok := on.(nn.Holder)
 	set, c := loader.Set(), loader.Config()
-	if !ok || c.Reflect || c.Alternate || c.Size != cifar.Size { // which nn.Data can't say
+	h, ok := on.(nn.Holder)
+	if !ok || c.Size != cifar.Size {
 		return f, nil
 	}
 	var err error
 	f.held, err = h.Hold(nn.Data{
-		Pixels: set.Pixels, Labels: set.Labels, Table: c.Preprocess.Table(), Augment: c.Augment, Seed: c.Seed,
+		Pixels: set.Pixels, Labels: set.Labels, Table: c.Preprocess.Table(), Augment: c.Augment,
+		Reflect: c.Reflect, Alternate: c.Alternate, Seed: c.Seed,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("bring the images to the device: %w", err)
