@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"cifartui/nn"
@@ -26,9 +27,10 @@ func (c *checker) batches() {
 		}
 	}
 	order := []int{6, 2, 4, 0, 1, 5, 3}
-	for law := range 4 { // plain, with one of two changes, not at all
+	for _, law := range []string{"as they are", "augmented", "augmented, reflected", "augmented, flipped in turn"} {
 		start := time.Now()
-		d.Augment, d.Reflect, d.Alternate = law < 3, law == 1, law == 2
+		d.Augment = law != "as they are"
+		d.Reflect, d.Alternate = strings.HasSuffix(law, "reflected"), strings.HasSuffix(law, "turn")
 		x := c.pictures(nil, n, side, side, 4)
 		labels := c.pair(func(on nn.Backend) (*nn.Buffer, error) { return nn.NewLabels(on, n) }, nil)
 		if c.err != nil {
@@ -50,7 +52,7 @@ func (c *checker) batches() {
 			want[row] = float32(d.Labels[image])
 			drawImage(x.cpu, row, &d, epoch, image)
 		}
-		shape := fmt.Sprintf("%d of %d images, augmented: %v%v%v", rows, n, d.Augment, d.Reflect, d.Alternate)
+		shape := fmt.Sprintf("%d of %d images, %s", rows, n, law)
 		c.compare("batch", shape, 0, start, x.gpu, x.cpu.Floats, rows)
 		if c.err == nil {
 			c.add("batch", shape+", labels", 0, start, classes, want)

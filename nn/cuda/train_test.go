@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -210,4 +211,42 @@ func TestStepsHaveTheSameBitsHoweverTheyAreRun(t *testing.T) {
 	bittest.Values(t, "submitted", run(1, -1), want)
 	bittest.Values(t, "ahead", run(6, -1), want)
 	bittest.Values(t, "resumed", run(3, 4), want)
+}
+
+// A loss that is not finite leaves everything as it was, whatever was queued
+// behind it, and training can go on.
+func TestLossThatIsNotFiniteChangesNothing(t *testing.T) {
+	for _, solver := range []string{"adadelta", "adam"} {
+		gpu := open(t, standin.New(8, 0))
+		g := train(t, gpu, small, 4, solver, nn.SolverOptions{})
+		x, labels := batchOf(small, 4, 1)
+		if _, err := g.step.Run(x, labels, 1); err != nil {
+			t.Fatal(err)
+		}
+		before := g.save(t)
+		bad := append([]float32(nil), x...)
+		bad[5] = float32(math.NaN())
+		for _, b := range [][]float32{bad, x, x} {
+			if err := g.step.Submit(b, labels, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := g.step.Result()
+		if err != nil || !math.IsNaN(r.Loss) {
+			t.Fatalf("%+v, %v, want a loss that is not a number", r, err)
+		}
+		if g.step.Pending() != 0 {
+			t.Errorf("%d results behind it", g.step.Pending())
+		}
+		bittest.Values(t, "after a NaN", g.save(t), before)
+		if err := g.step.Submit(x, labels, 3); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := g.step.Result(); err != nil || math.IsNaN(r.Loss) {
+			t.Errorf("then %+v, %v", r, err)
+		}
+		if fmt.Sprint(g.save(t)) == fmt.Sprint(before) {
+			t.Error("it does not train on")
+		}
+	}
 }
