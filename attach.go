@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"cifartui/train/checkpoint"
+	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/rundir"
 	"cifartui/tui"
@@ -31,8 +33,8 @@ func (s *screenSettings) check(cmd *cobra.Command) error {
 	if err := oneOf("theme", s.theme, "auto", "dark", "light", "none"); err != nil {
 		return err
 	}
-	if !isTerminal(cmd.InOrStdin()) || !isTerminal(cmd.OutOrStdout()) {
-		return usage(`%s needs a terminal; "cifartui ctl RUN status" and "cifartui compare RUN" do without`, cmd.CommandPath())
+	if why := whyNoScreen(cmd.InOrStdin(), cmd.OutOrStdout()); why != "" {
+		return usage(`%s needs a terminal that can show a screen (%s); "cifartui ctl RUN status" and "cifartui compare RUN" do without`, cmd.CommandPath(), why)
 	}
 	return nil
 }
@@ -89,14 +91,37 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 	defer client.Close()
 	o := tui.Options{
 		Source: client, Mode: tui.Attached, Name: target.Name(), Theme: s.theme, Version: programVersion(),
-		Checkpoints: checkpointFiles{},
+		Checkpoints: checkpointFiles{}, Remote: trainsElsewhere(target.Folder),
 	}
 	if why := client.ReadOnly(); why != "" {
 		o.ReadOnlyWhy = why
 	} else {
 		o.Control, o.CanDetach = client, false
 	}
-	return watch(ctx, o, out)
+	if err := watch(ctx, o, out); err != nil {
+		return err
+	}
+	if pid, live := rundir.Live(target.Folder); live {
+		sayDetached(out, control.Child{Folder: target.Folder, PID: pid})
+	}
+	return nil
+}
+
+// trainsElsewhere reports whether a run folder is one that another machine trains
+// in, which shares it with this one: the same number is another process there.
+func trainsElsewhere(folder string) bool {
+	folders, err := config.RunFolders(folder)
+	if err != nil {
+		return false
+	}
+	here := config.Machine("", time.Now()).Host
+	for _, f := range folders {
+		_, about, err := config.ReadQuick(f)
+		if err == nil && about.Host != "" && about.Host != here {
+			return true
+		}
+	}
+	return false
 }
 
 // watch shows a screen on a run that is not this process's.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -32,14 +33,24 @@ type screen struct {
 	term    vt10x.Terminal
 	bytes   atomic.Int64 // sent to the terminal so far
 	stalled atomic.Bool  // nobody reads
+	answers string       // to the question for the background's colour; "" for none
+	answer  func(string) // gives them, in a goroutine of its own
 	ended   chan error
 }
 
 // open starts the program in a terminal of 120x40.
 func open(t *testing.T, args ...string) *screen {
 	t.Helper()
-	s := &screen{Cmd: exec.Command(program(t), args...), ended: make(chan error, 1)}
-	s.Env = append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "NO_COLOR=")
+	s := &screen{Cmd: exec.Command(program(t), args...)}
+	s.open(t)
+	return s
+}
+
+// open starts what is to be run in a terminal of 120x40.
+func (s *screen) open(t *testing.T, env ...string) {
+	t.Helper()
+	s.ended = make(chan error, 1)
+	s.Env = append(append(os.Environ(), "TERM=xterm-256color", "LC_ALL=C.UTF-8", "NO_COLOR="), env...)
 	var err error
 	if s.pty, err = pty.StartWithSize(s.Cmd, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
 		t.Fatal(err)
@@ -54,6 +65,9 @@ func open(t *testing.T, args ...string) *screen {
 			n, err := s.pty.Read(buf)
 			s.bytes.Add(int64(n))
 			s.term.Write(buf[:n])
+			if s.answer != nil && bytes.Contains(buf[:n], []byte("\x1b]11;?")) {
+				go s.answer(s.answers)
+			}
 			if err != nil {
 				return
 			}
@@ -61,7 +75,6 @@ func open(t *testing.T, args ...string) *screen {
 	}()
 	go func() { s.ended <- s.Wait() }()
 	t.Cleanup(func() { s.Process.Kill(); s.pty.Close() })
-	return s
 }
 
 func (s *screen) text() string { return s.term.String() }

@@ -45,7 +45,7 @@ func (l *leg) screen(ctx context.Context) (next *plan, err error) {
 func (l *leg) left(ctx context.Context, result tui.Result) (next *plan, err error) {
 	switch result.Action {
 	case tui.Detach:
-		return l.handOver(ctx, "d pressed")
+		return l.handOver(ctx, result.Why)
 	case tui.LeaveRunning:
 		fmt.Fprintf(l.out, "%s goes on training without the screen; Ctrl+C stops and saves it.\n", filepath.Base(l.folder()))
 		return l.withoutScreen(ctx)
@@ -77,7 +77,7 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 		cancel()
 		select {
 		case <-closed:
-		case <-time.After(time.Second):
+		case <-time.After(3 * time.Second): // an answer of the terminal may be waited for
 		}
 	})
 	defer l.signals.onLeave(nil)

@@ -16,6 +16,7 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/rundir"
 	"cifartui/train/runs"
+	"cifartui/tui"
 )
 
 // settings is everything that the train command can be told. The embedded
@@ -351,6 +352,9 @@ func (s *settings) check() error {
 		if err := oneOf(one.flag, one.value, one.allowed...); err != nil {
 			return err
 		}
+	}
+	if err := tui.CheckKeys(s.Keys); err != nil { // wherever it will be shown
+		return usage("%w", err)
 	}
 	if s.LogEvery < 0 || s.LogEvery > 1_000_000_000 {
 		return usage("--log-every: %d is not between 0 (none) and 1000000000 steps", s.LogEvery)

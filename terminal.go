@@ -7,12 +7,22 @@ import (
 	"sync"
 
 	"golang.org/x/term"
+
+	"cifartui/tui"
 )
 
 // isTerminal reports whether v is a file that is a terminal.
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// whyNoScreen says why there is no screen here, "" where there can be one.
+func whyNoScreen(in, out any) string {
+	if !isTerminal(in) || !isTerminal(out) {
+		return "no terminal here"
+	}
+	return tui.WhyNot(os.Getenv)
 }
 
 // holdWriter is standard error: what is written while a screen is up is held

@@ -78,9 +78,9 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 	if s.Detach {
 		return startInBackground(ctx, s, out)
 	}
-	if !s.NoTUI && !(isTerminal(in) && isTerminal(out)) {
+	if why := whyNoScreen(in, out); !s.NoTUI && why != "" {
 		s.NoTUI = true
-		fmt.Fprintln(errs, "cifartui: no terminal here: training without the screen (--no-tui)")
+		fmt.Fprintf(errs, "cifartui: %s: training without the screen (--no-tui)\n", why)
 	}
 	session := newSession(out, errs)
 	err := session.run(ctx, plan{s})

@@ -41,7 +41,7 @@ const (
 // stepSmoothings those for curves by step, which are noisier.
 var (
 	smoothings     = []float64{0, 0.3, 0.6, 0.8, 0.9, 0.95, 0.99}
-	stepSmoothings = []float64{0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999}
+	stepSmoothings = []float64{0, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995}
 )
 
 func newCurves(c *common) *curves { return &curves{common: c, weight: 1} }

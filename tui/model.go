@@ -266,6 +266,9 @@ func (m *Model) apply(msg eventsMsg) tea.Cmd {
 		}
 		if _, started := e.(*event.RunStarted); started {
 			m.relabel()
+			if r == m.current() { // what was said of its end is past
+				m.notice = style.Span{}
+			}
 		}
 	}
 	m.flush(m.catchingUp || msg.err != nil)

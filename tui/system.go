@@ -150,7 +150,7 @@ func (v *systemView) machineLines(r *run, w int) [][]style.Span {
 	case g.Process:
 		cores := float64(max(g.Cores, 1))
 		lines = append(lines,
-			v.meter("cpu", w, g.CPU/100/cores, fmt.Sprintf("%.1f of %d", g.CPU/100, g.Cores)),
+			v.meter("cpu", w, g.CPU/100/cores, cpuWords(g)),
 			v.meter("memory", w, float64(g.Memory)/float64(max(g.MemoryTotal, 1)), strings.TrimSpace(format.Size(g.Memory))),
 			setting("threads", fmt.Sprintf("%d, %d of them train", g.Threads, r.started.Threads)))
 	default:
@@ -164,6 +164,14 @@ func (v *systemView) machineLines(r *run, w int) [][]style.Span {
 			setting("  state", fmt.Sprintf("%d %s, %.0f W", p.Temperature, v.glyphs.Celsius, p.Watts)))
 	}
 	return append(append(lines, nil), v.phaseLines(r, w)...)
+}
+
+// cpuWords are the cores in use.
+func cpuWords(g machine.Reading) string {
+	if math.IsNaN(g.CPU) {
+		return fmt.Sprintf("- of %d", g.Cores)
+	}
+	return fmt.Sprintf("%.1f of %d", g.CPU/100, g.Cores)
 }
 
 // phaseLines tell where the time of the last steps went.
@@ -271,7 +279,7 @@ func (*systemView) speedChart(r *run) chart.Chart {
 	ch := chart.Chart{
 		Title: "images/s", Axis: chart.ByTime, X0: 0, X1: math.Max(last, 1), Raw: true, XName: "time",
 		Cursor: math.NaN(), Floor: 0, Ceil: math.NaN(), Empty: "Begins with the first batch.",
-		Lines: []chart.Line{{Name: "images/s", Polyline: chart.Polyline{Xs: r.steps.At[chart.ByTime], Smooth: v.Smooth(0.8), Raw: v}, Style: style.Training, RawStyle: style.TrainingRaw, Stroke: 0}},
+		Lines: []chart.Line{{Name: "images/s", Polyline: chart.Polyline{Xs: r.steps.At[chart.ByTime], Smooth: v.Smooth(0.99), Raw: v}, Style: style.Training, RawStyle: style.TrainingRaw, Stroke: 0}},
 	}
 	if n := r.steps.Len(); n > 0 {
 		ch.Read = []canvas.Part{canvas.Ranked(0, style.Dim.Text("now "), style.Training.Text(strings.TrimSpace(format.Speed(float64(v.Mean[n-1])))), style.Dim.Text(" images/s"))}

@@ -129,6 +129,8 @@ const (
 // A Result is how the screen was left.
 type Result struct {
 	Action Action
+	// Why says what was pressed, for the event log.
+	Why string
 	// Run, Folder and File are the run, its folder and the checkpoint's path,
 	// with ResumeFrom.
 	Run, Folder, File string
@@ -145,6 +147,10 @@ type Crash struct {
 
 // Error says what the panic said; the stack is not part of it.
 func (c *Crash) Error() string { return fmt.Sprintf("the screen crashed: %v", c.Value) }
+
+// WhyNot says why a terminal can't show a screen, by its environment; "" means
+// that it can.
+func WhyNot(env func(string) string) string { return terminal.WhyNot(env) }
 
 // Run shows the screen until the person leaves it or ctx ends, and restores
 // the terminal. It does not end the run. The error is a [*Crash] after a panic,

@@ -94,6 +94,9 @@ func (c *common) ask(d *dialog) { c.dialog = d }
 
 // leave ends the screen.
 func (c *common) leave(r Result) tea.Cmd {
+	if r.Why == "" && c.pressed != "" {
+		r.Why = c.pressed + " pressed"
+	}
 	c.result = r
 	return func() tea.Msg { return LeftMsg{Result: r, screen: c} }
 }

@@ -201,10 +201,13 @@ func (s *Series) Convert(v float64, from, to Axis) float64 {
 	return y0 + (ys[i]-y0)*(v-x0)/(xs[i]-x0)
 }
 
-// Smooth returns the exponential moving average of the column's means with the
+// Smooth returns the exponential moving average of the column's values with the
 // given weight in [0,1), corrected for its start as TensorBoard does it:
-// without the correction the first values would be drawn towards zero. Rows
-// without a finite value are NaN and don't count.
+// without the correction the first values would be drawn towards zero. A row
+// counts as the values that it stands for, so that the line is the same however
+// they were merged; with a row counted as one, a few rows of twenty steps each
+// would hold it back for hundreds of steps. Rows without a finite value are NaN
+// and don't count.
 func (c *Column) Smooth(weight float64) []float64 {
 	out := make([]float64, len(c.Mean))
 	acc, norm := 0.0, 0.0
@@ -213,8 +216,12 @@ func (c *Column) Smooth(weight float64) []float64 {
 			out[i] = math.NaN()
 			continue
 		}
-		acc = weight*acc + (1-weight)*float64(m)
-		norm = weight*norm + (1 - weight) // 1 - weight^n
+		past := weight
+		if n := c.count[i]; n > 1 {
+			past = math.Pow(weight, float64(n))
+		}
+		acc = past*acc + (1-past)*float64(m)
+		norm = past*norm + (1 - past) // 1 - weight^n
 		out[i] = acc / norm
 	}
 	return out

@@ -123,6 +123,36 @@ func TestSmoothingIsTensorBoards(t *testing.T) {
 	}
 }
 
+// However steps were merged on their way, and however few rows are kept, the
+// smoothed line is about the same, and lies within what it smooths.
+func TestSmoothingDoesNotDependOnMerging(t *testing.T) {
+	const steps = 1200
+	value := func(i int) float64 { return 0.5 + 1.8*math.Exp(-float64(i)/150) }
+	single := NewSeries(steps, 1)
+	fill(single, steps, value)
+	want := single.Values[0].Smooth(0.9)
+	for _, n := range []int{5, 20, 60} {
+		merged := NewSeries(steps, 1)
+		for i := 0; i < steps; i += n {
+			v := Sample{Lo: value(i + n - 1), Hi: value(i)}
+			for k := range n {
+				v.Mean += value(i+k) / float64(n)
+			}
+			merged.Add(int64(n), Moment{ByStep: float64(i + n)}, v)
+		}
+		c := &merged.Values[0]
+		for i, v := range c.Smooth(0.9) {
+			if step := (i + 1) * n; n <= 20 && math.Abs(v-want[step-1]) > 0.1 {
+				t.Errorf("%d steps a row: %v after step %d, %v a step at a time", n, v, step, want[step-1])
+			}
+			// A weight of 0.9 looks back some ten steps: the row before, at most.
+			if before := c.hi[max(i-1, 0)]; n >= 20 && (v < float64(c.lo[i]) || v > float64(before)) {
+				t.Errorf("%d steps a row: %v in row %d is off %v to %v", n, v, i, c.lo[i], before)
+			}
+		}
+	}
+}
+
 func TestPlacesConvertBetweenAxes(t *testing.T) {
 	s := NewSeries(1000, 1)
 	fill(s, 100, func(int) float64 { return 0 })

@@ -2,6 +2,7 @@
 package machine
 
 import (
+	"math"
 	"runtime"
 
 	"github.com/shirou/gopsutil/v4/mem"
@@ -11,7 +12,7 @@ import (
 // Reading are what a process and the machine's GPUs use at one moment.
 type Reading struct {
 	Process     bool    // whether the next are known
-	CPU         float64 // percent of one core
+	CPU         float64 // percent of one core; NaN in the first reading
 	Cores       int
 	Memory      int64 // resident bytes
 	MemoryTotal int64 // of the machine
@@ -40,13 +41,17 @@ type Sampler struct {
 // Read reads the gauges of a process. What can't be read is left out.
 func (s *Sampler) Read(pid int) Reading {
 	g := Reading{Cores: runtime.NumCPU()}
-	if s.proc == nil || s.pid != pid {
+	first := s.proc == nil || s.pid != pid
+	if first {
 		s.pid = pid
 		s.proc, _ = process.NewProcess(int32(pid))
 	}
 	if s.proc != nil {
 		if cpu, err := s.proc.Percent(0); err == nil {
 			g.Process, g.CPU = true, cpu
+			if first { // nothing was used since
+				g.CPU = math.NaN()
+			}
 		}
 		if m, err := s.proc.MemoryInfo(); err == nil {
 			g.Memory = int64(m.RSS)

@@ -1,13 +1,16 @@
 package machine
 
 import (
+	"math"
 	"os"
 	"testing"
 )
 
 func TestSamplerReadsThisProcess(t *testing.T) {
 	var s Sampler
-	s.Read(os.Getpid())
+	if g := s.Read(os.Getpid()); !math.IsNaN(g.CPU) {
+		t.Errorf("the first reading tells a use of %v since it", g.CPU)
+	}
 	busy := 0
 	for i := range 50_000_000 {
 		busy += i

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shirou/gopsutil/v4/process"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,9 +42,12 @@ func Suspend(r *Reader, w *Writer) (end func()) {
 			case <-ended:
 				return
 			case <-stop:
+				if !jobControl() {
+					continue
+				}
 				w.hold(giveBack)
 				r.halt()
-				stopSelf(stop, goOn)
+				stopSelf(goOn)
 			case <-goOn: // after a stop that could not be caught
 				w.hold("")
 				r.halt()
@@ -64,17 +68,45 @@ func Suspend(r *Reader, w *Writer) (end func()) {
 	}
 }
 
-// stopSelf stops the process as it would have been without us. Where nobody could
-// continue it, as in a session of its own, the system does not stop it.
-func stopSelf(stop, goOn chan os.Signal) {
-	signal.Stop(stop)
-	signal.Reset(syscall.SIGTSTP)
-	_ = syscall.Kill(os.Getpid(), syscall.SIGTSTP) // it cannot fail for this process itself
+// stopSelf stops the process until somebody continues it. It is SIGSTOP that does:
+// once SIGTSTP has been caught, Go's runtime does not give its effect back.
+func stopSelf(goOn chan os.Signal) {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // it cannot fail for this process itself
 	select {
 	case <-goOn:
 	case <-time.After(foregroundPause):
 	}
-	signal.Notify(stop, syscall.SIGTSTP)
+}
+
+// jobControl reports whether there is a shell that could continue the process: a
+// parent of its process group in the same session. The system takes SIGTSTP for
+// nothing where there is none, as in a session of its own.
+func jobControl() bool {
+	group := unix.Getpgrp()
+	for pid := os.Getppid(); pid > 1; pid = parent(pid) {
+		session, err := unix.Getsid(pid)
+		own, ownErr := unix.Getsid(0)
+		if err != nil || ownErr != nil || session != own {
+			return false
+		}
+		if g, err := unix.Getpgid(pid); err != nil || g != group {
+			return err == nil
+		}
+	}
+	return false
+}
+
+// parent returns the parent of a process, 0 where that can't be told.
+func parent(pid int) int {
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return 0
+	}
+	ppid, err := p.Ppid()
+	if err != nil {
+		return 0
+	}
+	return int(ppid)
 }
 
 // resume takes the terminal, where the process is in its foreground. It reports
