@@ -3,7 +3,8 @@
 // A [Series] holds the history of some values in bounded memory (series.go). A
 // [Polyline] is one of them over an x axis (polyline.go), a [Window] the part of
 // the axis that is seen (window.go), and a [Chart] lines in a frame with axes,
-// marks and a read-out. Smoothed lines are asciigraph's, raw ones braille.
+// marks and a read-out. Smoothed lines are asciigraph's, raw ones braille
+// (braille.go), as are all in plots of few rows.
 package chart
 
 import (
@@ -58,7 +59,8 @@ func (ch Chart) Draw(a canvas.Area, g *style.Glyphs) {
 		return
 	}
 	in := a.Box(style.Frame, g)
-	ch.drawTitle(a, g)
+	rows, _ := plotRows(in.H)
+	ch.drawTitle(a, g, fine(rows, g))
 	if ch.drawPlot(in, g) {
 		ch.drawRead(a)
 	}
@@ -74,7 +76,7 @@ func (ch Chart) DrawBare(a canvas.Area, g *style.Glyphs) {
 }
 
 // drawTitle writes the title and the legend into the upper border.
-func (ch Chart) drawTitle(a canvas.Area, g *style.Glyphs) {
+func (ch Chart) drawTitle(a canvas.Area, g *style.Glyphs, fine bool) {
 	left := []canvas.Part{canvas.Ranked(0, style.Plain.Text(" "), style.Heading.Text(ch.Title), style.Plain.Text(" "))}
 	if ch.Note != "" {
 		left = append(left, canvas.Ranked(9, style.Dim.Text(" "+ch.Note+" ")))
@@ -90,6 +92,9 @@ func (ch Chart) drawTitle(a canvas.Area, g *style.Glyphs) {
 	}
 	for i, l := range ch.Lines {
 		stroke := strings.Repeat(strokes(g)[l.Stroke%len(unicodeStrokes)].Horizontal, dashes)
+		if fine {
+			stroke = fineSample(l.Stroke, dashes)
+		}
 		end := ""
 		if dashes == 2 || i == len(ch.Lines)-1 {
 			end = " "
@@ -115,12 +120,9 @@ func (ch Chart) drawRead(a canvas.Area) { a.Label(2, a.H-1, a.W-4, 1, ch.Read) }
 
 // drawPlot draws axes and lines and reports whether there was anything.
 func (ch Chart) drawPlot(in canvas.Area, g *style.Glyphs) bool {
-	below := 2 // the axis and its labels
-	if in.H < 6 {
-		below = 1
-	}
+	rows, below := plotRows(in.H)
 	const left = YLabelWidth + 1
-	rows, cols := in.H-below, in.W-left-1
+	cols := in.W - left - 1
 	all := noExtent
 	for _, l := range ch.Lines {
 		e := l.Polyline.limits(ch.X0, ch.X1, ch.Raw)
@@ -161,10 +163,24 @@ func (ch Chart) drawPlot(in canvas.Area, g *style.Glyphs) bool {
 			plot.Put(x, y, style.CursorLine, g.Cursor)
 		}
 	}
+	owned := make([]bool, cols*rows)
 	for _, l := range ch.Lines {
-		drawLine(plot, s, l.Polyline.columns(ch.X0, ch.X1, cols), strokes(g)[l.Stroke%len(unicodeStrokes)], l.Style, g)
+		if fine(rows, g) {
+			drawFine(plot, s, l.Polyline.columns(ch.X0, ch.X1, 2*cols), l, owned, g)
+		} else {
+			drawLine(plot, s, l.Polyline.columns(ch.X0, ch.X1, cols), strokes(g)[l.Stroke%len(unicodeStrokes)], l.Style, g)
+		}
 	}
 	return true
+}
+
+// plotRows divides the height inside a chart: rows of the plot, and below them
+// the axis and where there is room its labels.
+func plotRows(h int) (rows, below int) {
+	if h < 6 {
+		return h - 1, 1
+	}
+	return h - 2, 2
 }
 
 // column returns the plot's column of place v, or -1.
@@ -283,28 +299,6 @@ func drawLine(a canvas.Area, s scale, values []float64, set asciigraph.CharSet, 
 	for i := range values { // a point between two gaps would be half a dash
 		if Finite(values[i]) && (i == 0 || !Finite(values[i-1])) && (i == len(values)-1 || !Finite(values[i+1])) {
 			a.Put(i, a.H-1-int(math.Round(rows[i])), st, g.Dot)
-		}
-	}
-}
-
-// brailleDots are the bits of a braille character's dots, by column and by row
-// from the bottom.
-var brailleDots = [2][4]rune{{0x40, 0x04, 0x02, 0x01}, {0x80, 0x20, 0x10, 0x08}}
-
-// drawBraille draws ranges, two a column, in dots of a quarter row.
-func drawBraille(a canvas.Area, s scale, es []extent, st style.Style) {
-	dot := func(v float64) int { return int(math.Round(s.row(v)*4 + 1.5)) }
-	for i, e := range es {
-		if e.empty() {
-			continue
-		}
-		for d := dot(e.lo); d <= dot(e.hi); d++ {
-			c := a.At(i/2, a.H-1-d/4)
-			if c.Rune < 0x2800 || c.Rune > 0x28ff {
-				*c = canvas.Cell{Rune: 0x2800}
-			}
-			c.Rune |= brailleDots[i%2][d%4]
-			c.Style = st
 		}
 	}
 }

@@ -150,3 +150,44 @@ func TestZoomAndPanStayWhereDataIs(t *testing.T) {
 		t.Error("zooming out does not come to an end")
 	}
 }
+
+// In a plot of few rows lines that differ by a quarter of a row are told apart,
+// where the terminal has braille; the dashes are there without colours.
+func TestFewRowsAreDrawnFinely(t *testing.T) {
+	four := func(g *style.Glyphs, strokes bool) string {
+		ch := chartOf(nil, false, false)
+		ch.X1 = 100
+		ch.Lines = nil
+		for k := range 4 {
+			s := NewSeries(200, 1)
+			for i := range 100 {
+				s.Add(1, Moment{ByEpoch: float64(i + 1)}, One(float64(i)/25+float64(k)/4))
+			}
+			v := &s.Values[0]
+			l := Line{Name: "a", Polyline: Polyline{Xs: s.At[ByEpoch], Smooth: v.Smooth(0), Raw: v}, Style: style.Run(k)}
+			if strokes {
+				l.Stroke = k
+			}
+			ch.Lines = append(ch.Lines, l)
+		}
+		return drawn(ch, 60, 9, g)
+	}
+	got := four(&style.Unicode, false)
+	dots := 0
+	for _, r := range got {
+		for b := r; r > 0x2800 && r <= 0x28ff && b > 0x2800; b &= b - 1 {
+			dots++
+		}
+	}
+	if dots < 3*100 {
+		t.Errorf("%d dots are no four lines:\n%s", dots, got)
+	}
+	if got == four(&style.Unicode, true) {
+		t.Error("without colours the lines are the same")
+	}
+	for _, r := range four(&style.ASCII, true) {
+		if r > '~' {
+			t.Fatalf("an ASCII terminal gets %q", r)
+		}
+	}
+}
