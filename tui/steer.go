@@ -19,7 +19,8 @@ const rateStep = 1.1
 // steering turns keys into commands for the selected run.
 type steering struct {
 	*common
-	quitting bool // stop and save was chosen: wait for the end, then leave
+	quitting bool          // stop and save was chosen: wait for the end, then leave
+	sending  chan struct{} // closed when the newest command has been sent
 }
 
 func (s *steering) bindings() []binding {
@@ -79,10 +80,18 @@ func (s *steering) whyNotDetach() string {
 	return s.whyNot()
 }
 
-// send hands a command to the run, off the drawing goroutine.
+// send hands a command to the run, off the drawing goroutine, after those that
+// were given before it.
 func (s *steering) send(c event.Command) tea.Cmd {
-	control := s.o.Control
-	return s.do(func() tea.Msg { return sentMsg{c, control.Send(c)} })
+	control, before, done := s.o.Control, s.sending, make(chan struct{})
+	s.sending = done
+	return s.do(func() tea.Msg {
+		defer close(done)
+		if before != nil {
+			<-before
+		}
+		return sentMsg{c, control.Send(c)}
+	})
 }
 
 // sent learns whether a command reached the run.
