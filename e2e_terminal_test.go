@@ -90,7 +90,7 @@ func TestLateAnswersDoNotReachTheShell(t *testing.T) {
 	s.keys(`"$P" open --runs ` + runs + " ended\r")
 	s.onAlternateScreen(t, true)
 	s.keys("q")
-	s.onAlternateScreen(t, false)
+	eventually(t, "prompt after the program", func() bool { return strings.Count(s.text(), "ready: ") == 2 })
 	s.keys("echo the sum is $((40+2))\r")
 	s.shows(t, "the sum is 42")
 	time.Sleep(time.Second) // later than the answer
@@ -138,7 +138,7 @@ func TestStoppingGivesTheTerminalBack(t *testing.T) {
 	s.keys("q")
 	s.shows(t, "stop and save")
 	s.keys("s")
-	s.onAlternateScreen(t, false)
+	eventually(t, "prompt after the program", func() bool { return strings.HasSuffix(strings.TrimSpace(s.text()), "ready:") })
 	s.keys("echo left with $?\r")
 	s.shows(t, "left with 0")
 }
