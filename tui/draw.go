@@ -27,16 +27,19 @@ func rows(h int) (header, below int) {
 
 // draw makes the frame: the header, a view, the message line and the keys, and
 // over them what asks for an answer.
-func (m *Model) draw() string {
-	c := canvas.New(m.w, m.h)
-	all := c.All()
-	if m.w < leastWidth || m.h < leastHeight {
-		all.Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
-		return m.encode(c)
+func (m *Model) draw() string { return m.around(m.drawBody()) }
+
+// tooSmall reports whether the window has no room for the views.
+func (m *Model) tooSmall() bool { return m.w < leastWidth || m.h < leastHeight }
+
+// drawBody draws what is between the header and the message line.
+func (m *Model) drawBody() string {
+	if m.tooSmall() {
+		return ""
 	}
 	top, below := rows(m.h)
-	m.header.draw(all.Sub(0, 0, m.w, top))
-	body := all.Sub(0, top, m.w, m.h-top-below)
+	c := canvas.New(m.w, m.h-top-below)
+	body := c.All()
 	switch {
 	case m.loading.on:
 		m.loading.draw(body)
@@ -48,18 +51,32 @@ func (m *Model) draw() string {
 	if m.dialog != nil {
 		m.dialog.draw(body, m.glyphs)
 	}
-	foot := all.Sub(1, m.h-1, m.w-2, 1)
+	return m.encode(c)
+}
+
+// around puts the header above a body, the message line and the keys below it.
+// These change several times a second, the body hardly ever.
+func (m *Model) around(body string) string {
+	if m.tooSmall() {
+		c := canvas.New(m.w, m.h)
+		c.All().Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
+		return m.encode(c)
+	}
+	top, below := rows(m.h)
+	head, foot := canvas.New(m.w, top), canvas.New(m.w, below)
+	m.header.draw(head.All())
+	keys := foot.All().Sub(1, below-1, m.w-2, 1)
 	words := m.message()
 	switch {
 	case below > 1:
-		all.Text(1, m.h-2, words.Style, canvas.Elide(words.Text, m.w-2, m.glyphs))
-		m.drawFooter(foot)
+		foot.All().Text(1, 0, words.Style, canvas.Elide(words.Text, m.w-2, m.glyphs))
+		m.drawFooter(keys)
 	case m.notice.Text != "":
-		foot.Text(0, 0, m.notice.Style, canvas.Elide(m.notice.Text, foot.W, m.glyphs))
+		keys.Text(0, 0, m.notice.Style, canvas.Elide(m.notice.Text, keys.W, m.glyphs))
 	default:
-		m.drawFooter(foot)
+		m.drawFooter(keys)
 	}
-	return m.encode(c)
+	return m.encode(head) + "\n" + body + "\n" + m.encode(foot)
 }
 
 func (m *Model) encode(c *canvas.Canvas) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"cifartui/train/event"
@@ -53,6 +54,8 @@ type Model struct {
 	flushed    time.Time // when the charts last took up points
 	drawn      time.Time // when the frame was made
 	ticking    bool      // a tickMsg is under way
+	stale      bool      // the body is to be drawn anew
+	body       string    // the frame without what is above and below the view
 	frame      string    // what View returns
 
 	asked func() // told that the terminal is asked; nil: its answers would not be understood
@@ -179,7 +182,10 @@ func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 	}
 	if m.w > 0 && (!m.catchingUp || m.now.Sub(m.drawn) >= catchUpPause) {
 		m.drawn = m.now
-		m.frame = m.draw()
+		if m.stale {
+			m.body, m.stale = m.drawBody(), false
+		}
+		m.frame = m.around(m.body)
 	}
 	return m, tea.Batch(cmds...)
 }
@@ -207,7 +213,23 @@ func (m *Model) fail(c *Crash) tea.Cmd {
 	return func() tea.Msg { return LeftMsg{Err: c, screen: m.common} }
 }
 
+// changesBody reports whether a message changes more than the header: steps alone
+// do not, the views take them up with the charts, once a second.
+func changesBody(msg tea.Msg) bool {
+	switch msg := msg.(type) {
+	case tickMsg:
+		return false
+	case eventsMsg:
+		return slices.ContainsFunc(msg.events, func(e event.Event) bool {
+			_, step := e.(*event.StepDone)
+			return !step
+		}) || msg.err != nil || msg.more
+	}
+	return true
+}
+
 func (m *Model) update(msg tea.Msg) tea.Cmd {
+	m.stale = m.stale || changesBody(msg)
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.resize(msg.Width, msg.Height)
@@ -309,7 +331,7 @@ func (m *Model) flush(atOnce bool) {
 	if !atOnce && m.now.Sub(m.flushed) < chartPause && m.now.After(m.flushed) {
 		return
 	}
-	m.flushed = m.now
+	m.flushed, m.stale = m.now, true
 	for _, r := range m.all {
 		r.flush()
 	}

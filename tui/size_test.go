@@ -160,3 +160,26 @@ func BenchmarkDrawAMillionSteps(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkWatchAMillionSteps is what a screen on a long run costs for each time
+// that it takes events, five times a second.
+func BenchmarkWatchAMillionSteps(b *testing.B) {
+	m := newBench(b, Options{Mode: Attached}, 120, 40)
+	events := manySteps()
+	for i := 0; i < len(events); i += eventBatch {
+		m.Update(eventsMsg{events: events[i:min(i+eventBatch, len(events))], at: testStart})
+	}
+	last := *events[len(events)-2].(*event.StepDone)
+	for v := range views {
+		m.press(fmt.Sprint(int(v) + 1))
+		b.Run(strings.ToLower(viewNames[v]), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				e := last
+				last.Step, last.Total, last.Elapsed = last.Step+1, last.Total+1, last.Elapsed+1
+				m.at = m.at.Add(eventPause)
+				m.Update(eventsMsg{events: []event.Event{&e}, at: m.at})
+			}
+		})
+	}
+}
