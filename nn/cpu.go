@@ -9,7 +9,7 @@ type CPU struct {
 	w *kernel.Workers
 }
 
-var _ Backend = (*CPU)(nil)
+var _ Resampler = (*CPU)(nil)
 
 // NewCPU starts a backend of the given number of threads; 0 or less takes as
 // many as the process may use.
@@ -122,6 +122,16 @@ func (c *CPU) Muon(x, g, m *Buffer, rate, momentum, shrink float32) {
 // Average is kernel.Average.
 func (c *CPU) Average(avg, x *Buffer, part float32) {
 	kernel.Average(c.w, avg.Floats, x.Floats, part)
+}
+
+// Resample is kernel.Resample.
+func (c *CPU) Resample(dst, src *Buffer, rows int) {
+	kernel.Resample(c.w, dst.Floats, dst.Image, src.Floats, src.Image, rows)
+}
+
+// ResampleBackward is kernel.ResampleBackward.
+func (c *CPU) ResampleBackward(dsrc, ddst, src *Buffer, rows int) {
+	kernel.ResampleBackward(c.w, dsrc.Floats, dsrc.Image, ddst.Floats, ddst.Image, src.Floats, rows)
 }
 
 // NewConv makes a kernel.Conv.

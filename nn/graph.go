@@ -27,11 +27,21 @@ type graph struct {
 	gradients    gorgonia.Nodes // of params; none in a graph for inference
 }
 
-// newGraph builds the network's graph: the loss from images and labels, and
-// if train is set its gradients. No memory is allocated.
+// newGraph builds the network's graph for images of its own size.
 func newGraph(on Backend, s Spec, params []param, capacity int, train bool) (*graph, error) {
+	return newGraphAt(on, s, s.Size, params, capacity, train)
+}
+
+// newGraphAt builds the network's graph for images of a size: the loss from
+// images and labels, and if train is set its gradients. No memory is allocated.
+func newGraphAt(on Backend, s Spec, size int, params []param, capacity int, train bool) (*graph, error) {
 	if capacity < 1 {
 		return nil, fmt.Errorf("nn: a batch of %d images, want at least 1", capacity)
+	}
+	side := s.Size >> len(s.Filters) // of the features that the dense layer knows
+	s.Size = size
+	if err := s.validate(); err != nil {
+		return nil, err
 	}
 	building.Lock()
 	defer building.Unlock()
@@ -48,7 +58,7 @@ func newGraph(on Backend, s Spec, params []param, capacity int, train bool) (*gr
 	for _, p := range params {
 		g.params = append(g.params, g.input(p.name, p.Buffer))
 	}
-	x, err := g.layers(s, x, train)
+	x, err := g.layers(s, side, x, train)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +78,9 @@ func newGraph(on Backend, s Spec, params []param, capacity int, train bool) (*gr
 	return g, nil
 }
 
-// layers puts the network from the images x to the logits into the graph.
-func (g *graph) layers(s Spec, x *gorgonia.Node, train bool) (_ *gorgonia.Node, err error) {
+// layers puts the network from the images x to the logits into the graph. The
+// features become images of a side before they are flattened.
+func (g *graph) layers(s Spec, side int, x *gorgonia.Node, train bool) (_ *gorgonia.Node, err error) {
 	params := g.params
 	list := s.Layers()
 	for i, l := range list {
@@ -89,8 +100,13 @@ func (g *graph) layers(s Spec, x *gorgonia.Node, train bool) (_ *gorgonia.Node, 
 			}
 			g.convs = append(g.convs, c)
 			g.convWeights = append(g.convWeights, w.Value().(*Buffer))
-		case MaxPooling2D, Flatten:
-			// Part of the convolution before it, and of the dropout behind it.
+		case MaxPooling2D: // part of the convolution before it
+		case Flatten: // part of the dropout behind it
+			if x.Shape()[1] != side {
+				if x, err = applyResample(&g.batch, side, x); err != nil {
+					return nil, err
+				}
+			}
 		case Dropout:
 			p := s.Dropout
 			if !train {

@@ -95,8 +95,27 @@ func refLoss(logits []float64, labels []uint8) float64 {
 	return sum / float64(len(labels))
 }
 
-// refNetwork is the loss of the whole network. mask multiplies the flattened
-// features.
+// refResample is adaptive average pooling to a side.
+func refResample(x []float64, d dims, side int) ([]float64, dims) {
+	o := dims{d.n, d.c, side, side}
+	y := make([]float64, o.len())
+	for i := range y {
+		row, col := i/side%side, i%side
+		sum, n := 0.0, 0.0
+		for r := row * d.h / side; r*side < (row+1)*d.h; r++ {
+			for c := col * d.w / side; c*side < (col+1)*d.w; c++ {
+				sum += x[(i/(side*side)*d.h+r)*d.w+c]
+				n++
+			}
+		}
+		y[i] = sum / n
+	}
+	return y, o
+}
+
+// refNetwork is the loss of the whole network, on images of any size: its features
+// are resampled to those that the dense layer knows. mask multiplies them when
+// they are flattened; nil is no mask.
 func refNetwork(s Spec, weights [][]float64, x []float64, labels []uint8, mask []float64) float64 {
 	d := dims{len(labels), imageChannels, s.Size, s.Size}
 	for range s.Filters {
@@ -106,7 +125,13 @@ func refNetwork(s Spec, weights [][]float64, x []float64, labels []uint8, mask [
 		}
 		x, d = refPool(x, d)
 	}
-	for i := range x {
+	features := len(weights[0]) / len(weights[1])
+	for side := 1; side*side*d.c <= features; side++ {
+		if side*side*d.c == features && side != d.h {
+			x, d = refResample(x, d, side)
+		}
+	}
+	for i := range mask {
 		x[i] *= mask[i]
 	}
 	return refLoss(refDense(x, weights[0], weights[1]), labels)

@@ -31,6 +31,13 @@ type Step struct {
 // NewStep makes what trains the network with s on batches of up to batch
 // images, and allocates all that its Run needs.
 func (n *Network) NewStep(batch int, s Solver) (*Step, error) {
+	return n.NewStepAt(n.spec.Size, batch, s)
+}
+
+// NewStepAt is NewStep for images of another size than the network's, with the
+// same parameters: the features that reach the dense layer are averaged, or
+// repeated, to as many as it knows. The backend has to be a Resampler.
+func (n *Network) NewStepAt(size, batch int, s Solver) (*Step, error) {
 	names := make([]string, len(n.params))
 	params := make([]*Buffer, len(n.params))
 	for i, p := range n.params {
@@ -39,7 +46,7 @@ func (n *Network) NewStep(batch int, s Solver) (*Step, error) {
 	if err := s.attach(names, params); err != nil {
 		return nil, err
 	}
-	g, err := newGraph(n.on, n.spec, n.params, batch, true)
+	g, err := newGraphAt(n.on, n.spec, size, n.params, batch, true)
 	if err != nil {
 		return nil, err
 	}

@@ -38,8 +38,9 @@
 //	winograd.go, tiles.go, gemm.go  what they are made of; its mathematics
 //	firstlayer.go                   the layer with 3 input channels
 //	elementwise.go                  input padding, dropout
+//	resample.go                     images of features to another size
 //	dense.go, loss.go               last layer, softmax and cross-entropy
-//	optim.go                        Adadelta, SGD, Adam
+//	optim.go                        Adadelta, SGD, Adam; muon.go: Muon
 //	workers.go, cpus.go             threads, and how many there may be
 //	dispatch.go, alloc.go, peak.go  choice of kernels, memory, peak measurement
 //	_asm, peer                      generator of the assembly; comparison with PyTorch

@@ -53,6 +53,7 @@ type Workers struct {
 		adam        adamTask
 		muon        muonTask
 		average     averageTask
+		resample    resampleTask
 	}
 }
 
