@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -296,5 +297,44 @@ func TestStepParserTakesOurOwnLines(t *testing.T) {
 		} else if !ok && got != nil {
 			t.Errorf("%s: taken for a step", line)
 		}
+	}
+}
+
+// A screen takes a batch that is not full for the end of what there is, and
+// rests: a part of the file that holds fewer lines must not look like it.
+func TestBatchesAreFullUpToTheEnd(t *testing.T) {
+	const events, most = 30_000, 4096
+	folder := t.TempDir()
+	var b []byte
+	for i := range events {
+		b = fmt.Appendf(b, `{"event":"step","seq":%d,"time":"2026-11-23T14:05:00Z","run":"r","epoch":1,"step":%d,"steps":%d,"total":%d,"count":1,"loss":1,"min_loss":1,"max_loss":1,"acc":0.5,"lr":1,"images_per_second":64,"elapsed":%d,"phases":{"data":0,"forward":0,"backward":0,"optimizer":0}}`+"\n", i+1, i+1, events, i+1, i+1)
+	}
+	if len(b) < 10*readChunk {
+		t.Fatalf("%d bytes are too few to tell", len(b))
+	}
+	if err := os.WriteFile(filepath.Join(folder, rundir.EventsFile), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	total := 0
+	for {
+		list, err := r.Next(context.Background(), most)
+		total += len(list)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) < most && total < events {
+			t.Fatalf("a batch of %d after %d events, want %d", len(list), total, most)
+		}
+	}
+	if total != events || r.Skipped() != 0 {
+		t.Errorf("%d events, %d skipped; want %d, 0", total, r.Skipped(), events)
 	}
 }

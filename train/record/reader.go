@@ -58,29 +58,34 @@ func (r *Reader) Close() error { return r.file.Close() }
 // newer version.
 func (r *Reader) Skipped() int { return r.skipped }
 
-// Next implements [event.Source].
+// Next implements [event.Source]. It returns fewer than max events only at the
+// end of the file, by which a screen knows that it has caught up.
 func (r *Reader) Next(ctx context.Context, max int) ([]event.Event, error) {
+	var events []event.Event
 	for {
-		events := r.parse(max)
-		if len(events) > 0 {
+		events = r.parse(events, max)
+		if len(events) == max {
 			return events, nil
 		}
 		more, err := r.fill()
+		if err == nil && !more {
+			err = io.EOF
+		} else if err != nil {
+			err = fmt.Errorf("event log: %w", err)
+		} else {
+			err = ctx.Err()
+		}
+		if err != nil && len(events) > 0 {
+			return events, nil // the error comes again with the next call
+		}
 		if err != nil {
-			return nil, fmt.Errorf("event log: %w", err)
-		}
-		if !more {
-			return nil, io.EOF
-		}
-		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// parse returns at most max events from the lines in the buffer.
-func (r *Reader) parse(max int) []event.Event {
-	var events []event.Event
+// parse adds events from the lines in the buffer, up to max in all.
+func (r *Reader) parse(events []event.Event, max int) []event.Event {
 	for len(events) < max {
 		end := bytes.IndexByte(r.buf[r.start:], '\n')
 		if end < 0 {
