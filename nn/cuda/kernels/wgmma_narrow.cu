@@ -73,7 +73,7 @@ DEVICE void narrow(const void *act, const void *w, const void *result, const flo
             at.next();
           }
     }
-    if (warp == 1 && lane == 0)
+    if (warp == 1 && lane == 0 && walk.first < walk.pairs)
       for (int tap = 0; tap < 9; tap++) {
         arriveExpecting(r.tapFull + tap * 8, 8192);
         loadTap<S::PASS>(r.taps + tap * 8192, w, r.tapFull + tap * 8, tap, 0, walk.m * 64, sumChannels, channels);
