@@ -11,9 +11,13 @@ var tensorOps = map[string]builder{"ldmatrix": loadMatrix, "mma": multiplyMatrix
 func loadMatrix(c *compiler, in *instruction, m modifiers) {
 	m.first("sync")
 	m.first("aligned")
-	m.first("m8n8")
-	n := map[string]int{"x1": 1, "x2": 2, "x4": 4}[m.first("x1", "x2", "x4")]
 	trans := m.take("trans")
+	count := m.maybe("x1", "x2", "x4") // ptxas takes the two in either order
+	m.first("m8n8")
+	if count == "" {
+		count = m.first("x1", "x2", "x4")
+	}
+	n := map[string]int{"x1": 1, "x2": 2, "x4": 4}[count]
 	m.first("shared", "shared::cta")
 	m.first("b16")
 	m.done()

@@ -180,13 +180,12 @@ func (w *warp) multiplySums(x, y [][fragmentWidth]float32, sums []int, accumulat
 // operand reads rows first.. of a matrix that a descriptor describes, 16 numbers
 // along the sum each. In its plain form a row of memory is one row of the
 // matrix, 64 numbers along the sum; turned, it is one place of the sum, 64 rows.
+// The bits of the address itself decide on the swizzle, so that a matrix may
+// begin in the middle of 8 rows, as H100 and H200 do it.
 func (w *warp) operand(desc uint64, turned bool, first int, out [][fragmentWidth]float32) {
 	start, block, group := desc&0x3fff<<4, desc>>16&0x3fff<<4, desc>>32&0x3fff<<4
 	if desc>>62 != 1 || desc>>49&7 != 0 {
 		w.fault(Forbidden, -1, "the descriptor %#x has another layout than 128 bytes' swizzle", desc)
-	}
-	if start>>7&7 != 0 {
-		w.fault(Misaligned, -1, "the descriptor's address %#x is in the middle of 8 rows", start)
 	}
 	s := &w.block.shared
 	chunk := func(addr uint64) []byte {
