@@ -61,8 +61,8 @@ type Backend interface {
 	SGD(x, g, m *Buffer, lr, momentum, decay float32, decoupled bool)
 	Adam(x, g, m, v *Buffer, a AdamStep)
 	// Muon takes the filters of a convolution, as a matrix of a column for each
-	// output channel.
-	Muon(x, g, m *Buffer, rate, momentum, shrink float32)
+	// output channel: x = (1 - lr decay) x - lr scale orthogonal(...).
+	Muon(x, g, m *Buffer, lr, scale float64, momentum, decay float32)
 	// Average moves avg towards x: avg += part (x - avg).
 	Average(avg, x *Buffer, part float32)
 }

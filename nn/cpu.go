@@ -114,9 +114,9 @@ func (c *CPU) Adam(x, g, m, v *Buffer, a AdamStep) {
 }
 
 // Muon is kernel.Muon.
-func (c *CPU) Muon(x, g, m *Buffer, rate, momentum, shrink float32) {
+func (c *CPU) Muon(x, g, m *Buffer, lr, scale float64, momentum, decay float32) {
 	cols := x.shape[len(x.shape)-1]
-	kernel.Muon(c.w, x.Floats, g.Floats, m.Floats, x.Len/cols, cols, rate, momentum, shrink)
+	kernel.Muon(c.w, x.Floats, g.Floats, m.Floats, x.Len/cols, cols, float32(lr*scale), momentum, 1-float32(lr)*decay)
 }
 
 // Average is kernel.Average.

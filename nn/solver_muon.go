@@ -27,6 +27,5 @@ func (s *muon) update(x, g *Buffer, state []*Buffer) {
 	}
 	out := x.shape[3]
 	scale := math.Sqrt(max(1, float64(out)/float64(x.Len/out)))
-	shrink := 1 - float32(s.rate)*s.filters.decay
-	s.on.Muon(x, g, state[0], float32(s.rate*scale), s.filters.momentum, shrink)
+	s.on.Muon(x, g, state[0], s.rate, scale, s.filters.momentum, s.filters.decay)
 }

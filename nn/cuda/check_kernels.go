@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unsafe"
@@ -409,5 +410,48 @@ func adamStep(step int, decoupled bool) nn.AdamStep {
 	return nn.AdamStep{
 		LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, Decoupled: decoupled,
 		Bias1: float32(1 - math.Pow(0.9, float64(step))), Bias2: float32(1 - math.Pow(0.999, float64(step))),
+	}
+}
+
+// muonLimit is how far Muon's update may be from the processor's, which is
+// computed in float32: the GPU takes bfloat16, as its author does.
+const muonLimit = 0.05
+
+// muon checks two steps on the filters of two layers in one launch: what they
+// change, by norm.
+func (c *checker) muon() {
+	start := time.Now()
+	type filter struct{ x, g, m pair }
+	var list []filter
+	var before [][]float32
+	for _, channels := range [][2]int{{3, 64}, {64, 96}} {
+		in, out := channels[0], channels[1]
+		f := filter{c.floats(c.normal(0.1), 3, 3, in, out), c.floats(c.normal(0.01), 3, 3, in, out), c.floats(nil, 3, 3, in, out)}
+		list = append(list, f)
+		if c.err != nil {
+			return
+		}
+		before = append(before, slices.Clone(f.x.cpu.Floats))
+	}
+	for range 2 {
+		for _, f := range list {
+			c.b.Muon(f.x.gpu, f.g.gpu, f.m.gpu, 0.02, 0.7, 0.8, 0.05)
+			c.cpu.Muon(f.x.cpu, f.g.cpu, f.m.cpu, 0.02, 0.7, 0.8, 0.05)
+		}
+	}
+	for i, f := range list {
+		have := make([]float32, f.x.cpu.Len)
+		if c.err == nil {
+			c.try(c.b.Download(have, f.x.gpu))
+		}
+		if c.err != nil {
+			return
+		}
+		var off, all float64
+		for j, v := range f.x.cpu.Floats {
+			off += math.Pow(float64(have[j]-v), 2)
+			all += math.Pow(float64(v-before[i][j]), 2)
+		}
+		c.list = append(c.list, Check{Kernel: "muon", Shape: fmt.Sprintf("a filter of %v", f.x.cpu.Shape()), Worst: math.Sqrt(off / all), Limit: muonLimit, Took: time.Since(start)})
 	}
 }

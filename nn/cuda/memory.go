@@ -35,6 +35,7 @@ func (b *Backend) alloc(bytes int) (driver.Pointer, error) {
 func (b *Backend) Free(m nn.Memory) {
 	p := driver.Pointer(m.Addr)
 	b.update()
+	b.updates.forget(b, p)
 	b.free(p)
 	if c, ok := b.copies[p]; ok {
 		delete(b.copies, p)

@@ -3,7 +3,6 @@ package cuda
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"slices"
 
@@ -14,11 +13,13 @@ import (
 // updates are the parameters that the optimiser's kernels are to update: nn
 // gives them one by one, a kernel takes all that follow one rule.
 type updates struct {
-	groups  []group
-	changed []driver.Pointer           // the parameters in groups
-	factors map[driver.Pointer]float32 // learning rates of parameters, as factors of the block's
-	known   []table
-	args    driver.Args // not the one of the launch that has them launched first
+	groups   []group
+	changed  []driver.Pointer              // the parameters in groups
+	matrices []matrix                      // of Muon
+	work     map[driver.Pointer]matrixWork // of matrices, by the parameter's address
+	factors  map[driver.Pointer]float32    // learning rates of parameters, as factors of the block's
+	known    []table
+	args     driver.Args // not the one of the launch that has them launched first
 }
 
 // rule is a kernel with the arguments that stay the same from step to step.
@@ -92,11 +93,6 @@ func (b *Backend) begin(x *nn.Buffer) {
 	}
 }
 
-// Muon is not there yet.
-func (b *Backend) Muon(_, _, _ *nn.Buffer, _, _, _ float32) {
-	b.fail(fmt.Errorf("nn/cuda: muon has no kernels for the GPU: train on the processor (--device cpu)"))
-}
-
 func one(v bool) uint32 {
 	if v {
 		return 1
@@ -110,7 +106,7 @@ func one(v bool) uint32 {
 // through: the table would differ at each step.
 func (b *Backend) rate(x *nn.Buffer, lr float32) float32 {
 	u := &b.updates
-	if !slices.ContainsFunc(u.groups, func(g group) bool { return g.kernel != "average" }) {
+	if len(u.matrices) == 0 && !slices.ContainsFunc(u.groups, func(g group) bool { return g.kernel != "average" }) {
 		b.want.lr = lr
 	}
 	if lr == b.want.lr {
@@ -156,21 +152,27 @@ func (b *Backend) add(r rule, t tensor) {
 // writes gradients calls it first.
 func (b *Backend) update() {
 	u := &b.updates
-	for _, g := range u.groups {
-		b.launchUpdate(g)
+	if len(u.changed) == 0 {
+		return
 	}
-	u.groups, u.changed = u.groups[:0], u.changed[:0]
-}
-
-// launchUpdate launches the kernel of one rule.
-func (b *Backend) launchUpdate(g group) {
-	where := b.place(g.table)
 	// A step that was submitted must not learn from a loss that isn't finite;
 	// else the host looks at it before it calls the optimiser.
 	var flag driver.Pointer
 	if b.tape != nil && b.tape.loss != nil {
 		flag = b.tape.loss.flag
 	}
+	if len(u.matrices) > 0 { // before their averages
+		b.updateMatrices(u.matrices, flag)
+	}
+	for _, g := range u.groups {
+		b.launchUpdate(g, flag)
+	}
+	u.groups, u.changed, u.matrices = u.groups[:0], u.changed[:0], u.matrices[:0]
+}
+
+// launchUpdate launches the kernel of one rule.
+func (b *Backend) launchUpdate(g group, flag driver.Pointer) {
+	where := b.place(g.table)
 	args := b.updates.args.Reset().Pointer(where).U32(uint32(len(g.table) / tensorBytes))
 	if g.kernel == "average" {
 		args.Pointer(flag).F32(g.numbers[0])

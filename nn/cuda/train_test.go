@@ -80,6 +80,7 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 		{"adadelta", nn.SolverOptions{LR: 0.5}, 20},
 		{"sgdw", nn.SolverOptions{LR: 0.02, Momentum: 0.9, WeightDecay: 1e-3, BiasLR: 0.1}, 4},
 		{"adam", nn.SolverOptions{WeightDecay: 0.01}, 4},
+		{"muon", nn.SolverOptions{WeightDecay: 0.05, Momentum: 0.8}, 4},
 	} {
 		t.Run(c.solver, func(t *testing.T) {
 			const batch = 8
