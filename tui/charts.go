@@ -112,7 +112,7 @@ func (c *curves) charts(r *run) (acc, loss chart.Chart) {
 // emptyWords says why there is nothing to draw.
 func (c *curves) emptyWords(r *run) string {
 	switch {
-	case r.ended != nil:
+	case r.Ended != nil:
 		return "The run ended before its first batch."
 	case r.steps.Len() > 0 || r.epochs.Len() > 0:
 		return "Nothing here: zoom out or move on."
@@ -124,22 +124,22 @@ func (c *curves) emptyWords(r *run) string {
 func (c *curves) marks(r *run) (acc, loss []chart.Mark) {
 	g, a, u := c.glyphs, c.axis, c.unit(r)
 	at := func(epoch int) float64 { return u * r.epochs.Convert(float64(epoch), chart.ByEpoch, a) }
-	if b := r.bestAcc; b.epoch > 0 {
+	if b := r.bestAcc(); b.epoch > 0 {
 		acc = append(acc, chart.Mark{At: at(b.epoch), Sign: g.Best, Words: fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), Style: style.Validation})
 	}
 	if r.overfits {
 		t := chart.Mark{At: u * r.epochs.At[a][r.overfitting.row], Sign: g.Overfit, Words: fmt.Sprintf("overfitting @ %.0f", r.overfitting.epoch), Style: style.Caution}
 		acc, loss = append(acc, t), append(loss, t)
 	}
-	if b := r.bestLoss; b.epoch > 0 {
+	if b := r.bestLoss(); b.epoch > 0 {
 		loss = append(loss, chart.Mark{At: at(b.epoch), Sign: g.Best, Words: fmt.Sprintf("best %.4f @ %d", b.value, b.epoch), Style: style.Validation})
 	}
-	for i := len(r.rates) - 1; i >= 0; i-- {
+	for i := len(r.LearnRates) - 1; i >= 0; i-- {
 		words := ""
-		if i == len(r.rates)-1 {
-			words = "lr " + format.Rate(r.rates[i].to)
+		if i == len(r.LearnRates)-1 {
+			words = "lr " + format.Rate(r.LearnRates[i].To)
 		}
-		mark := chart.Mark{At: u * r.steps.Convert(float64(r.rates[i].total), chart.ByStep, a), Sign: g.Rate, Words: words, Style: style.Mark}
+		mark := chart.Mark{At: u * r.steps.Convert(float64(r.LearnRates[i].Total), chart.ByStep, a), Sign: g.Rate, Words: words, Style: style.Mark}
 		acc, loss = append(acc, mark), append(loss, mark)
 	}
 	return acc, loss

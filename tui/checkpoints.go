@@ -113,13 +113,13 @@ func (v *checkpointsView) fileRows() []fileRow {
 	rows := v.withEvents(v.listedRows(r), r)
 	for i := range rows {
 		row := &rows[i]
-		row.whole = row.Step == 0 || row.Step == r.started.StepsPerEpoch
+		row.whole = row.Step == 0 || row.Step == r.Started.StepsPerEpoch
 		row.done = row.Epoch
 		if row.Resumable && row.Step == 0 { // it tells the epoch to go on with
 			row.done--
 		}
 	}
-	if i := bestRow(rows, r.started.Config.Monitor); i >= 0 {
+	if i := bestRow(rows, r.Started.Config.Monitor); i >= 0 {
 		rows[i].best = true
 	}
 	sort.SliceStable(rows, func(i, j int) bool {
@@ -137,7 +137,7 @@ func (v *checkpointsView) fileRows() []fileRow {
 
 // listedRows are the files of r, as far as they have been listed.
 func (v *checkpointsView) listedRows(r *run) (rows []fileRow) {
-	if v.run != r.name {
+	if v.run != r.Name {
 		return nil
 	}
 	for _, f := range v.listed {
@@ -148,8 +148,8 @@ func (v *checkpointsView) listedRows(r *run) (rows []fileRow) {
 
 // withEvents adds what events tell of the files.
 func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
-	listed := v.run == r.name && !v.listing && v.o.Checkpoints != nil
-	for _, e := range r.saved {
+	listed := v.run == r.Name && !v.listing && v.o.Checkpoints != nil
+	for _, e := range r.Checkpoints {
 		i := slices.IndexFunc(rows, func(f fileRow) bool { return f.File == e.File })
 		known := i >= 0
 		if !known {
@@ -163,7 +163,7 @@ func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
 		row.reasons = append(row.reasons, e.Reason)
 		if row.Time.Before(e.Time) || !known {
 			row.Info = checkpoint.Info{
-				File: e.File, Path: filepath.Join(r.started.Folder, "checkpoints", e.File), Size: e.Size, Time: e.Time,
+				File: e.File, Path: filepath.Join(r.Started.Folder, "checkpoints", e.File), Size: e.Size, Time: e.Time,
 				Resumable: e.Reason == "last", Epoch: e.Epoch, Step: e.Step, ValAcc: e.ValAcc, ValLoss: e.ValLoss,
 				Problem: row.Problem,
 			}
@@ -214,7 +214,7 @@ func (v *checkpointsView) list() tea.Cmd {
 		return nil
 	}
 	v.listing = true
-	name, folder := r.name, r.started.Folder
+	name, folder := r.Name, r.Started.Folder
 	return v.do(func() tea.Msg {
 		list, err := files.List(folder)
 		return filesMsg{name, list, err, v.o.now()}
@@ -271,9 +271,9 @@ func (v *checkpointsView) deleted(msg deletedMsg) tea.Cmd {
 	}
 	v.say(style.Plain, "Deleted "+filepath.Base(msg.path)+".")
 	if r := v.current(); r != nil {
-		for i, e := range r.saved {
+		for i, e := range r.Checkpoints {
 			if e.File == filepath.Base(msg.path) {
-				r.saved = append(r.saved[:i:i], r.saved[i+1:]...)
+				r.Checkpoints = append(r.Checkpoints[:i:i], r.Checkpoints[i+1:]...)
 				break
 			}
 		}
@@ -306,12 +306,12 @@ func (v *checkpointsView) askResume() tea.Cmd {
 	if r.live() && v.o.Mode == Live {
 		text += " The run at work is stopped and saved first."
 	}
-	folder := r.started.Folder
+	folder := r.Started.Folder
 	v.ask(&dialog{
 		title: "Resume from", text: text,
 		options: []option{
 			{"r", "resume from it", "", func() tea.Cmd {
-				return v.leave(Result{Action: ResumeFrom, Run: r.name, Folder: folder, File: f.Path})
+				return v.leave(Result{Action: ResumeFrom, Run: r.Name, Folder: folder, File: f.Path})
 			}},
 			{"c", "cancel", "", nil},
 		},

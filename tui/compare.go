@@ -172,20 +172,20 @@ func (v *compareView) drawPane(a canvas.Area, r *run) {
 
 // facts are the lines over a pane's charts, the most telling first.
 func (v *compareView) facts(r *run) [][]canvas.Part {
-	epoch, _, _ := r.progress()
+	epoch, _, _ := r.Position()
 	sign, st := stateSign(r, v.glyphs)
 	bestAcc := []style.Span{style.Dim.Text("val_acc "), style.Dim.Text("     -")}
-	if r.bestAcc.epoch > 0 {
-		bestAcc = []style.Span{style.Dim.Text("val_acc "), style.Validation.Text(format.Percent(r.bestAcc.value)), style.Dim.Text(" @ "), style.Plain.Text(fmt.Sprint(r.bestAcc.epoch))}
+	if r.bestAcc().epoch > 0 {
+		bestAcc = []style.Span{style.Dim.Text("val_acc "), style.Validation.Text(format.Percent(r.bestAcc().value)), style.Dim.Text(" @ "), style.Plain.Text(fmt.Sprint(r.bestAcc().epoch))}
 	}
 	seconds := "     -"
-	if r.epoch != nil {
-		seconds = format.Duration6(r.epoch.Seconds)
+	if r.LastEpoch() != nil {
+		seconds = format.Duration6(r.LastEpoch().Seconds)
 	}
 	target := targets[v.target]
 	return [][]canvas.Part{
-		{canvas.Ranked(0, st.Text(sign+" "+r.stateWords())), canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, r.started.Config.Epochs))), canvas.Ranked(1, style.Plain.Text(format.Speed(r.imagesPerSecond())), style.Dim.Text(" img/s"))},
+		{canvas.Ranked(0, st.Text(sign+" "+r.stateWords())), canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, r.Started.Config.Epochs))), canvas.Ranked(1, style.Plain.Text(format.Speed(r.imagesPerSecond())), style.Dim.Text(" img/s"))},
 		{canvas.Ranked(0, bestAcc...), canvas.Ranked(1, style.Plain.Text(seconds), style.Dim.Text(" an epoch"))},
-		{canvas.Ranked(0, style.Dim.Text(fmt.Sprintf("to %.0f%% ", 100*target)), style.Plain.Text(format.Duration6(r.timeTo(target)))), canvas.Ranked(1, style.Dim.Text("batch "), style.Plain.Text(fmt.Sprint(r.started.Config.Batch)))},
+		{canvas.Ranked(0, style.Dim.Text(fmt.Sprintf("to %.0f%% ", 100*target)), style.Plain.Text(format.Duration6(r.timeTo(target)))), canvas.Ranked(1, style.Dim.Text("batch "), style.Plain.Text(fmt.Sprint(r.Started.Config.Batch)))},
 	}
 }

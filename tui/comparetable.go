@@ -18,12 +18,11 @@ func (v *compareView) tabulate() {
 	now := [2]int{}
 	var histories []*record.Run
 	for _, r := range v.all {
-		now[0] += len(r.done)
-		h := &record.Run{Name: r.name, Started: &r.started, Epochs: r.done, Ended: r.ended, State: r.state}
-		if r.ended != nil {
+		now[0] += len(r.Epochs)
+		if r.Ended != nil {
 			now[1]++
 		}
-		histories = append(histories, h)
+		histories = append(histories, &r.Run)
 	}
 	if v.table.Rows == nil || now != v.told || len(v.table.Rows) != len(v.all) {
 		v.table, v.told = runs.NewTable(histories), now
@@ -56,7 +55,7 @@ func (v *compareView) drawTable(a canvas.Area) {
 		if r == v.current() {
 			t.Chosen = len(t.Rows)
 		}
-		t.Rows = append(t.Rows, v.resultRow(r, rows[r.name]))
+		t.Rows = append(t.Rows, v.resultRow(r, rows[r.Name]))
 	}
 	h := min(len(t.Rows)+1, in.H)
 	t.Draw(in.Sub(0, 0, in.W, h), v.glyphs)
@@ -84,7 +83,7 @@ func (v *compareView) findingLines(findings []string, w, h int) (lines []string)
 }
 
 func (v *compareView) resultRow(r *run, row runs.TableRow) []style.Span {
-	epoch, _, _ := r.progress()
+	epoch, _, _ := r.Position()
 	st, name := style.Run(v.number(r)), v.label(r)
 	if r.hidden {
 		st, name = style.Dim, name+" (hidden)"
@@ -98,8 +97,8 @@ func (v *compareView) resultRow(r *run, row runs.TableRow) []style.Span {
 		return style.Plain.Text(strings.TrimSpace(known(f, show)))
 	}
 	cells := []style.Span{
-		st.Text(name), state.Text(r.stateWords()), style.Plain.Text(format.Of(epoch, r.started.Config.Epochs)),
-		style.Plain.Text(fmt.Sprint(r.started.Config.Batch)), value(row.ImagesPerSecond, format.Speed), value(row.EpochSeconds, format.Duration),
+		st.Text(name), state.Text(r.stateWords()), style.Plain.Text(format.Of(epoch, r.Started.Config.Epochs)),
+		style.Plain.Text(fmt.Sprint(r.Started.Config.Batch)), value(row.ImagesPerSecond, format.Speed), value(row.EpochSeconds, format.Duration),
 		style.Validation.Text(known(row.BestValAcc, format.Percent)), style.Plain.Text(best), value(row.FinalLoss, format.Fixed4),
 	}
 	for _, t := range row.TimeTo {

@@ -96,17 +96,17 @@ func (m *Model) message() style.Span {
 		return style.Span{}
 	case r.asked != "":
 		return style.Caution.Text(format.UpperFirst(r.asked) + m.glyphs.Dots)
-	case r.ended != nil && r.state == event.StateFailed:
+	case r.Ended != nil && r.State == event.StateFailed:
 		return style.Trouble.Text(r.outcome())
-	case r.ended != nil:
+	case r.Ended != nil:
 		return style.Plain.Text(r.outcome())
 	case r.lost != "" && m.o.Mode == Replay:
 		return style.Caution.Text("The record ends without the run's end: it was killed, or is at work elsewhere.")
-	case r.state == event.StatePaused:
+	case r.State == event.StatePaused:
 		return style.Caution.Text("Paused. " + m.keyOf("pause") + " goes on.")
 	case r.overfits:
 		return style.Caution.Text(r.overfitting.words())
-	case r.epochs.Len() == 0 && r.step == nil:
+	case r.epochs.Len() == 0 && r.Step == nil:
 		return style.Dim.Text("Waiting for the first batch.")
 	case r.epochs.Len() == 0:
 		return style.Dim.Text("Validation values come after the first epoch.")

@@ -173,8 +173,8 @@ func TestResumedRunsForgetWhatWasNotSaved(t *testing.T) {
 	e.Resumed, e.ResumedEpoch, e.ResumedStep, e.ResumedTotal, e.Elapsed = true, 5, 0, 4*782, 500
 	b.feed(s.events...)
 	r := b.current()
-	if r.epochs.Len() != 4 || r.steps.Last(chart.ByStep) != 4*782 || r.bestAcc.epoch > 4 {
-		t.Errorf("%d epochs, steps to %v, best at %d", r.epochs.Len(), r.steps.Last(chart.ByStep), r.bestAcc.epoch)
+	if r.epochs.Len() != 4 || r.steps.Last(chart.ByStep) != 4*782 || r.bestAcc().epoch > 4 {
+		t.Errorf("%d epochs, steps to %v, best at %d", r.epochs.Len(), r.steps.Last(chart.ByStep), r.bestAcc().epoch)
 	}
 	s.events = nil
 	s.epoch(5)
@@ -270,7 +270,8 @@ func TestPicturesAreRemembered(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, s.events...)
 	b.press("4")
 	before := b.View()
-	e := *b.current().eval
+	e := *b.current().Evaluated
+	e.Seq += 100
 	e.Samples = append([]event.Sample(nil), e.Samples...)
 	for i := range e.Samples {
 		e.Samples[i].Pixels = nil
@@ -286,8 +287,8 @@ func TestKeysActOnTheSelectedRun(t *testing.T) {
 	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
 	b.press("2", "o", "o", "n", "p") // by speed: the largest batch is first
 	c, ok := b.control.commands()[0].(event.Pause)
-	if want := b.ordered(); !ok || c.Run != b.current().name || want[0].started.Config.Batch != 512 {
-		t.Errorf("sent %#v, sorted first %s", b.control.commands(), want[0].name)
+	if want := b.ordered(); !ok || c.Run != b.current().Name || want[0].Started.Config.Batch != 512 {
+		t.Errorf("sent %#v, sorted first %s", b.control.commands(), want[0].Name)
 	}
 }
 
@@ -298,15 +299,15 @@ func TestRunsStandInTheOrderOfTheirNames(t *testing.T) {
 	}
 	var names []string
 	for _, r := range b.all {
-		names = append(names, r.name)
+		names = append(names, r.Name)
 	}
-	if got := strings.Join(names, " "); got != "batch=64 batch=128 batch=256 batch=512" || b.current().name != "batch=64" {
-		t.Errorf("%s, selected %s", got, b.current().name)
+	if got := strings.Join(names, " "); got != "batch=64 batch=128 batch=256 batch=512" || b.current().Name != "batch=64" {
+		t.Errorf("%s, selected %s", got, b.current().Name)
 	}
 	b.press("n")
 	b.feed(newScript("batch=8", 64, 200).start().events...)
-	if b.current().name != "batch=128" {
-		t.Errorf("a new run moved the selection to %s", b.current().name)
+	if b.current().Name != "batch=128" {
+		t.Errorf("a new run moved the selection to %s", b.current().Name)
 	}
 	for _, c := range []struct{ a, b string }{{"a", "b"}, {"a", "ab"}, {"", "a"}, {"a9", "a10"}, {"a2b", "a10a"}, {"a1", "a1b"}} {
 		if !before(c.a, c.b) || before(c.b, c.a) || before(c.a, c.a) {

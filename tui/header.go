@@ -19,7 +19,7 @@ func stateSign(r *run, g *style.Glyphs) (sign string, st style.Style) {
 	if r.lost != "" {
 		return g.Waiting, style.Caution
 	}
-	switch r.state {
+	switch r.State {
 	case event.StateRunning:
 		return g.Running, style.Running
 	case event.StatePaused:
@@ -39,8 +39,8 @@ func (r *run) stateWords() string {
 	if r.lost != "" {
 		return r.lost
 	}
-	if r.ended != nil {
-		switch r.ended.Outcome {
+	if r.Ended != nil {
+		switch r.Ended.Outcome {
 		case event.OutcomeEarlyStopped:
 			return "stopped early"
 		case event.OutcomeStopped:
@@ -51,7 +51,7 @@ func (r *run) stateWords() string {
 			return "diverged"
 		}
 	}
-	return string(r.state)
+	return string(r.State)
 }
 
 func (h *header) draw(a canvas.Area) {
@@ -71,7 +71,7 @@ func (h *header) titleParts(r *run, w int) []canvas.Part {
 	parts := []canvas.Part{canvas.Ranked(5, style.Heading.Text("cifartui"))}
 	name := h.o.Name
 	if r != nil {
-		name = r.name
+		name = r.Name
 	}
 	if name != "" {
 		parts = append(parts, canvas.Ranked(1, style.Plain.Text(canvas.Elide(name, max(w-26, 10), h.glyphs))))
@@ -82,10 +82,10 @@ func (h *header) titleParts(r *run, w int) []canvas.Part {
 	if r == nil {
 		return parts
 	}
-	if r.started.Demo {
+	if r.Started.Demo {
 		parts = append(parts, canvas.Ranked(0, style.Demo.Text(" DEMO ")))
-	} else if r.started.Dataset != "" {
-		parts = append(parts, canvas.Ranked(4, style.Dim.Text(r.started.Dataset)))
+	} else if r.Started.Dataset != "" {
+		parts = append(parts, canvas.Ranked(4, style.Dim.Text(r.Started.Dataset)))
 	}
 	sign, st := stateSign(r, h.glyphs)
 	return append(parts, canvas.Ranked(0, st.Text(sign+" "+r.stateWords())))
@@ -112,8 +112,8 @@ func (h *header) tabParts(w int) []canvas.Part {
 
 // progressParts tell how far the run has come.
 func (h *header) progressParts(r *run, w int) []canvas.Part {
-	epoch, step, steps := r.progress()
-	epochs := r.started.Config.Epochs
+	epoch, step, steps := r.Position()
+	epochs := r.Started.Config.Epochs
 	if steps == 0 {
 		return []canvas.Part{canvas.Ranked(0, style.Dim.Text("getting ready"))}
 	}
@@ -124,12 +124,12 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 		barWidth = 14 + (w-110)/6
 	}
 	at := []style.Span{style.Dim.Text("step "), style.Plain.Text(format.Of(step, steps))}
-	if r.ended == nil && step == steps && r.state == event.StateRunning {
+	if r.Ended == nil && step == steps && r.State == event.StateRunning {
 		at = []style.Span{style.Plain.Text(fmt.Sprintf("%-*s", 6+2*len(fmt.Sprint(steps)), "validating"))}
 	}
 	ips := "    -"
-	if r.step != nil {
-		ips = format.Speed(r.step.ImagesPerSecond)
+	if r.Step != nil {
+		ips = format.Speed(r.Step.ImagesPerSecond)
 	}
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, epochs))),
@@ -137,10 +137,10 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 		canvas.Ranked(1, at...),
 		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, h.glyphs)...),
 	}
-	if r.ended != nil || r.lost != "" {
+	if r.Ended != nil || r.lost != "" {
 		return append(parts, canvas.Ranked(3, style.Dim.Text("took "), style.Plain.Text(format.Duration(r.elapsed(h.now)))))
 	}
-	left, all := r.left()
+	left, all := r.Remaining()
 	return append(parts,
 		canvas.Ranked(2, style.Plain.Text(ips), style.Dim.Text(" img/s")),
 		canvas.Ranked(5, style.Dim.Text("elapsed "), style.Plain.Text(format.Duration6(r.elapsed(h.now)))),
@@ -158,17 +158,17 @@ func (h *header) bestParts(r *run) []canvas.Part {
 		return canvas.Ranked(rank, style.Dim.Text(label+" "), st.Text(show(b.value)), style.Dim.Text(" best @ "), style.Plain.Text(fmt.Sprint(b.epoch)))
 	}
 	parts := []canvas.Part{
-		value(style.Validation, r.bestAcc, format.Percent, "val_acc", 0),
-		value(style.Validation, r.bestLoss, format.Fixed4, "val_loss", 2),
+		value(style.Validation, r.bestAcc(), format.Percent, "val_acc", 0),
+		value(style.Validation, r.bestLoss(), format.Fixed4, "val_loss", 2),
 	}
-	if r.step != nil && r.ended == nil {
-		parts = append(parts, canvas.Ranked(4, style.Dim.Text("loss "), style.Training.Text(format.Fixed4(float64(r.step.Loss)))),
-			canvas.Ranked(5, style.Dim.Text("acc "), style.Training.Text(format.Percent(float64(r.step.Acc)))))
+	if r.Step != nil && r.Ended == nil {
+		parts = append(parts, canvas.Ranked(4, style.Dim.Text("loss "), style.Training.Text(format.Fixed4(float64(r.Step.Loss)))),
+			canvas.Ranked(5, style.Dim.Text("acc "), style.Training.Text(format.Percent(float64(r.Step.Acc)))))
 	}
-	if r.epoch != nil && r.epoch.PatienceLeft >= 0 && r.ended == nil {
-		parts = append(parts, canvas.Ranked(1, style.Dim.Text("early stop in "), style.Plain.Text(fmt.Sprintf("%2d", r.epoch.PatienceLeft))))
+	if r.LastEpoch() != nil && r.LastEpoch().PatienceLeft >= 0 && r.Ended == nil {
+		parts = append(parts, canvas.Ranked(1, style.Dim.Text("early stop in "), style.Plain.Text(fmt.Sprintf("%2d", r.LastEpoch().PatienceLeft))))
 	}
-	if lr := r.learnRate(); lr > 0 && r.ended == nil {
+	if lr := r.LearnRate(); lr > 0 && r.Ended == nil {
 		parts = append(parts, canvas.Ranked(3, style.Dim.Text("lr "), style.Plain.Text(format.Rate(lr))))
 	}
 	return parts

@@ -50,21 +50,21 @@ func (s *steering) whatRuns() string {
 	if s.several() {
 		n := 0
 		for _, r := range s.all {
-			if r.ended == nil {
+			if r.Ended == nil {
 				n++
 			}
 		}
 		return format.Plural(n, "run") + " of this comparison are not done."
 	}
-	epoch, step, steps := r.progress()
-	return fmt.Sprintf("%s is %s in epoch %d of %d, step %d of %d.", r.name, r.state, epoch, r.started.Config.Epochs, step, steps)
+	epoch, step, steps := r.Position()
+	return fmt.Sprintf("%s is %s in epoch %d of %d, step %d of %d.", r.Name, r.State, epoch, r.Started.Config.Epochs, step, steps)
 }
 
 // stopAndQuit stops every run and leaves once they have ended.
 func (s *steering) stopAndQuit() tea.Cmd {
 	s.quitting = true
 	for _, r := range s.all {
-		if r.ended == nil {
+		if r.Ended == nil {
 			r.asked = "stopping after this batch"
 		}
 	}

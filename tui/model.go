@@ -317,7 +317,7 @@ func (m *Model) apply(msg eventsMsg) tea.Cmd {
 // lose marks the runs that never told their end.
 func (m *Model) lose() {
 	for _, r := range m.all {
-		if r.ended == nil {
+		if r.Ended == nil {
 			r.lost, r.asked = "out of reach", ""
 			if m.o.Mode == Replay {
 				r.lost = "cut short"

@@ -3,10 +3,10 @@ package tui
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"cifartui/train/event"
+	"cifartui/train/record"
 	"cifartui/tui/chart"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -45,50 +45,25 @@ type best struct {
 	epoch int
 }
 
-// A rateMark is a learning rate set by a person.
-type rateMark struct {
-	total int64
-	to    float64
-}
-
-// A run is all that the screen knows of a run, made of its events alone.
+// A run is a run as the screen knows it: what its events add up to, and what is
+// the screen's own: points for charts, the log, and what the person has asked for.
 type run struct {
-	name    string
-	started event.RunStarted
-	state   event.State
-	lost    string  // set when no more events come of a run that has not ended
-	asked   string  // what a person asked for and has not happened yet
-	wanted  float64 // the learning rate asked for; 0: none under way
-	step    *event.StepDone
-	stepAt  time.Time // when step came here
-	epoch   *event.EpochDone
-	ended   *event.RunEnded
+	record.Run           // its Started is never nil
+	stepAt     time.Time // when Step came here
+	lost       string    // set when no more events come of a run that has not ended
+	asked      string    // what a person asked for and has not happened yet
+	wanted     float64   // the learning rate asked for; 0: none under way
 
 	steps, epochs *chart.Series
-	done          []*event.EpochDone // the newest epochRows at most, for the comparison's table
 	// pending are steps and epochs not yet in the series: the charts take them
 	// up once a second, so that they are not sent to the terminal ten times.
-	pending []event.Event
+	pending     []event.Event
+	overfitting overfitting
+	overfits    bool
 
-	bestAcc, bestLoss best // of validation
-	bestTrain         best
-	reached           []reached
-	rates             []rateMark
-	overfitting       overfitting
-	overfits          bool
-
-	eval   *event.Evaluated // the newest
-	pixels map[int][]byte   // images by index; at most the validation set
-	saved  []*event.CheckpointSaved
+	pixels map[int][]byte // images by index; at most the validation set
 	log    []logLine
 	hidden bool // in the comparison
-}
-
-// reached is the first time that a validation accuracy was reached.
-type reached struct {
-	acc     float64
-	epoch   int
-	seconds float64
 }
 
 // A logLine is one line of a run's log.
@@ -100,7 +75,7 @@ type logLine struct {
 
 func newRun(name string) *run {
 	return &run{
-		name: name, state: event.StateStarting,
+		Run:    record.Run{Name: name, State: event.StateStarting, Started: new(event.RunStarted)},
 		steps:  chart.NewSeries(stepRows, stepValues),
 		epochs: chart.NewSeries(epochRows, epochValues),
 		pixels: map[int][]byte{},
@@ -110,37 +85,33 @@ func newRun(name string) *run {
 // apply learns from an event. It returns a few words for the message line when
 // a person would want to be told.
 func (r *run) apply(e event.Event, at time.Time) (notice string) {
+	change := r.Apply(e)
+	if change.Known {
+		return ""
+	}
 	switch e := e.(type) {
 	case *event.RunStarted:
 		r.start(e)
 	case *event.StepDone:
-		r.step, r.stepAt = e, at
+		r.stepAt = at
 		r.pend(e)
 	case *event.EpochDone:
-		r.epoch = e
-		if len(r.done) == epochRows {
-			r.done = slices.Delete(r.done, 0, epochRows/4)
-		}
-		r.done = append(r.done, e)
 		r.pend(e)
 		r.epochDone(e)
-		return ""
 	case *event.Evaluated:
 		r.evaluated(e)
 	case *event.CheckpointSaved:
 		return r.checkpoint(e)
 	case *event.StateChanged:
-		return r.changed(e)
+		return r.changed(e, change.Before)
 	case *event.LearnRateChanged:
 		r.asked = ""
 		if e.To == r.wanted {
 			r.wanted = 0
 		}
-		r.rates = append(r.rates, rateMark{e.Total, e.To})
 		r.writeLog(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
 		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", format.Rate(e.To), e.Epoch, e.Step)
 	case *event.Planned:
-		r.started.Config.Epochs = e.Epochs
 		r.writeLog(e, style.Plain, fmt.Sprintf("%s fit the budget of %s: %s an epoch", format.Plural(e.Epochs, "epoch"), format.Duration(e.Budget), format.Duration(e.EpochSeconds)))
 		return fmt.Sprintf("%s fit the budget.", format.Plural(e.Epochs, "epoch"))
 	case *event.Warning:
@@ -154,39 +125,23 @@ func (r *run) apply(e event.Event, at time.Time) (notice string) {
 
 func (r *run) start(e *event.RunStarted) {
 	if !e.Resumed {
-		*r = *newRun(r.name)
-	}
-	r.started, r.ended, r.asked, r.state = *e, nil, "", event.StateStarting
-	if !e.Resumed {
+		known := r.Run
+		*r = *newRun(r.Name)
+		r.Run = known
 		r.writeLog(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
 			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, format.Plural(e.Threads, "thread"), e.Kernels))
 		return
 	}
+	r.asked = ""
 	r.flush()
-	r.rewind(e.ResumedTotal)
-	r.writeLog(e, style.Plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
-}
-
-// rewind drops what was done after step total and never saved.
-func (r *run) rewind(total int64) {
-	r.steps.Rewind(total)
-	r.epochs.Rewind(total)
-	r.done = slices.DeleteFunc(r.done, func(e *event.EpochDone) bool { return e.Total > total })
-	if r.step != nil && r.step.Total > total {
-		r.step = nil
+	r.steps.Rewind(e.ResumedTotal)
+	kept := int64(0) // the batches at the end of the last epoch that counts
+	if last := r.LastEpoch(); last != nil {
+		kept = last.Total
 	}
-	if r.epoch != nil && r.epoch.Total > total {
-		r.epoch = nil
-	}
-	for len(r.rates) > 0 && r.rates[len(r.rates)-1].total > total {
-		r.rates = r.rates[:len(r.rates)-1]
-	}
-	r.bestAcc, r.bestLoss, r.bestTrain, r.reached = best{}, best{}, best{}, nil
-	for i := range r.epochs.Len() {
-		v := func(c int) float64 { return float64(r.epochs.Values[c].Mean[i]) }
-		r.better(int(math.Round(r.epochs.At[chart.ByEpoch][i])), v(epochAcc), v(epochValAcc), v(epochValLoss), r.epochs.At[chart.ByTime][i])
-	}
+	r.epochs.Rewind(kept)
 	r.overfitting, r.overfits = findOverfitting(r.epochs, epochLoss, epochValLoss)
+	r.writeLog(e, style.Plain, fmt.Sprintf("resumed at epoch %d, step %d", e.ResumedEpoch, e.ResumedStep))
 }
 
 func (r *run) pend(e event.Event) {
@@ -222,61 +177,49 @@ func (r *run) flush() {
 	}
 }
 
-// epochDone keeps the best values.
+// epochDone writes the epoch's line into the log.
 func (r *run) epochDone(e *event.EpochDone) {
-	r.better(e.Epoch, float64(e.Acc), float64(e.ValAcc), float64(e.ValLoss), e.Elapsed)
 	r.writeLog(e, style.Plain, fmt.Sprintf("epoch %*d  train %s %s  val %s %s  %s", len(fmt.Sprint(e.Epochs)),
 		e.Epoch, format.Fixed4(float64(e.Loss)), format.Percent(float64(e.Acc)), format.Fixed4(float64(e.ValLoss)), format.Percent(float64(e.ValAcc)), format.Duration6(e.Seconds)))
 }
 
-func (r *run) better(epoch int, acc, valAcc, valLoss, elapsed float64) {
-	if chart.Finite(acc) && (r.bestTrain.epoch == 0 || acc > r.bestTrain.value) {
-		r.bestTrain = best{acc, epoch}
+// bestAcc is the best validation accuracy.
+func (r *run) bestAcc() best {
+	if e := r.BestValAcc(); e != nil {
+		return best{float64(e.ValAcc), e.Epoch}
 	}
-	if chart.Finite(valAcc) && (r.bestAcc.epoch == 0 || valAcc > r.bestAcc.value) {
-		r.bestAcc = best{valAcc, epoch}
-		r.reached = append(r.reached, reached{valAcc, epoch, elapsed})
+	return best{}
+}
+
+// bestLoss is the best validation loss.
+func (r *run) bestLoss() best {
+	if e := r.BestValLoss(); e != nil {
+		return best{float64(e.ValLoss), e.Epoch}
 	}
-	if chart.Finite(valLoss) && (r.bestLoss.epoch == 0 || valLoss < r.bestLoss.value) {
-		r.bestLoss = best{valLoss, epoch}
-	}
+	return best{}
 }
 
 // timeTo returns the seconds of training to a validation accuracy, NaN before it
 // is reached.
 func (r *run) timeTo(acc float64) float64 {
-	for _, t := range r.reached {
-		if t.acc >= acc {
-			return t.seconds
-		}
+	if e := r.Reached(acc); e != nil {
+		return e.Elapsed
 	}
 	return math.NaN()
-}
-
-// learnRate is the newest learning rate.
-func (r *run) learnRate() float64 {
-	switch {
-	case r.step != nil:
-		return r.step.LR
-	case r.epoch != nil:
-		return r.epoch.LR
-	}
-	return r.started.Config.LR
 }
 
 // imagesPerSecond is the run's newest speed, 0 before its first step.
 func (r *run) imagesPerSecond() float64 {
 	switch {
-	case r.epoch != nil:
-		return r.epoch.ImagesPerSecond
-	case r.step != nil:
-		return r.step.ImagesPerSecond
+	case r.LastEpoch() != nil:
+		return r.LastEpoch().ImagesPerSecond
+	case r.Step != nil:
+		return r.Step.ImagesPerSecond
 	}
 	return 0
 }
 
 func (r *run) evaluated(e *event.Evaluated) {
-	r.eval = e
 	for _, s := range e.Samples {
 		if len(s.Pixels) > 0 {
 			r.pixels[s.Index] = s.Pixels
@@ -285,13 +228,6 @@ func (r *run) evaluated(e *event.Evaluated) {
 }
 
 func (r *run) checkpoint(e *event.CheckpointSaved) string {
-	kept := r.saved[:0]
-	for _, c := range r.saved {
-		if c.File != e.File && !slices.Contains(e.Removed, c.File) {
-			kept = append(kept, c)
-		}
-	}
-	r.saved = append(kept, e)
 	if e.Reason == "last" {
 		return "" // one an epoch: not worth a word
 	}
@@ -303,9 +239,7 @@ func (r *run) checkpoint(e *event.CheckpointSaved) string {
 	return ""
 }
 
-func (r *run) changed(e *event.StateChanged) string {
-	before := r.state
-	r.state = e.State
+func (r *run) changed(e *event.StateChanged, before event.State) string {
 	if e.State != event.StateSaving {
 		r.asked = ""
 	}
@@ -334,12 +268,11 @@ func (r *run) changed(e *event.StateChanged) string {
 }
 
 func (r *run) end(e *event.RunEnded) string {
-	r.ended, r.asked = e, ""
+	r.asked = ""
 	r.flush()
-	r.state = event.StateFinished
 	st := style.Plain
-	if e.Outcome == event.OutcomeFailed || e.Outcome == event.OutcomeDiverged {
-		r.state, st = event.StateFailed, style.Trouble
+	if r.State == event.StateFailed {
+		st = style.Trouble
 	}
 	words := r.outcome()
 	r.writeLog(e, st, words)
@@ -348,7 +281,7 @@ func (r *run) end(e *event.RunEnded) string {
 
 // outcome says in a sentence how the run ended.
 func (r *run) outcome() string {
-	e := r.ended
+	e := r.Ended
 	took := format.Duration(e.Seconds)
 	bestWords := ""
 	if e.BestValAccEpoch > 0 {
@@ -382,59 +315,14 @@ func (r *run) writeLog(e event.Event, s style.Style, text string) {
 }
 
 // live reports whether the run is at work or paused.
-func (r *run) live() bool { return r.ended == nil && r.started.StepsPerEpoch > 0 }
-
-// progress returns the epoch at work (from 1), and the steps done of steps in
-// it.
-func (r *run) progress() (epoch, step, steps int) {
-	steps = r.started.StepsPerEpoch
-	switch {
-	case r.step != nil && (r.epoch == nil || r.step.Epoch > r.epoch.Epoch):
-		return r.step.Epoch, r.step.Step, r.step.Steps
-	case r.epoch != nil && r.ended != nil:
-		return r.epoch.Epoch, steps, steps
-	case r.epoch != nil:
-		return r.epoch.Epoch + 1, 0, steps
-	}
-	return 1, 0, steps
-}
+func (r *run) live() bool { return r.Ended == nil && r.Started.StepsPerEpoch > 0 }
 
 // elapsed is the run's training time in seconds. Between events it goes on
 // with the clock while the run works.
 func (r *run) elapsed(now time.Time) float64 {
-	e := r.started.Elapsed
-	if r.epoch != nil {
-		e = math.Max(e, r.epoch.Elapsed)
-	}
-	if r.ended != nil {
-		return math.Max(e, r.ended.Seconds)
-	}
-	if r.step == nil || r.step.Elapsed < e {
-		return e
-	}
-	e = r.step.Elapsed
-	if r.state == event.StateRunning && r.lost == "" && now.After(r.stepAt) {
+	e := r.Elapsed()
+	if r.Ended == nil && r.Step != nil && r.Step.Elapsed >= e && r.State == event.StateRunning && r.lost == "" && now.After(r.stepAt) {
 		e += now.Sub(r.stepAt).Seconds()
 	}
 	return e
-}
-
-// left estimates the seconds to the end of the epoch and of the whole run, -1
-// where there is nothing to judge by. Early stopping may end it sooner.
-func (r *run) left() (epoch, whole float64) {
-	n, step, steps := r.progress()
-	perStep := 0.0
-	if r.step != nil && r.step.ImagesPerSecond > 0 {
-		perStep = float64(r.started.Config.Batch) / r.step.ImagesPerSecond
-	}
-	if perStep == 0 {
-		return -1, -1
-	}
-	epoch = float64(steps-step) * perStep
-	full := float64(steps) * perStep
-	if r.epoch != nil && r.epoch.Seconds > full {
-		epoch += r.epoch.Seconds - full // validation
-		full = r.epoch.Seconds
-	}
-	return epoch, epoch + float64(max(r.started.Config.Epochs-n, 0))*full
 }

@@ -39,10 +39,10 @@ var orderNames = [orders]string{"name", "best val_acc", "images a second", "batc
 func (l *runList) named(name string) *run {
 	at := len(l.all)
 	for i, r := range l.all {
-		if r.name == name {
+		if r.Name == name {
 			return r
 		}
-		if at > i && before(name, r.name) {
+		if at > i && before(name, r.Name) {
 			at = i
 		}
 	}
@@ -63,7 +63,7 @@ func (l *runList) relabel() {
 	}
 	var all []*record.Run
 	for _, o := range l.all {
-		all = append(all, &record.Run{Name: o.name, Started: &o.started})
+		all = append(all, &o.Run)
 	}
 	l.labels = runs.Labels(all)
 }
@@ -73,7 +73,7 @@ func (l *runList) label(r *run) string {
 	if i := l.number(r); i >= 0 && i < len(l.labels) {
 		return l.labels[i]
 	}
-	return r.name
+	return r.Name
 }
 
 // briefly names runs for a legend: "64" and "128" by "batch" where they are
@@ -123,11 +123,11 @@ func (l *runList) ordered() []*run {
 	key := func(r *run) float64 {
 		switch l.order {
 		case orderBest:
-			return -r.bestAcc.value
+			return -r.bestAcc().value
 		case orderSpeed:
 			return -r.imagesPerSecond()
 		case orderBatch:
-			return float64(r.started.Config.Batch)
+			return float64(r.Started.Config.Batch)
 		}
 		return 0
 	}
@@ -148,13 +148,13 @@ func (l *runList) several() bool { return len(l.all) > 1 }
 // atWork reports whether some run is training.
 func (l *runList) atWork() bool {
 	return slices.ContainsFunc(l.all, func(r *run) bool {
-		return r.live() && (r.state == event.StateRunning || r.state == event.StateStopping)
+		return r.live() && (r.State == event.StateRunning || r.State == event.StateStopping)
 	})
 }
 
 // allEnded reports whether there are runs and all have ended.
 func (l *runList) allEnded() bool {
-	return len(l.all) > 0 && !slices.ContainsFunc(l.all, func(r *run) bool { return r.ended == nil })
+	return len(l.all) > 0 && !slices.ContainsFunc(l.all, func(r *run) bool { return r.Ended == nil })
 }
 
 // before orders names as people do: "batch=64" before "batch=128".

@@ -56,9 +56,9 @@ func (v *samplesView) scroll(d int) { v.top = max(0, v.top+min(d, 1<<20)) } // s
 // settle shows the newest evaluation when it is time.
 func (v *samplesView) settle() tea.Cmd {
 	if r := v.current(); r != nil && v.due(r) {
-		v.of, v.evaluated, v.since = r, r.eval, v.now
-		if r.eval != nil {
-			v.matrix = newConfusion(r.eval, r.started.Classes)
+		v.of, v.evaluated, v.since = r, r.Evaluated, v.now
+		if r.Evaluated != nil {
+			v.matrix = newConfusion(r.Evaluated, r.Started.Classes)
 		}
 	}
 	if v.evaluated != nil {
@@ -70,9 +70,9 @@ func (v *samplesView) settle() tea.Cmd {
 // due reports whether something newer is to be shown of r.
 func (v *samplesView) due(r *run) bool {
 	switch {
-	case v.of == r && v.evaluated == r.eval:
+	case v.of == r && v.evaluated == r.Evaluated:
 		return false
-	case v.of == r && v.evaluated != nil && r.ended == nil && v.shown == viewSamples:
+	case v.of == r && v.evaluated != nil && r.Ended == nil && v.shown == viewSamples:
 		return v.now.Sub(v.since) >= samplesPause
 	}
 	return true
@@ -178,10 +178,10 @@ func (v *samplesView) drawSample(a canvas.Area, t tile, s event.Sample, r *run) 
 	}
 	h := pictureSide / t.side / 2
 	drawPicture(a.Sub(0, 0, t.w, min(h, a.H-1)), px, t.side, v.palette, v.glyphs)
-	said := class(r.started.Classes, s.Predicted)
+	said := class(r.Started.Classes, s.Predicted)
 	y := min(h, a.H-1)
 	sure := fmt.Sprintf(" %.0f%%", 100*s.Confidence)
-	is := class(r.started.Classes, s.Label)
+	is := class(r.Started.Classes, s.Label)
 	switch {
 	case s.Label == s.Predicted:
 		a.Spans(0, y, style.Validation.Text(canvas.Elide(said, t.w-len(sure), v.glyphs)), style.Dim.Text(sure))

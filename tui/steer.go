@@ -63,9 +63,9 @@ func (s *steering) whyNot() string {
 		return "This run has ended: it can only be looked at."
 	case s.o.Control == nil:
 		return "This run can only be looked at."
-	case r == nil || r.started.StepsPerEpoch == 0:
+	case r == nil || r.Started.StepsPerEpoch == 0:
 		return notBegun
-	case r.ended != nil || s.sourceDone:
+	case r.Ended != nil || s.sourceDone:
 		return "The run has ended."
 	}
 	return "Not now."
@@ -108,11 +108,11 @@ func (s *steering) sent(msg sentMsg) {
 
 // to addresses a command to the selected run.
 func (s *steering) to() event.To {
-	return event.To{Run: s.current().name, Why: s.pressed + " pressed"}
+	return event.To{Run: s.current().Name, Why: s.pressed + " pressed"}
 }
 
 func (s *steering) pauseWord() string {
-	if r := s.current(); r != nil && r.state == event.StatePaused {
+	if r := s.current(); r != nil && r.State == event.StatePaused {
 		return "go on"
 	}
 	return "pause"
@@ -120,7 +120,7 @@ func (s *steering) pauseWord() string {
 
 func (s *steering) togglePause() tea.Cmd {
 	r := s.current()
-	if r.state == event.StatePaused {
+	if r.State == event.StatePaused {
 		r.asked = "going on"
 		return s.send(event.Resume{To: s.to()})
 	}
@@ -140,14 +140,14 @@ func (s *steering) stop(after event.Boundary) tea.Cmd {
 
 func (s *steering) askStop() tea.Cmd {
 	r := s.current()
-	epoch, step, steps := r.progress()
+	epoch, step, steps := r.Position()
 	inAbout := ""
-	if left, _ := r.left(); left >= 0 {
+	if left, _ := r.Remaining(); left >= 0 {
 		inAbout = "in about " + format.Duration(left)
 	}
 	s.ask(&dialog{
 		title: "Stop the run",
-		text:  fmt.Sprintf("%s is in epoch %d, step %d of %d. It is saved and can be resumed.", r.name, epoch, step, steps),
+		text:  fmt.Sprintf("%s is in epoch %d, step %d of %d. It is saved and can be resumed.", r.Name, epoch, step, steps),
 		options: []option{
 			{"b", "after this batch", "", func() tea.Cmd { return s.stop(event.AfterBatch) }},
 			{"e", "after this epoch", inAbout, func() tea.Cmd { return s.stop(event.AfterEpoch) }},
@@ -158,7 +158,7 @@ func (s *steering) askStop() tea.Cmd {
 }
 
 func (s *steering) askRate() tea.Cmd {
-	now := format.Rate(s.current().learnRate())
+	now := format.Rate(s.current().LearnRate())
 	s.ask(&dialog{
 		title: "Learning rate",
 		text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", now),
@@ -183,7 +183,7 @@ func (s *steering) setRate(v float64) tea.Cmd {
 // the run answers build on each other.
 func (s *steering) scaleRate(factor float64) tea.Cmd {
 	r := s.current()
-	base := r.learnRate()
+	base := r.LearnRate()
 	if r.wanted > 0 {
 		base = r.wanted
 	}

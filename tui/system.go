@@ -59,14 +59,14 @@ func (v *systemView) scroll(d int) { v.top = max(0, v.top-max(d, -1<<20)) } // s
 // the run is at work: a screen at rest must send nothing.
 func (v *systemView) sample() tea.Cmd {
 	r := v.current()
-	if v.shown != viewSystem || r == nil || v.reading || v.o.Mode == Replay || v.o.Remote || r.ended != nil {
+	if v.shown != viewSystem || r == nil || v.reading || v.o.Mode == Replay || v.o.Remote || r.Ended != nil {
 		return nil
 	}
 	if !v.at.IsZero() && v.now.Sub(v.at) < samplePause {
 		return nil
 	}
 	v.reading, v.at = true, v.now
-	pid := r.started.PID
+	pid := r.Started.PID
 	if v.o.Mode == Live {
 		pid = os.Getpid()
 	}
@@ -152,7 +152,7 @@ func (v *systemView) machineLines(r *run, w int) [][]style.Span {
 		lines = append(lines,
 			v.meter("cpu", w, g.CPU/100/cores, cpuWords(g)),
 			v.meter("memory", w, float64(g.Memory)/float64(max(g.MemoryTotal, 1)), strings.TrimSpace(format.Size(g.Memory))),
-			setting("threads", fmt.Sprintf("%d, %d of them train", g.Threads, r.started.Threads)))
+			setting("threads", fmt.Sprintf("%d, %d of them train", g.Threads, r.Started.Threads)))
 	default:
 		lines = append(lines, setting("process", "not read yet"))
 	}
@@ -176,10 +176,10 @@ func cpuWords(g machine.Reading) string {
 
 // phaseLines tell where the time of the last steps went.
 func (v *systemView) phaseLines(r *run, w int) [][]style.Span {
-	if r.step == nil {
+	if r.Step == nil {
 		return [][]style.Span{setting("time", "in steps comes with the first ones")}
 	}
-	p := r.step.Phases
+	p := r.Step.Phases
 	total := p.Data + p.Forward + p.Backward + p.Optimizer
 	if total <= 0 {
 		return [][]style.Span{setting("time", "in steps is not known")}
@@ -204,7 +204,7 @@ func onOff(b bool) string {
 
 // settingLines are the run's settings.
 func (v *systemView) settingLines(r *run) [][]style.Span {
-	c, s := r.started.Config, r.started
+	c, s := r.Started.Config, r.Started
 	lr := "default"
 	if c.LR > 0 {
 		lr = format.Rate(c.LR)

@@ -7,6 +7,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -256,11 +257,11 @@ func (r *Run) Elapsed() float64 {
 }
 
 // LearnRate is the newest learning rate: of the last batch, or what a person has
-// set after it; before any, the configured one (0: the optimizer's own).
+// set after it; before any, the one it begins with (0: not known).
 func (r *Run) LearnRate() float64 {
 	rate, total := 0.0, int64(-1)
 	if r.Started != nil {
-		rate = r.Started.Config.LR
+		rate = cmp.Or(r.Started.LearnRate, r.Started.Config.LR)
 	}
 	if e := r.LastEpoch(); e != nil {
 		rate, total = e.LR, e.Total
