@@ -179,15 +179,19 @@ func (c *conv) firstFilter(dw, db, x *nn.Buffer, dy driver.Pointer) {
 
 // gradient returns the gradient at the pre-activation in full resolution. With
 // a pool it is spread from dy once a step, and its sum, the bias's gradient, is
-// taken on the way.
+// taken on the way if nobody else takes it.
 func (c *conv) gradient(dy *nn.Buffer) driver.Pointer {
 	if !c.Pool {
 		return at(dy)
 	}
 	b := c.on
 	if c.spread != at(dy) {
+		sums := c.bias
+		if c.filter.hopper != nil {
+			sums = 0 // the filter's gradient makes the bias's, too
+		}
 		b.launch("spread", b.parts(), 1, b.kernels["spread"].Shared(c.W), b.args().
-			Pointer(c.full).Pointer(c.bias).Pointer(at(dy)).Pointer(c.arg).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
+			Pointer(c.full).Pointer(sums).Pointer(at(dy)).Pointer(c.arg).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 		c.spread = at(dy)
 	}
 	return c.full

@@ -19,6 +19,9 @@ func (b *Backend) NewLoss(batch, classes int, smoothing float32) (nn.Loss, error
 	if l.flag, err = b.alloc(4); err != nil {
 		return nil, err
 	}
+	if l.rowsOf, err = b.alloc(rowBytes*batch + 4); err != nil {
+		return nil, err
+	}
 	if l.ring, err = b.ctx.AllocHost(ringSlots * outcomeBytes); err != nil {
 		return nil, b.explain(err)
 	}
@@ -34,6 +37,7 @@ type loss struct {
 	smoothing float32 // of the labels
 	prob      driver.Pointer
 	flag      driver.Pointer // set from the first loss on that is not finite
+	rowsOf    driver.Pointer // what each row adds to the loss, and a count of blocks: see fuse.go
 	ring      driver.HostMemory
 	rows      int // of the last Forward
 	host      []float32
@@ -46,8 +50,11 @@ type outcome struct {
 	sequence uint64
 }
 
-// outcomeBytes is the size of struct Result.
-const outcomeBytes = 32
+// The sizes of the kernels' structs Result and Part.
+const (
+	outcomeBytes = 32
+	rowBytes     = 16
+)
 
 // outcome reads a slot of the ring.
 func (l *loss) outcome(slot uint32) outcome {
@@ -99,6 +106,7 @@ func (l *loss) Close() {
 	l.on.queue.forget(l.on, l)
 	l.on.free(l.prob)
 	l.on.free(l.flag)
+	l.on.free(l.rowsOf)
 	if err := l.on.ctx.FreeHost(l.ring); err != nil {
 		l.on.fail(err)
 	}

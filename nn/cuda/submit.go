@@ -176,7 +176,7 @@ func (q *queue) find(b *Backend, t *tape) (*recording, error) {
 	if err := b.ctx.Capture(b.stream); err != nil {
 		return nil, err
 	}
-	for _, l := range t.launches {
+	for _, l := range b.fuse(t.launches, t.loss) {
 		if err := b.ctx.Launch(l, b.stream); err != nil {
 			_, _ = b.ctx.EndCapture(b.stream) // the launch's error says more
 			return nil, err

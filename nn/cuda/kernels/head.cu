@@ -2,13 +2,12 @@
 // layer, the loss, and their gradients back to the last convolution, whose pool's
 // gradient it spreads. It gives the same bits as dropout_fwd, dense_fwd,
 // loss_forward, loss_backward, dense_bwd_data, dropout_bwd and spread one after
-// the other, up to the order of the sums over features and rows; left to do is
-// dense_bwd_filter.
+// the other; left to do is dense_bwd_filter.
 #include "dense.h"
 
 constexpr u32 THREADS = 256;
 
-// Part is what a block adds to the step's figures.
+// Part is what a row adds to the step's figures.
 struct Part {
   double loss;
   u32 correct, zero;
@@ -81,7 +80,7 @@ template <int ROWS> struct Rows {
   }
 
   // loss is the cross-entropy of one row, and its gradient by the logits.
-  DEVICE float loss(u32 r, float each, u32 &correct) {
+  DEVICE double loss(u32 r, float each, u32 &correct) {
     const float *in = logits + r * OUTPUTS;
     const u32 row = row0 + r, label = h.labels[row];
     float best = in[0];
@@ -104,8 +103,9 @@ template <int ROWS> struct Rows {
       h.dlogits[(u64)row * h.out + c] = gradients[r * OUTPUTS + c] = (p - target) * each;
     }
     correct = at == label;
-    float loss = logarithm(e) - own;
-    return h.smoothing > 0 ? loss + h.smoothing * (own - divide(mean, (float)h.out)) : loss;
+    double loss = (double)(logarithm(e) - own);
+    if (h.smoothing > 0) loss += (double)(h.smoothing * (own - divide(mean, (float)h.out)));
+    return loss;
   }
 
   // back takes the gradient through the dense layer, dropout, ReLU and pool.
@@ -153,59 +153,57 @@ template <int ROWS> struct Rows {
 
 template <int ROWS> DEVICE void head(const Head &h, float *loss, Result *results, Result *total, u32 *flag, const Step *step, float lossScale) {
   constexpr u32 WARPS = THREADS / 32;
-  SHARED static float memory[WARPS][ROWS * OUTPUTS], logits[ROWS * OUTPUTS], gradients[ROWS * OUTPUTS], losses[ROWS];
-  SHARED static u32 corrects[ROWS], last;
-  SHARED static double sums[WARPS];
-  SHARED static u32 counts[WARPS];
+  SHARED static float memory[WARPS][ROWS * OUTPUTS], logits[ROWS * OUTPUTS], gradients[ROWS * OUTPUTS];
+  SHARED static double sums[32];
+  SHARED static u32 counts[32], last;
   const u32 t = thread(), lane = t & 31, warp = t >> 5;
   Rows<ROWS> r{memory, logits, gradients, h, step, blockX() * ROWS, step->rows, h.channels << (h.lh + h.lw - 2), {}};
   UNROLL for (int k = 0; k < ROWS; k++) r.key[k] = rowKey(step, r.row0 + k);
-  // Rows that are not valid have neither loss nor gradient.
-  if (t < ROWS) losses[t] = 0, corrects[t] = 0;
-  if (t < ROWS * OUTPUTS) gradients[t] = 0;
+  if (t < ROWS * OUTPUTS) gradients[t] = 0; // of rows that are not valid
   barrier();
   if (r.row0 < r.rows) {
     r.dense();
-    if (t < ROWS) {
-      if (r.row0 + t < r.rows) losses[t] = r.loss(t, divide(lossScale, (float)r.rows), corrects[t]);
+    if (t < ROWS && r.row0 + t < r.rows) {
+      u32 correct;
+      h.parts[r.row0 + t].loss = r.loss(t, divide(lossScale, (float)r.rows), correct);
+      h.parts[r.row0 + t].correct = correct;
+      __nvvm_membar_gl();
     }
-    barrier();
   }
 
-  // The block's part is told before the last of the work, and added up after it
-  // by whichever block comes last, in the blocks' order.
-  if (t == 0) {
-    Part p = {};
-    for (int k = 0; k < ROWS; k++)
-      if (r.row0 + k < r.rows) p.loss += (double)losses[k], p.correct += corrects[k];
-    h.parts[blockX()].loss = p.loss;
-    h.parts[blockX()].correct = p.correct;
-    __nvvm_membar_gl();
-    last = __nvvm_atom_add_gen_i((i32 *)h.counter, 1) == (i32)blocksX() - 1;
-  }
+  // A block tells that its rows are there before the last of the work; whichever
+  // block comes last adds up all rows when it is done.
+  barrier();
+  if (t == 0) last = __nvvm_atom_add_gen_i((i32 *)h.counter, 1) == (i32)blocksX() - 1;
   if (r.row0 < r.rows) r.back();
   barrier();
   if (!last) return;
   __nvvm_membar_gl();
-  double sum = 0;
-  u32 correct = 0;
-  for (u32 k = t; k < blocksX(); k += THREADS) {
-    const volatile Part *p = h.parts + k;
-    sum += p->loss;
-    correct += p->correct;
+  // In loss_forward's order, of 32 warps with a row a thread.
+  for (u32 w = warp; w < 32; w += WARPS) {
+    double sum = 0;
+    u32 correct = 0;
+    for (u32 k = w * 32 + lane; k < r.rows; k += 1024) {
+      const volatile Part *p = h.parts + k;
+      sum += p->loss;
+      correct += p->correct;
+    }
+    UNROLL for (u32 k = 16; k > 0; k /= 2) sum += shuffle(sum, k), correct += shuffle((i32)correct, k);
+    if (lane == 0) sums[w] = sum, counts[w] = correct;
   }
-  UNROLL for (u32 k = 16; k > 0; k /= 2) sum += shuffle(sum, k), correct += shuffle((i32)correct, k);
-  if (lane == 0) sums[warp] = sum, counts[warp] = correct;
   barrier();
-  if (t > 0) return;
-  for (u32 k = 1; k < WARPS; k++) sum += sums[k], correct += counts[k];
+  if (warp > 0) return;
+  double sum = sums[lane];
+  u32 correct = counts[lane];
+  UNROLL for (u32 k = 16; k > 0; k /= 2) sum += shuffle(sum, k), correct += shuffle((i32)correct, k);
+  if (lane > 0) return;
   *h.counter = 0;
   tell(sum, correct, loss, results, total, flag, step);
 }
 
 // gradient is at the full resolution lh, lw of the last convolution, or where arg
 // is null at its pooled output; src is that output, channels * H/2 * W/2 features
-// a row, and dropped what dropout leaves of it. parts has a place for each block,
+// a row, and dropped what dropout leaves of it. parts has a place for each row,
 // counter is 0 before and after. At most 10 classes.
 #define HEAD(n)                                                                                                            \
   GLOBAL BLOCK(THREADS, 1) void head_r##n(bf16 *gradient, bf16 *dropped, float *dlogits, float *prob, const bf16 *src,     \

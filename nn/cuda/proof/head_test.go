@@ -61,7 +61,7 @@ func checkHead(d *device, name string, each int, c headCase) error {
 	loss, results, flag := d.empty(4), d.empty(32), d.words(0)
 	threshold, scale := dropout(c.p)
 	if err := d.launch(name, grid, 1, 0, gradient, dropped, dlogits, prob, d.bf16s(src), at, d.floats(w), d.floats(bias), d.labels(labels),
-		d.empty(16*grid), counter, loss, results, total, flag, d.step(step{rows: uint32(c.rows), dropout: dropoutKey, sequence: 5}),
+		d.empty(16*c.rows), counter, loss, results, total, flag, d.step(step{rows: uint32(c.rows), dropout: dropoutKey, sequence: 5}),
 		c.lh, c.lw, c.channels, c.out, threshold, scale, c.smoothing, float32(lossScale)); err != nil {
 		return err
 	}
