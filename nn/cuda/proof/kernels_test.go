@@ -15,7 +15,8 @@ func checks() []check {
 	list = append(list, headChecks()...)
 	list = append(list, inputChecks()...)
 	list = append(list, optimChecks()...)
-	return append(list, muonChecks()...)
+	list = append(list, muonChecks()...)
+	return append(list, wgmmaChecks()...)
 }
 
 func TestKernelsComputeWhatTheyShould(t *testing.T) {

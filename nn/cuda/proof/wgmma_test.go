@@ -1,0 +1,176 @@
+package proof
+
+import (
+	"fmt"
+
+	interpreter "cifartui/nn/cuda/internal/ptx"
+	"cifartui/nn/cuda/ptx"
+)
+
+// wgmmaChecks are those of Hopper's convolutions, each on a batch that is valid
+// as a whole and on one that is not, on a GPU of 3 multiprocessors.
+func wgmmaChecks() []check {
+	var list []check
+	for _, k := range ptx.Kernels {
+		g, ok := k.Wgmma()
+		if !ok {
+			continue
+		}
+		log := 0
+		for 1<<log < g.Width {
+			log++
+		}
+		for i, rows := range []int{3, 2} {
+			s := shape{images: 3, rows: rows, lh: log, lw: log, in: 64, out: 64, pool: g.Pass == ptx.WgmmaForwardPool}
+			if g.Width == 32 {
+				s.images, s.rows = 2, rows-1
+			}
+			result, sum := &s.out, &s.in
+			if g.Pass == ptx.WgmmaBackwardData {
+				result, sum = sum, result
+			}
+			*result = max(64, g.Channels)
+			if *sum = 128; i == 1 || !g.Fits(s.height(), s.width(), s.in, s.out) {
+				*sum = 64
+			}
+			list = append(list, check{k.Name, fmt.Sprintf("%+v", s), func(d *device) error { return checkWgmma(d, k, g, s) }})
+		}
+	}
+	return list
+}
+
+const multiprocessors = 3
+
+// images puts the tensor [images][H][W][channels] behind a map with a box.
+func (d *device) images(s shape, at uint64, channels int, halved bool, box []uint32) uint64 {
+	h, w, c := uint64(s.height()), uint64(s.width()), uint64(channels)
+	if halved {
+		h, w = h/2, w/2
+	}
+	return d.tensorMap(interpreter.TensorMap{Address: at, ElemSize: 2, Swizzle: 128, Box: box,
+		Dims: []uint64{c, w, uint64(s.images), h}, Strides: []uint64{2 * c, 2 * c * h * w, 2 * c * w}})
+}
+
+func (d *device) weights(w []float64, s shape) uint64 {
+	out := uint64(s.out)
+	return d.tensorMap(interpreter.TensorMap{Address: d.bf16s(w), ElemSize: 2, Swizzle: 128, Box: ptx.WeightsBox,
+		Dims: []uint64{out, uint64(9 * s.in)}, Strides: []uint64{2 * out}})
+}
+
+func (d *device) tensorMap(m interpreter.TensorMap) uint64 {
+	p, err := m.Encode()
+	if err != nil {
+		panic(err) // the geometry of the table is wrong
+	}
+	return d.bytes(p[:])
+}
+
+// whole batch: rows that are not valid hold numbers, too, as they do in training.
+func (s shape) full() shape {
+	s.rows = s.images
+	return s
+}
+
+func checkWgmma(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
+	switch g.Pass {
+	case ptx.WgmmaFilter:
+		return checkWgmmaFilter(d, k, g, s)
+	case ptx.WgmmaBackwardData:
+		return checkWgmmaBackward(d, k, g, s)
+	}
+	x, w, b := d.whole(s.full().pixels()*s.in, 2), d.whole(9*s.in*s.out, 1), d.whole(s.out, 3)
+	n, total := s.pixels()*s.out, s.full().pixels()*s.out
+	if s.pool {
+		n, total = n/4, total/4
+	}
+	y, arg := d.empty(2*total), uint64(0)
+	if s.pool {
+		arg = d.empty(n)
+	}
+	if err := d.launch(k.Name, g.Grid(s.images, s.in, s.out, multiprocessors), 1, s.width(),
+		d.images(s, d.bf16s(x), s.in, false, g.Input()), d.weights(w, s), d.images(s, y, s.out, s.pool, g.Output()),
+		d.floats(b), arg, d.step(step{rows: uint32(s.rows)}), s.in, s.out); err != nil {
+		return err
+	}
+	want := convolve(s, x, w)
+	for i := range want {
+		want[i] = round(max(want[i]+b[i%s.out], 0))
+	}
+	have, err := d.getBF16(y, n)
+	if err != nil {
+		return err
+	}
+	if !s.pool {
+		return same("y", have, want, 0)
+	}
+	best, place := pooled(s, want)
+	if err := same("y", have, best, 0); err != nil {
+		return err
+	}
+	places, err := d.get(arg, n)
+	if err != nil {
+		return err
+	}
+	for i, p := range place {
+		if best[i] == 0 {
+			p = 4 // no gradient flows
+		}
+		if places[i] != p {
+			return fmt.Errorf("arg: value %d is %d, want %d", i, places[i], p)
+		}
+	}
+	return nil
+}
+
+func checkWgmmaBackward(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
+	dy, w, x := d.whole(s.full().pixels()*s.out, 2), d.whole(9*s.in*s.out, 1), d.whole(s.full().pixels()*s.in, 1)
+	for i := range x {
+		x[i] = max(x[i], 0)
+	}
+	dx := d.empty(2 * s.full().pixels() * s.in)
+	if err := d.launch(k.Name, g.Grid(s.images, s.in, s.out, multiprocessors), 1, s.width(),
+		d.images(s, d.bf16s(dy), s.out, false, g.Input()), d.weights(w, s), d.images(s, dx, s.in, false, g.Output()),
+		d.images(s, d.bf16s(x), s.in, false, g.Output()), d.step(step{rows: uint32(s.rows)}), s.in, s.out); err != nil {
+		return err
+	}
+	want := dataGradient(s, dy, w)
+	for i := range want {
+		want[i] = round(want[i])
+		if x[i] == 0 {
+			want[i] = 0
+		}
+	}
+	have, err := d.getBF16(dx, len(want))
+	if err != nil {
+		return err
+	}
+	return same("dx", have, want, 0)
+}
+
+func checkWgmmaFilter(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
+	x, dy := d.whole(s.full().pixels()*s.in, 2), d.whole(s.full().pixels()*s.out, 2)
+	n, splits := 9*s.in*s.out, g.Splits(s.in, s.out, multiprocessors)
+	dw, db, parts := d.empty(4*n), d.empty(4*s.out), d.empty(4*splits*(n+s.out))
+	counters := d.words(make([]uint32, s.in/64*s.out/64)...)
+	xMap, dyMap, at := d.images(s, d.bf16s(x), s.in, false, g.Input()), d.images(s, d.bf16s(dy), s.out, false, g.Output()), d.step(step{rows: uint32(s.rows)})
+	// Twice, since the counters are left as they are.
+	for range 2 {
+		if err := d.launch(k.Name, g.Grid(s.images, s.in, s.out, multiprocessors), 1, s.width(), xMap, dyMap, dw, db, parts, counters, at, s.in, s.out); err != nil {
+			return err
+		}
+		have, err := d.getFloats(dw, n)
+		if err != nil {
+			return err
+		}
+		if err := same("dw", have, filterGradient(s, x, dy), 0); err != nil {
+			return err
+		}
+		if have, err = d.getFloats(db, s.out); err != nil {
+			return err
+		}
+		if err := same("db", have, columns(dy[:s.pixels()*s.out], s.out), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
