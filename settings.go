@@ -89,6 +89,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.Sweep, "sweep", nil, "compare `key=v1,v2`: batch, lr, optimizer, dropout, augment or seed; may be given again")
 	f.StringVar(&s.Order, "order", s.Order, "comparisons: interleave (an epoch of each in turn, the default) or sequential")
 	f.IntVar(&s.Epochs, "epochs", s.Epochs, "epochs at most")
+	f.Float64Var(&s.SmallEpochs, "small-epochs", s.SmallEpochs, "part of the epochs, the first ones, that train on smaller images")
+	f.IntVar(&s.SmallSize, "small-size", s.SmallSize, "height and width of those: 8, 16 or 24 (0: 24)")
 	f.Var(&s.Budget, "budget", "training `time`, as 30m: the epochs that fit it, measured on this machine, take the place of --epochs")
 	f.Int64Var(&s.MaxSteps, "max-steps", s.MaxSteps, "stop after so many steps in all (0: no limit)")
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed of weights, order, augmentation and dropout")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"sort"
 
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
@@ -45,46 +47,72 @@ func (r *run) plan() error {
 	if r.at.Plan != nil {
 		r.at.clock.stop() // what a kill or a move costs is not training
 	}
-	epoch, err := r.net.measure(r.ctx, r.at.Epoch, r.rate())
+	pace, err := r.net.measure(r.ctx, r.at.Epoch, r.rate())
 	r.at.clock.start()
 	if err != nil {
 		return err
 	}
-	left := float64(r.at.epochs(r.config)-r.at.Epoch+1) * epoch
-	left -= epoch * float64(r.at.Step) / float64(r.net.steps)
-	miss := r.at.clock.seconds() + left - budget
-	if r.at.Plan != nil && float64(r.t.from.Config.Budget) == budget && miss < resumeTolerance*budget && -miss < resumeTolerance*budget {
-		r.announcePlan(epoch)
-		return nil
+	r.pace = pace
+	if r.at.Plan != nil && float64(r.t.from.Config.Budget) == budget {
+		miss := r.at.clock.seconds() + r.left(r.at.Plan.Epochs) - budget
+		if math.Abs(miss) < resumeTolerance*budget {
+			r.announcePlan()
+			return nil
+		}
 	}
-	r.setPlan(epoch)
+	r.setPlan(r.fitting())
 	return r.saveLast()
 }
 
-// replan changes the plan after an epoch, if the run would otherwise be over its
-// budget, or could have more than one epoch more.
-func (r *run) replan(epoch float64) {
+// replan learns from the epoch that is just done how long one takes, and changes
+// the plan if the run would otherwise be over its budget, or could have more than
+// one epoch more.
+func (r *run) replan(e *event.EpochDone) {
 	if r.at.Plan == nil || r.at.over(r.config) {
 		return
 	}
-	left := r.at.Plan.Epochs - (r.at.Epoch - 1)
-	if fit := r.fitting(epoch); fit < left || fit > left+1 {
-		r.setPlan(epoch)
+	r.pace.learn(r.net.sizeAt(e.Epoch, e.Epochs), e.Seconds)
+	fit := r.fitting()
+	if fit < r.at.Plan.Epochs || fit > r.at.Plan.Epochs+1 {
+		r.setPlan(fit)
 	}
 }
 
-// fitting is how many epochs of so many seconds the budget has room for, besides
-// the part that is done of the present one: at least 1.
-func (r *run) fitting(epoch float64) int {
-	const most = 100_000
-	room := float64(r.config.Budget)*(1-reserve) - r.at.clock.seconds()
-	done := float64(r.at.Step) / float64(r.net.steps)
-	return int(max(1, min(room/max(epoch, 1e-9)+done, most)))
+// pace is how many seconds an epoch takes, by the size of its images.
+type pace map[int]float64
+
+// learn corrects the pace by an epoch: others are as much slower or faster.
+func (p pace) learn(size int, seconds float64) {
+	if p[size] <= 0 || seconds <= 0 {
+		return
+	}
+	factor := seconds / p[size]
+	for s := range p {
+		p[s] *= factor
+	}
 }
 
-// setPlan plans what is left of the run, with epochs of so many seconds.
-func (r *run) setPlan(epoch float64) {
-	p := &checkpoint.Plan{Epochs: r.at.Epoch - 1 + r.fitting(epoch), Step: r.at.Total}
+// left is how many seconds the run takes from here on if it has so many epochs.
+func (r *run) left(epochs int) (seconds float64) {
+	here := r.pace[r.net.sizeAt(r.at.Epoch, epochs)]
+	seconds = -here * float64(r.at.Step) / float64(r.net.steps)
+	for epoch := r.at.Epoch; epoch <= epochs; epoch++ {
+		seconds += r.pace[r.net.sizeAt(epoch, epochs)]
+	}
+	return seconds
+}
+
+// fitting is how many epochs the budget has room for, those done among them; there
+// is always one more to do.
+func (r *run) fitting() int {
+	const most = 10_000
+	room := float64(r.config.Budget)*(1-reserve) - r.at.clock.seconds()
+	return r.at.Epoch + sort.Search(most, func(more int) bool { return r.left(r.at.Epoch+more+1) > room })
+}
+
+// setPlan plans the run to have so many epochs.
+func (r *run) setPlan(epochs int) {
+	p := &checkpoint.Plan{Epochs: epochs, Step: r.at.Total}
 	if at, total := r.net.progress(&r.at); r.at.Total > 0 && total > 0 {
 		p.From = min(at/float64(total), 1)
 	}
@@ -93,36 +121,48 @@ func (r *run) setPlan(epoch float64) {
 	}
 	r.at.Plan = p
 	r.keep.unsaved = true
-	r.announcePlan(epoch)
+	r.announcePlan()
 }
 
 // announcePlan tells what is planned.
-func (r *run) announcePlan(epoch float64) {
-	left := float64(r.at.epochs(r.config)-r.at.Epoch+1) - float64(r.at.Step)/float64(r.net.steps)
+func (r *run) announcePlan() {
+	left := r.left(r.at.Plan.Epochs)
 	r.announce(&event.Planned{
-		Epochs: r.at.epochs(r.config), Budget: float64(r.config.Budget), Seconds: r.at.clock.seconds() + left*epoch, EpochSeconds: epoch,
+		Epochs: r.at.Plan.Epochs, Budget: float64(r.config.Budget), Seconds: r.at.clock.seconds() + left,
+		EpochSeconds: left / max(1, float64(r.at.Plan.Epochs-r.at.Epoch+1)),
 	})
 }
 
-// measure returns about how many seconds an epoch takes. It trains some batches
-// and validates some images, and takes back what that has changed.
-func (l *learner) measure(ctx context.Context, epoch int, rate float64) (seconds float64, err error) {
+// measure returns about how many seconds an epoch takes, by the size of its
+// images. It trains some batches and validates some images, and takes back what
+// that has changed.
+func (l *learner) measure(ctx context.Context, epoch int, rate float64) (pace, error) {
 	restore, err := l.remember()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	step, err := l.timeSteps(ctx, epoch, rate)
-	if err != nil {
-		return 0, fmt.Errorf("measure some batches for the budget: %w", err)
+	p := pace{}
+	for _, size := range l.sizes() {
+		if err := l.resize(size); err != nil {
+			return nil, err
+		}
+		step, err := l.timeSteps(ctx, epoch, rate)
+		if err != nil {
+			return nil, fmt.Errorf("measure some batches for the budget: %w", err)
+		}
+		p[size] = step * float64(l.steps)
 	}
 	if err := restore(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	validation, err := l.timeValidation(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("measure the validation for the budget: %w", err)
+		return nil, fmt.Errorf("measure the validation for the budget: %w", err)
 	}
-	return step*float64(l.steps) + validation, nil
+	for size := range p {
+		p[size] += validation
+	}
+	return p, nil
 }
 
 // remember returns what brings everything that trains back to where it is.
@@ -153,7 +193,7 @@ func (l *learner) remember() (restore func() error, err error) {
 // timeSteps returns the seconds of a training step. The first ones, which are for
 // getting warm, are not counted.
 func (l *learner) timeSteps(ctx context.Context, number int, rate float64) (float64, error) {
-	epoch, err := l.images.Epoch(ctx, number, 0)
+	epoch, err := l.images[l.size].Epoch(ctx, number, 0)
 	if err != nil {
 		return 0, err
 	}

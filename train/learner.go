@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"cifartui/cifar"
@@ -27,15 +28,16 @@ type learner struct {
 	schedule nn.Schedule
 
 	prep      *cifar.Preprocess
-	images    *feed.Feed // of the training set
-	val       *cifar.Set // what is validated on
-	valImages *feed.Feed // of what was last evaluated on; nil before that
-	steps     int        // batches in an epoch
-	rows      int        // images in a whole batch
+	images    map[int]*feed.Feed // of the training set, by the images' size
+	val       *cifar.Set         // what is validated on
+	valImages *feed.Feed         // of what was last evaluated on; nil before that
+	steps     int                // batches in an epoch
+	rows      int                // images in a whole batch
 
 	// The memory of a batch, see allocate.
 	step *nn.Step
 	eval *nn.Eval
+	size int // of the images that step trains on, see resize
 
 	ahead []submitted // batches of step that are under way, the oldest first
 }
@@ -57,7 +59,7 @@ type trained struct {
 // newLearner makes a network as the settings say, with weights drawn from the
 // seed.
 func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error) {
-	l := &learner{config: c, spec: spec, backend: o.Backend, now: o.Now}
+	l := &learner{config: c, spec: spec, backend: o.Backend, now: o.Now, size: spec.Size}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -99,14 +101,41 @@ func (l *learner) readImages(d *cifar.Dataset) (err error) {
 	if l.prep, err = cifar.NewPreprocess(l.config.Preprocess, set); err != nil {
 		return err
 	}
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{
-		Batch: l.config.Batch, Shuffle: l.config.Shuffle, Augment: l.config.Augment,
-		Reflect: l.config.Fill == "reflect", Alternate: l.config.Flips == "alternate",
-		Preprocess: l.prep, Seed: l.config.Seed,
-	})
-	l.steps, l.rows = loader.Steps(), min(l.config.Batch, set.Len())
-	l.images, err = feed.New(l.backend, loader)
-	return err
+	l.images = map[int]*feed.Feed{}
+	for _, size := range l.sizes() {
+		loader := cifar.NewLoader(set, cifar.LoaderConfig{
+			Batch: l.config.Batch, Shuffle: l.config.Shuffle, Augment: l.config.Augment,
+			Reflect: l.config.Fill == "reflect", Alternate: l.config.Flips == "alternate", Size: size,
+			Preprocess: l.prep, Seed: l.config.Seed,
+		})
+		l.steps, l.rows = loader.Steps(), min(l.config.Batch, set.Len())
+		if l.images[size], err = feed.New(l.backend, loader); err != nil {
+			delete(l.images, size)
+			return err
+		}
+	}
+	return nil
+}
+
+// sizes are those of the images that the epochs train on, the first epoch's
+// first.
+func (l *learner) sizes() []int {
+	const epochs = 1 << 30 // no run has so many: its first and last show all sizes
+	return slices.Compact([]int{l.sizeAt(1, epochs), l.sizeAt(epochs, epochs)})
+}
+
+// sizeAt is the size of the images that an epoch of so many trains on.
+func (l *learner) sizeAt(epoch, epochs int) int {
+	if !resamples(l.backend) {
+		return l.spec.Size
+	}
+	return l.config.SizeAt(epoch, epochs)
+}
+
+// resamples reports whether a backend trains on images of several sizes.
+func resamples(b nn.Backend) bool {
+	_, ok := b.(nn.Resampler)
+	return ok
 }
 
 // begin sets the weights that a new run starts with.
@@ -140,17 +169,28 @@ func (l *learner) resume(c *checkpoint.Checkpoint) error {
 
 // allocate takes the memory to train and evaluate batches, unless it has it.
 func (l *learner) allocate() (err error) {
-	if l.step != nil {
-		return nil
+	if l.step == nil {
+		if l.step, err = l.net.NewStepAt(l.size, l.rows, l.solver); err != nil {
+			return err
+		}
+		if l.average != nil {
+			l.step.Average(l.average, 1-l.config.Average)
+		}
 	}
-	if l.step, err = l.net.NewStep(l.rows, l.solver); err != nil {
-		return err
+	if l.eval == nil {
+		l.eval, err = l.evaluated().NewEval(evalBatchOf(l.backend))
 	}
-	if l.average != nil {
-		l.step.Average(l.average, 1-l.config.Average)
-	}
-	l.eval, err = l.evaluated().NewEval(evalBatchOf(l.backend))
 	return err
+}
+
+// resize makes ready to train on images of a size.
+func (l *learner) resize(size int) error {
+	if l.size != size && l.step != nil {
+		l.step.Close()
+		l.step = nil
+	}
+	l.size = size
+	return l.allocate()
 }
 
 // allocated reports whether batches can be trained.
@@ -174,10 +214,11 @@ func (l *learner) close() {
 		return
 	}
 	l.free()
-	for _, f := range []*feed.Feed{l.images, l.valImages} {
-		if f != nil {
-			f.Close()
-		}
+	for _, f := range l.images {
+		f.Close()
+	}
+	if l.valImages != nil {
+		l.valImages.Close()
 	}
 	l.images, l.valImages = nil, nil
 }

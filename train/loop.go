@@ -24,6 +24,7 @@ type run struct {
 
 	at   standing // where the run stands
 	net  *learner // what learns; nil until it is built
+	pace pace     // of a run with a budget
 	keep keeper   // what is kept
 	ask  asked    // what was asked for
 }
@@ -149,7 +150,7 @@ func (r *run) epoch() (event.Outcome, error) {
 		return "", err
 	}
 	r.at.nextEpoch()
-	r.replan(e.Seconds)
+	r.replan(e)
 	if err := r.saveLast(); err != nil {
 		return "", err
 	}
@@ -164,7 +165,14 @@ func (r *run) epoch() (event.Outcome, error) {
 // behind the host's back several are under way; the run stands at the last one
 // whose result was read, and await reads all of them before it obeys a command.
 func (r *run) batches() (event.Outcome, error) {
-	images, err := r.net.images.Epoch(r.ctx, r.at.Epoch, r.at.Step)
+	if outcome := r.await(); outcome != "" { // for the turn, before memory is taken
+		return outcome, r.ask.failure
+	}
+	size := r.net.sizeAt(r.at.Epoch, r.at.epochs(r.config))
+	if err := r.net.resize(size); err != nil {
+		return "", err
+	}
+	images, err := r.net.images[size].Epoch(r.ctx, r.at.Epoch, r.at.Step)
 	if err != nil {
 		return "", err
 	}
@@ -310,6 +318,9 @@ func (r *run) started() {
 	r.become(event.StateStarting, "")
 	for _, w := range r.t.warnings {
 		r.warn(w)
+	}
+	if r.config.SmallEpochs > 0 && !resamples(r.t.options.Backend) {
+		r.warn(fmt.Sprintf("the %s kernels train on images of one size: the first epochs are not on smaller ones", r.t.options.Backend.Name()))
 	}
 }
 

@@ -198,6 +198,14 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 			c.Optimizer, c.Momentum, c.WeightDecay, c.DenseLR, c.BiasLR = "muon", 0.9, 0.05, 0.1, 0.2
 			c.Schedule, c.Warmup, c.Average, c.Smoothing = "triangle", 0.3, 0.75, 0.1
 		},
+		"the fast recipe, small epochs first": func(c *config.Config) {
+			fast, err := config.OfRecipe("fast")
+			if err != nil {
+				t.Fatal(err)
+			}
+			fast.Runs, fast.Batch, fast.Epochs, fast.SaveSeconds = c.Runs, c.Batch, c.Epochs, c.SaveSeconds
+			*c = fast
+		},
 		"held out, averaged, early": func(c *config.Config) {
 			c.ValSplit, c.Optimizer, c.Momentum, c.Average = 10, "sgdw", 0.9, 0.5
 		},

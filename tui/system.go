@@ -266,6 +266,9 @@ func recipeLines(c config.Config) (lines [][]style.Span) {
 	add("warm-up", c.Warmup)
 	add("average", c.Average)
 	add("smoothing", c.Smoothing)
+	if c.SmallEpochs > 0 {
+		lines = append(lines, setting("small epochs", fmt.Sprintf("%g of all, on %d pixels", c.SmallEpochs, c.SizeAt(1, 1<<20))))
+	}
 	if c.Fill == "reflect" || c.Flips == "alternate" {
 		lines = append(lines, setting("shifts, flips", c.Fill+", "+c.Flips))
 	}

@@ -32,13 +32,15 @@ type Config struct {
 	Fill       string `json:"fill,omitempty" yaml:"fill,omitempty"`   // what a shift leaves empty: nearest or reflect; "": nearest
 	Flips      string `json:"flips,omitempty" yaml:"flips,omitempty"` // random or alternate; "": random
 
-	Batch    int     `json:"batch" yaml:"batch"`
-	Epochs   int     `json:"epochs" yaml:"epochs"`
-	Budget   Seconds `json:"budget,omitempty" yaml:"budget,omitempty"`       // training time that sets the epochs; 0: Epochs does
-	MaxSteps int64   `json:"max_steps,omitempty" yaml:"max_steps,omitempty"` // stop after so many batches in all; 0: no limit
-	Seed     uint64  `json:"seed" yaml:"seed"`
-	Threads  int     `json:"threads" yaml:"threads"` // 0: what the process may use
-	Dropout  float64 `json:"dropout" yaml:"dropout"` // share of units dropped, in [0,1)
+	Batch       int     `json:"batch" yaml:"batch"`
+	Epochs      int     `json:"epochs" yaml:"epochs"`
+	SmallEpochs float64 `json:"small_epochs,omitempty" yaml:"small_epochs,omitempty"` // part of the epochs, the first ones, that train on smaller images
+	SmallSize   int     `json:"small_size,omitempty" yaml:"small_size,omitempty"`     // their height and width; 0: 24
+	Budget      Seconds `json:"budget,omitempty" yaml:"budget,omitempty"`             // training time that sets the epochs; 0: Epochs does
+	MaxSteps    int64   `json:"max_steps,omitempty" yaml:"max_steps,omitempty"`       // stop after so many batches in all; 0: no limit
+	Seed        uint64  `json:"seed" yaml:"seed"`
+	Threads     int     `json:"threads" yaml:"threads"` // 0: what the process may use
+	Dropout     float64 `json:"dropout" yaml:"dropout"` // share of units dropped, in [0,1)
 
 	Smoothing float64 `json:"smoothing,omitempty" yaml:"smoothing,omitempty"` // part of a label that is shared among all classes, in [0,1)
 
@@ -140,6 +142,8 @@ func (c Config) Validate() error {
 	oneOf("flips", cmp.Or(c.Flips, FlipModes()[0]), FlipModes())
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
 	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
+	number("small_epochs", c.SmallEpochs, c.SmallEpochs >= 0 && c.SmallEpochs < 1, "0 up to but not including 1")
+	check(c.SmallSize == 0 || c.SmallSize >= 8 && c.SmallSize < cifar.Size && c.SmallSize%8 == 0, "small_size", c.SmallSize, "8, 16 or 24 (0: 24)")
 	number("budget", float64(c.Budget), c.Budget >= 0 && c.Budget <= maxSeconds, fmt.Sprintf("0 (none) to %d seconds", maxSeconds))
 	check(c.MaxSteps >= 0 && c.MaxSteps <= maxSteps, "max_steps", c.MaxSteps, fmt.Sprintf("0 (no limit) to %d", int64(maxSteps)))
 	check(c.Threads >= 0 && c.Threads <= MaxThreads, "threads", c.Threads, fmt.Sprintf("0 (all that the process may use) to %d", MaxThreads))
@@ -202,10 +206,24 @@ func ValidName(name string) bool {
 	return !strings.HasSuffix(name, ".")
 }
 
+// SizeAt is the height and width of the images that an epoch, counted from 1, of
+// epochs in all trains on.
+func (c Config) SizeAt(epoch, epochs int) int {
+	if epoch <= c.smallOf(epochs) {
+		return cmp.Or(c.SmallSize, 24)
+	}
+	return cifar.Size
+}
+
+// smallOf counts the epochs that train on smaller images.
+func (c Config) smallOf(epochs int) int {
+	return int(math.Round(c.SmallEpochs * float64(epochs)))
+}
+
 // fixed are the settings that a resume must not change, because the bits
 // trained so far depend on them.
 var fixed = []string{
-	"recipe", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "batch", "seed", "dropout",
+	"recipe", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "small_epochs", "small_size", "batch", "seed", "dropout",
 	"smoothing", "optimizer", "momentum", "weight_decay", "bias_lr", "dense_lr", "dense_momentum", "dense_decay",
 	"schedule", "warmup", "average", "monitor",
 }

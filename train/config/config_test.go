@@ -24,19 +24,19 @@ func TestValidateNamesEveryWrongSetting(t *testing.T) {
 		Name: "../x", ValSplit: -1, Preprocess: "raw", Batch: 0, Epochs: -1, MaxSteps: -1, Threads: -1, Dropout: 1,
 		Optimizer: "lion", LR: math.NaN(), Momentum: 1, WeightDecay: math.Inf(1), Schedule: "poly", Monitor: "loss", Patience: -1,
 		MinDelta: -1, CheckpointEvery: -1, SaveSeconds: -1,
-		Budget: -1, Recipe: "slow", Fill: "wrap", Flips: "never", Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
+		SmallEpochs: 1, SmallSize: 20, Budget: -1, Recipe: "slow", Fill: "wrap", Flips: "never", Smoothing: 1, BiasLR: -1, DenseLR: -1, DenseMomentum: 1, DenseDecay: -1, Warmup: 1, Average: 1,
 	}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average", "budget", "recipe", "fill", "flips"} {
+	for _, key := range []string{"name", "runs", "data", "val_split", "preprocess", "batch", "epochs", "max_steps", "threads", "dropout", "optimizer", "lr", "momentum", "weight_decay", "schedule", "monitor", "patience", "min_delta", "checkpoint_every", "save_seconds", "smoothing", "bias_lr", "dense_lr", "dense_momentum", "dense_decay", "warmup", "average", "small_epochs", "small_size", "budget", "recipe", "fill", "flips"} {
 		if !strings.Contains("\n"+err.Error(), "\n"+key+": ") {
 			t.Errorf("%s is not named in\n%v", key, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "want "); n != 31 {
-		t.Errorf("%d of 31 say what is allowed:\n%v", n, err)
+	if n := strings.Count(err.Error(), "want "); n != 33 {
+		t.Errorf("%d of 33 say what is allowed:\n%v", n, err)
 	}
 	c = Default()
 	c.Momentum, c.WeightDecay, c.BiasLR = 0.9, 0.1, 0.1
@@ -120,5 +120,29 @@ func TestRecipesAreSettings(t *testing.T) {
 	}
 	if _, err := OfRecipe("slow"); err == nil || !strings.Contains(err.Error(), "article or fast") {
 		t.Errorf("an unknown recipe: %v", err)
+	}
+}
+
+func TestTheFirstEpochsAreSmall(t *testing.T) {
+	c := Default()
+	for epoch := 1; epoch <= 3; epoch++ {
+		if c.SizeAt(epoch, 3) != 32 {
+			t.Errorf("epoch %d trains on images of %d", epoch, c.SizeAt(epoch, 3))
+		}
+	}
+	c.SmallEpochs = 0.4
+	small := 0
+	for epoch := 1; epoch <= 16; epoch++ {
+		if size := c.SizeAt(epoch, 16); size == 24 && small == epoch-1 {
+			small++
+		} else if size != 32 {
+			t.Errorf("epoch %d trains on images of %d", epoch, size)
+		}
+	}
+	if small != 6 {
+		t.Errorf("%d epochs of 16 are small, want 6", small)
+	}
+	if c.SmallSize = 16; c.SizeAt(1, 16) != 16 {
+		t.Error("the smaller size is not the one asked for")
 	}
 }

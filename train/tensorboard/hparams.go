@@ -39,7 +39,7 @@ func hparams(started *event.RunStarted) []hparam {
 		value float64
 	}{
 		{"lr", cmp.Or(started.LearnRate, c.LR)}, {"bias_lr", c.BiasLR}, {"dense_lr", c.DenseLR}, {"dense_momentum", c.DenseMomentum},
-		{"dense_decay", c.DenseDecay}, {"smoothing", c.Smoothing}, {"warmup", c.Warmup}, {"average", c.Average},
+		{"dense_decay", c.DenseDecay}, {"smoothing", c.Smoothing}, {"warmup", c.Warmup}, {"average", c.Average}, {"small_epochs", c.SmallEpochs},
 	} {
 		if p.value != 0 {
 			list = append(list, hparam{p.name, p.value})
