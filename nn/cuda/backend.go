@@ -20,13 +20,14 @@ type Backend struct {
 	want, have block          // what the kernels are to read, and what they would
 	current    driver.Pointer // where they read it
 
-	updates  updates                           // of parameters, not yet launched
-	copies   map[driver.Pointer]driver.Pointer // bfloat16 copies of weights, by the weights' address
-	sizes    map[driver.Pointer]int            // bytes of each block given out
-	staging  scratch                           // for images from the host
-	partial  scratch                           // for sums in parts
-	counters scratch                           // of blocks that meet
-	maps     maps                              // of images and weights, for Hopper
+	updates   updates                           // of parameters, not yet launched
+	copies    map[driver.Pointer]driver.Pointer // bfloat16 copies of weights, by the weights' address
+	discarded []driver.Pointer                  // to be freed after the step being noted
+	sizes     map[driver.Pointer]int            // bytes of each block given out
+	staging   scratch                           // for images from the host
+	partial   scratch                           // for sums in parts
+	counters  scratch                           // of blocks that meet
+	maps      maps                              // of images and weights, for Hopper
 
 	queue queue       // steps under way
 	spare driver.Args // of the launch being made

@@ -43,13 +43,28 @@ func (b *Backend) Free(m nn.Memory) {
 	}
 }
 
+// free gives memory back when nothing can use it any more: what a step being
+// noted has been given will run later.
 func (b *Backend) free(p driver.Pointer) {
-	if _, ok := b.sizes[p]; ok {
-		delete(b.sizes, p)
-		if err := b.ctx.Free(p); err != nil { // it waits until nothing runs
-			b.fail(err)
-		}
+	if _, ok := b.sizes[p]; !ok {
+		return
 	}
+	if b.tape != nil {
+		b.discarded = append(b.discarded, p)
+		return
+	}
+	delete(b.sizes, p)
+	if err := b.ctx.Free(p); err != nil { // it waits until nothing runs
+		b.fail(err)
+	}
+}
+
+// discard frees what could not be freed while the last step was noted.
+func (b *Backend) discard() {
+	for _, p := range b.discarded {
+		b.free(p)
+	}
+	b.discarded = b.discarded[:0]
 }
 
 // scratch is memory that grows to what was asked for and is used by one kernel

@@ -124,6 +124,7 @@ func (b *Backend) Submit(run func() error) error {
 		return fmt.Errorf("nn/cuda: %d steps are under way: read a result first", len(q.pending))
 	}
 	b.update()
+	b.discard()
 	t := q.spare
 	if t == nil {
 		t = &tape{}

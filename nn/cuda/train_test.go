@@ -251,3 +251,50 @@ func TestLossThatIsNotFiniteChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// Memory that grows while a step is noted stays where its first kernels were
+// told that it is.
+func TestScratchThatGrowsWithinAStep(t *testing.T) {
+	b := open(t, standin.New(8, 0))
+	make := func(m *nn.Buffer, err error) *nn.Buffer {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	l, err := b.NewLoss(2, 10, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits, labels, mean := make(nn.NewBuffer(b, 2, 10)), make(nn.NewLabels(b, 2)), make(nn.NewBuffer(b))
+	var filters []func()
+	for _, out := range []int{32, 64} {
+		c, err := b.NewConv(nn.ConvSpec{Images: 2, H: 16, W: 16, In: 32, Out: out})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.(*conv).splits = 2
+		x, dy := make(nn.NewImages(b, 2, 16, 16, 32)), make(nn.NewImages(b, 2, 16, 16, out))
+		dw, db := make(nn.NewBuffer(b, 3, 3, 32, out)), make(nn.NewBuffer(b, out))
+		filters = append(filters, func() { c.BackwardFilter(dw, db, x, dy, 2) })
+	}
+	for range 3 {
+		err := b.Submit(func() error {
+			for _, f := range filters {
+				f()
+			}
+			l.Forward(mean, logits, labels, 2)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Finished(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(b.queue.known) != 2 {
+		t.Errorf("%d graphs, want that of the first step and that of all others", len(b.queue.known))
+	}
+}
