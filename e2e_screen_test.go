@@ -164,6 +164,33 @@ func TestScreenSteersARun(t *testing.T) {
 	}
 }
 
+// What keeps training from starting has its own title on the screen, and after it
+// its message and exit code.
+func TestErrorAtTheStartOnTheScreen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.safetensors")
+	if err := os.WriteFile(bad, []byte("no weights"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args         []string
+		title, words string
+	}{
+		{[]string{"--data", "demo:40", "--init", bad}, "The weights cannot be read", "bad.safetensors"},
+		{[]string{"--data", dir}, "The data cannot be read", "data_batch"},
+		{[]string{"--data", "demo:40", "--metrics", "256.0.0.1:1"}, "The metrics cannot be served", "metrics"},
+	} {
+		s := open(t, append(c.args, "--runs", filepath.Join(dir, "runs"))...)
+		s.shows(t, c.title)
+		s.keys("q")
+		s.mustEnd(t, exitFailed)
+		eventually(t, "message after the screen", func() bool {
+			return s.term.Mode()&vt10x.ModeAltScreen == 0 && strings.Contains(s.text(), "cifartui: ") && strings.Contains(s.text(), c.words)
+		})
+	}
+}
+
 // SIGTERM on the screen: saved, the terminal restored, exit 4.
 func TestSIGTERMOnTheScreen(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,9 @@ func (l *leg) screen(ctx context.Context) (next *plan, err error) {
 	l.errs.release()
 	events.Close() // it would fill for as long as the run goes on without the screen
 	if !l.began() {
+		if err == nil {
+			err = result.Err
+		}
 		return nil, l.calledOff(err)
 	}
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -11,10 +12,12 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/train"
+	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/metrics"
 	"cifartui/train/rundir"
+	"cifartui/tui"
 )
 
 // start makes data, network and run folder ready and begins to train as p says,
@@ -28,10 +31,10 @@ func (l *leg) start(ctx context.Context, p plan, progress func(cifar.Progress)) 
 	defer context.AfterFunc(l.ctx, cancel)()
 	c, err := p.config()
 	if err != nil {
-		return err
+		return cannot("The run cannot be resumed", err)
 	}
 	if err := l.listen(); err != nil {
-		return err
+		return cannot("The metrics cannot be served", err)
 	}
 	if err := l.open(ctx, p, c, progress); err != nil {
 		return err
@@ -75,18 +78,30 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 	if s.dataset == nil || s.data != c.Data {
 		d, err := cifar.Open(ctx, cifar.Options{Data: c.Data, URL: p.DataURL, Seed: demoSeed, Progress: progress})
 		if err != nil {
-			return err
+			return dataError(err)
 		}
 		s.dataset, s.data = d, c.Data
 	}
 	if s.backend == nil {
 		b, err := openDevice(p.Device, c.Threads, l.note)
 		if err != nil {
-			return err
+			return cannot("The device cannot be used", err)
 		}
 		s.backend = b
 	}
 	return nil
+}
+
+// cannot is an error at the start, with the title that a screen shows it under.
+func cannot(title string, err error) error { return &tui.StartError{Title: title, Err: err} }
+
+// dataError is the error of data that cannot be opened: other data may help.
+func dataError(err error) error {
+	title := "The data cannot be read"
+	if errors.Is(err, cifar.ErrNoData) || errors.Is(err, fs.ErrNotExist) {
+		title = "The data is not there"
+	}
+	return &tui.StartError{Title: title, Data: true, Err: err}
 }
 
 // demoSeed draws the demo set. It is not the run's seed: runs that differ in
@@ -94,17 +109,33 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 const demoSeed = 1
 
 // newRunner makes the run folder, or opens the one to resume.
-func (l *leg) newRunner(p plan, c config.Config) (runner, error) {
+func (l *leg) newRunner(p plan, c config.Config) (r runner, err error) {
+	if p.Resume == "" && c.Init != "" { // what is wrong with it is told by itself
+		if _, err := checkpoint.ReadWeights(c.Init); err != nil {
+			return nil, cannot("The weights cannot be read", err)
+		}
+	}
 	if p.comparison() {
-		return train.NewComparison(train.ComparisonOptions{
+		r, err = train.NewComparison(train.ComparisonOptions{
 			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Dataset: l.dataset, Backend: l.backend,
 			Resume: p.Resume, Adjust: p.over, Version: programVersion(),
 		})
+	} else {
+		r, err = train.NewTrainer(train.Options{
+			Config: c, Dataset: l.dataset, Backend: l.backend,
+			Resume: p.Resume, Checkpoint: p.Checkpoint, Version: programVersion(),
+		})
 	}
-	return train.NewTrainer(train.Options{
-		Config: c, Dataset: l.dataset, Backend: l.backend,
-		Resume: p.Resume, Checkpoint: p.Checkpoint, Version: programVersion(),
-	})
+	var inUse *rundir.InUseError
+	switch {
+	case err == nil:
+		return r, nil
+	case errors.As(err, &inUse):
+		return nil, cannot("The run is in use", err)
+	case p.Resume != "":
+		return nil, cannot("The run cannot be resumed", err)
+	}
+	return nil, cannot("The run cannot be started", err)
 }
 
 // train runs the runner to its end and closes what it fed. A panic in it ends

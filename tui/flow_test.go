@@ -231,7 +231,7 @@ func TestLoadingOffersOtherData(t *testing.T) {
 		if data == "/data/cifar" {
 			return nil
 		}
-		return errors.New("no route to host")
+		return noData(errors.New("no route to host"))
 	}
 	b := newBench(t, Options{Load: load}, 80, 24)
 	b.run(b.loading.load(""))
@@ -242,6 +242,29 @@ func TestLoadingOffersOtherData(t *testing.T) {
 	}
 	if b.loading.on {
 		t.Error("still loading after it succeeded")
+	}
+}
+
+// An error that is not of the data has its own title, and no data is offered; it
+// is kept for who runs the screen.
+func TestStartErrorHasItsOwnTitle(t *testing.T) {
+	why := &StartError{Title: "The weights cannot be read", Err: errors.New("it ends too early")}
+	tries := 0
+	load := func(context.Context, string, func(Progress)) error { tries++; return why }
+	b := newBench(t, Options{Load: load}, 80, 24)
+	b.run(b.loading.load(""))
+	says(t, b, "The weights cannot be read")
+	says(t, b, "It ends too early.")
+	if strings.Contains(b.View(), "demo set") {
+		t.Error("the demo set is offered where the data is not what is wrong")
+	}
+	b.press("e", "r")
+	if tries != 2 {
+		t.Errorf("%d tries, want 2", tries)
+	}
+	b.press("q")
+	if !errors.Is(b.result.Err, why) {
+		t.Errorf("left with %+v", b.result)
 	}
 }
 

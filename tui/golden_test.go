@@ -274,9 +274,12 @@ func TestDialogsLookAsTheyDid(t *testing.T) {
 			b.Update(loadMsg{Progress{"Fetching CIFAR-10", 61_200_000, 170_052_171}})
 		}},
 		{"load-failed", Options{Load: neverLoads}, nil, func(b *bench) {
-			b.Update(loadedMsg{errors.New("fetch https://data.example.org/cifar-10-binary.tar.gz: no route to host: check the connection, or name a folder that holds the files")})
+			b.Update(loadedMsg{noData(errors.New("fetch https://data.example.org/cifar-10-binary.tar.gz: no route to host: check the connection, or name a folder that holds the files"))})
 		}},
-		{"load-folder", Options{Load: neverLoads}, []string{"f", "/", "d"}, func(b *bench) { b.Update(loadedMsg{errors.New("no route to host")}) }},
+		{"start-failed", Options{Load: neverLoads}, nil, func(b *bench) {
+			b.Update(loadedMsg{&StartError{Title: "The weights cannot be read", Err: errors.New("weights: best.safetensors: it ends too early")}})
+		}},
+		{"load-folder", Options{Load: neverLoads}, []string{"f", "/", "d"}, func(b *bench) { b.Update(loadedMsg{noData(errors.New("no route to host"))}) }},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			var all strings.Builder

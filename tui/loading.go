@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -75,17 +76,30 @@ func (l *loading) receive(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// choices are what can be done when the data can't be had.
+// choices are what can be done when training can't start.
 func (l *loading) choices() []option {
+	again := option{"r", "try again", "", func() tea.Cmd { return l.load("") }}
+	if _, data := l.title(); !data {
+		return []option{again, {"q", "quit", "", l.quit}}
+	}
 	return []option{
-		{"r", "try again", "", func() tea.Cmd { return l.load("") }},
+		again,
 		{"e", "train on the demo set", "made up on the spot; shows how all works", func() tea.Cmd { return l.load("demo") }},
 		{"f", "use a folder", "that holds the CIFAR-10 files", func() tea.Cmd { l.folder = &lineEdit{}; return nil }},
 		{"q", "quit", "", l.quit},
 	}
 }
 
-func (l *loading) quit() tea.Cmd { return l.leave(Result{Action: Closed}) }
+// title is what went wrong, in a few words, and whether other data may help.
+func (l *loading) title() (title string, data bool) {
+	var start *StartError
+	if errors.As(l.err, &start) {
+		return start.Title, start.Data
+	}
+	return "Training cannot start", false
+}
+
+func (l *loading) quit() tea.Cmd { return l.leave(Result{Action: Closed, Err: l.err}) }
 
 func (l *loading) key(msg tea.KeyMsg) tea.Cmd {
 	k := msg.String()
@@ -118,7 +132,8 @@ func (l *loading) question() dialog {
 	if l.folder != nil {
 		return dialog{title: "Folder with the CIFAR-10 files", text: "The folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the archive.", input: l.folder}
 	}
-	return dialog{title: "The data is not there", text: format.Sentence(l.err.Error()), options: l.choices(), chosen: l.chosen}
+	title, _ := l.title()
+	return dialog{title: title, text: format.Sentence(l.err.Error()), options: l.choices(), chosen: l.chosen}
 }
 
 func (l *loading) draw(a canvas.Area) {

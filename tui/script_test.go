@@ -307,6 +307,11 @@ func (f *fakeFiles) Delete(path string) error {
 	return f.err
 }
 
+// noData is the error of data that is not there.
+func noData(err error) error {
+	return &StartError{Title: "The data is not there", Data: true, Err: err}
+}
+
 // neverLoads loads until it is told to stop.
 func neverLoads(ctx context.Context, _ string, _ func(Progress)) error {
 	<-ctx.Done()

@@ -87,7 +87,8 @@ type Options struct {
 	// Load, when set, makes the data ready and starts the training, whose events
 	// then come from Source. Data is "" for what the settings say, "demo" or a
 	// folder. It reports progress as often as it likes. When it fails the screen
-	// shows why and offers to try again, the demo set or a folder.
+	// shows why, under the title of a [StartError], and offers to try again and,
+	// where other data may help, the demo set or a folder.
 	Load func(ctx context.Context, data string, report func(Progress)) error
 
 	Theme string              // auto, dark, light or none; "" is auto
@@ -134,7 +135,22 @@ type Result struct {
 	// Run, Folder and File are the run, its folder and the checkpoint's path,
 	// with ResumeFrom.
 	Run, Folder, File string
+	// Err is why training could not be started, when the person left at that.
+	Err error
 }
+
+// A StartError is an error of [Options].Load with the title that the screen shows
+// it under.
+type StartError struct {
+	Title string
+	Data  bool // it is the data that is missing: other data may help
+	Err   error
+}
+
+func (e *StartError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error itself.
+func (e *StartError) Unwrap() error { return e.Err }
 
 // ErrTerminal is the error of a terminal that is gone.
 var ErrTerminal = terminal.ErrGone

@@ -8,4 +8,4 @@ type gpuReader struct{}
 
 func (*gpuReader) open() {}
 
-func (*gpuReader) read() []gpuGauges { return nil }
+func (*gpuReader) read() []GPU { return nil }
