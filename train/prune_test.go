@@ -2,7 +2,6 @@ package train
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -43,11 +42,6 @@ func bytesIn(t *testing.T, folder string) (size int64) {
 		t.Fatal(err)
 	}
 	return size
-}
-
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }
 
 func TestPruneKeepsTheBestAndWhatCanGoOn(t *testing.T) {
