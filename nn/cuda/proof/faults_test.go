@@ -57,6 +57,11 @@ var operators = []operator{
 	{"missing barrier", regexp.MustCompile(`^(\tbar\.sync .*)$`), gone},
 	{"missing fence", regexp.MustCompile(`^(\tmembar\.gl;)$`), gone},
 	{"missing commit", regexp.MustCompile(`^(\tcp\.async\.commit_group;)$`), gone},
+	{"product not waited for", regexp.MustCompile(`^(\twgmma\.wait_group\.sync\.aligned \d+;)$`), gone},
+	{"product without a fence", regexp.MustCompile(`^(\twgmma\.fence\.sync\.aligned;)$`), gone},
+	{"missing fence of proxies", regexp.MustCompile(`^(\tfence\.proxy\.async.*;)$`), gone},
+	{"missing arrival", regexp.MustCompile(`^(\t(?:@%p\d+ )?mbarrier\.arrive\.shared.*;)$`), gone},
+	{"store of a box not waited for", regexp.MustCompile(`^(\tcp\.async\.bulk\.wait_group.*;)$`), gone},
 	{"wait too short", regexp.MustCompile(`^(\tcp\.async\.wait_group )(\d+)(;)$`), plus(2, 1)},
 	{"missing wait", regexp.MustCompile(`^(\tcp\.async\.wait_group.*)$`), gone},
 	{"comparison off by one", regexp.MustCompile(`^(\tsetp\.)(lt|le|gt|ge)(\.[us]\d+ .*)$`), instead(2, map[string]string{"lt": "le", "le": "lt", "gt": "ge", "ge": "gt"})},
@@ -91,6 +96,7 @@ var mutantKernels = []string{
 	"conv_fwd_64x64x64s3", "conv_bwd_64x32x32s3", "conv_wgrad_32x32s3", "conv1_fwd", "conv1_wgrad",
 	"spread", "colsum", "reduce", "dense_fwd_r2", "dense_bwd_data", "dense_bwd_filter", "dropout_fwd", "dropout_bwd",
 	"loss_forward", "loss_backward", "head_r2", "batch", "step_begin", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
+	"wgmma_fwd_w8_64x128s4t9", "wgmma_wgrad_w8_r8s10",
 }
 
 func byKernel() map[string][]check {
@@ -212,6 +218,16 @@ var faults = []struct {
 	{"head_r2", "missing fence", 0},
 	{"head_r2", "missing fence", 1},
 	{"head_r2", "missing barrier", 1},
+	{"wgmma_fwd_w8_64x128s4t9", "product not waited for", 0},
+	{"wgmma_fwd_w8_64x128s4t9", "product without a fence", 0},
+	{"wgmma_fwd_w8_64x128s4t9", "missing fence of proxies", 0},
+	{"wgmma_fwd_w8_64x128s4t9", "missing arrival", 0},
+	{"wgmma_fwd_w8_64x128s4t9", "missing barrier", 0},
+	{"wgmma_fwd_w8_64x128s4t9", "store of a box not waited for", 0},
+	{"wgmma_bwd_w8_64x128s4t9", "missing arrival", 1},
+	{"wgmma_bwd_w8_64x128s4t9", "missing fence of proxies", 0},
+	{"wgmma_pool_w8_64x128s4t9", "missing fence of proxies", 0},
+	{"wgmma_wgrad_w8_r8s10", "product not waited for", 0},
 }
 
 func TestPlantedFaultsAreFound(t *testing.T) {

@@ -8,7 +8,9 @@ import (
 )
 
 // wgmmaChecks are those of Hopper's convolutions, each on a batch that is valid
-// as a whole and on one that is not, on a GPU of 3 multiprocessors.
+// as a whole and on one that is not; on a GPU of 3 multiprocessors, where some
+// blocks have nothing to do, and of 1, where a block goes round its rings of
+// shared memory more than once.
 func wgmmaChecks() []check {
 	var list []check
 	for _, k := range ptx.Kernels {
@@ -20,7 +22,8 @@ func wgmmaChecks() []check {
 		for 1<<log < g.Width {
 			log++
 		}
-		for i, rows := range []int{3, 2} {
+		for i, rows := range []int{2, 3} {
+			multiprocessors := 3 - 2*i
 			s := shape{images: 3, rows: rows, lh: log, lw: log, in: 64, out: 64, pool: g.Pass == ptx.WgmmaForwardPool}
 			if g.Width == 32 {
 				s.images, s.rows = 2, rows-1
@@ -30,16 +33,14 @@ func wgmmaChecks() []check {
 				result, sum = sum, result
 			}
 			*result = max(64, g.Channels)
-			if *sum = 128; i == 1 || !g.Fits(s.height(), s.width(), s.in, s.out) {
+			if *sum = 128; !g.Fits(s.height(), s.width(), s.in, s.out) {
 				*sum = 64
 			}
-			list = append(list, check{k.Name, fmt.Sprintf("%+v", s), func(d *device) error { return checkWgmma(d, k, g, s) }})
+			list = append(list, check{k.Name, fmt.Sprintf("%+v", s), func(d *device) error { return checkWgmma(d, k, g, s, multiprocessors) }})
 		}
 	}
 	return list
 }
-
-const multiprocessors = 3
 
 // images puts the tensor [images][H][W][channels] behind a map with a box.
 func (d *device) images(s shape, at uint64, channels int, halved bool, box []uint32) uint64 {
@@ -71,12 +72,12 @@ func (s shape) full() shape {
 	return s
 }
 
-func checkWgmma(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
+func checkWgmma(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiprocessors int) error {
 	switch g.Pass {
 	case ptx.WgmmaFilter:
-		return checkWgmmaFilter(d, k, g, s)
+		return checkWgmmaFilter(d, k, g, s, multiprocessors)
 	case ptx.WgmmaBackwardData:
-		return checkWgmmaBackward(d, k, g, s)
+		return checkWgmmaBackward(d, k, g, s, multiprocessors)
 	}
 	x, w, b := d.whole(s.full().pixels()*s.in, 2), d.whole(9*s.in*s.out, 1), d.whole(s.out, 3)
 	n, total := s.pixels()*s.out, s.full().pixels()*s.out
@@ -122,7 +123,7 @@ func checkWgmma(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
 	return nil
 }
 
-func checkWgmmaBackward(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
+func checkWgmmaBackward(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiprocessors int) error {
 	dy, w, x := d.whole(s.full().pixels()*s.out, 2), d.whole(9*s.in*s.out, 1), d.whole(s.full().pixels()*s.in, 1)
 	for i := range x {
 		x[i] = max(x[i], 0)
@@ -147,7 +148,7 @@ func checkWgmmaBackward(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
 	return same("dx", have, want, 0)
 }
 
-func checkWgmmaFilter(d *device, k ptx.Kernel, g ptx.Wgmma, s shape) error {
+func checkWgmmaFilter(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiprocessors int) error {
 	x, dy := d.whole(s.full().pixels()*s.in, 2), d.whole(s.full().pixels()*s.out, 2)
 	n, splits := 9*s.in*s.out, g.Splits(s.in, s.out, multiprocessors)
 	dw, db, parts := d.empty(4*n), d.empty(4*s.out), d.empty(4*splits*(n+s.out))
