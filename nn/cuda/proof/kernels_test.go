@@ -13,7 +13,6 @@ func checks() []check {
 	list = append(list, poolChecks()...)
 	list = append(list, denseChecks()...)
 	list = append(list, headChecks()...)
-	list = append(list, wgmmaChecks()...)
 	list = append(list, inputChecks()...)
 	list = append(list, optimChecks()...)
 	list = append(list, muonChecks()...)
