@@ -330,18 +330,18 @@ func TestCommandsReachTheRunTheyName(t *testing.T) {
 func TestDivergedRunAmongOthers(t *testing.T) {
 	o := tinyComparison(t, config.Interleave)
 	o.Config.Optimizer = "sgd"
-	o.Sweeps = []config.Sweep{{Key: "lr", Values: []string{"1e30", "0.01"}}}
+	o.Sweeps = []config.Sweep{{Key: "lr", Values: []string{"1e6", "0.01"}}}
 	c := newComparison(t, o)
 	rec := &recorder{}
 	err := c.Run(context.Background(), rec.emit)
-	if err == nil || !strings.Contains(err.Error(), "lr=1e+30") || strings.Contains(err.Error(), "lr=0.01") {
+	if err == nil || !strings.Contains(err.Error(), "lr=1e+06") || strings.Contains(err.Error(), "lr=0.01") {
 		t.Errorf("error %v", err)
 	}
 	outcomes := make(map[string]event.Outcome)
 	for _, e := range of[*event.RunEnded](rec.events) {
 		outcomes[e.Run] = e.Outcome
 	}
-	if outcomes["lr=1e+30"] != event.OutcomeDiverged || outcomes["lr=0.01"] != event.OutcomeFinished {
+	if outcomes["lr=1e+06"] != event.OutcomeDiverged || outcomes["lr=0.01"] != event.OutcomeFinished {
 		t.Errorf("outcomes %v", outcomes)
 	}
 }
