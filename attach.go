@@ -41,6 +41,7 @@ func (s *screenSettings) check(cmd *cobra.Command) error {
 
 func attachCommand() *cobra.Command {
 	var s screenSettings
+	var program string
 	cmd := &cobra.Command{
 		Use:   "attach [RUN]",
 		Short: "Show and steer a run that another process trains",
@@ -67,7 +68,8 @@ runs folder. ssh://user@box/RUN is a run on another machine, reached by ssh.`,
 				if err != nil {
 					return usage("%w", err)
 				}
-				return overSSH(cmd, remote.Command(true, flags...))
+				remote.Program = program
+				return overSSH(cmd, remote, rundir.Quote(which), remote.Command(true, flags...))
 			}
 			if err := s.check(cmd); err != nil {
 				return err
@@ -76,6 +78,7 @@ runs folder. ssh://user@box/RUN is a run on another machine, reached by ssh.`,
 		},
 	}
 	s.flags(cmd)
+	remoteFlag(cmd, &program)
 	return cmd
 }
 

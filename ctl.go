@@ -15,11 +15,13 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // ctlOptions are the flags of the ctl command.
 type ctlOptions struct {
 	runs, after  string
+	program      string // over ssh
 	wait, asJSON bool
 }
 
@@ -51,6 +53,7 @@ named COMPARISON/RUN.`,
 	}
 	runsFlag(cmd, &o.runs)
 	f := cmd.Flags()
+	remoteFlag(cmd, &o.program)
 	f.StringVar(&o.after, "after", string(event.AfterBatch), "stop: after the batch or the epoch")
 	f.BoolVar(&o.wait, "wait", false, "return when it has taken effect")
 	f.BoolVar(&o.asJSON, "json", false, "status: print JSON")
@@ -115,7 +118,8 @@ func (o ctlOptions) overSSH(cmd *cobra.Command, args []string) error {
 	}
 	again = append(append(again, "--", cmp.Or(remote.Run, "-")), args[1:]...)
 	remote.Run = "" // it stands before the verb
-	return overSSH(cmd, remote.Command(false, again...))
+	remote.Program = o.program
+	return overSSH(cmd, remote, rundir.Quote(args[0])+" "+strings.Join(args[1:], " "), remote.Command(false, again...))
 }
 
 func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool, out io.Writer) error {

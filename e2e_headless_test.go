@@ -7,12 +7,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -269,6 +271,37 @@ func TestMetricsShowTheEnd(t *testing.T) {
 		}
 	}
 	p.mustEnd(t, 0)
+}
+
+// While the data is fetched, who started a run in the background sees how far it
+// is; interrupted, it leaves no process behind.
+func TestDetachShowsTheFetching(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	var once sync.Once
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "170052171")
+		w.Write(make([]byte, 40<<20))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done() // the rest never comes
+		once.Do(func() { close(gone) })
+	}))
+	t.Cleanup(func() { site.CloseClientConnections(); site.Close() })
+	p := &process{Cmd: exec.Command(program(t), "--detach", "--data-url", site.URL, "--runs", t.TempDir(), "--name", "far"), waited: make(chan struct{})}
+	p.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir())
+	p.begin(t)
+	eventually(t, "line on the way", func() bool {
+		return strings.Contains(p.errs.String(), "fetching CIFAR-10") && strings.Contains(p.errs.String(), "%")
+	})
+	p.Process.Signal(syscall.SIGINT)
+	if code := p.code(t); code == exitOK {
+		t.Errorf("interrupted, it ends with 0")
+	}
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("the process in the background goes on fetching")
+	}
 }
 
 // A named pipe where a file is expected is refused at once, not waited for.

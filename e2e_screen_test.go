@@ -164,6 +164,41 @@ func TestScreenSteersARun(t *testing.T) {
 	}
 }
 
+// A connection that drops leaves no screen behind and says how to attach again; a
+// machine without the program in its PATH is told from it, and its path is taken.
+func TestAttachOverSSH(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script := `#!/bin/sh
+case "$*" in
+  *box1*) printf '\033[?1049h\033[?25lremote screen'; stty raw -echo; exit 255 ;;
+  *box2*) exit 127 ;;
+  *) echo "asked: $*" ;;
+esac
+`
+	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	far := func(want int, says, env string, args ...string) *screen {
+		t.Helper()
+		s := &screen{Cmd: exec.Command(program(t), args...)}
+		s.open(t, "PATH="+dir+":"+os.Getenv("PATH"), env)
+		s.mustEnd(t, want)
+		eventually(t, "word of "+says, func() bool {
+			// Lines may be broken where the terminal ends.
+			return strings.Contains(strings.NewReplacer("\n", "", " ", "").Replace(s.text()), strings.ReplaceAll(says, " ", ""))
+		})
+		return s
+	}
+	s := far(exitFailed, "cifartui attach ssh://box1/big", "", "attach", "ssh://box1/big")
+	if s.term.Mode()&vt10x.ModeAltScreen != 0 || !s.term.CursorVisible() {
+		t.Error("the screen of the other machine is left behind, or the cursor hidden")
+	}
+	far(exitFailed, "--remote-command", "", "attach", "ssh://box2/big")
+	far(exitOK, "~/'my bin/cifartui' attach", "CIFARTUI_REMOTE_COMMAND=~/my bin/cifartui", "attach", "ssh://box3/big")
+	far(exitOK, "/opt/cifartui ctl", "", "ctl", "--remote-command", "/opt/cifartui", "ssh://box3/big", "pause")
+}
+
 // What keeps training from starting has its own title on the screen, and after it
 // its message and exit code.
 func TestErrorAtTheStartOnTheScreen(t *testing.T) {

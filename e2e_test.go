@@ -120,6 +120,13 @@ func endless(runs, name string) []string {
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(program(t), args...), waited: make(chan struct{})}
+	p.begin(t)
+	return p
+}
+
+// begin starts the process.
+func (p *process) begin(t *testing.T) {
+	t.Helper()
 	p.Stdout, p.Stderr = &p.out, &p.errs
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -129,7 +136,6 @@ func start(t *testing.T, args ...string) *process {
 		p.err = p.Wait()
 	}()
 	t.Cleanup(func() { p.Process.Kill(); <-p.waited })
-	return p
 }
 
 type process struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,12 +78,22 @@ func (s *session) leg(ctx context.Context, p plan) (next *plan, err error) {
 	}
 	events := l.bus.SubscribeSteps(p.LogEvery)
 	meter := newProgressLine(s.errs)
-	err = l.start(ctx, p, meter.Show)
+	err = l.start(ctx, p, func(at cifar.Progress) {
+		meter.Show(at)
+		s.tell(at)
+	})
 	meter.End()
 	if err != nil {
 		return nil, s.calledOff(err)
 	}
 	return l.headless(ctx, events)
+}
+
+// tell tells who waits for this process how far the data is.
+func (s *session) tell(at cifar.Progress) {
+	if what, err := json.Marshal(at); err == nil {
+		_ = s.ready.Progress(what) // nobody waits any more, if it fails
+	}
 }
 
 // note tells a person of the process's own trouble.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 
@@ -76,7 +78,7 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 		return err
 	}
 	if s.Detach {
-		return startInBackground(ctx, s, out)
+		return startInBackground(ctx, s, out, errs)
 	}
 	if why := whyNoScreen(in, out); !s.NoTUI && why != "" {
 		s.NoTUI = true
@@ -121,8 +123,18 @@ func (s *settings) locate() error {
 
 // startInBackground starts this program again without a terminal, and says how
 // to reach it.
-func startInBackground(ctx context.Context, s settings, out io.Writer) error {
-	next := control.Background{Folder: s.Runs, New: true}
+func startInBackground(ctx context.Context, s settings, out, errs io.Writer) error {
+	// Interrupted while it waits, it leaves no process behind.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, terminate)
+	defer stop()
+	meter := newProgressLine(errs)
+	defer meter.End()
+	next := control.Background{Folder: s.Runs, New: true, Progress: func(what []byte) {
+		var p cifar.Progress
+		if json.Unmarshal(what, &p) == nil {
+			meter.Show(p)
+		}
+	}}
 	if s.Resume != "" {
 		next.Folder, next.New = s.Resume, false
 	}
@@ -134,6 +146,7 @@ func startInBackground(ctx context.Context, s settings, out io.Writer) error {
 	// Flags are taken where they come last, whatever the file says.
 	next.Args = append(next.Args, "--detach=false", "--no-tui", "--child")
 	child, err := control.Spawn(ctx, next)
+	meter.End()
 	if err != nil {
 		return err
 	}

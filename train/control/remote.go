@@ -2,6 +2,7 @@ package control
 
 import (
 	"cifartui/train/rundir"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -20,6 +21,9 @@ type Remote struct {
 	Host string
 	Port int // 0: ssh's own choice
 	Run  string
+	// Program is the program over there; "" means cifartui in the PATH. A leading
+	// ~ is the home folder there.
+	Program string
 }
 
 // IsRemote reports whether a run is named as one on another machine.
@@ -101,12 +105,15 @@ func (r Remote) Command(tty bool, args ...string) []string {
 	if r.User != "" {
 		host = r.User + "@" + host
 	}
-	words := append([]string{"cifartui"}, args...)
+	words := append([]string{cmp.Or(r.Program, "cifartui")}, args...)
 	if r.Run != "" {
 		words = append(words, r.Run)
 	}
 	for i, w := range words {
 		words[i] = rundir.Quote(w)
+		if rest, ok := strings.CutPrefix(w, "~/"); ok && i == 0 {
+			words[i] = "~/" + rundir.Quote(rest) // between quotes it is no home folder
+		}
 	}
 	return append(argv, "--", host, strings.Join(words, " "))
 }

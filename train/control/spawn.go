@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"cifartui/train/rundir"
 	"cmp"
 	"context"
@@ -26,6 +27,8 @@ const (
 	// OutputFile is where a process in the background writes what would go to a
 	// terminal, in the run folder.
 	OutputFile = "output.log"
+	// progressSuffix makes the name of the file beside it that tells of progress.
+	progressSuffix = ".progress"
 	// readyPoll is how often the parent looks for the file.
 	readyPoll = 3 * time.Millisecond
 	// outputTail is how much of a failed child's output is shown.
@@ -42,9 +45,11 @@ type Background struct {
 	// and New is set: the output file moves into the run folder once there is one.
 	Folder string
 	New    bool
-	// Timeout is how long the child may take to say that it is ready; 0 means 30
-	// seconds.
+	// Timeout is how long the child may take to say that it is ready, from when it
+	// last told of progress; 0 means 30 seconds.
 	Timeout time.Duration
+	// Progress, if not nil, is given what the child tells by [Readiness.Progress].
+	Progress func(what []byte)
 	// Program is the executable; "" means this one.
 	Program string
 }
@@ -162,7 +167,15 @@ func (b Background) await(ctx context.Context, path string, dead chan error) (Ch
 	defer timeout.Stop()
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
+	var told []byte
 	for {
+		if what, err := os.ReadFile(path + progressSuffix); err == nil && !bytes.Equal(what, told) {
+			told = what
+			timeout.Reset(limit)
+			if b.Progress != nil {
+				b.Progress(what)
+			}
+		}
 		data, err := os.ReadFile(path)
 		if err == nil {
 			var r ready
@@ -185,7 +198,7 @@ func (b Background) await(ctx context.Context, path string, dead chan error) (Ch
 			}
 			return Child{}, fmt.Errorf("it ended before it was ready: %w", err)
 		case <-timeout.C:
-			return Child{}, fmt.Errorf("it was not ready within %v", limit)
+			return Child{}, fmt.Errorf("it was not ready within %v, nor did it get on", limit)
 		case <-ctx.Done():
 			return Child{}, context.Cause(ctx)
 		case <-tick.C:
@@ -230,6 +243,18 @@ func Inherited() Readiness {
 // the lock, its server is open, and the run trains or is paused.
 func (r Readiness) Ready(folder string) error {
 	return r.tell(ready{Child: Child{PID: os.Getpid(), Folder: folder}})
+}
+
+// Progress tells how far this process is on its way to be ready, in words or data
+// that both sides know; who waits has patience for as long as this changes.
+func (r Readiness) Progress(what []byte) error {
+	if r.path == "" {
+		return nil
+	}
+	if err := writeFile(r.path+progressSuffix, what); err != nil {
+		return fmt.Errorf("tell the process that started this one: %w", err)
+	}
+	return nil
 }
 
 // Failed says why this process cannot take over. It is to end then.
