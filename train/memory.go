@@ -23,11 +23,11 @@ func memoryOf(runs []config.Config, network *nn.Spec) (all, largest int64, err e
 		if err != nil {
 			return 0, 0, err
 		}
-		judged, err := spec.Footprint(evalBatch)
+		evaluated, err := spec.Footprint(evalBatch)
 		if err != nil {
 			return 0, 0, err
 		}
-		bytes := trained.Training + judged.Inference
+		bytes := trained.Training + evaluated.Inference
 		all += bytes
 		largest = max(largest, bytes)
 	}

@@ -106,7 +106,7 @@ func studyOf(list []*record.Run, rows []TableRow) study {
 		s.more = ordered[keys[0]]
 	}
 	for i, r := range list {
-		if len(r.Epochs) == 0 || r.Started == nil {
+		if rows[i].BestEpoch == 0 || r.Started == nil {
 			continue
 		}
 		sub := subject{run: r, row: rows[i], size: math.NaN()}

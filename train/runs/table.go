@@ -78,8 +78,9 @@ func newRow(r *record.Run, label string) TableRow {
 		row.FinalLoss, row.FinalValLoss = last.Loss, last.ValLoss
 		row.EpochSeconds = event.Float(medianOf(r.Epochs, func(e *event.EpochDone) float64 { return e.Seconds }))
 		row.ImagesPerSecond = event.Float(medianOf(r.Epochs, func(e *event.EpochDone) float64 { return e.ImagesPerSecond }))
-		best := r.BestValAcc()
-		row.BestValAcc, row.BestEpoch = best.ValAcc, best.Epoch
+		if best := r.BestValAcc(); best != nil { // a damaged record may have no finite one
+			row.BestValAcc, row.BestEpoch = best.ValAcc, best.Epoch
+		}
 	}
 	for i, goal := range Goals {
 		row.TimeTo[i] = nan

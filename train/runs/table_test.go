@@ -1,7 +1,9 @@
 package runs
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -181,4 +183,40 @@ func TestLabels(t *testing.T) {
 	if got := strings.Join(Labels(runs[:1]), "|"); got != "one" {
 		t.Errorf("a run alone is labelled %s", got)
 	}
+}
+
+// A damaged record may hold what no run has written.
+func TestTableOfEpochsWithoutAValue(t *testing.T) {
+	nan := event.Float(math.NaN())
+	broken := &record.Run{Name: "broken", Started: &event.RunStarted{Config: config.Config{Batch: 64}},
+		Epochs: []*event.EpochDone{{Epoch: 1, ValAcc: nan, Loss: nan, Seconds: math.NaN()}}}
+	whole := shapes(tableShape{batch: 128, epochs: 3, seconds: 1, top: 0.8})[0]
+	table := NewTable([]*record.Run{broken, whole, broken})
+	if r := table.Rows[0]; r.BestEpoch != 0 || !math.IsNaN(float64(r.BestValAcc)) || len(table.Findings) > 0 {
+		t.Errorf("%+v, %q", r, table.Findings)
+	}
+}
+
+// Whatever a record says, what is shown of it does not fail.
+func FuzzTableOfARecord(f *testing.F) {
+	f.Add([]byte(`{"event":"run_started","resumed":true,"resumed_epoch":3,"steps_per_epoch":-1,"config":{"epochs":2,"max_steps":1}}
+{"event":"step","epoch":9,"step":2,"steps":0,"total":5,"images_per_second":1e-300}
+{"event":"epoch","epoch":1,"val_acc":"NaN","total":-1}
+{"event":"planned","epochs":-3}
+{"event":"run_ended","best_val_acc_epoch":7}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		run := new(record.Run)
+		for line := range bytes.Lines(text) {
+			if e, err := event.Decode(line); err == nil {
+				run.Apply(e)
+			}
+			run.Position()
+			run.Remaining()
+			run.LearnRate()
+			run.Best()
+		}
+		if _, err := NewTable([]*record.Run{run, run}).WriteTo(io.Discard); err != nil {
+			t.Error(err)
+		}
+	})
 }
