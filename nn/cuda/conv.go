@@ -186,11 +186,13 @@ func (c *conv) gradient(dy *nn.Buffer) driver.Pointer {
 	}
 	b := c.on
 	if c.spread != at(dy) {
-		sums := c.bias
+		sums, blocks := c.bias, b.parts()
 		if c.filter.hopper != nil {
-			sums = 0 // the filter's gradient makes the bias's, too
+			// The filter's gradient makes the bias's, too, and without sums to
+			// keep in order any number of blocks will do: a GPU full of them.
+			sums, blocks = 0, 4*b.Device().SMs
 		}
-		b.launch("spread", b.parts(), 1, b.kernels["spread"].Shared(c.W), b.args().
+		b.launch("spread", blocks, 1, b.kernels["spread"].Shared(c.W), b.args().
 			Pointer(c.full).Pointer(sums).Pointer(at(dy)).Pointer(c.arg).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 		c.spread = at(dy)
 	}

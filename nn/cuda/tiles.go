@@ -64,7 +64,12 @@ func (c *conv) choose() error {
 		if c.Out%32 != 0 || c.Pool {
 			return fmt.Errorf("nn/cuda: a first convolution with %d filters, want a multiple of 32 without a pool: train on the processor (--device cpu)", c.Out)
 		}
-		c.splits = min(b.parts(), c.Images*c.H)
+		// A block goes through strips of 128 pixels. With few of them, fewer
+		// sums to add up pay more than more blocks.
+		c.splits = b.parts()
+		if strips := divide(c.Images*c.H*c.W, 128); strips < 8*c.splits {
+			c.splits = max(1, min(b.Device().SMs, strips))
+		}
 		return nil
 	}
 	c.splits = b.splits(c.ConvSpec)

@@ -108,15 +108,16 @@ GLOBAL BLOCK(512, 1) void dense_bwd_filter(float *dw, float *db, const bf16 *x, 
   const u32 i = blockX() * FEATURES + lane * 2, o0 = blockY() * OUTPUTS;
   const u32 left = out - o0 < OUTPUTS ? out - o0 : OUTPUTS;
   float sum[OUTPUTS][2] = {}, bias = 0;
-  for (u32 r0 = warp; r0 < rows; r0 += WARPS * 4) { // four rows under way at once
-    u32 v[4];
-    float g[4]; // a lane reads one output's gradient and hands it round
-    UNROLL for (u32 k = 0; k < 4; k++) {
+  constexpr u32 AHEAD = 8; // rows under way at once
+  for (u32 r0 = warp; r0 < rows; r0 += WARPS * AHEAD) {
+    u32 v[AHEAD];
+    float g[AHEAD]; // a lane reads one output's gradient and hands it round
+    UNROLL for (u32 k = 0; k < AHEAD; k++) {
       u32 r = r0 + k * WARPS;
       v[k] = r < rows ? *(const u32 *)(x + (u64)r * in + i) : 0;
       g[k] = r < rows && lane < left ? dy[(u64)r * out + o0 + lane] : 0;
     }
-    UNROLL for (u32 k = 0; k < 4; k++) {
+    UNROLL for (u32 k = 0; k < AHEAD; k++) {
       bias += g[k];
       UNROLL for (u32 o = 0; o < OUTPUTS; o++) {
         float d = broadcast(g[k], o);
