@@ -77,9 +77,7 @@ func (t *resampleTask) backward(n int) {
 		for j := range from.W {
 			at := from.At(n, i, j)
 			dst := t.dst[at:][:from.C]
-			for c, v := range t.mask[at:][:from.C] {
-				dst[c] = v // the mask, until the sum takes its place
-			}
+			copy(dst, t.mask[at:][:from.C]) // the mask, until the sum takes its place
 			t.gather(dst, n, i, j)
 		}
 	}
