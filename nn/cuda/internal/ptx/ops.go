@@ -15,7 +15,7 @@ var builders map[string]builder
 func init() {
 	builders = map[string]builder{}
 	for _, group := range []map[string]builder{
-		integerOps, floatOps, convertOps, moveOps, memoryOps, controlOps, laneOps, copyOps, tensorOps, hopperOps,
+		integerOps, floatOps, compareOps, convertOps, moveOps, memoryOps, controlOps, laneOps, copyOps, tensorOps, hopperOps,
 	} {
 		for name, b := range group {
 			builders[name] = b
