@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"cifartui/train/config"
-	"cifartui/train/event"
 	"cifartui/train/record"
 	"cifartui/train/runs"
 	"cifartui/tui"
@@ -33,17 +29,13 @@ func openCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			replay := &replay{}
-			for _, f := range folders {
-				events, err := record.Open(f)
-				if err != nil {
-					return err
-				}
-				defer events.Close()
-				replay.logs = append(replay.logs, events)
+			records, err := record.OpenSeries(folders...)
+			if err != nil {
+				return err
 			}
+			defer records.Close()
 			return watch(cmd.Context(), tui.Options{
-				Source: replay, Mode: tui.Replay, Name: filepath.Base(folder), Theme: s.theme, Version: programVersion(),
+				Source: records, Mode: tui.Replay, Name: filepath.Base(folder), Theme: s.theme, Version: programVersion(),
 				Checkpoints: checkpointFiles{},
 				ReadOnlyWhy: "this run is read from its record",
 			}, cmd.OutOrStdout())
@@ -51,22 +43,4 @@ func openCommand() *cobra.Command {
 	}
 	s.flags(cmd)
 	return cmd
-}
-
-// replay reads the records of several runs, one after the other.
-type replay struct{ logs []*record.Reader }
-
-// Next implements [event.Source].
-func (r *replay) Next(ctx context.Context, max int) ([]event.Event, error) {
-	for len(r.logs) > 0 {
-		events, err := r.logs[0].Next(ctx, max)
-		if !errors.Is(err, io.EOF) {
-			return events, err
-		}
-		r.logs = r.logs[1:]
-		if len(events) > 0 {
-			return events, nil
-		}
-	}
-	return nil, io.EOF
 }
