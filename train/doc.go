@@ -25,6 +25,7 @@
 // loop.go (the algorithm: epochs, batches, saves), and the parts that it is made
 // of: learner.go (what learns), validate.go (what it has learnt), standing.go
 // (where the run stands), steer.go (what was asked for), save.go (what is kept),
-// tensor.go (between the network and a checkpoint), announcer.go (what is told).
+// tensor.go (between the network and a checkpoint), announcer.go (what is told),
+// budget.go (the epochs that fit a time).
 // For several runs turns.go, comparison.go and memory.go.
 package train
