@@ -44,15 +44,7 @@ struct Walk {
   template <typename S> DEVICE Tile<S> tile(u32 pair, u32 group) const { return Tile<S>((2 * pair + group) * across + m, across); }
 };
 
-// Operands are what a kernel was given. A pointer that a pass has no use for is null.
-struct Operands {
-  const void *act, *w, *result, *x; // maps
-  const float *bias;
-  u8 *arg;
-  u32 images, sumChannels, channels;
-};
-
-template <typename S, int AS> DEVICE void fetchActivations(const Memory<S, AS> &r, const Operands &o, const Walk &walk) {
+template <typename S, int AS> DEVICE void fetchActivations(const Memory<S, AS> &r, const void *act, const Walk &walk) {
   Cursor<2 * AS> at;
   for (u32 p = walk.first; p < walk.pairs; p += walk.stride)
     for (int s = 0; s < 3; s++)
@@ -60,36 +52,58 @@ template <typename S, int AS> DEVICE void fetchActivations(const Memory<S, AS> &
         Tile<S> t = walk.tile<S>(p, g);
         await(r.actFree + r.slot(at) * 8, at.slot < AS);
         arriveExpecting(r.actFull + at.slot * 8, S::ACT);
-        loadBox(r.acts + r.slot(at) * S::ACT, o.act, r.actFull + at.slot * 8, 0, s - 1, t.image, t.y - 1);
+        loadBox(r.acts + r.slot(at) * S::ACT, act, r.actFull + at.slot * 8, 0, s - 1, t.image, t.y - 1);
         at.next();
       }
 }
 
-template <typename S, int AS> DEVICE void fetchWeights(const Memory<S, AS> &r, const Operands &o, const Walk &walk) {
+template <typename S, int AS> DEVICE void fetchWeights(const Memory<S, AS> &r, const void *w, const Walk &walk, u32 sumChannels, u32 channels) {
   for (int tap = 0; tap < 9; tap++) {
     arriveExpecting(r.tapFull + tap * 8, 8192);
-    loadTap<S::PASS>(r.taps + tap * 8192, o.w, r.tapFull + tap * 8, tap, 0, walk.m * 64, o.sumChannels, o.channels);
+    loadTap<S::PASS>(r.taps + tap * 8192, w, r.tapFull + tap * 8, tap, 0, walk.m * 64, sumChannels, channels);
   }
 }
 
-template <typename S, int AS> DEVICE void multiplyTiles(const Memory<S, AS> &r, const Operands &o, const Walk &walk) {
+// narrow is the kernel.
+template <typename S, int AS>
+DEVICE void narrow(const void *act, const void *w, const void *result, const float *bias, u8 *arg, const void *x, const Step *step, u32 sumChannels, u32 channels) {
+  extern SHARED char memory[];
+  Memory<S, AS> r((sharedAddress(memory) + 1023) & ~1023u);
   u32 warp = thread() >> 5, lane = thread() & 31;
+  if (thread() == 0) {
+    r.init();
+    prefetchMap(act), prefetchMap(w), prefetchMap(result);
+  }
+  barrier();
+  launchNext();
+  waitForPrevious();
+  u32 images = step->rows;
+  Walk walk = Walk::of<S>(images, channels);
+
+  if (warp < 4) {
+    registersDown<40>();
+    if (warp == 0 && lane == 0) fetchActivations<S, AS>(r, act, walk);
+    if (warp == 1 && lane == 0 && walk.first < walk.pairs) fetchWeights<S, AS>(r, w, walk, sumChannels, channels);
+    return;
+  }
+
+  registersUp<232>();
   u32 g = (warp >> 2) - 1, row = walk.m * 64 + (warp & 3) * 16 + (lane >> 2), maskParity = 0;
   float bias0 = 0, bias1 = 0;
-  if (S::PASS != BackwardData) bias0 = o.bias[row], bias1 = o.bias[row + 8];
+  if (S::PASS != BackwardData) bias0 = bias[row], bias1 = bias[row + 8];
   Cursor<2 * AS> at;
   if (g) at.next();
   float d[S::NP / 2];
   for (u32 p = walk.first; p < walk.pairs; p += walk.stride) {
     Tile<S> t = walk.tile<S>(p, g);
-    Output out = {o.result, r.outs + g * S::OUT, r.extras + g * S::EXTRA, t.m, t.image, t.y, 1 + (int)g};
+    Output out = {result, r.outs + g * S::OUT, r.extras + g * S::EXTRA, t.m, t.image, t.y, 1 + (int)g};
     u32 before = 0;
     for (u32 s = 0; s < 3; s++) {
       await(r.actFull + at.slot * 8, at.parity);
       UNROLL for (u32 tap = 0; tap < 3; tap++) {
         await(r.tapFull + (3 * s + tap) * 8, 0);
         multiplyTap<S>(d, r.taps + (3 * s + tap) * 8192, r.acts + r.slot(at) * S::ACT + tap * S::ROW * 128, s | tap);
-        if (S::PASS == BackwardData && s == 0 && tap == 2 && (thread() & 127) == 0) fetchMask<S>(o.x, out, r.maskFull + g * 8);
+        if (S::PASS == BackwardData && s == 0 && tap == 2 && (thread() & 127) == 0) fetchMask<S>(x, out, r.maskFull + g * 8);
         if (s > 0 && tap == 0) {
           wgmmaWait<1>();
           if (lane == 0) arrive(r.actFree + before * 8);
@@ -100,7 +114,7 @@ template <typename S, int AS> DEVICE void multiplyTiles(const Memory<S, AS> &r, 
     }
     wgmmaWait<0>();
     if (lane == 0) arrive(r.actFree + before * 8);
-    if constexpr (S::PASS == ForwardPool) storePooled<S>(d, out, bias0, bias1, o.arg, o.images, o.channels);
+    if constexpr (S::PASS == ForwardPool) storePooled<S>(d, out, bias0, bias1, arg, images, channels);
     if constexpr (S::PASS == Forward) storeForward<S>(d, out, bias0, bias1);
     if constexpr (S::PASS == BackwardData) {
       await(r.maskFull + g * 8, maskParity);
@@ -111,38 +125,15 @@ template <typename S, int AS> DEVICE void multiplyTiles(const Memory<S, AS> &r, 
   if ((thread() & 127) == 0) waitStores();
 }
 
-template <typename S, int AS> DEVICE void narrow(Operands o, const Step *step) {
-  extern SHARED char memory[];
-  Memory<S, AS> r((sharedAddress(memory) + 1023) & ~1023u);
-  u32 warp = thread() >> 5, lane = thread() & 31;
-  if (thread() == 0) {
-    r.init();
-    prefetchMap(o.act), prefetchMap(o.w), prefetchMap(o.result);
-  }
-  barrier();
-  launchNext();
-  waitForPrevious();
-  o.images = step->rows;
-  Walk walk = Walk::of<S>(o.images, o.channels);
-  if (warp < 4) {
-    registersDown<40>();
-    if (warp == 0 && lane == 0) fetchActivations<S, AS>(r, o, walk);
-    if (warp == 1 && lane == 0 && walk.first < walk.pairs) fetchWeights<S, AS>(r, o, walk);
-  } else {
-    registersUp<232>();
-    multiplyTiles<S, AS>(r, o, walk);
-  }
-}
-
 // A kernel's name says its images' width W, its warpgroups' tiles of 64 channels x P
 // pixels, and its ring's slots: s AS.
 #define FORWARD(name, PASS, W, P, AS) \
   GLOBAL BLOCK(384, 1) void wgmma_##name##_w##W##_64x##P##s##AS(const void *x, const void *w, const void *y, const float *bias, u8 *arg, const Step *step, u32 in, u32 out) { \
-    narrow<Shape<PASS, W, 1, 1, P>, AS>({x, w, y, nullptr, bias, arg, 0, in, out}, step); \
+    narrow<Shape<PASS, W, 1, 1, P>, AS>(x, w, y, bias, arg, nullptr, step, in, out); \
   }
 #define BACKWARD(W, P, AS) \
   GLOBAL BLOCK(384, 1) void wgmma_bwd_w##W##_64x##P##s##AS(const void *dy, const void *w, const void *dx, const void *x, const Step *step, u32 in, u32 out) { \
-    narrow<Shape<BackwardData, W, 1, 1, P>, AS>({dy, w, dx, x, nullptr, nullptr, 0, out, in}, step); \
+    narrow<Shape<BackwardData, W, 1, 1, P>, AS>(dy, w, dx, nullptr, nullptr, x, step, out, in); \
   }
 
 FORWARD(pool, ForwardPool, 32, 256, 3)
