@@ -93,7 +93,7 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 	}
 	defer client.Close()
 	o := tui.Options{
-		Source: client, Mode: tui.Attached, Name: target.Name(), Theme: s.theme, Version: programVersion(),
+		Source: located{client, memberFolder(target.Folder, rundir.IsComparison(target.Folder))}, Mode: tui.Attached, Name: target.Name(), Theme: s.theme, Version: programVersion(),
 		Checkpoints: checkpointFiles{}, Remote: trainsElsewhere(target.Folder),
 	}
 	if why := client.ReadOnly(); why != "" {

@@ -7,6 +7,7 @@ import (
 
 	"cifartui/train/config"
 	"cifartui/train/record"
+	"cifartui/train/rundir"
 	"cifartui/train/runs"
 	"cifartui/tui"
 )
@@ -35,7 +36,7 @@ func openCommand() *cobra.Command {
 			}
 			defer records.Close()
 			return watch(cmd.Context(), tui.Options{
-				Source: records, Mode: tui.Replay, Name: filepath.Base(folder), Theme: s.theme, Version: programVersion(),
+				Source: located{records, memberFolder(folder, rundir.IsComparison(folder))}, Mode: tui.Replay, Name: filepath.Base(folder), Theme: s.theme, Version: programVersion(),
 				Checkpoints: checkpointFiles{},
 				ReadOnlyWhy: "this run is read from its record",
 			}, cmd.OutOrStdout())

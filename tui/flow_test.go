@@ -382,3 +382,19 @@ func TestHelpScrollsAndCloses(t *testing.T) {
 		t.Error("another key does not just close the help")
 	}
 }
+
+// While history is read the screen says so, instead of what the run was doing
+// then and how long it would have taken.
+func TestHistoryIsBeingRead(t *testing.T) {
+	b := newBench(t, Options{Mode: Attached}, 120, 40)
+	s := newScript("model_20261123_1405", 64, 200).run(3)
+	b.at = b.at.Add(time.Minute)
+	b.Update(eventsMsg{events: s.events, at: b.at, more: true})
+	says(t, b, "reading")
+	if got := colourCode.ReplaceAllString(b.View(), ""); strings.Contains(got, "running") || strings.Contains(got, "epoch left") {
+		t.Errorf("tells of the past as if it were now:\n%s", got)
+	}
+	b.Update(eventsMsg{at: b.at.Add(time.Second)})
+	says(t, b, "running")
+	says(t, b, "epoch left")
+}

@@ -87,6 +87,9 @@ func (h *header) titleParts(r *run, w int) []canvas.Part {
 	} else if r.Started.Dataset != "" {
 		parts = append(parts, canvas.Ranked(4, style.Dim.Text(r.Started.Dataset)))
 	}
+	if h.catchingUp { // what it was doing then is not what it does now
+		return append(parts, canvas.Ranked(0, style.Dim.Text(h.glyphs.Busy+" reading")))
+	}
 	sign, st := stateSign(r, h.glyphs)
 	return append(parts, canvas.Ranked(0, st.Text(sign+" "+r.stateWords())))
 }
@@ -136,6 +139,9 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, h.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*min(whole, 1))))...),
 		canvas.Ranked(1, at...),
 		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, h.glyphs)...),
+	}
+	if h.catchingUp {
+		return parts
 	}
 	if r.Ended != nil || r.lost != "" {
 		return append(parts, canvas.Ranked(3, style.Dim.Text("took "), style.Plain.Text(format.Duration(r.elapsed(h.now)))))

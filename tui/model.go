@@ -49,14 +49,13 @@ type Model struct {
 	samples *samplesView
 	system  *systemView
 
-	w, h       int       // of the window; 0 until it is known
-	catchingUp bool      // the source had more than one batch
-	flushed    time.Time // when the charts last took up points
-	drawn      time.Time // when the frame was made
-	ticking    bool      // a tickMsg is under way
-	stale      bool      // the body is to be drawn anew
-	body       string    // the frame without what is above and below the view
-	frame      string    // what View returns
+	w, h    int       // of the window; 0 until it is known
+	flushed time.Time // when the charts last took up points
+	drawn   time.Time // when the frame was made
+	ticking bool      // a tickMsg is under way
+	stale   bool      // the body is to be drawn anew
+	body    string    // the frame without what is above and below the view
+	frame   string    // what View returns
 
 	asked func() // told that the terminal is asked; nil: its answers would not be understood
 	crash *Crash

@@ -70,6 +70,7 @@ type common struct {
 	shown      viewID
 	now        time.Time // of the last message that told it
 	sourceDone bool      // no more events will come
+	catchingUp bool      // the source had more than one batch: history is being read
 
 	// turnTo shows a view.
 	turnTo func(viewID) tea.Cmd
