@@ -6,8 +6,10 @@
 //	main.go      the commands and the exit codes
 //	settings.go  every setting of a training run: flags over file over defaults
 //	train.go     the train command: from settings to a session that runs
-//	session.go   what runs side by side while a session trains
+//	session.go   training in this process, leg after leg; lists its files
 //	signals*.go  what the process does on a signal
+//	flags.go     how numbers, switches and home folders are read, for all commands
+//	complete.go  what a shell completes
 //
 // and one file for each other command. The work itself is in the packages
 // cifar (the images), nn (the network), train (the loop) and tui (the screen).
