@@ -43,3 +43,38 @@ func TestResumeWithOtherKernelsWarns(t *testing.T) {
 	}
 	t.Error("no warning names the kernels that the run had")
 }
+
+// A run whose checkpoints are gone is not begun again over what it has done.
+func TestResumeWithoutCheckpointsKeepsWhatWasDone(t *testing.T) {
+	o := tinyOptions(t)
+	o.Config.Epochs = 1
+	first := newTrainer(t, o)
+	if err := first.Run(t.Context(), func(event.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	removeLast := func() {
+		names, err := filepath.Glob(filepath.Join(first.Folder(), rundir.CheckpointsDir, "last*"))
+		if err != nil || len(names) == 0 {
+			t.Fatalf("no last checkpoint (%v)", err)
+		}
+		for _, name := range names {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	removeLast()
+	before, err := os.ReadFile(filepath.Join(first.Folder(), rundir.EventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Resume, o.Config.Epochs = first.Folder(), 2
+	_, err = NewTrainer(o)
+	if err == nil || !strings.Contains(err.Error(), "up to epoch 1,") || !strings.Contains(err.Error(), "--init") || !strings.Contains(err.Error(), ".safetensors") {
+		t.Fatalf("resumed without a checkpoint: %v", err)
+	}
+	after, err := os.ReadFile(filepath.Join(first.Folder(), rundir.EventsFile))
+	if err != nil || string(after) != string(before) {
+		t.Errorf("the record has changed (%v)", err)
+	}
+}

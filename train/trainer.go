@@ -210,6 +210,31 @@ func (t *Trainer) open(about config.About) error {
 	return nil
 }
 
+// lostCheckpoint is an error if the record tells of epochs: without a checkpoint
+// the run would begin again over them, and what they taught would be gone.
+func (t *Trainer) lostCheckpoint() error {
+	r, err := record.Read(t.folder)
+	if err != nil || r.EpochsDone() == 0 {
+		return nil // what is damaged in the record is told when it is opened
+	}
+	begin := "begin a new run under another --name"
+	list, err := checkpoint.List(t.folder)
+	if err != nil {
+		return err
+	}
+	best := -1
+	for i, f := range list {
+		if !f.Resumable && f.Problem == "" && (best < 0 || !(f.ValAcc <= list[best].ValAcc)) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		begin = fmt.Sprintf("begin a new run from its weights with --init %q", list[best].Path)
+	}
+	return fmt.Errorf("resume %s: its record tells of training up to epoch %d, but no checkpoint is left to go on from (%s): put it back, or %s",
+		t.folder, r.EpochsDone(), filepath.Join(rundir.CheckpointsDir, checkpoint.LastFile), begin)
+}
+
 // loadCheckpoint reads what the run goes on from, and checks that it is of
 // these settings and this data.
 func (t *Trainer) loadCheckpoint() error {
@@ -221,6 +246,9 @@ func (t *Trainer) loadCheckpoint() error {
 		t.warnings = append(t.warnings, note)
 	}
 	if c == nil {
+		if err := t.lostCheckpoint(); err != nil {
+			return err
+		}
 		t.warnings = append(t.warnings, "the run has no checkpoint yet: it starts from the beginning")
 		return t.readInit()
 	}
