@@ -29,11 +29,27 @@ func (l *leg) headless(ctx context.Context, events event.Source, past ...event.E
 	l.report(events, past)
 	select {
 	case <-l.done:
-		return nil, l.finish()
+		return l.orFallBack(l.finish())
 	case why := <-l.detach:
 		return l.handOver(ctx, why)
 	}
 }
+
+// orFallBack gives the plan of going on on the processor if a lost GPU has ended
+// the leg and the person wants that, else the leg's error.
+func (l *leg) orFallBack(err error) (next *plan, _ error) {
+	if !l.fallsBack(err) {
+		return nil, err
+	}
+	l.note("%v", err)
+	l.note("going on on the processor")
+	l.session.backend.Close()
+	l.session.backend = nil
+	return l.next(l.plan.resuming(l.folder(), "").onProcessor()), nil
+}
+
+// fallsBack reports whether the leg's error is followed by another leg.
+func (l *leg) fallsBack(err error) bool { return l.plan.fallsBack(err) && l.folder() != "" }
 
 // comparison reports whether the leg trains several runs.
 func (l *leg) comparison() bool {
@@ -76,7 +92,9 @@ func (l *leg) finish() error {
 	if err == nil && l.seen.signal() != "" {
 		err = &exitError{code: exitStopped}
 	}
-	l.atEnd(exitCode(exitOf(err)))
+	if !l.fallsBack(err) {
+		l.atEnd(exitCode(exitOf(err)))
+	}
 	l.linger()
 	return err
 }

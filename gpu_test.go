@@ -177,3 +177,31 @@ func TestGPURunIsResumedToTheSameBits(t *testing.T) {
 	bittest.Values(t, "weights", checkpointtest.Last(t, part).Weights, checkpointtest.Last(t, whole).Weights)
 	bittest.Values(t, "optimizer", checkpointtest.Last(t, part).Solver, checkpointtest.Last(t, whole).Solver)
 }
+
+// Only a lost GPU, only where it was chosen by itself, and only if asked for,
+// leaves the run to the processor.
+func TestFallbackIsForALostGPUThatNobodyNamed(t *testing.T) {
+	lost := fmt.Errorf("epoch 1: %w", &cuda.LostError{Device: "Stand-in", Err: errors.New("gone")})
+	for _, c := range []struct {
+		device   string
+		fallback bool
+		err      error
+		want     bool
+	}{
+		{deviceAuto, true, lost, true},
+		{deviceAuto, false, lost, false},
+		{deviceCUDA, true, lost, false},
+		{deviceAuto, true, errors.New("disk full"), false},
+		{deviceAuto, true, nil, false},
+	} {
+		var p plan
+		p.Device, p.Fallback = c.device, c.fallback
+		if got := p.fallsBack(c.err); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	var p plan
+	if next := p.resuming("runs/r", "").onProcessor(); next.Device != deviceCPU || next.Resume != "runs/r" {
+		t.Errorf("the next plan is %+v", next)
+	}
+}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"path/filepath"
 
+	"cifartui/nn/cuda"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/rundir"
@@ -78,4 +80,17 @@ func (p plan) from(folder, file string) (plan, error) {
 func (p plan) withoutScreen() plan {
 	p.NoTUI = true
 	return p
+}
+
+// onProcessor is the plan on the processor.
+func (p plan) onProcessor() plan {
+	p.Device = deviceCPU
+	return p
+}
+
+// fallsBack reports whether an error is that of a lost GPU which the processor
+// is to take over from.
+func (p plan) fallsBack(err error) bool {
+	var lost *cuda.LostError
+	return p.Fallback && p.Device == deviceAuto && errors.As(err, &lost)
 }

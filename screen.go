@@ -70,7 +70,7 @@ func (l *leg) left(ctx context.Context, result tui.Result) (next *plan, err erro
 		return l.next(p), nil
 	}
 	l.summary()
-	return nil, err
+	return l.orFallBack(err)
 }
 
 // show runs the screen. asked is why another process wants the run handed over,

@@ -42,6 +42,7 @@ type settings struct {
 	Metrics   string              `yaml:"metrics,omitempty"`    // address; "" is off
 	Linger    config.Seconds      `yaml:"metrics_linger"`       // how long at most they stay for one more scrape
 	Device    string              `yaml:"device,omitempty"`     // auto, cpu, cuda or cuda:N
+	Fallback  bool                `yaml:"fallback,omitempty"`   // to the processor when the GPU is lost
 	Kernels   string              `yaml:"kernels,omitempty"`    // "": the fastest here
 	OnEnd     string              `yaml:"on_end,omitempty"`     // shell command
 	Bell      bool                `yaml:"bell,omitempty"`
@@ -133,6 +134,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.OnEnd, "on-end", s.OnEnd, "shell `command` to run when the run ends")
 	f.BoolVar(&s.Bell, "bell", s.Bell, "ring the terminal's bell when the run ends")
 	f.StringVar(&s.Device, "device", s.Device, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
+	f.BoolVar(&s.Fallback, "fallback", s.Fallback, "with --device auto: go on from the last checkpoint on the processor if the GPU is lost")
 	f.StringVar(&s.Kernels, "kernels", s.Kernels, "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
 
 	// Given by this program to itself; hiding fails only for a flag that is not there.

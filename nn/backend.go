@@ -14,7 +14,8 @@ package nn
 type Backend interface {
 	// Name names the kernels in use: avx512, avx2, neon, generic.
 	Name() string
-	// Threads is the number of threads that kernels run on.
+	// Threads is the number of the processor's threads that kernels run on, 0
+	// on another device.
 	Threads() int
 	// Alloc returns n zeroed floats, or int32s if ints is set.
 	Alloc(ints bool, n int) (Memory, error)

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,7 +113,7 @@ func NewTrainer(o Options) (*Trainer, error) {
 		}
 		about = a
 		if now := o.Backend.Name(); a.Kernels != "" && a.Kernels != now {
-			t.warnings = append(t.warnings, fmt.Sprintf("the run was trained with %s kernels and goes on with %s, which round differently: --kernels %s would keep it exact", a.Kernels, now, a.Kernels))
+			t.warnings = append(t.warnings, fmt.Sprintf("the run was trained with %s kernels and goes on with %s, which round differently: %s would keep it exact", a.Kernels, now, flagOf(a.Kernels, now)))
 		}
 	}
 	if err := t.check(); err != nil {
@@ -334,3 +335,18 @@ func (t *Trainer) Close() error {
 
 // errEnded is what Send returns after the run's end.
 var errEnded = errors.New("the run has ended")
+
+// flagOf says in flags how to train with the kernels of a name rather than with
+// those there are.
+func flagOf(kernels, now string) string {
+	gpu := func(name string) bool { return strings.HasPrefix(name, "cuda ") }
+	switch {
+	case gpu(kernels) && gpu(now):
+		return "the same kind of GPU"
+	case gpu(kernels):
+		return "--device cuda on the same kind of GPU"
+	case gpu(now):
+		return "--device cpu --kernels " + kernels
+	}
+	return "--kernels " + kernels
+}

@@ -128,8 +128,8 @@ func (r *run) start(e *event.RunStarted) {
 		known := r.Run
 		*r = *newRun(r.Name)
 		r.Run = known
-		r.writeLog(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s, %s kernels",
-			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, format.Plural(e.Threads, "thread"), e.Kernels))
+		r.writeLog(e, style.Plain, fmt.Sprintf("started on %s: %s training and %s validation images, batch %d, %s",
+			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, computesOn(e)))
 		return
 	}
 	r.asked = ""
@@ -325,4 +325,12 @@ func (r *run) elapsed(now time.Time) float64 {
 		e += now.Sub(r.stepAt).Seconds()
 	}
 	return e
+}
+
+// computesOn says what computes, in words: a GPU has no threads.
+func computesOn(e *event.RunStarted) string {
+	if e.Threads == 0 {
+		return e.Kernels + " kernels"
+	}
+	return format.Plural(e.Threads, "thread") + ", " + e.Kernels + " kernels"
 }

@@ -237,7 +237,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("preprocess", c.Preprocess),
 		setting("early stop", stop),
 		setting("seed", fmt.Sprint(c.Seed)),
-		setting("kernels", s.Kernels+", "+format.Plural(s.Threads, "thread")),
+		setting("kernels", strings.TrimSuffix(s.Kernels+", "+format.Plural(s.Threads, "thread"), ", 0 threads")),
 		setting("process", fmt.Sprintf("pid %d, cifartui %s", s.PID, s.Version)),
 		setting("folder", s.Folder),
 	}...)

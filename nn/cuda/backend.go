@@ -41,8 +41,8 @@ var (
 // Name names the kernels: those of one kind of GPU give the same bits.
 func (b *Backend) Name() string { return "cuda " + b.ctx.Device().Name }
 
-// Threads is 1, the host's that calls.
-func (b *Backend) Threads() int { return 1 }
+// Threads is 0: the processor's do nothing.
+func (b *Backend) Threads() int { return 0 }
 
 // Device describes the GPU.
 func (b *Backend) Device() driver.Device { return b.ctx.Device() }

@@ -14,7 +14,9 @@ type LostError struct {
 	Err    error
 }
 
-func (e *LostError) Error() string { return fmt.Sprintf("%s is lost: %v", e.Device, e.Err) }
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%s is lost: %v: what was saved last is kept; go on with --resume, on the processor with --device cpu", e.Device, e.Err)
+}
 func (e *LostError) Unwrap() error { return e.Err }
 
 // MemoryError is a GPU whose memory is full.

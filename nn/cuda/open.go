@@ -1,9 +1,11 @@
 package cuda
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"cifartui/nn/cuda/driver"
@@ -47,7 +49,7 @@ func Find(d driver.Driver, index int) (driver.Device, error) {
 		}
 		return v, nil
 	}
-	return driver.Device{}, errors.Join(why...)
+	return driver.Device{}, errors.New(strings.ReplaceAll(errors.Join(why...).Error(), "\n", "; "))
 }
 
 // Open opens a GPU and loads the kernels. It does not check them: see Check.
@@ -104,7 +106,7 @@ func (b *Backend) load() error {
 			b.modules = append(b.modules, loaded[i]) // Close gives them back
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := cmp.Or(errs...); err != nil { // the others say the same
 		return err
 	}
 	for i, m := range list {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"cifartui/nn"
 	"cifartui/nn/bittest"
+	"cifartui/nn/cuda/driver"
 	"cifartui/nn/cuda/internal/standin"
 )
 
@@ -296,5 +298,34 @@ func TestScratchThatGrowsWithinAStep(t *testing.T) {
 	}
 	if len(b.queue.known) != 2 {
 		t.Errorf("%d graphs, want that of the first step and that of all others", len(b.queue.known))
+	}
+}
+
+// A GPU that is gone says so, and how to go on.
+func TestLostGPUSaysHowToGoOn(t *testing.T) {
+	d := standin.New(8, 0)
+	g := train(t, open(t, d), small, 4, "sgd", nn.SolverOptions{})
+	launches := 0
+	d.Fail = func(call string) error {
+		if call == "LaunchGraph" {
+			if launches++; launches == 2 {
+				return &driver.Error{Call: "cuGraphLaunch", Code: driver.ECC, Name: "CUDA_ERROR_ECC_UNCORRECTABLE"}
+			}
+		}
+		return nil
+	}
+	x, labels := batchOf(small, 4, 1)
+	if err := g.step.Submit(x, labels, 1); err != nil {
+		t.Fatal(err)
+	}
+	err := g.step.Submit(x, labels, 2)
+	var lost *LostError
+	if !errors.As(err, &lost) {
+		t.Fatalf("%v is no lost GPU", err)
+	}
+	for _, want := range []string{"Stand-in is lost", "could not be corrected", "--resume", "--device cpu"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	report := &Report{Version: o.Version, Kernels: backend.Name(), Threads: backend.Threads(), CPU: cpuName()}
-	if report.PeakGFLOPS, err = o.rounds(ctx, tasks, backend.Threads()); err != nil {
+	if report.PeakGFLOPS, err = o.rounds(ctx, tasks, max(1, backend.Threads())); err != nil {
 		return nil, err
 	}
 	for _, t := range tasks {

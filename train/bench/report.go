@@ -63,12 +63,16 @@ func spread(values []float64) Spread {
 
 // Print writes the report as text, the layers' times where they were measured.
 func (r *Report) Print(w io.Writer) error {
-	threads := "1 thread"
-	if r.Threads != 1 {
-		threads = fmt.Sprintf("%d threads", r.Threads)
+	if r.Threads == 0 { // not the processor, whose peak means nothing here
+		fmt.Fprintf(w, "cifartui %s, %s kernels\n\n", r.Version, r.Kernels)
+	} else {
+		threads := "1 thread"
+		if r.Threads != 1 {
+			threads = fmt.Sprintf("%d threads", r.Threads)
+		}
+		fmt.Fprintf(w, "cifartui %s, %s kernels, %s, %s\n", r.Version, r.Kernels, threads, r.CPU)
+		fmt.Fprintf(w, "multiply-add peak %.0f GFLOP/s (%.0f to %.0f)\n\n", r.PeakGFLOPS.Median, r.PeakGFLOPS.Min, r.PeakGFLOPS.Max)
 	}
-	fmt.Fprintf(w, "cifartui %s, %s kernels, %s, %s\n", r.Version, r.Kernels, threads, r.CPU)
-	fmt.Fprintf(w, "multiply-add peak %.0f GFLOP/s (%.0f to %.0f)\n\n", r.PeakGFLOPS.Median, r.PeakGFLOPS.Min, r.PeakGFLOPS.Max)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "mode\tbatch\timages/s\tmin\tmax\tms/step\tGFLOP/s\tn\t")
 	for _, x := range r.Results {

@@ -166,8 +166,16 @@ func startLine(e *event.RunStarted) string {
 	if e.ValIsTest {
 		val = "the test set"
 	}
-	s := fmt.Sprintf("Run %s: %s, %d images, validated on %d (%s); batch %d, %s kernels, %d threads; %s",
-		plain(e.Run), data, e.TrainImages, e.ValImages, val, e.Config.Batch, e.Kernels, e.Threads, plain(e.Folder))
+	kernels := e.Kernels + " kernels"
+	switch e.Threads {
+	case 0: // a GPU's
+	case 1:
+		kernels += ", 1 thread"
+	default:
+		kernels += fmt.Sprintf(", %d threads", e.Threads)
+	}
+	s := fmt.Sprintf("Run %s: %s, %d images, validated on %d (%s); batch %d, %s; %s",
+		plain(e.Run), data, e.TrainImages, e.ValImages, val, e.Config.Batch, kernels, plain(e.Folder))
 	if e.Resumed {
 		s += fmt.Sprintf("; going on at epoch %d after %d steps", e.ResumedEpoch, e.ResumedStep)
 	}
