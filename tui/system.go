@@ -157,13 +157,33 @@ func (v *systemView) machineLines(r *run, w int) [][]style.Span {
 		lines = append(lines, setting("process", "not read yet"))
 	}
 	for _, p := range g.GPUs {
-		lines = append(lines, nil,
-			setting("gpu", p.Name),
-			v.meter("  use", w, float64(p.Use)/100, fmt.Sprintf("%d%%", p.Use)),
-			v.meter("  memory", w, float64(p.Memory)/float64(max(p.MemoryTotal, 1)), strings.TrimSpace(format.Size(p.Memory))),
-			setting("  state", fmt.Sprintf("%d %s, %.0f W", p.Temperature, v.glyphs.Celsius, p.Watts)))
+		lines = append(append(lines, nil), v.gpuLines(p, w)...)
 	}
 	return append(append(lines, nil), v.phaseLines(r, w)...)
+}
+
+// gpuLines tell what a GPU uses, and what its driver does not support.
+func (v *systemView) gpuLines(p machine.GPU, w int) [][]style.Span {
+	const unsupported = "not supported"
+	use, memory := setting("  use", unsupported), setting("  memory", unsupported)
+	if p.Use != machine.Untold {
+		use = v.meter("  use", w, float64(p.Use)/100, fmt.Sprintf("%d%%", p.Use))
+	}
+	if p.Memory != machine.Untold {
+		memory = v.meter("  memory", w, float64(p.Memory)/float64(max(p.MemoryTotal, 1)), strings.TrimSpace(format.Size(p.Memory)))
+	}
+	temperature, power := "temperature "+unsupported, "power "+unsupported
+	if p.Temperature != machine.Untold {
+		temperature = fmt.Sprintf("%d %s", p.Temperature, v.glyphs.Celsius)
+	}
+	if p.Watts != machine.Untold {
+		power = fmt.Sprintf("%.0f W", p.Watts)
+	}
+	state := temperature + ", " + power
+	if p.Temperature == machine.Untold && p.Watts == machine.Untold {
+		state = unsupported
+	}
+	return [][]style.Span{setting("gpu", p.Name), use, memory, setting("  state", state)}
 }
 
 // cpuWords are the cores in use.

@@ -20,7 +20,8 @@ type Reading struct {
 	GPUs        []GPU
 }
 
-// GPU are those of one GPU.
+// GPU is what one GPU uses. A number is Untold where the driver does not
+// support it, as for the use of a part of a GPU that is shared out (MIG).
 type GPU struct {
 	Name                string
 	Use                 int // percent
@@ -28,6 +29,9 @@ type GPU struct {
 	Temperature         int // degrees Celsius
 	Watts               float64
 }
+
+// Untold stands for a number that a GPU's driver does not tell.
+const Untold = -1
 
 // A Sampler reads gauges. It remembers the last reading, since CPU use is what
 // was used in between.

@@ -77,11 +77,11 @@ func (r *gpuReader) open() {
 	}
 }
 
-// read reads every GPU; values that a GPU does not tell are 0.
+// read reads every GPU.
 func (r *gpuReader) read() []GPU {
 	var gs []GPU
 	for _, dev := range r.devices {
-		g := GPU{Name: "GPU"}
+		g := GPU{Name: "GPU", Use: Untold, Memory: Untold, MemoryTotal: Untold, Temperature: Untold, Watts: Untold}
 		name := make([]byte, 96)
 		if r.name(dev, &name[0], uint32(len(name))) == 0 {
 			g.Name = string(name[:max(bytes.IndexByte(name, 0), 0)])

@@ -16,12 +16,12 @@ typedef struct nvmlDevice_st *nvmlDevice_t;
 typedef struct { unsigned int gpu, memory; } nvmlUtilization_t;
 typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
 int nvmlInit_v2(void) { return 0; }
-int nvmlDeviceGetCount_v2(unsigned int *n) { *n = 2; return 0; }
+int nvmlDeviceGetCount_v2(unsigned int *n) { *n = 3; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned int i, nvmlDevice_t *d) { *d = (nvmlDevice_t)(long)(0x1000 + i); return 0; }
 int nvmlDeviceGetName(nvmlDevice_t d, char *s, unsigned int n) { strncpy(s, d == (nvmlDevice_t)0x1000 ? "NVIDIA H200" : "NVIDIA T4", n); return 0; }
-int nvmlDeviceGetUtilizationRates(nvmlDevice_t d, nvmlUtilization_t *u) { u->gpu = 87; u->memory = 12; return 0; }
-int nvmlDeviceGetMemoryInfo(nvmlDevice_t d, nvmlMemory_t *m) { m->total = 150000000000ull; m->free = 89000000000ull; m->used = 61000000000ull; return 0; }
-int nvmlDeviceGetTemperature(nvmlDevice_t d, int sensor, unsigned int *t) { if (sensor != 0) return 2; *t = 63; return 0; }
+int nvmlDeviceGetUtilizationRates(nvmlDevice_t d, nvmlUtilization_t *u) { if (d == (nvmlDevice_t)0x1002) return 3; u->gpu = 87; u->memory = 12; return 0; }
+int nvmlDeviceGetMemoryInfo(nvmlDevice_t d, nvmlMemory_t *m) { if (d == (nvmlDevice_t)0x1002) return 3; m->total = 150000000000ull; m->free = 89000000000ull; m->used = 61000000000ull; return 0; }
+int nvmlDeviceGetTemperature(nvmlDevice_t d, int sensor, unsigned int *t) { if (sensor != 0) return 2; if (d == (nvmlDevice_t)0x1002) return 3; *t = 63; return 0; }
 int nvmlDeviceGetPowerUsage(nvmlDevice_t d, unsigned int *mw) { if (d != (nvmlDevice_t)0x1000) return 3; *mw = 512500; return 0; }
 `
 
@@ -45,7 +45,8 @@ func TestGPUsAreReadThroughTheDriversLibrary(t *testing.T) {
 	r.open()
 	want := []GPU{
 		{"NVIDIA H200", 87, 61e9, 150e9, 63, 512.5},
-		{"NVIDIA T4", 87, 61e9, 150e9, 63, 0}, // a GPU that does not tell its power
+		{"NVIDIA T4", 87, 61e9, 150e9, 63, Untold},            // a GPU that does not tell its power
+		{"NVIDIA T4", Untold, Untold, Untold, Untold, Untold}, // a slice of one
 	}
 	got := r.read()
 	if len(got) != len(want) {
