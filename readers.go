@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"runtime/debug"
 	"sync"
 
 	"cifartui/train/control"
@@ -32,7 +34,13 @@ func (l *leg) serve(r runner) error {
 	}
 	history := l.bus.Subscribe()
 	l.read(func() {
-		err := record.Drain(context.Background(), history, func(err error) { l.note("cannot write a history file: %v", err) }, sinks...)
+		err := record.Drain(context.Background(), history, func(err error) {
+			var fault *record.PanicError
+			if errors.As(err, &fault) {
+				err = faulty(r.Folder(), fault.Value, fault.Stack)
+			}
+			l.note("cannot write a history file: %v", err)
+		}, sinks...)
 		if err != nil {
 			l.note("%v", err)
 		}
@@ -42,8 +50,18 @@ func (l *leg) serve(r runner) error {
 	return nil
 }
 
-// read runs a reader of the bus, whose end the leg waits for.
-func (l *leg) read(f func()) { l.readers.Go(f) }
+// read runs a reader of the bus, whose end the leg waits for. A panic in it is
+// told and ends the reader alone: training goes on.
+func (l *leg) read(f func()) {
+	l.readers.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				l.note("%v: training goes on", faulty(l.folder(), p, debug.Stack()))
+			}
+		}()
+		f()
+	})
+}
 
 // report writes the run's lines, those of past first.
 func (l *leg) report(events event.Source, past []event.Event) {

@@ -154,6 +154,12 @@ func (l *leg) train(r runner) {
 // crashed keeps a panic's stack in the run folder and gives the one line that a
 // person is told.
 func crashed(folder string, p any, stack []byte) error {
+	err := faulty(folder, p, stack)
+	return fmt.Errorf("%w; go on from the last checkpoint with \"cifartui --resume %s\"", err, rundir.Quote(folder))
+}
+
+// faulty is crashed for a fault that the run survives.
+func faulty(folder string, p any, stack []byte) error {
 	path := filepath.Join(folder, control.OutputFile)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err == nil {
@@ -163,5 +169,5 @@ func crashed(folder string, p any, stack []byte) error {
 	if err != nil {
 		return fmt.Errorf("a fault in the program: %v (its stack could not be kept: %w)\n%s", p, err, stack)
 	}
-	return fmt.Errorf("a fault in the program: %v: the stack is in %s; go on from the last checkpoint with \"cifartui --resume %s\"", p, path, rundir.Quote(folder))
+	return fmt.Errorf("a fault in the program: %v: the stack is in %s", p, path)
 }

@@ -186,6 +186,9 @@ func (r *run) batches() (event.Outcome, error) {
 			break
 		}
 		if m := r.config.MaxSteps; m > 0 && r.at.Total >= m {
+			if err := r.test(); err != nil {
+				return "", err
+			}
 			return event.OutcomeFinished, r.saveNow("last")
 		}
 		if err := r.net.submit(r.ctx, images, &r.at); err != nil {

@@ -90,6 +90,9 @@ func (s *standing) validated(c config.Config, v validation) *event.EpochDone {
 		value = v.loss()
 	}
 	best := s.Monitor.Observe(c, s.Epoch, value)
+	if best {
+		s.Test = nil // it was of other weights
+	}
 	elapsed := s.clock.seconds()
 	e := &event.EpochDone{
 		Epoch: s.Epoch, Epochs: s.epochs(c), Batch: c.Batch, Total: s.Total,

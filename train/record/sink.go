@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"cifartui/train/event"
@@ -25,6 +26,10 @@ type Sink interface {
 // again. The error returned is src's, joined with those of Close.
 func Drain(ctx context.Context, src event.Source, warn func(error), sinks ...Sink) error {
 	failing := make([]bool, len(sinks))
+	sinks = slices.Clone(sinks)
+	for i, s := range sinks {
+		sinks[i] = &guarded{sink: s}
+	}
 	var err error
 	for err == nil {
 		var events []event.Event
@@ -83,7 +88,7 @@ func (f *FolderSink) Write(e event.Event) error {
 	}
 	delete(f.runs, run)
 	for _, open := range f.open {
-		s, oerr := open(started)
+		s, oerr := openGuarded(open, started)
 		if oerr != nil {
 			err = errors.Join(err, fmt.Errorf("run %s: %w", run, oerr))
 			continue
@@ -91,6 +96,58 @@ func (f *FolderSink) Write(e event.Event) error {
 		f.runs[run] = append(f.runs[run], s)
 	}
 	return err
+}
+
+// PanicError is a panic in a sink. It ends that sink, not the run.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error implements error. It is one line, without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("a fault in the program: %v", e.Value) }
+
+// guarded is a sink whose panic is an error of the call that it happened in;
+// from then on nothing is given to it.
+type guarded struct {
+	sink   Sink
+	broken bool
+}
+
+func openGuarded(open OpenSink, started *event.RunStarted) (s Sink, err error) {
+	g := &guarded{}
+	defer g.recovered(&err)
+	if s, err = open(started); err != nil {
+		return nil, err
+	}
+	g.sink = s
+	return g, nil
+}
+
+// Write implements [Sink].
+func (g *guarded) Write(e event.Event) (err error) {
+	if g.broken {
+		return nil
+	}
+	defer g.recovered(&err)
+	return g.sink.Write(e)
+}
+
+// Close implements [Sink].
+func (g *guarded) Close() (err error) {
+	if g.broken {
+		return nil
+	}
+	defer g.recovered(&err)
+	return g.sink.Close()
+}
+
+// recovered turns a panic into an error; it is to be deferred.
+func (g *guarded) recovered(err *error) {
+	if p := recover(); p != nil {
+		g.broken = true
+		*err = &PanicError{p, debug.Stack()}
+	}
 }
 
 // Close closes the sinks of all runs.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -172,4 +173,53 @@ func (f *flipSource) Next(context.Context, int) ([]event.Event, error) {
 	f.sink.fail = f.left != 4 && f.left != 3
 	f.left--
 	return []event.Event{&event.Warning{}}, nil
+}
+
+// panicSink panics where it is told to.
+type panicSink struct {
+	sinkLog
+	inWrite, inClose bool
+}
+
+func (s *panicSink) Write(e event.Event) error {
+	if s.inWrite {
+		panic("a nil pointer, say")
+	}
+	return s.sinkLog.Write(e)
+}
+
+func (s *panicSink) Close() error {
+	if s.inClose {
+		panic("a nil pointer, say")
+	}
+	return s.sinkLog.Close()
+}
+
+// A panic in a writer is told, with its stack, and ends that writer alone.
+func TestPanicInASinkEndsThatSinkAlone(t *testing.T) {
+	good := new(sinkLog)
+	folder := NewFolderSink(
+		func(*event.RunStarted) (Sink, error) { panic("cannot even open") },
+		func(*event.RunStarted) (Sink, error) { return &panicSink{inWrite: true}, nil },
+		func(*event.RunStarted) (Sink, error) { return good, nil },
+	)
+	at := event.Header{Run: "a"}
+	src := eventList{&event.RunStarted{Header: at}, &event.StepDone{Header: at}, &event.StepDone{Header: at}}
+	direct := &panicSink{inWrite: true}
+	var warnings []error
+	if err := Drain(t.Context(), &src, func(err error) { warnings = append(warnings, err) }, folder, direct, &panicSink{inClose: true}); err == nil || !strings.Contains(err.Error(), "fault in the program") {
+		t.Errorf("a panic in Close: %v", err)
+	}
+	if len(good.runs) != 2 || good.closed != 1 {
+		t.Errorf("the sink beside them got %d events and was closed %d times", len(good.runs), good.closed)
+	}
+	if len(warnings) == 0 {
+		t.Fatal("nothing was told")
+	}
+	for _, err := range warnings {
+		var fault *PanicError
+		if !errors.As(err, &fault) || !strings.Contains(string(fault.Stack), "sink_test.go") || strings.Contains(err.Error(), "\n\n") {
+			t.Errorf("warning %v", err)
+		}
+	}
 }

@@ -35,10 +35,18 @@ func Find(runs, which string) (string, error) {
 	}
 	for _, folder := range []string{filepath.Join(runs, which), which} {
 		if isFolder(folder) {
-			return folder, nil
+			return named(folder)
 		}
 	}
 	return "", fmt.Errorf("no run %q in %s, nor a run folder of that path%s: see \"cifartui runs\"", which, runs, hint(runs, which))
+}
+
+// named is a path whose last part is the folder's name, as "." is not.
+func named(folder string) (string, error) {
+	if base := filepath.Base(folder); base != "." && base != ".." {
+		return folder, nil
+	}
+	return filepath.Abs(folder)
 }
 
 // isFolder reports whether a folder is a run's or a comparison's. One that has

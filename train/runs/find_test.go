@@ -55,6 +55,8 @@ func TestFind(t *testing.T) {
 	check(filepath.Join(dir, "cmp"), "cmp")
 	check(filepath.Join(dir, "cmp", "batch=16"), "cmp/batch=16")
 	check(Last, "new")
+	t.Chdir(filepath.Join(dir, "old"))
+	check(".", "old") // a run is never called "."
 	if _, err := Find(dir, "none"); err == nil {
 		t.Error("a run that is not there was found")
 	}
