@@ -117,7 +117,14 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 				if err := os.WriteFile(file("log"), lines, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				peer(t, "compare", "--weights", file("start"), "--data", file("data"), "--log", file("log"), "--after", file("after"),
+				// A step of Newton-Schulz multiplies a small singular value of the
+				// gradient by up to 3.44, five of them by 485, and its rounding with
+				// it, of which two implementations have each their own.
+				change := "1e-3"
+				if c.name == "muon" {
+					change = "5e-3"
+				}
+				peer(t, "compare", "--change", change, "--weights", file("start"), "--data", file("data"), "--log", file("log"), "--after", file("after"),
 					"--optimizer", c.name, "--lr", fmt.Sprint(c.options.LR), "--momentum", fmt.Sprint(c.options.Momentum),
 					"--weight-decay", fmt.Sprint(c.options.WeightDecay), "--bias-lr", fmt.Sprint(c.options.BiasLR),
 					"--dense-lr", fmt.Sprint(c.options.DenseLR), "--dense-momentum", fmt.Sprint(c.options.DenseMomentum),
