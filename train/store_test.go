@@ -137,12 +137,42 @@ func TestMissingLastCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, rec = mustTrain(t, resume(o, folder), nil)
+	// Beginning again would train over what was done.
+	if _, err := NewTrainer(resume(o, folder)); err == nil || !strings.Contains(err.Error(), "no checkpoint is left") {
+		t.Errorf("resumed without any checkpoint: %v", err)
+	}
+	checkRecord(t, folder, 3)
+}
+
+// A kill between the first epoch's event and its checkpoint leaves a record of
+// one epoch and no checkpoint: the run begins again, to the same bits.
+func TestKilledBeforeItsFirstCheckpoint(t *testing.T) {
+	o := tinyOptions(t)
+	folder, _ := mustTrain(t, o, nil)
+	want := checkpointtest.Last(t, folder)
+	events, err := os.ReadFile(filepath.Join(folder, rundir.EventsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := bytes.Index(events, []byte(`"event":"checkpoint_saved"`))
+	if end < 0 || !bytes.Contains(events[:end], []byte(`"event":"epoch"`)) {
+		t.Fatalf("no checkpoint after an epoch in %s", events)
+	}
+	end = bytes.LastIndexByte(events[:end], '\n') + 1
+	if err := os.WriteFile(filepath.Join(folder, rundir.EventsFile), events[:end], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(folder, rundir.CheckpointsDir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(folder, rundir.CheckpointsDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, rec := mustTrain(t, resume(o, folder), nil)
 	if s := rec.events[0].(*event.RunStarted); !s.Resumed || s.ResumedEpoch != 1 || s.ResumedTotal != 0 {
 		t.Errorf("started %+v, want from the beginning", s)
 	}
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), want)
-	checkRecord(t, folder, 3)
 }
 
 func TestFullDiskIsAWarningAndARetry(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -211,12 +212,17 @@ func (t *Trainer) open(about config.About) error {
 	return nil
 }
 
-// lostCheckpoint is an error if the record tells of epochs: without a checkpoint
-// the run would begin again over them, and what they taught would be gone.
+// lostCheckpoint is an error if the record tells of a checkpoint, or of more
+// epochs than a kill before the first one leaves: without a checkpoint the run
+// would begin again over them, and what they taught would be gone.
 func (t *Trainer) lostCheckpoint() error {
 	r, err := record.Read(t.folder)
-	if err != nil || r.EpochsDone() == 0 {
+	if err != nil {
 		return nil // what is damaged in the record is told when it is opened
+	}
+	had := slices.ContainsFunc(r.Checkpoints, func(c *event.CheckpointSaved) bool { return c.File == checkpoint.LastFile })
+	if r.EpochsDone() == 0 || r.EpochsDone() == 1 && !had {
+		return nil
 	}
 	begin := "begin a new run under another --name"
 	list, err := checkpoint.List(t.folder)
