@@ -116,6 +116,9 @@ func (l layout) walkArchive(ctx context.Context, r io.Reader, file string, visit
 		if err != nil {
 			return fail("%w", err)
 		}
+		if ofPythonVersion(name) {
+			return fmt.Errorf("cifar: %s: %w", file, errPythonVersion)
+		}
 		if !wanted {
 			continue
 		}
@@ -145,8 +148,8 @@ func (l layout) walkArchive(ctx context.Context, r io.Reader, file string, visit
 	return nil
 }
 
-// checkHeader returns the base name of an archive's entry and whether it is
-// one of the files that are read.
+// checkHeader returns the base name of a file in an archive and whether it is
+// one of those that are read.
 func (l layout) checkHeader(h *tar.Header) (name string, wanted bool, err error) {
 	clean := path.Clean(h.Name)
 	name = path.Base(clean)
@@ -170,7 +173,7 @@ func (l layout) checkHeader(h *tar.Header) (name string, wanted bool, err error)
 		}
 		return name, true, nil
 	}
-	return "", false, nil
+	return name, false, nil
 }
 
 // decompress returns the tar stream in r, which may be compressed or not: some

@@ -50,6 +50,7 @@ func TestBadArchiveIsRefusedAndLeavesNothing(t *testing.T) {
 		"long batch":      {spoiled("data_batch_2.bin", append(slices.Clone(files["data_batch_2.bin"]), 1)), "has 61,461 bytes, want 61,460"},
 		"label over 9":    {spoiled("data_batch_4.bin", label), "data_batch_4.bin: byte 6,146: label 200"},
 		"missing batch":   {pack(t, entries(files)[:4]), "data_batch_4.bin is not in it"},
+		"Python version":  {pack(t, []entry{plain("cifar-10-batches-py/data_batch_1", []byte("x"))}), "Python version"},
 		"bomb":            {with(plain("zeros", make([]byte, maxOther+1))), "unpacks to over"},
 		"bomb at the end": {compress(t, packTar(t, entries(files)), make([]byte, maxOther+1)), "unpacks to over"},
 		"large meta":      {with(plain("x/"+metaName, make([]byte, maxMeta+1))), "want under"},

@@ -1,11 +1,13 @@
 package cifar
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -118,6 +120,9 @@ func (o FetchOptions) transfer(ctx context.Context, part string, m *meter) (at, 
 	}
 	defer func() { _ = resp.Body.Close() }() // read or given up, both are told by Read
 	if at, err = o.accept(resp, f, at); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		return at, at, err
 	}
 
@@ -219,6 +224,9 @@ func (o FetchOptions) accept(resp *http.Response, f *os.File, at int64) (int64, 
 		if resp.ContentLength >= 0 && resp.ContentLength != want {
 			return at, &finalError{fmt.Errorf("the server's file has %s bytes, want %s: it is another file: name another place with --data-url", commas(resp.ContentLength), commas(want))}
 		}
+		if err := looksLikeArchive(resp); err != nil {
+			return at, err
+		}
 		if err := restart(f); err != nil {
 			return at, &finalError{err}
 		}
@@ -240,6 +248,28 @@ func (o FetchOptions) accept(resp *http.Response, f *os.File, at int64) (int64, 
 		return at, &busyError{resp.Status, time.Duration(max(seconds, 0)) * time.Second}
 	}
 	return at, &finalError{fmt.Errorf("the server answers %s: name another place with --data-url", resp.Status)}
+}
+
+// looksLikeArchive is an error if an answer begins with something else than a
+// compressed file: a network that wants a login first answers every request
+// with its own page, and what is there of the archive must survive that.
+func looksLikeArchive(resp *http.Response) error {
+	body := bufio.NewReader(resp.Body)
+	head, err := body.Peek(2)
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, resp.Body}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // "" if it is none
+	switch {
+	case err != nil:
+		return fmt.Errorf("the connection ended before the first byte: %w", err)
+	case string(head) == "\x1f\x8b":
+		return nil
+	case kind == "text/html" || head[0] == '<':
+		return &finalError{errors.New("the server sends a web page, not the archive: the network may want a login first (open the address in a browser), or name another place with --data-url")}
+	}
+	return &finalError{fmt.Errorf("the server sends something that is no gzip archive (it begins with %q): name another place with --data-url", head)}
 }
 
 // validator returns what a server can recognise its file by: RFC 9110, 13.1.5,

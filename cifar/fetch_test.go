@@ -265,6 +265,29 @@ func TestFetchThatCannotSucceedSaysWhyAndLeavesNothing(t *testing.T) {
 			},
 			[]string{"more than the archive's"}, 1,
 		},
+		"a page, of a length": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				fmt.Fprint(w, "<!DOCTYPE html><title>Log in</title>")
+				return true
+			},
+			[]string{"36 bytes, want", "--data-url"}, 1,
+		},
+		"a page, in chunks": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				http.NewResponseController(w).Flush()
+				fmt.Fprint(w, "<!DOCTYPE html><title>Log in</title>")
+				return true
+			},
+			[]string{"a web page, not the archive", "login", "--data-url"}, 1,
+		},
+		"something else, in chunks": {
+			func(n int, w http.ResponseWriter, r *http.Request) bool {
+				http.NewResponseController(w).Flush()
+				fmt.Fprint(w, "PK, a zip file")
+				return true
+			},
+			[]string{`no gzip archive (it begins with "PK")`, "--data-url"}, 1,
+		},
 		"drops the connection at the same byte each time": {
 			func(n int, w http.ResponseWriter, r *http.Request) bool {
 				drop(w, archive, 0, len(archive)/2)
@@ -300,6 +323,37 @@ func TestFetchThatCannotSucceedSaysWhyAndLeavesNothing(t *testing.T) {
 				t.Errorf("left behind: %q, want %q", names, kept)
 			}
 		})
+	}
+}
+
+// A network that asks for a login in the middle of a download costs nothing of
+// what has come.
+func TestAPageLeavesWhatHasCome(t *testing.T) {
+	files := randomBatches(smallRecords)
+	archive := pack(t, entries(files))
+	login := true
+	s := serve(t, archive, func(n int, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case n == 1:
+			drop(w, archive, 0, len(archive)/2)
+		case login:
+			http.NewResponseController(w).Flush()
+			fmt.Fprint(w, "<html>")
+			return true
+		}
+		return false
+	})
+	o := s.options(t)
+	if _, err := Fetch(context.Background(), o); err == nil || !strings.Contains(err.Error(), "a web page") {
+		t.Fatalf("got %v", err)
+	}
+	login = false
+	if _, err := Fetch(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	checkCache(t, o, files)
+	if want := fmt.Sprintf("bytes=%d-", len(archive)/2); s.ranges[2] != want {
+		t.Errorf("asked for %q, want %q", s.ranges[2], want)
 	}
 }
 

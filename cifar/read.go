@@ -109,10 +109,20 @@ func (l layout) readFolder(ctx context.Context, dir string, m *meter) (*Dataset,
 		return l.readArchive(ctx, filepath.Join(dir, archiveName), m)
 	case len(names) == 0:
 		return nil, fmt.Errorf("cifar: %s: the folder is empty: put %s or %s there, or use --data demo", dir, batchesDir, archiveName)
-	case slices.Contains(names, "cifar-10-batches-py"), slices.Contains(names, "cifar-10-python.tar.gz"), slices.Contains(names, "data_batch_1"):
-		return nil, fmt.Errorf("cifar: %s: this is CIFAR-10's Python version: put the binary version there, %s, or use --data auto", dir, archiveName)
+	case slices.ContainsFunc(names, ofPythonVersion):
+		return nil, fmt.Errorf("cifar: %s: %w", dir, errPythonVersion)
 	}
 	return nil, fmt.Errorf("cifar: %s: no CIFAR-10 files among its %d: want %s to test_batch.bin, or %s, or %s", dir, len(names), batchFiles()[0], batchesDir, archiveName)
+}
+
+// errPythonVersion says what to do about the version for Python.
+var errPythonVersion = fmt.Errorf("this is CIFAR-10's Python version, whose files are pickles: put the binary version there, %s, or use --data auto", archiveName)
+
+// ofPythonVersion reports whether a name is one that the Python version has: of
+// its archive, its folder or its files, as published or as Keras keeps them
+// (cifar-10-batches-py.tar.gz, cifar-10-batches-py-target and more).
+func ofPythonVersion(name string) bool {
+	return name == "data_batch_1" || name == "cifar-10-python.tar.gz" || strings.HasPrefix(name, "cifar-10-batches-py")
 }
 
 // list returns the names in a folder.

@@ -88,6 +88,7 @@ func TestBadFolderIsNamedWithFileAndByte(t *testing.T) {
 		"empty folder":   {func(f map[string][]byte) { clear(f) }, []string{"the folder is empty", "--data demo"}},
 		"other files":    {func(f map[string][]byte) { clear(f); f["cat.jpg"] = nil }, []string{"no CIFAR-10 files", "data_batch_1.bin"}},
 		"Python version": {func(f map[string][]byte) { clear(f); f["data_batch_1"] = nil }, []string{"Python version"}},
+		"Keras 3's":      {func(f map[string][]byte) { clear(f); f["cifar-10-batches-py-target"], f["mnist.npz"] = nil, nil }, []string{"Python version"}},
 		"nine classes":   {func(f map[string][]byte) { f[metaName] = []byte(strings.Repeat("a\n", 9)) }, []string{metaName, "9 class names, want 10"}},
 		"escape codes":   {func(f map[string][]byte) { f[metaName] = []byte("\x1b[2J\n" + metaText) }, []string{metaName, "line 1", "no class name"}},
 	} {
