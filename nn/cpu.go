@@ -9,7 +9,10 @@ type CPU struct {
 	w *kernel.Workers
 }
 
-var _ Resampler = (*CPU)(nil)
+var (
+	_ Resampler = (*CPU)(nil)
+	_ Rectifier = (*CPU)(nil)
+)
 
 // NewCPU starts a backend of the given number of threads; 0 or less takes as
 // many as the process may use.
@@ -77,6 +80,26 @@ func (c *CPU) Dropout(dst, src *Buffer, rows int, p float32, key uint64) {
 // DropoutBackward is kernel.DropoutBackward.
 func (c *CPU) DropoutBackward(dsrc, ddst, src *Buffer, rows int, p float32, key uint64) {
 	kernel.DropoutBackward(c.w, dsrc.Floats, dsrc.Image, ddst.Floats, src.Floats, rows, p, key)
+}
+
+// DropoutRows is kernel.DropoutRows.
+func (c *CPU) DropoutRows(dst, src *Buffer, rows int, p float32, key uint64) {
+	kernel.DropoutRows(c.w, dst.Floats, src.Floats, rows, src.shape[1], p, key)
+}
+
+// DropoutRowsBackward is kernel.DropoutRows, whose gradient is the same function.
+func (c *CPU) DropoutRowsBackward(dsrc, ddst *Buffer, rows int, p float32, key uint64) {
+	kernel.DropoutRows(c.w, dsrc.Floats, ddst.Floats, rows, ddst.shape[1], p, key)
+}
+
+// ReLU is kernel.ReLU.
+func (c *CPU) ReLU(dst, src *Buffer, rows int) {
+	kernel.ReLU(dst.Floats, src.Floats, rows*src.shape[1])
+}
+
+// ReLUBackward is kernel.ReLUBackward.
+func (c *CPU) ReLUBackward(dsrc, ddst, dst *Buffer, rows int) {
+	kernel.ReLUBackward(dsrc.Floats, ddst.Floats, dst.Floats, rows*dst.shape[1])
 }
 
 // Dense is kernel.Dense.

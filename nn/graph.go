@@ -101,22 +101,39 @@ func (g *graph) layers(s Spec, side int, x *gorgonia.Node, train bool) (_ *gorgo
 			g.convs = append(g.convs, c)
 			g.convWeights = append(g.convWeights, w.Value().(*Buffer))
 		case MaxPooling2D: // part of the convolution before it
-		case Flatten: // part of the dropout behind it
+		case Flatten:
 			if x.Shape()[1] != side {
 				if x, err = applyResample(&g.batch, side, x); err != nil {
 					return nil, err
 				}
+			}
+			if list[i+1].Kind == Dropout {
+				continue // which flattens
+			}
+			if x, err = applyFlatten(&g.batch, l.Name, 0, x); err != nil {
+				return nil, err
 			}
 		case Dropout:
 			p := s.Dropout
 			if !train {
 				p = 0
 			}
-			if x, err = applyFlatten(&g.batch, p, x); err != nil {
+			drop := applyFlatten
+			if len(s.Dense) > 0 {
+				drop = applyDropout
+			}
+			if x, err = drop(&g.batch, l.Name, p, x); err != nil {
 				return nil, err
 			}
 		case Dense:
 			if x, err = applyDense(&g.batch, l.Name, x, params[0], params[1]); err != nil {
+				return nil, err
+			}
+			params = params[2:]
+			if !l.ReLU {
+				continue
+			}
+			if x, err = applyReLU(&g.batch, l.Name, x); err != nil {
 				return nil, err
 			}
 		default:

@@ -25,9 +25,9 @@ type problem struct {
 	mask   []float64
 }
 
-func newProblem(t *testing.T, dropout float64, rows int) *problem {
+func newProblem(t *testing.T, dropout float64, rows int, hidden ...int) *problem {
 	p := &problem{spec: small, on: newCPU(t, 2), rows: rows, key: 1234}
-	p.spec.Dropout = dropout
+	p.spec.Dropout, p.spec.Dense = dropout, hidden
 	var err error
 	if p.net, err = New(p.on, p.spec, 3); err != nil {
 		t.Fatal(err)
@@ -46,6 +46,9 @@ func newProblem(t *testing.T, dropout float64, rows int) *problem {
 	p.x, p.labels = someBatch(p.spec, rows, 4)
 	side := p.spec.Size >> len(p.spec.Filters)
 	last := p.spec.Filters[len(p.spec.Filters)-1]
+	if n := len(hidden); n > 0 { // dropout is behind these
+		side, last = 1, hidden[n-1]
+	}
 	p.mask = dropoutMask(t, p.on, dims{rows, last, side, side}, float32(dropout), p.key)
 	return p
 }
@@ -121,13 +124,15 @@ func (g *graph) exportGradients(t *testing.T) []Tensor {
 func TestMachineAgreesWithTapeMachineBitForBit(t *testing.T) {
 	for _, dropout := range []float64{0, 0.5} {
 		for _, capacity := range []int{4, 7} {
-			p := newProblem(t, dropout, 4)
-			loss, grads := p.onMachine(t, capacity)
-			want, wantGrads := p.onTape(t, capacity)
-			if loss != want {
-				t.Errorf("loss %v, on TapeMachine %v", loss, want)
+			for _, hidden := range [][]int{nil, {5}, {7, 3}} {
+				p := newProblem(t, dropout, 4, hidden...)
+				loss, grads := p.onMachine(t, capacity)
+				want, wantGrads := p.onTape(t, capacity)
+				if loss != want {
+					t.Errorf("loss %v, on TapeMachine %v", loss, want)
+				}
+				bittest.Values(t, "gradients", grads, wantGrads)
 			}
-			bittest.Values(t, "gradients", grads, wantGrads)
 		}
 	}
 }
@@ -137,8 +142,11 @@ func TestMachineAgreesWithTapeMachineBitForBit(t *testing.T) {
 const networkAgreement = 1e-5
 
 func TestNetworkGradients(t *testing.T) {
-	for _, dropout := range []float64{0, 0.5} {
-		p := newProblem(t, dropout, 4)
+	for _, c := range []struct {
+		dropout float64
+		hidden  []int
+	}{{0, nil}, {0.5, nil}, {0, []int{9}}, {0.5, []int{6, 5}}} {
+		p := newProblem(t, c.dropout, 4, c.hidden...)
 		loss, grads := p.onMachine(t, 4)
 		ws := weightsOf(t, p.net)
 		weights := make([][]float64, len(ws))
@@ -161,7 +169,7 @@ func TestNetworkGradients(t *testing.T) {
 
 func TestShortBatchEqualsABatchOfItsSize(t *testing.T) {
 	for _, rows := range []int{1, 3, 5} {
-		p := newProblem(t, 0.5, rows)
+		p := newProblem(t, 0.5, rows, []int{6}[:rows%2]...)
 		loss, grads := p.onMachine(t, rows)
 		long, longGrads := p.onMachine(t, 8)
 		if loss != long {

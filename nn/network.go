@@ -44,7 +44,7 @@ func describeParams(s Spec) []param {
 		w.order, b.order = o, plainOrder(o.shape[0])
 		ps = append(ps, param{layer + ".weight", w}, param{layer + ".bias", b})
 	}
-	in := imageChannels
+	in, side := imageChannels, s.Size>>len(s.Filters)
 	for _, l := range s.Layers() {
 		switch l.Kind {
 		case Conv2D:
@@ -52,8 +52,9 @@ func describeParams(s Spec) []param {
 			add(l.Name, newBuffer(3, 3, in, out), convOrder(in, out))
 			in = out
 		case Dense:
-			side := s.Size >> len(s.Filters)
-			add(l.Name, newBuffer(s.Classes, s.features()), denseOrder(s.Classes, side, side, in))
+			out := l.Out[2]
+			add(l.Name, newBuffer(out, side*side*in), denseOrder(out, side, side, in))
+			in, side = out, 1
 		}
 	}
 	return ps

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -53,6 +54,36 @@ func TestWeightsAreInPyTorchsOrder(t *testing.T) {
 	}
 	if got := at(12, dense.order, out*4096+(row*4+col)*256+in); got != ws[12].Data[out*4096+in*16+row*4+col] || got != dense.Floats[out*4096+(row*4+col)*256+in] {
 		t.Error("dense.weight's features are not in the order channel, row, column")
+	}
+}
+
+// TestHiddenLayersAreInPyTorchsOrder: the first one's inputs are the flattened
+// image's, in the order channel, row, column; the others' are rows of features.
+func TestHiddenLayersAreInPyTorchsOrder(t *testing.T) {
+	s := small
+	s.Dense = []int{7, 3}
+	n, err := New(newCPU(t, 1), s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for i, w := range weightsOf(t, n)[12:] {
+		names = append(names, fmt.Sprint(w.Name, w.Shape))
+		inside := n.params[12+i].Floats
+		if i > 0 {
+			bittest.Numbers(t, w.Name, w.Data, inside)
+		}
+	}
+	if want := []string{"fc1.weight[7 8]", "fc1.bias[7]", "fc2.weight[3 7]", "fc2.bias[3]", "dense.weight[5 3]", "dense.bias[5]"}; !slices.Equal(names, want) {
+		t.Errorf("%v, want %v", names, want)
+	}
+	s = Spec{Size: 8, Filters: []int{3}, Dense: []int{2}, Classes: 2} // features of 4x4
+	if n, err = New(newCPU(t, 1), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	const out, channel, row, col = 1, 2, 3, 1
+	if w := weightsOf(t, n)[4]; w.Name != "fc1.weight" || w.Data[((out*3+channel)*4+row)*4+col] != n.params[4].Floats[((out*4+row)*4+col)*3+channel] {
+		t.Errorf("%s's features are not in the order channel, row, column", w.Name)
 	}
 }
 
@@ -115,6 +146,10 @@ func TestWrongSpecsAreRefused(t *testing.T) {
 	}{
 		{Spec{Size: 8, Classes: 5}, "at least one block"},
 		{Spec{Size: 8, Filters: []int{4, 0}, Classes: 5}, "block 2 has 0 filters"},
+		{Spec{Size: 8, Filters: []int{20000}, Classes: 5}, "block 1 has 20000 filters"},
+		{Spec{Size: 8, Filters: []int{4}, Dense: []int{3, -1}, Classes: 5}, "hidden dense layer 2 has -1 units"},
+		{Spec{Size: 8, Filters: []int{4}, Dense: make([]int, 9), Classes: 5}, "9 hidden dense layers"},
+		{Spec{Size: 64, Filters: []int{16384}, Dense: []int{16384}, Classes: 5}, "parameters, want at most 64,000,000"},
 		{Spec{Size: 12, Filters: []int{4, 4, 4}, Classes: 5}, "multiple of 8"},
 		{Spec{Size: 0, Filters: []int{4}, Classes: 5}, "multiple of 2"},
 		{Spec{Size: 8, Filters: []int{4}, Classes: 1}, "1 classes"},

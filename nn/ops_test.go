@@ -245,7 +245,7 @@ func TestFlattenGradient(t *testing.T) {
 
 			g := gorgonia.NewGraph()
 			in := gorgonia.Nodes{input(g, "x", toImages(t, on, refReLU(before), d))}
-			out, err := applyFlatten(batch, c.dropout, in[0])
+			out, err := applyFlatten(batch, "dropout", c.dropout, in[0])
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package nn
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -114,8 +115,8 @@ func refResample(x []float64, d dims, side int) ([]float64, dims) {
 }
 
 // refNetwork is the loss of the whole network, on images of any size: its features
-// are resampled to those that the dense layer knows. mask multiplies them when
-// they are flattened; nil is no mask.
+// are resampled to those that the dense layer knows. mask multiplies what reaches
+// the last dense layer; nil is no mask.
 func refNetwork(s Spec, weights [][]float64, x []float64, labels []uint8, mask []float64) float64 {
 	d := dims{len(labels), imageChannels, s.Size, s.Size}
 	for range s.Filters {
@@ -130,6 +131,9 @@ func refNetwork(s Spec, weights [][]float64, x []float64, labels []uint8, mask [
 		if side*side*d.c == features && side != d.h {
 			x, d = refResample(x, d, side)
 		}
+	}
+	for range s.Dense {
+		x, weights = refReLU(refDense(x, weights[0], weights[1])), weights[2:]
 	}
 	for i := range mask {
 		x[i] *= mask[i]
@@ -215,7 +219,7 @@ func stockNetwork(t *testing.T, s Spec, weights []Tensor, x []float64, labels []
 		shape := w.Shape
 		if len(shape) == 1 {
 			shape = []int{1, shape[0], 1, 1}
-			if w.Name == "dense.bias" {
+			if !strings.HasPrefix(w.Name, "conv") {
 				shape = shape[:2]
 			}
 		}
@@ -229,8 +233,12 @@ func stockNetwork(t *testing.T, s Spec, weights []Tensor, x []float64, labels []
 		n = stockPool(n)
 	}
 	rows := len(labels)
-	n = gorgonia.Must(gorgonia.Reshape(n, tensor.Shape{rows, s.features()}))
-	n = gorgonia.Must(gorgonia.HadamardProd(n, stockInput(g, "mask", mask, rows, s.features())))
+	features := n.Shape().TotalSize() / rows
+	n = gorgonia.Must(gorgonia.Reshape(n, tensor.Shape{rows, features}))
+	for _, units := range s.Dense {
+		n, left, features = stockReLU(stockDense(n, left[0], left[1])), left[2:], units
+	}
+	n = gorgonia.Must(gorgonia.HadamardProd(n, stockInput(g, "mask", mask, rows, features)))
 	loss := stockLoss(stockDense(n, left[0], left[1]), stockInput(g, "labels", oneHot(labels, s.Classes), rows, s.Classes))
 	return stockRun(t, loss, ws...)
 }

@@ -6,13 +6,14 @@ import (
 )
 
 // Spec describes a network of the VGG kind: blocks of two 3x3 convolutions
-// (same padding, stride 1, each with a ReLU) and a 2x2 max pool, then dropout
-// and one dense layer.
+// (same padding, stride 1, each with a ReLU) and a 2x2 max pool, hidden dense
+// layers with a ReLU each, if any, then dropout and the last dense layer.
 type Spec struct {
 	Size    int     // height and width of the images
 	Filters []int   // one block an entry: the channels of both of its convolutions
-	Classes int     // outputs of the dense layer
-	Dropout float64 // fraction of the flattened features dropped in training, in [0, 1)
+	Dense   []int   `json:",omitempty"` // units of each hidden dense layer
+	Classes int     // outputs of the last dense layer
+	Dropout float64 // fraction of the last dense layer's inputs dropped in training, in [0, 1)
 	// Smoothing is the part of a label that training shares among all classes,
 	// in [0, 1): see kernel.SoftmaxCrossEntropy. Evaluation knows no smoothing.
 	Smoothing float64
@@ -41,8 +42,9 @@ const (
 
 // Layer is one line of the network's table.
 type Layer struct {
-	Name   string // conv1, pool1, ..., dense
+	Name   string // conv1, pool1, ..., flatten, fc1, ..., dropout, dense
 	Kind   Kind
+	ReLU   bool   // of a convolution or a hidden dense layer: a ReLU follows the bias
 	Out    [3]int // height, width, channels; a flat output of n is {1, 1, n}
 	Params int    // weights and biases
 	// FLOPs is the arithmetic of the forward pass for an image, a multiply-add
@@ -56,17 +58,33 @@ func (l Layer) flat() bool {
 	return l.Kind == Flatten || l.Kind == Dropout || l.Kind == Dense
 }
 
+// Limits that keep a slip of the finger from asking for more memory than any
+// machine has.
+const (
+	maxUnits  = 16384      // filters of a convolution, units of a hidden layer
+	maxHidden = 8          // hidden layers
+	maxParams = 64_000_000 // a weights file that is read back may hold some more
+)
+
 // validate reports what makes s impossible to build.
 func (s Spec) validate() error {
 	if len(s.Filters) == 0 {
 		return errors.New("nn: the network needs at least one block of filters")
 	}
 	for i, f := range s.Filters {
-		if f < 1 {
-			return fmt.Errorf("nn: block %d has %d filters, want at least 1", i+1, f)
+		if f < 1 || f > maxUnits {
+			return fmt.Errorf("nn: block %d has %d filters, want 1 to %d", i+1, f, maxUnits)
 		}
 	}
-	if n := 1 << len(s.Filters); s.Size < n || s.Size%n != 0 {
+	if n := len(s.Dense); n > maxHidden {
+		return fmt.Errorf("nn: %d hidden dense layers, want at most %d", n, maxHidden)
+	}
+	for i, n := range s.Dense {
+		if n < 1 || n > maxUnits {
+			return fmt.Errorf("nn: hidden dense layer %d has %d units, want 1 to %d", i+1, n, maxUnits)
+		}
+	}
+	if n := 1 << min(len(s.Filters), 30); s.Size < n || s.Size%n != 0 {
 		return fmt.Errorf("nn: images of %d pixels can't be halved %d times, once a block: take a multiple of %d", s.Size, len(s.Filters), n)
 	}
 	if s.Classes < 2 || s.Classes > 256 {
@@ -77,6 +95,9 @@ func (s Spec) validate() error {
 	}
 	if !(s.Smoothing >= 0 && s.Smoothing < 1) {
 		return fmt.Errorf("nn: a label smoothing of %v, want a number from 0 up to, not including, 1", s.Smoothing)
+	}
+	if n := s.Params(); n > maxParams {
+		return fmt.Errorf("nn: a network of %s parameters, want at most %s: take fewer filters or units", thousands(n), thousands(maxParams))
 	}
 	return nil
 }
@@ -90,6 +111,7 @@ func (s Spec) Layers() []Layer {
 			ls = append(ls, Layer{
 				Name:   fmt.Sprintf("conv%d", 2*b+i+1),
 				Kind:   Conv2D,
+				ReLU:   true,
 				Out:    [3]int{size, size, f},
 				Params: 9*in*f + f,
 				FLOPs:  2 * 9 * int64(in) * int64(f) * int64(size*size),
@@ -100,12 +122,23 @@ func (s Spec) Layers() []Layer {
 		ls = append(ls, Layer{Name: fmt.Sprintf("pool%d", b+1), Kind: MaxPooling2D, Out: [3]int{size, size, f}})
 	}
 	n := size * size * in
-	return append(ls,
-		Layer{Name: "flatten", Kind: Flatten, Out: [3]int{1, 1, n}},
-		Layer{Name: "dropout", Kind: Dropout, Out: [3]int{1, 1, n}},
-		Layer{Name: "dense", Kind: Dense, Out: [3]int{1, 1, s.Classes}, Params: n*s.Classes + s.Classes, FLOPs: 2 * int64(n) * int64(s.Classes)},
-	)
+	dense := func(name string, out int) Layer {
+		l := Layer{Name: name, Kind: Dense, Out: [3]int{1, 1, out}, Params: n*out + out, FLOPs: 2 * int64(n) * int64(out)}
+		n = out
+		return l
+	}
+	ls = append(ls, Layer{Name: "flatten", Kind: Flatten, Out: [3]int{1, 1, n}})
+	for i, units := range s.Dense {
+		l := dense(fmt.Sprintf("fc%d", i+1), units)
+		l.ReLU = true
+		ls = append(ls, l)
+	}
+	ls = append(ls, Layer{Name: "dropout", Kind: Dropout, Out: [3]int{1, 1, n}})
+	return append(ls, dense(lastLayer, s.Classes))
 }
+
+// lastLayer is the name of the dense layer that has an output for each class.
+const lastLayer = "dense"
 
 // Params counts the weights and biases of all layers.
 func (s Spec) Params() int {
@@ -125,10 +158,4 @@ func (s Spec) FLOPs() (forward, step int64) {
 		forward += l.FLOPs
 	}
 	return forward, 3 * forward
-}
-
-// features is the length of the flattened output of the last pool.
-func (s Spec) features() int {
-	size := s.Size >> len(s.Filters)
-	return size * size * s.Filters[len(s.Filters)-1]
 }

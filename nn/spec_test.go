@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -49,6 +51,46 @@ _________________________________________________________________
 		if !strings.Contains(rest, want) {
 			t.Errorf("%q is not in %q", want, rest)
 		}
+	}
+}
+
+// TestSummaryShowsHiddenLayers: the article's experiment, with the numbers that
+// Keras shows for Flatten, Dense(128), Dropout, Dense(10).
+func TestSummaryShowsHiddenLayers(t *testing.T) {
+	s := VGG(0.5)
+	s.Dense = []int{128}
+	var b strings.Builder
+	if err := s.Summary(&b, 64); err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(b.String(), "pool3")
+	if want := ` (MaxPooling2D)         (None, 4, 4, 256)         0
+_________________________________________________________________
+flatten (Flatten)            (None, 4096)              0
+_________________________________________________________________
+fc1 (Dense)                  (None, 128)               524416
+_________________________________________________________________
+dropout (Dropout)            (None, 128)               0
+_________________________________________________________________
+dense (Dense)                (None, 10)                1290
+=================================================================
+Total params: 1,671,114
+`; !strings.HasPrefix(table, want) {
+		t.Errorf("the table ends with\n%s\nwant\n%s", table, want)
+	}
+}
+
+// TestSpecsOfOldAreRead: a network without hidden layers has the JSON that it had
+// before there were any.
+func TestSpecsOfOldAreRead(t *testing.T) {
+	const old = `{"Size":32,"Filters":[64,128,256],"Classes":10,"Dropout":0.5,"Smoothing":0}`
+	b, err := json.Marshal(VGG(0.5))
+	if err != nil || string(b) != old {
+		t.Errorf("%s, %v, want %s", b, err, old)
+	}
+	var s Spec
+	if err := json.Unmarshal([]byte(old), &s); err != nil || !reflect.DeepEqual(s, VGG(0.5)) {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 

@@ -107,6 +107,62 @@ func DropoutBackward(w *Workers, dsrc []float32, img Image, ddst, src []float32,
 	w.Do(rows, t)
 }
 
+// DropoutRows is [Dropout] of rows that lie without a border, src [rows][n] to
+// dst. It is its own gradient: of dst's it makes that of src.
+func DropoutRows(w *Workers, dst, src []float32, rows, n int, p float32, key uint64) {
+	check("DropoutRows", rows >= 0 && n > 0, "empty dimension")
+	checkLen("DropoutRows", "src", len(src), rows*n)
+	checkLen("DropoutRows", "dst", len(dst), rows*n)
+	check("DropoutRows", 0 <= p && p < 1, "p is not within [0, 1)")
+	t := &w.scratch.dropoutRows
+	*t = dropoutRowsTask{dst, src, n, p, key}
+	w.Do(rows, t)
+}
+
+type dropoutRowsTask struct {
+	dst, src []float32
+	n        int
+	p        float32
+	key      uint64
+}
+
+func (t *dropoutRowsTask) Run(_, row int) {
+	m := newMask(t.p, t.key, row)
+	at := row * t.n
+	active.dropout(t.dst[at:at+t.n], t.src[at:at+t.n], m.k0, m.k1, m.threshold, m.scale, 0)
+}
+
+// ReLU writes the first n values of src that are positive, or no number, to dst,
+// and 0 for the others. dst may be src. A hidden dense layer has few values, so
+// one goroutine does it.
+func ReLU(dst, src []float32, n int) {
+	checkLen("ReLU", "src", len(src), n)
+	checkLen("ReLU", "dst", len(dst), n)
+	dst = dst[:n]
+	for i, v := range src[:n] {
+		if v <= 0 {
+			v = 0
+		}
+		dst[i] = v
+	}
+}
+
+// ReLUBackward writes the gradient of [ReLU] at its first n inputs to dsrc: ddst
+// where dst, its result, is not 0. dsrc may be ddst.
+func ReLUBackward(dsrc, ddst, dst []float32, n int) {
+	checkLen("ReLUBackward", "dst", len(dst), n)
+	checkLen("ReLUBackward", "ddst", len(ddst), n)
+	checkLen("ReLUBackward", "dsrc", len(dsrc), n)
+	ddst, dsrc = ddst[:n], dsrc[:n]
+	for i, v := range dst[:n] {
+		g := ddst[i]
+		if v == 0 {
+			g = 0
+		}
+		dsrc[i] = g
+	}
+}
+
 // dropoutTask is a Dropout or, if grad is set, a DropoutBackward.
 type dropoutTask struct {
 	dst, grad, src []float32

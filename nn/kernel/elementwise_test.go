@@ -116,6 +116,55 @@ func testDropout(t *testing.T, w *Workers, img Image, rows int, p float32, key u
 	bittest.Numbers(t, fmt.Sprintf("DropoutBackward %v p=%v", img, p), dsrc, dwant)
 }
 
+// TestDropoutRowsIsDropoutWithoutABorder: on images of one pixel the two are the
+// same.
+func TestDropoutRowsIsDropoutWithoutABorder(t *testing.T) {
+	one, three := NewWorkers(1), NewWorkers(3)
+	defer one.Close()
+	defer three.Close()
+	eachKernel(t, func(t *testing.T) {
+		for _, n := range []int{1, 5, 16, 37, 128} {
+			const rows = 4
+			img := Image{rows, 1, 1, n}
+			src := Alloc(img.Len())
+			fillInterior(src, img, rand.New(rand.NewPCG(1, 1)))
+			flat := make([]float32, 0, rows*n)
+			for r := range rows {
+				flat = append(flat, src[img.At(r, 0, 0):][:n]...)
+			}
+			want := make([]float32, rows*n)
+			Dropout(one, want, src, img, rows-1, 0.4, 7)
+			for _, w := range []*Workers{one, three} {
+				got, intact := guarded(t, "dst", rows*n)
+				DropoutRows(w, got, flat, rows-1, n, 0.4, 7)
+				intact()
+				bittest.Numbers(t, fmt.Sprint(n), got, want)
+			}
+		}
+	})
+	wantPanic(t, "a short src", func() { DropoutRows(one, make([]float32, 8), make([]float32, 7), 2, 4, 0, 1) })
+	wantPanic(t, "a short dst", func() { DropoutRows(one, make([]float32, 7), make([]float32, 8), 2, 4, 0, 1) })
+}
+
+func TestReLUAndItsGradient(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	src := []float32{1, -1, 0, float32(math.Copysign(0, -1)), nan, inf, -inf, 1e-42, 5}
+	y, intact := guarded(t, "dst", len(src))
+	ReLU(y, src, 8)
+	intact()
+	bittest.Numbers(t, "relu", y, []float32{1, 0, 0, 0, nan, inf, 0, 1e-42, 0})
+	g := []float32{2, 3, 4, 5, 6, 7, 8, 9, 10}
+	dx, intact := guarded(t, "dsrc", len(src))
+	ReLUBackward(dx, g, y, 8)
+	intact()
+	bittest.Numbers(t, "gradient", dx, []float32{2, 0, 0, 0, 6, 7, 0, 9, 0})
+	ReLU(src, src, 8)
+	ReLUBackward(g, g, src, 8)
+	bittest.Numbers(t, "in place", append(src[:8], g[:8]...), append(y[:8:8], dx[:8]...))
+	wantPanic(t, "a short src", func() { ReLU(y, src, 10) })
+	wantPanic(t, "a short gradient", func() { ReLUBackward(dx, g[:3], y, 4) })
+}
+
 func TestDropoutOfZeroProbabilityCopies(t *testing.T) {
 	w := NewWorkers(1)
 	defer w.Close()

@@ -45,6 +45,7 @@ type Workers struct {
 	scratch struct {
 		pad         padTask
 		dropout     dropoutTask
+		dropoutRows dropoutRowsTask
 		dense       denseTask
 		denseData   denseDataTask
 		denseFilter denseFilterTask
