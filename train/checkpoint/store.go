@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"cifartui/train/rundir"
@@ -174,15 +175,35 @@ func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
 	return nil, "", damaged
 }
 
-// WeightsName is the article's name for the weights after an epoch. Those of
-// the demo set are called after it, since the name shows an accuracy.
-func WeightsName(demo bool, epoch int, valAcc float64) string {
-	return fmt.Sprintf("%s-EP%02d-ACC%.4f%s", dataMark(demo), epoch, valAcc, WeightsExt)
+// WeightsName is the article's name for the weights after an epoch of a run of
+// so many: "CIFAR10-EP09-ACC0.8125.safetensors", and EP009 where the run has 100
+// epochs or more, so that the names sort by epoch. Those of the demo set are
+// called after it, since the name shows an accuracy.
+func WeightsName(demo bool, epochs, epoch int, valAcc float64) string {
+	return fmt.Sprintf("%s-%s-ACC%.4f%s", dataMark(demo), epochMark(epochs, epoch), valAcc, WeightsExt)
 }
 
 // StepName is the name of weights saved within an epoch.
-func StepName(demo bool, epoch, step int) string {
-	return fmt.Sprintf("%s-EP%02d-STEP%05d%s", dataMark(demo), epoch, step, WeightsExt)
+func StepName(demo bool, epochs, epoch, step int) string {
+	return fmt.Sprintf("%s-%s-STEP%05d%s", dataMark(demo), epochMark(epochs, epoch), step, WeightsExt)
+}
+
+// epochMark is an epoch in as many digits as the number of epochs has, but two.
+func epochMark(epochs, epoch int) string {
+	return fmt.Sprintf("EP%0*d", max(2, len(strconv.Itoa(epochs))), epoch)
+}
+
+// SameWeights reports whether two names are of the same weights of a run: the
+// run may have been of fewer epochs, with fewer digits, when one was given.
+func SameWeights(a, b string) bool { return shortMark(a) == shortMark(b) }
+
+// shortMark is a name without the zeros in front of its epoch.
+func shortMark(name string) string {
+	before, after, found := strings.Cut(name, "-EP")
+	if !found {
+		return name
+	}
+	return before + "-EP" + strings.TrimLeft(after, "0")
 }
 
 func dataMark(demo bool) string {
