@@ -18,10 +18,11 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui": {ours: []string{"cifar", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/event",
+	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/event",
 		"train/metrics", "train/plot", "train/record", "train/rundir", "train/runs", "train/tensorboard", "tui"}},
 	"cifartui/assets/screenshots": {},
-	"cifartui/cifar":              {},
+	"cifartui/cifar":              {ours: []string{"cifar/picture"}},
+	"cifartui/cifar/picture":      {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/bittest":         {},
 	"cifartui/nn/cuda":            {ours: []string{"nn", "nn/bittest", "nn/cuda/driver", "nn/cuda/internal/ptx", "nn/cuda/internal/standin", "nn/cuda/ptx"}},
