@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cifartui/tui/keymap"
 	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -11,13 +12,20 @@ import (
 const screenGroup = "The screen"
 
 // bindings are all keys of the screen, in the order of the help.
-func (m *Model) bindings() []binding {
+func (m *Model) bindings() []keymap.Binding {
 	return slices.Concat(
 		m.steering.bindings(), m.curves.bindings(),
 		m.charts.bindings(), m.compare.bindings(), m.listBindings(),
 		m.files.bindings(), m.samples.bindings(), m.system.bindings(),
 		m.screenBindings(),
 	)
+}
+
+// CheckKeys reports what is wrong with the keys of a config file: unknown
+// actions, and keys that would do two things in one view.
+func CheckKeys(custom map[string][]string) error {
+	_, err := keymap.Bind(newModel(&common{}).bindings(), custom)
+	return err
 }
 
 // A lister is a view that scrolls.
@@ -28,7 +36,7 @@ type lister interface {
 }
 
 // listBindings are the keys of the views that scroll.
-func (m *Model) listBindings() []binding {
+func (m *Model) listBindings() []keymap.Binding {
 	scroll := func(rows func() int) func() tea.Cmd {
 		return func() tea.Cmd {
 			if l, ok := m.view(m.shown).(lister); ok {
@@ -40,30 +48,30 @@ func (m *Model) listBindings() []binding {
 	by := func(n int) func() int { return func() int { return n } }
 	page := func(pages int) func() int { return func() int { return pages * max(1, m.h/2) } }
 	const all = 1 << 30
-	return grouped("Lists", in(viewCheckpoints, viewSamples, viewSystem), m.needRun([]binding{
-		{action: "up", keys: []string{"up", "k"}, short: "move", rank: 9, pair: true, long: "up", do: scroll(by(-1))},
-		{action: "down", keys: []string{"down", "j"}, long: "down", do: scroll(by(1))},
-		{action: "page_up", keys: []string{"pgup", "ctrl+b"}, long: "a page up", do: scroll(page(-1))},
-		{action: "page_down", keys: []string{"pgdown", "ctrl+f"}, long: "a page down", do: scroll(page(1))},
-		{action: "top", keys: []string{"home", "g"}, long: "to the top", do: scroll(by(-all))},
-		{action: "bottom", keys: []string{"end", "G"}, long: "to the bottom", do: scroll(by(all))},
+	return keymap.Grouped("Lists", keymap.In(viewCheckpoints, viewSamples, viewSystem), m.needRun([]keymap.Binding{
+		{Action: "up", Keys: []string{"up", "k"}, Short: "move", Rank: 9, Pair: true, Long: "up", Do: scroll(by(-1))},
+		{Action: "down", Keys: []string{"down", "j"}, Long: "down", Do: scroll(by(1))},
+		{Action: "page_up", Keys: []string{"pgup", "ctrl+b"}, Long: "a page up", Do: scroll(page(-1))},
+		{Action: "page_down", Keys: []string{"pgdown", "ctrl+f"}, Long: "a page down", Do: scroll(page(1))},
+		{Action: "top", Keys: []string{"home", "g"}, Long: "to the top", Do: scroll(by(-all))},
+		{Action: "bottom", Keys: []string{"end", "G"}, Long: "to the bottom", Do: scroll(by(all))},
 	}))
 }
 
 // screenBindings are the keys that turn to a view, and those of the screen.
-func (m *Model) screenBindings() []binding {
+func (m *Model) screenBindings() []keymap.Binding {
 	to := func(v func() viewID) func() tea.Cmd { return func() tea.Cmd { return m.show(v()) } }
 	view := func(v viewID) func() tea.Cmd { return to(func() viewID { return v }) }
-	return grouped(screenGroup, everywhere, []binding{
-		{action: "next_view", keys: []string{"tab"}, short: "view", rank: 2, long: "the next view", do: to(func() viewID { return (m.shown + 1) % views })},
-		{action: "previous_view", keys: []string{"shift+tab"}, long: "the view before", do: to(func() viewID { return (m.shown + views - 1) % views })},
-		{action: "charts", keys: []string{"1"}, long: "Charts", do: view(viewCharts)},
-		{action: "compare", keys: []string{"2"}, long: "Compare", do: view(viewCompare)},
-		{action: "checkpoints", keys: []string{"3"}, long: "Checkpoints", do: view(viewCheckpoints)},
-		{action: "samples", keys: []string{"4"}, long: "Samples", do: view(viewSamples)},
-		{action: "system", keys: []string{"5"}, long: "System and log", do: view(viewSystem)},
-		{action: "back", keys: []string{"esc"}, long: "take away the cursor, then the zoom", do: m.curves.back},
-		{action: "help", keys: []string{"?"}, short: "help", rank: 1, long: "this help", do: m.help.toggle},
-		{action: "quit", keys: []string{"q", "ctrl+c"}, short: "quit", long: "leave: stop the run, or let it train", do: m.steering.askQuit},
+	return keymap.Grouped(screenGroup, keymap.Everywhere, []keymap.Binding{
+		{Action: "next_view", Keys: []string{"tab"}, Short: "view", Rank: 2, Long: "the next view", Do: to(func() viewID { return (m.shown + 1) % views })},
+		{Action: "previous_view", Keys: []string{"shift+tab"}, Long: "the view before", Do: to(func() viewID { return (m.shown + views - 1) % views })},
+		{Action: "charts", Keys: []string{"1"}, Long: "Charts", Do: view(viewCharts)},
+		{Action: "compare", Keys: []string{"2"}, Long: "Compare", Do: view(viewCompare)},
+		{Action: "checkpoints", Keys: []string{"3"}, Long: "Checkpoints", Do: view(viewCheckpoints)},
+		{Action: "samples", Keys: []string{"4"}, Long: "Samples", Do: view(viewSamples)},
+		{Action: "system", Keys: []string{"5"}, Long: "System and log", Do: view(viewSystem)},
+		{Action: "back", Keys: []string{"esc"}, Long: "take away the cursor, then the zoom", Do: m.curves.back},
+		{Action: "help", Keys: []string{"?"}, Short: "help", Rank: 1, Long: "this help", Do: m.help.Toggle},
+		{Action: "quit", Keys: []string{"q", "ctrl+c"}, Short: "quit", Long: "leave: stop the run, or let it train", Do: m.steering.askQuit},
 	})
 }

@@ -14,7 +14,9 @@ import (
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
 	"cifartui/tui/canvas"
+	"cifartui/tui/dialog"
 	"cifartui/tui/format"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -34,17 +36,17 @@ type checkpointsView struct {
 	checked map[string]string // by path: what verifying found
 }
 
-func (v *checkpointsView) bindings() []binding {
-	bs := []binding{
-		{action: "resume_from", keys: []string{"r", "enter"}, short: "resume from", rank: 2, long: "leave this run and train on from there", do: v.askResume},
-		{action: "verify", keys: []string{"v"}, short: "verify", rank: 4, long: "read the file and check it", do: v.verify},
-		{action: "copy_path", keys: []string{"c"}, short: "copy path", rank: 5, long: "copy the file's path to the clipboard", do: v.copyPath},
-		{action: "delete", keys: []string{"D", "delete"}, short: "delete", rank: 6, long: "delete the file; asks first", do: v.askDelete},
+func (v *checkpointsView) bindings() []keymap.Binding {
+	bs := []keymap.Binding{
+		{Action: "resume_from", Keys: []string{"r", "enter"}, Short: "resume from", Rank: 2, Long: "leave this run and train on from there", Do: v.askResume},
+		{Action: "verify", Keys: []string{"v"}, Short: "verify", Rank: 4, Long: "read the file and check it", Do: v.verify},
+		{Action: "copy_path", Keys: []string{"c"}, Short: "copy path", Rank: 5, Long: "copy the file's path to the clipboard", Do: v.copyPath},
+		{Action: "delete", Keys: []string{"D", "delete"}, Short: "delete", Rank: 6, Long: "delete the file; asks first", Do: v.askDelete},
 	}
 	for i := range bs {
-		bs[i].when, bs[i].whyNot = v.hasCheckpoint, func() string { return "There is no checkpoint yet." }
+		bs[i].When, bs[i].WhyNot = v.hasCheckpoint, func() string { return "There is no checkpoint yet." }
 	}
-	return grouped("Checkpoints", in(viewCheckpoints), bs)
+	return keymap.Grouped("Checkpoints", keymap.In(viewCheckpoints), bs)
 }
 
 func (v *checkpointsView) open() tea.Cmd { return v.list() }
@@ -250,12 +252,12 @@ func (v *checkpointsView) askDelete() tea.Cmd {
 		v.say(style.Dim, "The files can't be changed from here.")
 		return nil
 	}
-	v.ask(&dialog{
-		title: "Delete",
-		text:  fmt.Sprintf("Delete %s (%s)? This can't be undone.", f.File, strings.TrimSpace(format.Size(f.Size))),
-		options: []option{
-			{"c", "cancel", "", nil},
-			{"d", "delete", "", func() tea.Cmd {
+	v.ask(&dialog.Dialog{
+		Title: "Delete",
+		Text:  fmt.Sprintf("Delete %s (%s)? This can't be undone.", f.File, strings.TrimSpace(format.Size(f.Size))),
+		Options: []dialog.Option{
+			{Key: "c", Label: "cancel"},
+			{Key: "d", Label: "delete", Do: func() tea.Cmd {
 				files := v.o.Checkpoints
 				return v.do(func() tea.Msg { return deletedMsg{f.Path, files.Delete(f.Path)} })
 			}},
@@ -307,13 +309,13 @@ func (v *checkpointsView) askResume() tea.Cmd {
 		text += " The run at work is stopped and saved first."
 	}
 	folder := r.Started.Folder
-	v.ask(&dialog{
-		title: "Resume from", text: text,
-		options: []option{
-			{"r", "resume from it", "", func() tea.Cmd {
+	v.ask(&dialog.Dialog{
+		Title: "Resume from", Text: text,
+		Options: []dialog.Option{
+			{Key: "r", Label: "resume from it", Do: func() tea.Cmd {
 				return v.leave(Result{Action: ResumeFrom, Run: r.Name, Folder: folder, File: f.Path})
 			}},
-			{"c", "cancel", "", nil},
+			{Key: "c", Label: "cancel"},
 		},
 	})
 	return nil

@@ -7,6 +7,7 @@ import (
 	"cifartui/train/runs"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -36,13 +37,13 @@ const (
 // targets are the accuracies whose time is shown.
 var targets = []float64{0.80, 0.85, 0.88, 0.90, 0.50, 0.60, 0.70}
 
-func (v *compareView) bindings() []binding {
-	return grouped("Compare", in(viewCompare), v.needRun([]binding{
-		{action: "open_run", keys: []string{"enter"}, short: "open", rank: 2, long: "open the selected run large", do: func() tea.Cmd { return v.turnTo(viewCharts) }},
-		{action: "layout", keys: []string{"w"}, short: "layout", rank: 5, long: "panes, one chart of all, or a table", do: v.nextLayout},
-		{action: "hide_run", keys: []string{"v"}, short: "hide", rank: 7, long: "hide or show the selected run", do: v.hideRun},
-		{action: "sort_runs", keys: []string{"o"}, short: "order", rank: 8, long: "sort by name, val_acc, speed or batch", do: v.nextOrder},
-		{action: "target", keys: []string{"a"}, short: "target", rank: 9, long: "the accuracy to time", do: v.nextTarget},
+func (v *compareView) bindings() []keymap.Binding {
+	return keymap.Grouped("Compare", keymap.In(viewCompare), v.needRun([]keymap.Binding{
+		{Action: "open_run", Keys: []string{"enter"}, Short: "open", Rank: 2, Long: "open the selected run large", Do: func() tea.Cmd { return v.turnTo(viewCharts) }},
+		{Action: "layout", Keys: []string{"w"}, Short: "layout", Rank: 5, Long: "panes, one chart of all, or a table", Do: v.nextLayout},
+		{Action: "hide_run", Keys: []string{"v"}, Short: "hide", Rank: 7, Long: "hide or show the selected run", Do: v.hideRun},
+		{Action: "sort_runs", Keys: []string{"o"}, Short: "order", Rank: 8, Long: "sort by name, val_acc, speed or batch", Do: v.nextOrder},
+		{Action: "target", Keys: []string{"a"}, Short: "target", Rank: 9, Long: "the accuracy to time", Do: v.nextTarget},
 	}))
 }
 

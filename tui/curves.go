@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"cifartui/tui/chart"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -47,24 +48,24 @@ var (
 func newCurves(c *common) *curves { return &curves{common: c, weight: 1} }
 
 // bindings are the keys of all charts.
-func (c *curves) bindings() []binding {
-	bs := []binding{
-		{action: "cursor_left", keys: []string{"left", "h"}, short: "inspect", rank: 7, pair: true, long: "move the cursor: it reads out values", do: func() tea.Cmd { return c.moveCursor(-1) }},
-		{action: "cursor_right", keys: []string{"right", "l"}, long: "move it right", do: func() tea.Cmd { return c.moveCursor(1) }},
-		{action: "cursor_first", keys: []string{"home", "g"}, long: "to the beginning", do: func() tea.Cmd { return c.cursorTo(false) }},
-		{action: "cursor_last", keys: []string{"end", "G"}, long: "to the end", do: func() tea.Cmd { return c.cursorTo(true) }},
-		{action: "zoom_in", keys: []string{"up", "k"}, short: "zoom", rank: 10, pair: true, long: "zoom in at the cursor", do: func() tea.Cmd { return c.zoom(0.5) }},
-		{action: "zoom_out", keys: []string{"down", "j"}, long: "zoom out", do: func() tea.Cmd { return c.zoom(2) }},
-		{action: "pan_left", keys: []string{"shift+left", ","}, long: "move the window left", do: func() tea.Cmd { return c.pan(-0.25) }},
-		{action: "pan_right", keys: []string{"shift+right", "."}, long: "move it right", do: func() tea.Cmd { return c.pan(0.25) }},
-		{action: "fit", keys: []string{"f"}, long: "show all of it", do: c.fit},
-		{action: "x_axis", keys: []string{"t"}, short: "axis", rank: 8, long: "x axis: epochs, steps or time", do: c.nextAxis},
-		{action: "log_scale", keys: []string{"y"}, short: "log", rank: 11, long: "loss on a logarithmic scale", do: c.toggleLog},
-		{action: "smooth_less", keys: []string{"["}, short: "smooth", rank: 9, pair: true, long: "smooth less", do: func() tea.Cmd { return c.changeSmoothing(-1) }},
-		{action: "smooth_more", keys: []string{"]"}, long: "smooth more", do: func() tea.Cmd { return c.changeSmoothing(1) }},
-		{action: "metric", keys: []string{"m"}, short: "chart", rank: 12, long: "both charts, accuracy or loss", do: c.nextMetric},
+func (c *curves) bindings() []keymap.Binding {
+	bs := []keymap.Binding{
+		{Action: "cursor_left", Keys: []string{"left", "h"}, Short: "inspect", Rank: 7, Pair: true, Long: "move the cursor: it reads out values", Do: func() tea.Cmd { return c.moveCursor(-1) }},
+		{Action: "cursor_right", Keys: []string{"right", "l"}, Long: "move it right", Do: func() tea.Cmd { return c.moveCursor(1) }},
+		{Action: "cursor_first", Keys: []string{"home", "g"}, Long: "to the beginning", Do: func() tea.Cmd { return c.cursorTo(false) }},
+		{Action: "cursor_last", Keys: []string{"end", "G"}, Long: "to the end", Do: func() tea.Cmd { return c.cursorTo(true) }},
+		{Action: "zoom_in", Keys: []string{"up", "k"}, Short: "zoom", Rank: 10, Pair: true, Long: "zoom in at the cursor", Do: func() tea.Cmd { return c.zoom(0.5) }},
+		{Action: "zoom_out", Keys: []string{"down", "j"}, Long: "zoom out", Do: func() tea.Cmd { return c.zoom(2) }},
+		{Action: "pan_left", Keys: []string{"shift+left", ","}, Long: "move the window left", Do: func() tea.Cmd { return c.pan(-0.25) }},
+		{Action: "pan_right", Keys: []string{"shift+right", "."}, Long: "move it right", Do: func() tea.Cmd { return c.pan(0.25) }},
+		{Action: "fit", Keys: []string{"f"}, Long: "show all of it", Do: c.fit},
+		{Action: "x_axis", Keys: []string{"t"}, Short: "axis", Rank: 8, Long: "x axis: epochs, steps or time", Do: c.nextAxis},
+		{Action: "log_scale", Keys: []string{"y"}, Short: "log", Rank: 11, Long: "loss on a logarithmic scale", Do: c.toggleLog},
+		{Action: "smooth_less", Keys: []string{"["}, Short: "smooth", Rank: 9, Pair: true, Long: "smooth less", Do: func() tea.Cmd { return c.changeSmoothing(-1) }},
+		{Action: "smooth_more", Keys: []string{"]"}, Long: "smooth more", Do: func() tea.Cmd { return c.changeSmoothing(1) }},
+		{Action: "metric", Keys: []string{"m"}, Short: "chart", Rank: 12, Long: "both charts, accuracy or loss", Do: c.nextMetric},
 	}
-	return grouped("Charts", in(viewCharts, viewCompare), c.needRun(bs))
+	return keymap.Grouped("Charts", keymap.In(viewCharts, viewCompare), c.needRun(bs))
 }
 
 // compare says whether runs are compared. Cursor and window stay at the same

@@ -43,13 +43,13 @@ func (m *Model) drawBody() string {
 	switch {
 	case m.loading.on:
 		m.loading.draw(body)
-	case m.help.on:
-		m.help.draw(body)
+	case m.help.On:
+		m.help.Draw(body, m.table, m.glyphs)
 	default:
 		m.view(m.shown).draw(body)
 	}
 	if m.dialog != nil {
-		m.dialog.draw(body, m.glyphs)
+		m.dialog.Draw(body, m.glyphs)
 	}
 	return m.encode(c)
 }
@@ -119,29 +119,5 @@ func (m *Model) drawFooter(a canvas.Area) {
 	if m.dialog != nil || m.loading.on {
 		return
 	}
-	var left, right []canvas.Part
-	for i, b := range m.table {
-		if b.short == "" || !b.views.has(m.shown) || len(b.keys) == 0 || b.when != nil && !b.when() {
-			continue
-		}
-		label := keyLabel(b.keys[0], m.glyphs)
-		if b.pair && i+1 < len(m.table) && len(m.table[i+1].keys) > 0 {
-			next := keyLabel(m.table[i+1].keys[0], m.glyphs)
-			if len(label) > 1 && label[0] < 0x80 {
-				next = "/" + next
-			}
-			label += next
-		}
-		word := b.short
-		if b.renamed != nil {
-			word = b.renamed()
-		}
-		p := canvas.Ranked(b.rank, style.Key.Text(label), style.Dim.Text(" "+word))
-		if b.group == screenGroup {
-			right = append(right, p)
-		} else {
-			left = append(left, p)
-		}
-	}
-	a.Line(0, 2, left, right)
+	m.table.DrawFooter(a, int(m.shown), screenGroup, m.glyphs)
 }

@@ -378,7 +378,7 @@ func TestHelpScrollsAndCloses(t *testing.T) {
 		t.Error("the help does not scroll")
 	}
 	b.press("x")
-	if b.help.on || b.dialog != nil {
+	if b.help.On || b.dialog != nil {
 		t.Error("another key does not just close the help")
 	}
 }

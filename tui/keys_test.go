@@ -21,8 +21,8 @@ var actionTests = map[string]struct {
 }{
 	"pause":           {viewCharts, nil, sent(func(c event.Pause) bool { return c.Run == "model_20261123_1405" })},
 	"save":            {viewCharts, nil, sent(func(c event.Save) bool { return c.Run == "model_20261123_1405" })},
-	"stop":            {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Stop the run" }},
-	"learn_rate":      {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.input != nil }},
+	"stop":            {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Title == "Stop the run" }},
+	"learn_rate":      {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Input != nil }},
 	"learn_rate_up":   {viewCharts, nil, sent(func(c event.SetLearnRate) bool { return c.Rate == 1.1 })},
 	"learn_rate_down": {viewCharts, nil, sent(func(c event.SetLearnRate) bool { return c.Rate == 0.909 })},
 	"detach":          {viewCharts, nil, func(b *bench) bool { return b.result.Action == Detach }},
@@ -57,10 +57,10 @@ var actionTests = map[string]struct {
 	"top":       {viewCheckpoints, []string{"down", "down"}, func(b *bench) bool { return b.files.chosen == 0 }},
 	"bottom":    {viewCheckpoints, nil, func(b *bench) bool { return b.files.chosen == len(b.files.rows)-1 }},
 
-	"resume_from": {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Resume from" }},
+	"resume_from": {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Title == "Resume from" }},
 	"verify":      {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.View(), "last.ckpt is whole and sound.") }},
 	"copy_path":   {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.notice.Text, "/checkpoints/last.ckpt") }},
-	"delete":      {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Delete" }},
+	"delete":      {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Title == "Delete" }},
 	"matrix":      {viewSamples, nil, func(b *bench) bool { return b.samples.part == imagesOnly }},
 
 	"next_view":     {viewCharts, nil, func(b *bench) bool { return b.shown == viewCompare }},
@@ -71,8 +71,8 @@ var actionTests = map[string]struct {
 	"samples":       {viewCharts, nil, func(b *bench) bool { return b.shown == viewSamples }},
 	"system":        {viewCharts, nil, func(b *bench) bool { return b.shown == viewSystem }},
 	"back":          {viewCharts, []string{"up", "left"}, func(b *bench) bool { return !b.curves.hasCursor && b.curves.win.Zoomed }},
-	"help":          {viewCharts, nil, func(b *bench) bool { return b.help.on && strings.Contains(b.View(), "The screen") }},
-	"quit":          {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.title == "Leave" }},
+	"help":          {viewCharts, nil, func(b *bench) bool { return b.help.On && strings.Contains(b.View(), "The screen") }},
+	"quit":          {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Title == "Leave" }},
 }
 
 // sent reports whether the one command sent is a C of which ok holds.
@@ -90,29 +90,29 @@ func sent[C event.Command](ok func(C) bool) func(*bench) bool {
 func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 	events := comparison(scenes[0].events())
 	for _, bind := range newModel(&common{}).bindings() {
-		test, ok := actionTests[bind.action]
+		test, ok := actionTests[bind.Action]
 		if !ok {
-			t.Errorf("%s: no test", bind.action)
+			t.Errorf("%s: no test", bind.Action)
 			continue
 		}
-		for _, key := range bind.keys {
+		for _, key := range bind.Keys {
 			b := newBench(t, Options{CanDetach: true, Checkpoints: &fakeFiles{}}, 120, 40, events...)
 			b.system.reading = true
 			b.open(test.view)
 			b.press(test.prep...)
 			b.press(key)
 			if !test.done(b) {
-				t.Errorf("%s: %q in %s does not do it", bind.action, key, viewNames[test.view])
+				t.Errorf("%s: %q in %s does not do it", bind.Action, key, viewNames[test.view])
 			}
-			if !strings.Contains(strings.Join(helpText(b.Model), "\n"), bind.long) {
-				t.Errorf("%s is not in the help", bind.action)
+			if !strings.Contains(strings.Join(helpText(b.Model), "\n"), bind.Long) {
+				t.Errorf("%s is not in the help", bind.Action)
 			}
 		}
 	}
 }
 
 func helpText(m *Model) (lines []string) {
-	for _, l := range m.help.lines() {
+	for _, l := range m.table.Lines(m.glyphs) {
 		s := ""
 		for _, sp := range l {
 			s += sp.Text

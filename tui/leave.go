@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"cifartui/train/event"
+	"cifartui/tui/dialog"
 	"cifartui/tui/format"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -26,16 +27,16 @@ func (s *steering) askQuit() tea.Cmd {
 	if s.o.Control == nil || s.o.Mode == Replay || s.sourceDone || s.allEnded() {
 		return s.close()
 	}
-	stop := option{"s", "stop and save", "it can be resumed", s.stopAndQuit}
-	back := option{"b", "go back", "", nil}
-	d := &dialog{title: "Leave", text: s.whatRuns()}
+	stop := dialog.Option{Key: "s", Label: "stop and save", Hint: "it can be resumed", Do: s.stopAndQuit}
+	back := dialog.Option{Key: "b", Label: "go back"}
+	d := &dialog.Dialog{Title: "Leave", Text: s.whatRuns()}
 	switch {
 	case s.o.Mode == Attached:
-		d.options = []option{{"l", "leave", "the run goes on", s.close}, stop, back}
+		d.Options = []dialog.Option{{Key: "l", Label: "leave", Hint: "the run goes on", Do: s.close}, stop, back}
 	case s.o.CanDetach:
-		d.options = []option{stop, {"l", "leave it training", "in the background", s.detach}, back}
+		d.Options = []dialog.Option{stop, {Key: "l", Label: "leave it training", Hint: "in the background", Do: s.detach}, back}
 	default:
-		d.options = []option{stop, {"l", "leave it training", "here, without the screen", s.leaveRunning}, back}
+		d.Options = []dialog.Option{stop, {Key: "l", Label: "leave it training", Hint: "here, without the screen", Do: s.leaveRunning}, back}
 	}
 	s.ask(d)
 	return nil
@@ -74,7 +75,7 @@ func (s *steering) stopAndQuit() tea.Cmd {
 // waitingKey takes a key while the end of the runs is waited for: the second
 // wish to leave does not wait.
 func (s *steering) waitingKey(k string) tea.Cmd {
-	if b := s.find(k); b != nil && b.action == "quit" {
+	if b := s.find(k); b != nil && b.Action == "quit" {
 		return s.leave(Result{Action: Aborted})
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cifartui/tui/canvas"
+	"cifartui/tui/dialog"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
 
@@ -21,7 +22,7 @@ type loading struct {
 	reports  chan Progress // holds the newest report; closed when loading ends
 	err      error         // why it failed; nil: under way
 	chosen   int
-	folder   *lineEdit // being typed; nil: choosing
+	folder   *dialog.Line // being typed; nil: choosing
 }
 
 // load makes the data ready: what the settings say, "demo" or a folder.
@@ -77,16 +78,16 @@ func (l *loading) receive(msg tea.Msg) tea.Cmd {
 }
 
 // choices are what can be done when training can't start.
-func (l *loading) choices() []option {
-	again := option{"r", "try again", "", func() tea.Cmd { return l.load("") }}
+func (l *loading) choices() []dialog.Option {
+	again := dialog.Option{Key: "r", Label: "try again", Do: func() tea.Cmd { return l.load("") }}
 	if _, data := l.title(); !data {
-		return []option{again, {"q", "quit", "", l.quit}}
+		return []dialog.Option{again, {Key: "q", Label: "quit", Do: l.quit}}
 	}
-	return []option{
+	return []dialog.Option{
 		again,
-		{"e", "train on the demo set", "made up on the spot; shows how all works", func() tea.Cmd { return l.load("demo") }},
-		{"f", "use a folder", "that holds the CIFAR-10 files", func() tea.Cmd { l.folder = &lineEdit{}; return nil }},
-		{"q", "quit", "", l.quit},
+		{Key: "e", Label: "train on the demo set", Hint: "made up on the spot; shows how all works", Do: func() tea.Cmd { return l.load("demo") }},
+		{Key: "f", Label: "use a folder", Hint: "that holds the CIFAR-10 files", Do: func() tea.Cmd { l.folder = &dialog.Line{}; return nil }},
+		{Key: "q", Label: "quit", Do: l.quit},
 	}
 }
 
@@ -109,37 +110,37 @@ func (l *loading) key(msg tea.KeyMsg) tea.Cmd {
 	case l.folder != nil && k == "esc":
 		l.folder = nil
 	case l.folder != nil && k == "enter":
-		if name := strings.TrimSpace(string(l.folder.text)); name != "" {
+		if name := strings.TrimSpace(string(l.folder.Text)); name != "" {
 			return l.load(name)
 		}
 	case l.folder != nil:
-		l.folder.key(msg)
+		l.folder.Key(msg)
 	case l.err == nil:
 		if k == "q" {
 			return l.quit()
 		}
 	default:
 		d := l.question()
-		cmd, _ := d.optionKey(k)
-		l.chosen = d.chosen
+		cmd, _ := d.OptionKey(k)
+		l.chosen = d.Chosen
 		return cmd
 	}
 	return nil
 }
 
 // question says what went wrong and asks what to do.
-func (l *loading) question() dialog {
+func (l *loading) question() dialog.Dialog {
 	if l.folder != nil {
-		return dialog{title: "Folder with the CIFAR-10 files", text: "The folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the archive.", input: l.folder}
+		return dialog.Dialog{Title: "Folder with the CIFAR-10 files", Text: "The folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the archive.", Input: l.folder}
 	}
 	title, _ := l.title()
-	return dialog{title: title, text: format.Sentence(l.err.Error()), options: l.choices(), chosen: l.chosen}
+	return dialog.Dialog{Title: title, Text: format.Sentence(l.err.Error()), Options: l.choices(), Chosen: l.chosen}
 }
 
 func (l *loading) draw(a canvas.Area) {
 	if l.err != nil {
 		d := l.question()
-		d.draw(a, l.glyphs)
+		d.Draw(a, l.glyphs)
 		return
 	}
 	w := min(a.W, 76)

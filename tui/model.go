@@ -10,6 +10,7 @@ import (
 
 	"cifartui/train/event"
 	"cifartui/tui/format"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 	"cifartui/tui/terminal"
 
@@ -41,7 +42,7 @@ type Model struct {
 	curves   *curves // how the Charts and the Compare view look at runs
 	header   *header
 	loading  *loading
-	help     *help
+	help     *keymap.Help
 
 	charts  *chartsView
 	compare *compareView
@@ -72,7 +73,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	m := newModel(&common{ctx: ctx, o: o, glyphs: g, palette: style.NewPalette(profile, dark), now: o.now()})
 	m.cancel = cancel
-	table, err := bind(m.bindings(), o.Keys)
+	table, err := keymap.Bind(m.bindings(), o.Keys)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -87,7 +88,7 @@ func newModel(c *common) *Model {
 	p := page{common: c}
 	m := &Model{
 		common: c, steering: &steering{common: c}, curves: newCurves(c),
-		header: &header{c}, loading: &loading{common: c}, help: &help{common: c},
+		header: &header{c}, loading: &loading{common: c}, help: new(keymap.Help),
 	}
 	m.charts = &chartsView{page: p, curves: m.curves}
 	m.compare = &compareView{page: p, curves: m.curves}
@@ -172,7 +173,7 @@ func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 		msg = own.msg
 	}
 	var cmds []tea.Cmd
-	for _, msg := range singly(msg) {
+	for _, msg := range keymap.Singly(msg) {
 		cmds = append(cmds, m.update(msg))
 		for v := range views {
 			cmds = append(cmds, m.view(v).receive(msg))
@@ -187,20 +188,6 @@ func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 		m.frame = m.around(m.body)
 	}
 	return m, tea.Batch(cmds...)
-}
-
-// singly takes apart keys that came as one message, as they do where they were
-// read together: each counts, in order. A paste is no keys.
-func singly(msg tea.Msg) []tea.Msg {
-	k, ok := msg.(tea.KeyMsg)
-	if !ok || k.Type != tea.KeyRunes || k.Paste || len(k.Runes) < 2 {
-		return []tea.Msg{msg}
-	}
-	var each []tea.Msg
-	for _, r := range k.Runes {
-		each = append(each, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt})
-	}
-	return each
 }
 
 // View implements [tea.Model].
@@ -268,7 +255,7 @@ func (m *Model) resize(w, h int) {
 // settle lets each view make ready what is drawn next.
 func (m *Model) settle() tea.Cmd {
 	header, below := rows(m.h)
-	m.help.settle(m.w, m.h-header-below)
+	m.help.Settle(m.table, m.w, m.h-header-below, m.glyphs)
 	var cmds []tea.Cmd
 	for v := range views {
 		cmds = append(cmds, m.view(v).settle())
@@ -350,7 +337,7 @@ func noticeStyle(e event.Event) style.Style {
 
 // key gives a key to what lies on top, else to what it is bound to.
 func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
-	if msg.Paste && (m.dialog == nil || m.dialog.input == nil) {
+	if msg.Paste && (m.dialog == nil || m.dialog.Input == nil) {
 		return nil // a paste is no series of commands
 	}
 	k := msg.String()
@@ -359,7 +346,7 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	case m.dialog != nil:
 		d := m.dialog
 		m.dialog = nil // what it does may ask again
-		cmd, done := d.key(msg)
+		cmd, done := d.Key(msg)
 		if !done {
 			m.dialog = d
 		}
@@ -368,8 +355,8 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 		return m.loading.key(msg)
 	case m.steering.quitting:
 		return m.steering.waitingKey(k)
-	case m.help.on:
-		m.help.key(k)
+	case m.help.On:
+		m.help.Key(k)
 		if k == "ctrl+c" {
 			return m.steering.askQuit()
 		}
@@ -379,12 +366,12 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	switch {
 	case b == nil:
 		return nil
-	case b.when != nil && !b.when():
-		m.say(style.Dim, b.whyNot())
+	case b.When != nil && !b.When():
+		m.say(style.Dim, b.WhyNot())
 		return nil
 	}
-	m.pressed = keyLabel(k, &style.ASCII)
-	return b.do()
+	m.pressed = keymap.Label(k, &style.ASCII)
+	return b.Do()
 }
 
 // show turns to a view.

@@ -6,6 +6,7 @@ import (
 
 	"cifartui/train/event"
 	"cifartui/tui/canvas"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -38,9 +39,9 @@ const (
 // samplesPause is how often pictures change where epochs are short.
 const samplesPause = 10 * time.Second
 
-func (v *samplesView) bindings() []binding {
-	return grouped("Samples", in(viewSamples), v.needRun([]binding{
-		{action: "matrix", keys: []string{"m"}, short: "matrix", rank: 3, long: "images, the confusion matrix or both", do: v.nextPart},
+func (v *samplesView) bindings() []keymap.Binding {
+	return keymap.Grouped("Samples", keymap.In(viewSamples), v.needRun([]keymap.Binding{
+		{Action: "matrix", Keys: []string{"m"}, Short: "matrix", Rank: 3, Long: "images, the confusion matrix or both", Do: v.nextPart},
 	}))
 }
 

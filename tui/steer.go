@@ -7,7 +7,9 @@ import (
 
 	"cifartui/train/event"
 	"cifartui/tui/chart"
+	"cifartui/tui/dialog"
 	"cifartui/tui/format"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -23,25 +25,25 @@ type steering struct {
 	sending  chan struct{} // closed when the newest command has been sent
 }
 
-func (s *steering) bindings() []binding {
-	steer := func(b binding) binding {
-		b.when, b.whyNot = s.canSteer, s.whyNot
+func (s *steering) bindings() []keymap.Binding {
+	steer := func(b keymap.Binding) keymap.Binding {
+		b.When, b.WhyNot = s.canSteer, s.whyNot
 		return b
 	}
-	another := func(b binding) binding {
-		b.when, b.whyNot = s.several, func() string { return "There is only one run." }
+	another := func(b keymap.Binding) keymap.Binding {
+		b.When, b.WhyNot = s.several, func() string { return "There is only one run." }
 		return b
 	}
-	return grouped("The run", everywhere, []binding{
-		steer(binding{action: "pause", keys: []string{" ", "p"}, short: "pause", renamed: s.pauseWord, rank: 1, long: "pause or go on, between two batches", do: s.togglePause}),
-		steer(binding{action: "save", keys: []string{"s"}, short: "save", rank: 3, long: "save a checkpoint now, also while paused", do: s.save}),
-		steer(binding{action: "stop", keys: []string{"x"}, short: "stop", rank: 4, long: "stop after this batch or this epoch", do: s.askStop}),
-		steer(binding{action: "learn_rate", keys: []string{"L"}, short: "rate", rank: 5, long: "set the learning rate", do: s.askRate}),
-		steer(binding{action: "learn_rate_up", keys: []string{"+", "="}, long: "raise the learning rate by a tenth", do: func() tea.Cmd { return s.scaleRate(rateStep) }}),
-		steer(binding{action: "learn_rate_down", keys: []string{"-"}, long: "lower it as much", do: func() tea.Cmd { return s.scaleRate(1 / rateStep) }}),
-		{action: "detach", keys: []string{"d", "ctrl+z"}, short: "detach", rank: 6, long: "leave the run training in the background", when: s.canDetach, whyNot: s.whyNotDetach, do: s.detach},
-		another(binding{action: "next_run", keys: []string{"n"}, short: "next run", rank: 6, long: "the next run", do: func() tea.Cmd { s.move(1); return nil }}),
-		another(binding{action: "previous_run", keys: []string{"N"}, long: "the run before", do: func() tea.Cmd { s.move(-1); return nil }}),
+	return keymap.Grouped("The run", keymap.Everywhere, []keymap.Binding{
+		steer(keymap.Binding{Action: "pause", Keys: []string{" ", "p"}, Short: "pause", Renamed: s.pauseWord, Rank: 1, Long: "pause or go on, between two batches", Do: s.togglePause}),
+		steer(keymap.Binding{Action: "save", Keys: []string{"s"}, Short: "save", Rank: 3, Long: "save a checkpoint now, also while paused", Do: s.save}),
+		steer(keymap.Binding{Action: "stop", Keys: []string{"x"}, Short: "stop", Rank: 4, Long: "stop after this batch or this epoch", Do: s.askStop}),
+		steer(keymap.Binding{Action: "learn_rate", Keys: []string{"L"}, Short: "rate", Rank: 5, Long: "set the learning rate", Do: s.askRate}),
+		steer(keymap.Binding{Action: "learn_rate_up", Keys: []string{"+", "="}, Long: "raise the learning rate by a tenth", Do: func() tea.Cmd { return s.scaleRate(rateStep) }}),
+		steer(keymap.Binding{Action: "learn_rate_down", Keys: []string{"-"}, Long: "lower it as much", Do: func() tea.Cmd { return s.scaleRate(1 / rateStep) }}),
+		{Action: "detach", Keys: []string{"d", "ctrl+z"}, Short: "detach", Rank: 6, Long: "leave the run training in the background", When: s.canDetach, WhyNot: s.whyNotDetach, Do: s.detach},
+		another(keymap.Binding{Action: "next_run", Keys: []string{"n"}, Short: "next run", Rank: 6, Long: "the next run", Do: func() tea.Cmd { s.move(1); return nil }}),
+		another(keymap.Binding{Action: "previous_run", Keys: []string{"N"}, Long: "the run before", Do: func() tea.Cmd { s.move(-1); return nil }}),
 	})
 }
 
@@ -145,13 +147,13 @@ func (s *steering) askStop() tea.Cmd {
 	if left, _ := r.Remaining(); left >= 0 {
 		inAbout = "in about " + format.Duration(left)
 	}
-	s.ask(&dialog{
-		title: "Stop the run",
-		text:  fmt.Sprintf("%s is in epoch %d, step %d of %d. It is saved and can be resumed.", r.Name, epoch, step, steps),
-		options: []option{
-			{"b", "after this batch", "", func() tea.Cmd { return s.stop(event.AfterBatch) }},
-			{"e", "after this epoch", inAbout, func() tea.Cmd { return s.stop(event.AfterEpoch) }},
-			{"c", "cancel", "", nil},
+	s.ask(&dialog.Dialog{
+		Title: "Stop the run",
+		Text:  fmt.Sprintf("%s is in epoch %d, step %d of %d. It is saved and can be resumed.", r.Name, epoch, step, steps),
+		Options: []dialog.Option{
+			{Key: "b", Label: "after this batch", Do: func() tea.Cmd { return s.stop(event.AfterBatch) }},
+			{Key: "e", Label: "after this epoch", Hint: inAbout, Do: func() tea.Cmd { return s.stop(event.AfterEpoch) }},
+			{Key: "c", Label: "cancel"},
 		},
 	})
 	return nil
@@ -159,11 +161,11 @@ func (s *steering) askStop() tea.Cmd {
 
 func (s *steering) askRate() tea.Cmd {
 	now := format.Rate(s.current().LearnRate())
-	s.ask(&dialog{
-		title: "Learning rate",
-		text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", now),
-		input: &lineEdit{text: []rune(now), fresh: true},
-		accept: func(text string) (tea.Cmd, string) {
+	s.ask(&dialog.Dialog{
+		Title: "Learning rate",
+		Text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", now),
+		Input: &dialog.Line{Text: []rune(now), Fresh: true},
+		Accept: func(text string) (tea.Cmd, string) {
 			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 			if err != nil || !chart.Finite(v) || v <= 0 {
 				return nil, "A learning rate is a number above 0."

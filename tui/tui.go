@@ -10,12 +10,12 @@
 // The [Model] keeps what is common and changes only in Update. Each view (view.go)
 // owns its state, the keys that steer it and its drawing, in a file of its own
 // name; what Charts and Compare share is in curves.go. A key goes from the model
-// to the binding that has it (keys.go) and from there to the view. Drawing
+// to the binding that has it (keymap) and from there to the view. Drawing
 // changes nothing: what is scrolled or chosen is settled before.
 //
 // What is known of a run is a run (run.go). What all is drawn with knows nothing
-// of runs and lies in folders of its own: canvas, chart, style and format. All
-// messages stand in messages.go.
+// of runs and lies in folders of its own: canvas, chart, dialog, keymap, style
+// and format. All messages stand in messages.go.
 package tui
 
 import (

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"cifartui/tui/canvas"
+	"cifartui/tui/dialog"
+	"cifartui/tui/keymap"
 	"cifartui/tui/style"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -30,7 +32,7 @@ var viewNames = [views]string{"Charts", "Compare", "Checkpoints", "Samples", "Sy
 // and its drawing.
 type view interface {
 	// bindings are the keys that steer the view and no other one.
-	bindings() []binding
+	bindings() []keymap.Binding
 	// setSize tells the size of the area that the view is drawn in.
 	setSize(w, h int)
 	// open is called as the screen turns to the view.
@@ -50,11 +52,11 @@ type page struct {
 	w, h int // of the area that it is drawn in
 }
 
-func (p *page) bindings() []binding     { return nil }
-func (p *page) setSize(w, h int)        { p.w, p.h = w, h }
-func (p *page) open() tea.Cmd           { return nil }
-func (p *page) receive(tea.Msg) tea.Cmd { return nil }
-func (p *page) settle() tea.Cmd         { return nil }
+func (p *page) bindings() []keymap.Binding { return nil }
+func (p *page) setSize(w, h int)           { p.w, p.h = w, h }
+func (p *page) open() tea.Cmd              { return nil }
+func (p *page) receive(tea.Msg) tea.Cmd    { return nil }
+func (p *page) settle() tea.Cmd            { return nil }
 
 // common is what the model and its views share: the runs, how the terminal
 // draws, and what is said and asked. It changes only in Update.
@@ -63,8 +65,8 @@ type common struct {
 	o        Options
 	glyphs   *style.Glyphs
 	palette  *style.Palette
-	table    []binding // of all keys
-	terminal io.Writer // takes codes for the terminal; nil: there is none
+	table    keymap.Table // of all keys
+	terminal io.Writer    // takes codes for the terminal; nil: there is none
 
 	runList
 	shown      viewID
@@ -76,7 +78,7 @@ type common struct {
 	turnTo func(viewID) tea.Cmd
 
 	notice  style.Span // what was last worth saying
-	dialog  *dialog
+	dialog  *dialog.Dialog
 	pressed string // the last key that did something, for the event log
 	result  Result
 }
@@ -91,7 +93,7 @@ func (c *common) canSteer() bool {
 func (c *common) say(s style.Style, text string) { c.notice = s.Text(text) }
 
 // ask puts a question over the view.
-func (c *common) ask(d *dialog) { c.dialog = d }
+func (c *common) ask(d *dialog.Dialog) { c.dialog = d }
 
 // leave ends the screen.
 func (c *common) leave(r Result) tea.Cmd {
@@ -133,22 +135,18 @@ func (c *common) after(d time.Duration, msg func(time.Time) tea.Msg) tea.Cmd {
 }
 
 // needRun marks bindings that do nothing before there is a run.
-func (c *common) needRun(bs []binding) []binding {
+func (c *common) needRun(bs []keymap.Binding) []keymap.Binding {
 	for i := range bs {
-		bs[i].when, bs[i].whyNot = c.hasRun, func() string { return notBegun }
+		bs[i].When, bs[i].WhyNot = c.hasRun, func() string { return notBegun }
 	}
 	return bs
 }
 
 // keyOf returns how the first key of an action is shown, "" when it has none.
-func (c *common) keyOf(action string) string {
-	for _, b := range c.table {
-		if b.action == action && len(b.keys) > 0 {
-			return keyLabel(b.keys[0], c.glyphs)
-		}
-	}
-	return ""
-}
+func (c *common) keyOf(action string) string { return c.table.KeyOf(action, c.glyphs) }
+
+// find returns the binding that a key triggers now, or nil.
+func (c *common) find(key string) *keymap.Binding { return c.table.Find(int(c.shown), key) }
 
 // drawNothing draws a view that has nothing to show yet.
 func (c *common) drawNothing(a canvas.Area, title string) {

@@ -1,0 +1,96 @@
+package keymap
+
+import (
+	"fmt"
+
+	"cifartui/tui/canvas"
+	"cifartui/tui/style"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// Help is the page that lists every key.
+type Help struct {
+	On  bool
+	top int // first line shown
+}
+
+// Toggle opens or closes it.
+func (p *Help) Toggle() tea.Cmd {
+	p.On, p.top = !p.On, 0
+	return nil
+}
+
+// Key scrolls the help or closes it.
+func (p *Help) Key(k string) {
+	switch k {
+	case "down", "j", "pgdown":
+		p.top++
+	case "up", "k", "pgup":
+		p.top = max(p.top-1, 0)
+	default:
+		p.On = false
+	}
+}
+
+// columnsOf returns how many columns there is room for, and how many lines each
+// has.
+func columnsOf(w int, lines int) (cols, each int) {
+	cols = max(1, min(3, w/58))
+	return cols, (lines + cols - 1) / cols
+}
+
+// Settle holds what is shown of a table to what there is, in an area of this size.
+func (p *Help) Settle(t Table, w, h int, g *style.Glyphs) {
+	_, each := columnsOf(w-2, len(t.Lines(g)))
+	p.top = max(0, min(p.top, each-(h-2)))
+}
+
+// Draw lists every binding of a table by its group, in columns where there is room.
+func (p *Help) Draw(a canvas.Area, t Table, g *style.Glyphs) {
+	in := a.Box(style.Frame, g)
+	a.Text(2, 0, style.Heading, " Keys ")
+	lines := t.Lines(g)
+	cols, each := columnsOf(in.W, len(lines))
+	w := in.W / cols
+	for c := range cols {
+		for y := range in.H {
+			i := c*each + p.top + y
+			if i >= len(lines) || y+p.top >= each {
+				break
+			}
+			in.Sub(c*w+1, y, w-2, 1).Spans(0, 0, lines[i]...)
+		}
+	}
+	if each > in.H {
+		a.Text(a.W-2-canvas.Width(" more below "), a.H-1, style.Dim, " more "+g.Up+g.Down+" ")
+	}
+}
+
+// Lines are every binding under its heading.
+func (t Table) Lines(g *style.Glyphs) [][]style.Span {
+	var lines [][]style.Span
+	group := ""
+	for _, b := range t {
+		if len(b.Keys) == 0 {
+			continue
+		}
+		if b.Group != group {
+			if group != "" {
+				lines = append(lines, nil)
+			}
+			group = b.Group
+			lines = append(lines, []style.Span{style.Heading.Text(group)})
+		}
+		var keys string
+		for i, k := range b.Keys {
+			if i > 0 {
+				keys += " "
+			}
+			keys += Label(k, g)
+		}
+		pad := max(1, 15-canvas.Width(keys))
+		lines = append(lines, []style.Span{style.Key.Text(keys), style.Plain.Text(fmt.Sprintf("%*s", pad, "")), style.Plain.Text(b.Long)})
+	}
+	return lines
+}
