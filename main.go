@@ -6,6 +6,7 @@
 //	main.go      the commands and the exit codes
 //	settings.go  every setting of a training run: flags over file over defaults
 //	train.go     the train command: from settings to a session that runs
+//	again.go     --resume-or-start: a run that is resumed if it is there
 //	session.go   training in this process, leg after leg; lists its files
 //	signals*.go  what the process does on a signal
 //	flags.go     how numbers, switches and home folders are read, for all commands
@@ -112,6 +113,7 @@ learning rate, several batch sizes side by side. Without a terminal, or with
   cifartui                           CIFAR-10: from the cache, else fetched
   cifartui --no-tui --epochs 20      headless
   cifartui --resume last             go on where the last run stopped
+  cifartui --resume-or-start --name x   for schedulers: go on with x, or start it
 
 Every run has a folder of its own in ./runs with its settings, events, weights
 and an exact checkpoint: a run that was stopped or killed goes on from there as

@@ -38,6 +38,22 @@ func (p plan) resumedConfig() (config.Config, error) {
 	return saved, err
 }
 
+// newRate reports whether the person asks for a learning rate now, over one that
+// the run was given while it trained. One that schedulers give at each start is
+// that of the run's beginning.
+func (p plan) newRate() bool { return p.Given["lr"] && !p.Again }
+
+// begun is the plan of going on with a run that another process began after this
+// one had found none to go on with; nil if err is another one.
+func (p plan) begun(err error) (*plan, error) {
+	var begun *rundir.BegunError
+	if !p.Again || p.Resume != "" || !errors.As(err, &begun) {
+		return nil, err
+	}
+	p.Given = maps.Clone(p.Given)
+	return &p, p.again()
+}
+
 // comparison reports whether several runs are trained.
 func (p plan) comparison() bool {
 	return len(p.sweeps) > 0 || p.Resume != "" && rundir.IsComparison(p.Resume)
@@ -56,7 +72,7 @@ func (p plan) on(data string) plan {
 // resuming goes on in a run folder, as it is; checkpoint "" is the newest.
 func (p plan) resuming(folder, checkpoint string) plan {
 	p.Resume, p.Checkpoint = folder, checkpoint
-	p.sweeps, p.paused, p.Given = nil, nil, nil
+	p.sweeps, p.paused, p.Given, p.Again = nil, nil, nil, false
 	return p
 }
 

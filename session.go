@@ -84,7 +84,8 @@ func (s *session) leg(ctx context.Context, p plan) (next *plan, err error) {
 	})
 	meter.End()
 	if err != nil {
-		return nil, s.calledOff(err)
+		next, err := p.begun(err)
+		return next, s.calledOff(err)
 	}
 	return l.headless(ctx, events)
 }

@@ -29,9 +29,10 @@ type settings struct {
 	Sweep []string `yaml:"sweep,omitempty"` // key=v1,v2: several make their product
 	Order string   `yaml:"order,omitempty"` // interleave or sequential; "": interleave, or what a resumed one had
 
-	Resume     string `yaml:"resume,omitempty"`     // run folder, run name or "last"
-	Checkpoint string `yaml:"checkpoint,omitempty"` // file of the resumed run to go on from; "": the newest
-	DataURL    string `yaml:"data_url,omitempty"`   // where CIFAR-10 is fetched from
+	Resume     string `yaml:"resume,omitempty"`          // run folder, run name or "last"
+	Checkpoint string `yaml:"checkpoint,omitempty"`      // file of the resumed run to go on from; "": the newest
+	Again      bool   `yaml:"resume_or_start,omitempty"` // the run called Name is resumed if it is there, see again.go
+	DataURL    string `yaml:"data_url,omitempty"`        // where CIFAR-10 is fetched from
 
 	NoTUI     bool                `yaml:"no_tui,omitempty"`
 	Detach    bool                `yaml:"detach,omitempty"`
@@ -120,6 +121,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Init, "init", s.Init, "start from the weights in this safetensors `file`")
 	f.StringVar(&s.Resume, "resume", s.Resume, "go on with a `run`: its folder, its name, or last")
 
+	f.BoolVar(&s.Again, "resume-or-start", s.Again, "go on with the run called --name if there is one, else start it; ends at once if it is finished")
 	f.StringVar(&s.Checkpoint, "checkpoint", s.Checkpoint, "with --resume: go on from this `file` of its checkpoints folder (default last.ckpt)")
 
 	f.StringVar(&s.Runs, "runs", s.Runs, "`folder` that holds the run folders")
@@ -375,6 +377,9 @@ func (s *settings) check() error {
 	}
 	if s.Checkpoint != "" && s.Resume == "" {
 		return usage("--checkpoint names a file of the run to --resume: name that too")
+	}
+	if s.Again && (s.Resume != "" || s.Name == "") {
+		return usage("--resume-or-start goes on with the run called --name: give that, and not --resume")
 	}
 	if s.Resume != "" {
 		if len(s.sweeps) > 0 {

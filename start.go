@@ -118,12 +118,12 @@ func (l *leg) newRunner(p plan, c config.Config) (r runner, err error) {
 	if p.comparison() {
 		r, err = train.NewComparison(train.ComparisonOptions{
 			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Dataset: l.dataset, Backend: l.backend,
-			Resume: p.Resume, Adjust: p.over, Version: programVersion(),
+			Resume: p.Resume, Exact: p.Again, Adjust: p.over, NewRate: p.newRate(), Version: programVersion(),
 		})
 	} else {
 		r, err = train.NewTrainer(train.Options{
 			Config: c, Dataset: l.dataset, Backend: l.backend,
-			Resume: p.Resume, Checkpoint: p.Checkpoint, Version: programVersion(),
+			Resume: p.Resume, Exact: p.Again, Checkpoint: p.Checkpoint, NewRate: p.newRate(), Version: programVersion(),
 		})
 	}
 	var inUse *rundir.InUseError

@@ -77,6 +77,9 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 	if err := s.locate(); err != nil {
 		return err
 	}
+	if s.done() {
+		return sayDone(s, out)
+	}
 	if s.Detach {
 		return startInBackground(ctx, s, out, errs)
 	}
@@ -110,6 +113,9 @@ func (s *settings) locate() error {
 		}
 		*path = abs
 	}
+	if s.Again {
+		return s.again()
+	}
 	if s.Resume == "" {
 		return nil
 	}
@@ -118,6 +124,29 @@ func (s *settings) locate() error {
 		return err
 	}
 	s.Resume = folder
+	return s.checkResume()
+}
+
+// checkResume refuses what the person gave that a resume cannot obey.
+func (s *settings) checkResume() error {
+	if base := filepath.Base(s.Resume); s.Given["name"] && s.Name != "" && s.Name != base {
+		return usage("--name is for a new run: %s keeps its name when it is resumed (to call it %s, rename its folder first)", base, s.Name)
+	}
+	if !rundir.IsComparison(s.Resume) {
+		return nil
+	}
+	if s.Checkpoint != "" {
+		return usage("--checkpoint: %s is a comparison: name one run of it to --resume", s.Resume)
+	}
+	file, err := config.ReadComparison(s.Resume)
+	if err != nil {
+		return err
+	}
+	for _, sweep := range file.Sweeps {
+		if s.Given[sweep.Key] {
+			return usage("--%s: that is what the runs of %s differ in: leave it out, or start a new comparison", strings.ReplaceAll(sweep.Key, "_", "-"), s.Resume)
+		}
+	}
 	return nil
 }
 

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,9 +39,14 @@ type ComparisonOptions struct {
 	Network *nn.Spec
 	// Resume is the comparison's folder to go on in; "" starts a new one.
 	Resume string
+	// Exact has a new comparison be called Config.Name and nothing else, see
+	// [Options].
+	Exact bool
 	// Adjust changes the settings of each run in a resume, where that is
 	// allowed (more epochs, say); nil leaves them.
 	Adjust func(config.Config) config.Config
+	// NewRate is that of each run, see [Options].
+	NewRate bool
 	// Version is the program's version.
 	Version string
 	// Now is the clock; nil means time.Now.
@@ -60,6 +63,8 @@ type ComparisonOptions struct {
 // unless the machine has too little for that.
 type Comparison struct {
 	folder  string
+	made    bool   // the folder is new, and this comparison's
+	note    string // see makeFolder
 	lock    *rundir.Lock
 	members []*member
 	emitMu  sync.Mutex
@@ -85,11 +90,7 @@ func NewComparison(o ComparisonOptions) (*Comparison, error) {
 	}
 	c := &Comparison{folder: o.Resume}
 	if err := c.open(o); err != nil {
-		err = errors.Join(err, c.Close())
-		if o.Resume == "" && c.folder != "" {
-			err = errors.Join(err, os.RemoveAll(c.folder)) // made just now: nothing is trained in it
-		}
-		return nil, err
+		return nil, errors.Join(err, c.discard())
 	}
 	return c, nil
 }
@@ -100,6 +101,9 @@ func (c *Comparison) open(o ComparisonOptions) error {
 	if o.Resume != "" {
 		if file, err = config.ReadComparison(o.Resume); err != nil {
 			return err
+		}
+		if o.Adjust != nil { // for the runs that have not begun
+			file.Config = o.Adjust(file.Config)
 		}
 	} else {
 		file = config.Comparison{Sweeps: o.Sweeps, Config: o.Config}
@@ -113,12 +117,18 @@ func (c *Comparison) open(o ComparisonOptions) error {
 		return err
 	}
 	if o.Resume == "" {
-		if c.folder, err = newComparisonFolder(o.Config.Runs, o.Config.Name, o.Now()); err != nil {
+		if c.folder, c.note, err = makeFolder(o.Config.Runs, o.Config.Name, "compare", o.Now(), o.Exact); err != nil {
 			return err
 		}
 	}
 	if c.lock, err = rundir.LockFolder(c.folder); err != nil && !errors.Is(err, rundir.ErrNoLocks) {
 		return err
+	}
+	if o.Resume == "" {
+		if err := rundir.Unbegun(c.folder); err != nil {
+			return err
+		}
+		c.made = true
 	}
 	file.Runs = nil
 	for _, r := range configs {
@@ -156,10 +166,10 @@ func (c *Comparison) enter(o ComparisonOptions, order config.Order, configs []co
 		}
 		e.options.Turns = m.seat
 		e.options.FreeMemory = warning != "" && order == config.Interleave
-		if warning != "" && !told {
-			e.options.Warnings, told = []string{warning}, true
+		if !told {
+			e.options.Warnings, told = slices.DeleteFunc([]string{c.note, warning}, func(w string) bool { return w == "" }), true
 		}
-		if m.trainer, err = e.open(); err != nil {
+		if m.trainer, err = NewTrainer(e.options); err != nil {
 			return fmt.Errorf("run %s: %w", m.name, err)
 		}
 	}
@@ -185,19 +195,16 @@ func fit(o ComparisonOptions, order config.Order, entries []entry) (warning stri
 // An entry is what is known of a run before it is opened.
 type entry struct {
 	options Options
-	over    bool   // it has ended, and has nothing more to do
-	halfOf  string // a folder that a kill may have left half made
+	over    bool // it has ended, and has nothing more to do
 }
 
 // entryOf looks at one run: whether it was begun, and is over.
 func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error) {
 	folder := filepath.Join(c.folder, r.Name)
 	r.Runs = c.folder
-	e := entry{options: Options{Config: r, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}}
+	e := entry{options: Options{Config: r, NewRate: o.NewRate, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}}
 	if !rundir.IsRun(folder) {
-		if o.Resume != "" {
-			e.halfOf = folder
-		}
+		e.options.Exact = true // a kill may have left its folder half made
 		return e, nil
 	}
 	saved, _, err := config.Read(folder)
@@ -209,66 +216,8 @@ func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error
 		e.options.Config = o.Adjust(saved)
 	}
 	info, err := runs.Inspect(folder)
-	e.over = info.Outcome.Over() && e.options.Config == saved
+	e.over = info.Outcome.Over() && e.options.Config.TrainsAs(saved)
 	return e, err
-}
-
-// open opens the run, or begins it.
-func (e entry) open() (*Trainer, error) {
-	if e.halfOf != "" {
-		if err := removeHalfMade(e.halfOf); err != nil {
-			return nil, err
-		}
-	}
-	return NewTrainer(e.options)
-}
-
-// removeHalfMade removes a run folder that a kill left without its settings:
-// nothing was trained in it. One that holds more is not touched.
-func removeHalfMade(folder string) error {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name := e.Name()
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		// The folder for checkpoints is only removed when it is empty.
-		if name != rundir.CheckpointsDir && name != rundir.LockFile && !strings.Contains(name, rundir.TempMark) && info.Size() > 0 {
-			return fmt.Errorf("%s has no %s but holds %s: move it away, or put its settings back", folder, rundir.ConfigFile, name)
-		}
-		if err := os.Remove(filepath.Join(folder, name)); err != nil {
-			return err
-		}
-	}
-	return os.Remove(folder)
-}
-
-// newComparisonFolder makes a folder name in runs, or name-2, name-3 and so on.
-func newComparisonFolder(runs, name string, now time.Time) (string, error) {
-	name = cmp.Or(name, "compare_"+now.Format("20060102_1504"))
-	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return "", fmt.Errorf("runs folder: %w", err)
-	}
-	for i := 1; ; i++ {
-		folder := filepath.Join(runs, name)
-		if i > 1 {
-			folder += "-" + strconv.Itoa(i)
-		}
-		err := os.Mkdir(folder, 0o755)
-		if err == nil {
-			return folder, nil
-		}
-		if !errors.Is(err, fs.ErrExist) || i == 9999 {
-			return "", fmt.Errorf("folder of the comparison: %w", err)
-		}
-	}
 }
 
 // Folder is the comparison's folder.
@@ -370,19 +319,38 @@ func (m *member) soonest(cmd event.Command) event.Command {
 	return cmd
 }
 
+// discard is Close for a comparison that could not be made: a folder that is new
+// goes.
+func (c *Comparison) discard() (err error) {
+	if !c.made {
+		return c.Close()
+	}
+	c.closing.Do(func() {
+		var merr error
+		err = c.lock.Discard(c.folder, func() { merr = c.closeMembers() })
+		err = errors.Join(merr, err)
+	})
+	return err
+}
+
 // Close gives the folders back. Run does it too; Close is for a Comparison that
 // is not run.
 func (c *Comparison) Close() error {
 	var err error
 	c.closing.Do(func() {
-		for _, m := range c.members {
-			if m.trainer != nil {
-				err = errors.Join(err, m.trainer.Close())
-			}
-		}
+		err = c.closeMembers()
 		if c.lock != nil {
 			err = errors.Join(err, c.lock.Release())
 		}
 	})
+	return err
+}
+
+func (c *Comparison) closeMembers() (err error) {
+	for _, m := range c.members {
+		if m.trainer != nil {
+			err = errors.Join(err, m.trainer.Close())
+		}
+	}
 	return err
 }

@@ -101,8 +101,8 @@ func (r *run) build() (err error) {
 		if r.at.Step > 0 && r.at.Sums.LR == 0 { // a file of an old version
 			r.at.Sums.LR = r.rate()
 		}
-		if lr := r.config.LR; lr != r.t.from.Config.LR && lr > 0 {
-			r.setRate(lr * r.factor()) // a new base, wherever the schedule stands
+		if r.t.options.NewRate || r.config.LR != r.t.from.Config.LR {
+			r.rebase(nn.BaseRate(r.config.Optimizer, r.config.LR))
 		}
 	case r.t.init != nil:
 		if err := r.net.begin(r.t.init); err != nil {
@@ -124,6 +124,10 @@ func (r *run) build() (err error) {
 	}
 	if r.t.resumed && r.at.over(r.config) {
 		r.warn(r.at.nothingLeft(r.config))
+		return nil
+	}
+	if r.t.options.NewRate && r.keep.unsaved {
+		return r.saveLast() // a kill would bring the old rate back
 	}
 	return nil
 }

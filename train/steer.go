@@ -151,6 +151,18 @@ func (r *run) setRate(rate float64) {
 	r.announce(&event.LearnRateChanged{From: from, To: rate, Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total})
 }
 
+// rebase makes rate the one that the schedule multiplies, wherever it stands.
+func (r *run) rebase(rate float64) {
+	if rate == r.at.Rate {
+		return
+	}
+	f := r.factor()
+	e := &event.LearnRateChanged{From: r.at.Rate * f, To: rate * f, Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total}
+	r.at.Rate = rate
+	r.keep.unsaved = true
+	r.announce(e)
+}
+
 // awaitTurn waits for the run's turn. A command interrupts it: the caller looks
 // whether it still wants the turn.
 func (r *run) awaitTurn() {

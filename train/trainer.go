@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,9 +38,17 @@ type Options struct {
 	Network *nn.Spec
 	// Resume is the run folder to go on in; "" starts a new run.
 	Resume string
+	// Exact has a new run be called Config.Name and nothing else. A folder of that
+	// name may be there, if nothing has begun in it; else it is a
+	// *rundir.BegunError.
+	Exact bool
 	// Checkpoint is the file in Resume's checkpoints folder to go on from; ""
 	// means LastFile.
 	Checkpoint string
+	// NewRate has a resume go on at Config.LR, whatever the learning rate has been
+	// set to since; otherwise it does so only if Config.LR is another one than the
+	// run had.
+	NewRate bool
 	// Version is the program's version.
 	Version string
 	// Turns lets the runs of a comparison take turns; nil: this run is alone.
@@ -84,6 +93,7 @@ type Trainer struct {
 	// init are the weights that a new run starts with; nil means drawn ones.
 	init     []checkpoint.Tensor
 	resumed  bool     // also when there was no checkpoint yet
+	made     bool     // the folder is new, and this trainer's
 	warnings []string // to be told once Run has started
 	commands *mailbox
 	closing  sync.Once
@@ -121,22 +131,35 @@ func NewTrainer(o Options) (*Trainer, error) {
 		return nil, err
 	}
 	if !t.resumed {
-		folder, err := rundir.Make(t.config.Runs, t.config.Name, t.options.Now())
+		folder, note, err := makeFolder(t.config.Runs, t.config.Name, "model", t.options.Now(), o.Exact)
 		if err != nil {
 			return nil, err
 		}
 		t.folder = folder
+		if note != "" {
+			t.warnings = append(t.warnings, note)
+		}
 	}
 	t.name = filepath.Base(filepath.Clean(t.folder))
 	if err := t.open(about); err != nil {
-		err = errors.Join(err, t.Close())
-		if !t.resumed { // nothing is in it but what was just made
-			err = errors.Join(err, os.RemoveAll(t.folder))
-		}
-		return nil, err
+		return nil, errors.Join(err, t.discard())
 	}
 	t.warnings = append(t.warnings, o.Warnings...)
 	return t, nil
+}
+
+// makeFolder makes the folder of a new run or comparison: name, or of a kind and
+// the time. note says that it could not be called what was asked for.
+func makeFolder(runs, name, kind string, now time.Time, exact bool) (folder, note string, err error) {
+	if exact {
+		folder, err = rundir.MakeExactly(runs, name)
+		return folder, "", err
+	}
+	folder, err = rundir.Make(runs, cmp.Or(name, kind+now.Format("_20060102_1504")))
+	if base := filepath.Base(folder); err == nil && name != "" && base != name {
+		note = fmt.Sprintf("there is a run %s already: this one is called %s (--resume %s goes on with that one, --resume-or-start does so if it is there)", name, base, name)
+	}
+	return folder, note, err
 }
 
 // check validates the settings, by themselves and with the data.
@@ -187,7 +210,16 @@ func (t *Trainer) open(about config.About) error {
 	} else if err != nil {
 		return err
 	}
+	if !t.resumed {
+		if err := rundir.Unbegun(t.folder); err != nil {
+			return err
+		}
+		t.made = true
+	}
 	checkpoints := filepath.Join(t.folder, rundir.CheckpointsDir)
+	if err := os.MkdirAll(checkpoints, 0o755); err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
 	rundir.RemoveTemps(t.options.disk, t.folder)
 	rundir.RemoveTemps(t.options.disk, checkpoints)
 	t.store = &checkpoint.Store{Disk: t.options.disk, Folder: checkpoints}
@@ -335,6 +367,23 @@ func (t *Trainer) Close() error {
 		if t.lock != nil {
 			err = t.lock.Release()
 		}
+	})
+	return err
+}
+
+// discard is Close for a trainer that could not be made: a folder that is new
+// goes.
+func (t *Trainer) discard() (err error) {
+	if !t.made {
+		return t.Close()
+	}
+	t.closing.Do(func() {
+		err = t.lock.Discard(t.folder, func() {
+			t.commands.end()
+			if t.log != nil {
+				t.log.Close(logCloseTime)
+			}
+		})
 	})
 	return err
 }

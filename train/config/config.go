@@ -241,6 +241,14 @@ func (c Config) CheckResume(saved Config) error {
 	return errors.Join(wrong...)
 }
 
+// TrainsAs reports whether settings would train a run as others did: they differ
+// in nothing but where it is, how often it is saved, and how fast it is.
+func (c Config) TrainsAs(o Config) bool {
+	o.Name, o.Runs = c.Name, c.Runs
+	o.Threads, o.SaveSeconds, o.CheckpointEvery = c.Threads, c.SaveSeconds, c.CheckpointEvery
+	return c == o
+}
+
 // Field returns the setting with a key.
 func (c Config) Field(key string) any {
 	v := reflect.ValueOf(c)

@@ -14,6 +14,9 @@ type Sweep struct {
 	Values []string `json:"values"`
 }
 
+// String writes a sweep as [ParseSweep] reads it.
+func (s Sweep) String() string { return s.Key + "=" + strings.Join(s.Values, ",") }
+
 // SweepKeys are the settings that can be varied.
 func SweepKeys() []string {
 	return []string{"batch", "lr", "optimizer", "dropout", "augment", "seed"}

@@ -1,14 +1,13 @@
 // Package rundir is a run folder on disk: the names of its files, how a file is
 // written so that it is never half there (disk.go), and the lock that says
 // whether a process is writing the folder. It knows nothing of what the files
-// say, and imports nothing of ours.
+// say, and imports nothing of ours. How a folder is made is in make.go.
 package rundir
 
 import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -70,6 +69,27 @@ const (
 // process holds it, and errNoLocks with a lock that does nothing where the file
 // system has none.
 func LockFolder(folder string) (*Lock, error) {
+	for {
+		l, err := lockFolder(folder)
+		if l == nil || l.isOf(folder) {
+			return l, err
+		}
+		// Its file was removed, with the folder, while this process waited for it.
+		_ = l.Release()
+	}
+}
+
+// isOf reports whether a lock is of the file that a folder has now.
+func (l *Lock) isOf(folder string) bool {
+	held, err := l.f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(filepath.Join(folder, LockFile))
+	return err == nil && os.SameFile(held, there)
+}
+
+func lockFolder(folder string) (*Lock, error) {
 	path := filepath.Join(folder, LockFile)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -130,35 +150,7 @@ func Live(folder string) (pid int, live bool) {
 	return readPID(f), true
 }
 
-// Make makes a new run folder in runs: name, or name-2, name-3 and so on
-// when that is taken. It makes runs too, and the folder for checkpoints.
-func Make(runs, name string, now time.Time) (string, error) {
-	if name == "" {
-		name = "model_" + now.Format("20060102_1504")
-	}
-	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return "", fmt.Errorf("runs folder: %w", err)
-	}
-	for i := 1; i < 10000; i++ {
-		folder := filepath.Join(runs, name)
-		if i > 1 {
-			folder += "-" + strconv.Itoa(i)
-		}
-		err := os.Mkdir(folder, 0o755)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err == nil {
-			err = os.Mkdir(filepath.Join(folder, CheckpointsDir), 0o755)
-		}
-		if err != nil {
-			return "", fmt.Errorf("run folder: %w", err)
-		}
-		return folder, nil
-	}
-	return "", fmt.Errorf("run folder: %s and 9,999 like it exist in %s: choose another --name", name, runs)
-}
-
+// IsRun reports whether a folder is a run's.
 func IsRun(folder string) bool {
 	st, err := os.Stat(filepath.Join(folder, ConfigFile))
 	return err == nil && st.Mode().IsRegular()

@@ -1,0 +1,108 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cifartui/train/checkpoint/checkpointtest"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
+)
+
+// A scheduler's command line, given again and again: of two at once one trains
+// and the other says by whom; the next goes on where a kill has ended it; when the
+// run is finished there is nothing to do; and more epochs are more to do.
+func TestResumeOrStart(t *testing.T) {
+	t.Parallel()
+	alone := reference(t)
+	runs := t.TempDir()
+	folder := filepath.Join(runs, "job")
+	// A kill at the very start has left a folder without settings.
+	if err := os.MkdirAll(filepath.Join(folder, rundir.CheckpointsDir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	args := small(runs, "job", "--resume-or-start")
+	p, q := start(t, args...), start(t, args...)
+	eventually(t, "step", func() bool { return steps(folder) > 2 || p.ended() && q.ended() })
+	eventually(t, "end of one of them", func() bool { return p.ended() || q.ended() })
+	if p.ended() {
+		p, q = q, p
+	}
+	q.mustEnd(t, exitFailed)
+	if !strings.Contains(q.errs.String(), "in use") {
+		t.Errorf("the second does not say that the run is in use: %s", q.errs.String())
+	}
+	p.Process.Kill()
+	p.code(t)
+	start(t, args...).mustEnd(t, 0)
+	checkpointtest.SameRuns(t, folder, alone)
+
+	size := func() int { return len(recorded(folder)) }
+	before := size()
+	again := start(t, args...)
+	again.mustEnd(t, 0)
+	if !strings.Contains(again.out.String(), "finished already") || !strings.Contains(again.out.String(), "@ Best Testing Accuracy") {
+		t.Errorf("it does not say that there is nothing to do:\n%s", again.out.String())
+	}
+	if n := size(); n != before {
+		t.Errorf("a start with nothing to do has added %d events to the record", n-before)
+	}
+	start(t, append(args, "--epochs", "4")...).mustEnd(t, 0)
+	if n := steps(folder); n != smallSteps*4/3 {
+		t.Errorf("%d steps after a fourth epoch", n)
+	}
+	other := start(t, append(args, "--seed", "7")...)
+	other.mustEnd(t, exitFailed)
+	if !strings.Contains(other.errs.String(), "seed") {
+		t.Errorf("another seed is taken, or not named: %s", other.errs.String())
+	}
+	if list, err := os.ReadDir(runs); err != nil || len(list) != 1 {
+		t.Errorf("%v, %v: want one run", list, err)
+	}
+}
+
+// As for a run, for a comparison.
+func TestResumeOrStartAComparison(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	args := func(batch string) []string {
+		return []string{"--no-tui", "--data", "demo:40", "--batch", batch, "--epochs", "2", "--runs", runs, "--name", "job", "--resume-or-start"}
+	}
+	member := filepath.Join(runs, "job", "batch=10")
+	p := start(t, args("10,20")...)
+	has(t, member, "epoch", func(*event.EpochDone) bool { return true })
+	p.Process.Kill()
+	p.code(t)
+	start(t, args("10,20")...).mustEnd(t, 0)
+	again := start(t, args("10,20")...)
+	again.mustEnd(t, 0)
+	if !strings.Contains(again.out.String(), "finished already") {
+		t.Errorf("it does not say that there is nothing to do:\n%s", again.out.String())
+	}
+	if n := steps(member); n != 8 {
+		t.Errorf("%d steps, want 8", n)
+	}
+	start(t, args("10,40")...).mustEnd(t, exitUsage)
+}
+
+// A name that is taken is said to be.
+func TestTakenNameIsSaid(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	for _, name := range []string{"x", "cmp"} {
+		if err := os.MkdirAll(filepath.Join(runs, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, args := range map[string][]string{"x": {"--batch", "40"}, "cmp": {"--batch", "20,40"}} {
+		p := start(t, append([]string{"--no-tui", "--data", "demo:40", "--epochs", "1", "--runs", runs, "--name", name}, args...)...)
+		p.mustEnd(t, 0)
+		if !strings.Contains(p.errs.String(), "called "+name+"-2") {
+			t.Errorf("it does not say that it is called %s-2: %s", name, p.errs.String())
+		}
+	}
+}
