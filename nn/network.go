@@ -76,24 +76,8 @@ func (n *Network) Weights() ([]Tensor, error) {
 // SetWeights sets the parameters, given in any order. It checks all names and
 // shapes before it changes anything.
 func (n *Network) SetWeights(ts []Tensor) error {
-	byName, err := index(ts)
-	if err != nil {
+	if err := fits(n.params, ts); err != nil {
 		return err
-	}
-	for _, p := range n.params {
-		t, ok := byName[p.name]
-		if !ok {
-			return fmt.Errorf("nn: there is no %s among the %d tensors: the file is of another network", p.name, len(ts))
-		}
-		if err := p.order.check(t); err != nil {
-			return err
-		}
-		delete(byName, p.name)
-	}
-	for _, t := range ts { // ts for the first in order
-		if _, ok := byName[t.Name]; ok {
-			return fmt.Errorf("nn: this network has no %s: the file is of another network", t.Name)
-		}
 	}
 	for _, p := range n.params {
 		i := slices.IndexFunc(ts, func(t Tensor) bool { return t.Name == p.name })

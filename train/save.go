@@ -154,17 +154,23 @@ func (r *run) replaceBest(name string) (removed []string) {
 
 // meta is the metadata of a weights file.
 func (r *run) meta(f weightsFile) map[string]string {
-	m := map[string]string{
-		checkpoint.MetaFormat:  "pt",
-		checkpoint.MetaEpoch:   strconv.Itoa(f.epoch),
-		checkpoint.MetaDataset: r.t.options.Dataset.Name,
-		checkpoint.MetaRun:     r.name,
-	}
+	m := r.about()
+	m[checkpoint.MetaRun] = r.name
+	m[checkpoint.MetaEpoch] = strconv.Itoa(f.epoch)
 	if f.whole {
 		m[checkpoint.MetaValAcc] = strconv.FormatFloat(float64(f.acc), 'g', -1, 64)
 		m[checkpoint.MetaValLoss] = strconv.FormatFloat(float64(f.loss), 'g', -1, 64)
 	} else {
 		m[checkpoint.MetaStep] = strconv.Itoa(f.step)
+	}
+	return m
+}
+
+// about is the metadata of all weights of the run: what is needed to use them.
+func (r *run) about() map[string]string {
+	m := map[string]string{
+		checkpoint.MetaFormat:  "pt",
+		checkpoint.MetaDataset: r.t.options.Dataset.Name,
 	}
 	for key, v := range map[string]any{checkpoint.MetaPreprocess: r.net.prep, checkpoint.MetaClasses: r.t.options.Dataset.Classes, checkpoint.MetaNetwork: r.t.spec} {
 		if text, err := jsonText(v); err == nil {
@@ -217,7 +223,7 @@ func (r *run) saveLast() error {
 	r.flush()
 	r.at.Elapsed, r.at.Seq = r.at.clock.seconds(), r.seq
 	c := &checkpoint.Checkpoint{
-		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, Data: r.t.data,
+		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data,
 		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average,
 	}
 	size, err := r.keep.store.SaveLast(c)

@@ -39,7 +39,10 @@ type Checkpoint struct {
 	Saved   time.Time     `json:"saved"`
 	// Network describes the network, in the words of whoever trains it.
 	Network json.RawMessage `json:"network"`
-	Data    DataSum         `json:"data"`
+	// About is what a file of these weights would say of them under the Meta
+	// keys, where no file says it yet; nil in checkpoints of older versions.
+	About map[string]string `json:"about,omitempty"`
+	Data  DataSum           `json:"data"`
 
 	Position
 

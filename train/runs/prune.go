@@ -122,15 +122,7 @@ func pruneRun(info Info, dry bool) (p Pruned, err error) {
 		return p, err
 	}
 	ended := info.Outcome == event.OutcomeFinished || info.Outcome == event.OutcomeEarlyStopped
-	best := -1
-	for i, c := range files {
-		if c.Resumable || c.Problem != "" || !c.ValAcc.Finite() {
-			continue
-		}
-		if best < 0 || info.better(c, files[best]) {
-			best = i
-		}
-	}
+	best := bestOf(files, info.Monitor)
 	if best < 0 {
 		return p, nil // nothing is known to be better than what would be deleted
 	}
@@ -156,15 +148,6 @@ func pruneRun(info Info, dry bool) (p Pruned, err error) {
 		p.Bytes += c.Size
 	}
 	return p, nil
-}
-
-// better reports whether checkpoint a is better than b, by what the run chose
-// its best epoch by.
-func (info Info) better(a, b checkpoint.Info) bool {
-	if info.Monitor == "val_loss" && a.ValLoss.Finite() && b.ValLoss.Finite() {
-		return a.ValLoss < b.ValLoss
-	}
-	return a.ValAcc > b.ValAcc
 }
 
 // emptyTrash deletes what a killed Remove left.

@@ -1,0 +1,103 @@
+// Package model is a trained network for use. A [Model] is made of what a person
+// names: a run, whose best weights it takes, or a file (open.go); all that is
+// needed to use the weights, the network, the preprocessing and the names of the
+// classes, is read from the file and checked (read.go). A [Predictor] puts it on
+// a backend and gives probabilities of images (predictor.go). The weights of
+// several can be averaged (average.go).
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/event"
+)
+
+// Model is a trained network that is not yet on a backend. It is not changed
+// after it is made.
+type Model struct {
+	// Name is what to call it: the run's name, or the file's.
+	Name string
+	// Path is the file that the weights are of.
+	Path string
+	// Spec fits the Tensors.
+	Spec nn.Spec
+	// Preprocess is how bytes of pixels were made numbers in training.
+	Preprocess *cifar.Preprocess
+	// Classes are Spec.Classes names in the order of the outputs.
+	Classes []string
+	// Tensors are the parameters under PyTorch's names, in PyTorch's order.
+	Tensors []checkpoint.Tensor
+	// Meta is the file's metadata, with what was found out of the network, its
+	// preprocessing and its classes where the file did not say it.
+	Meta map[string]string
+	// Dataset is what it was trained on; "" if the file does not say.
+	Dataset string
+	// Step batches of epoch Epoch were done, 0 if not known; Step is 0 after a
+	// whole epoch. ValAcc and ValLoss are what validation gave, NaN where there
+	// was none.
+	Epoch, Step     int
+	ValAcc, ValLoss event.Float
+	// Notes say in a line each what had to be assumed or was chosen, and what a
+	// person should know of it.
+	Notes []string
+}
+
+// note adds a line to the model's notes.
+func (m *Model) note(format string, args ...any) {
+	m.Notes = append(m.Notes, fmt.Sprintf(format, args...))
+}
+
+// Differ says in words how two models differ in what makes their outputs mean
+// the same: the network, the classes and, if asked, the preprocessing. "" means
+// that they don't.
+func Differ(a, b *Model, preprocess bool) string {
+	if why := DifferInClasses(a.Classes, b.Classes); why != "" {
+		return why
+	}
+	// Neither dropout nor smoothing outlives training.
+	x, y := a.Spec, b.Spec
+	x.Dropout, x.Smoothing, y.Dropout, y.Smoothing = 0, 0, 0, 0
+	if p, q := fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y); p != q {
+		return fmt.Sprintf("the networks differ: %s and %s", describe(a.Spec), describe(b.Spec))
+	}
+	if p, q := a.Meta[checkpoint.MetaPreprocess], b.Meta[checkpoint.MetaPreprocess]; preprocess && p != q {
+		return fmt.Sprintf("the preprocessing differs: %s and %s", p, q)
+	}
+	return ""
+}
+
+// DifferInClasses says in words how two lists of classes differ; "" means that
+// they don't.
+func DifferInClasses(a, b []string) string {
+	if len(a) != len(b) {
+		return fmt.Sprintf("%d classes (%s) and %d (%s)", len(a), few(a), len(b), few(b))
+	}
+	if i := slices.IndexFunc(a, func(name string) bool { return !slices.Contains(b, name) }); i >= 0 {
+		return fmt.Sprintf("the classes differ: one has %q, the other does not (%s; %s)", a[i], few(a), few(b))
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return fmt.Sprintf("the classes have another order: number %d is %q in one and %q in the other", i+1, a[i], b[i])
+		}
+	}
+	return ""
+}
+
+// few names some classes.
+func few(names []string) string {
+	const most = 4
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", ..."
+	}
+	return strings.Join(names, ", ")
+}
+
+// describe is a network in a few words.
+func describe(s nn.Spec) string {
+	return fmt.Sprintf("%d parameters, images of %dx%d, filters %v", s.Params(), s.Size, s.Size, s.Filters)
+}
