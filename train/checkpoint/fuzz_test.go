@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"math"
+	"os"
 	"testing"
 
 	"cifartui/train/config"
@@ -22,9 +23,14 @@ func FuzzWeights(f *testing.F) {
 	w := Weights{Tensors: []Tensor{{Name: "a", Shape: []int{2, 2}, Data: []float32{1, 2, 3, float32(math.Inf(1))}}, {Name: "b", Shape: []int{1}, Data: []float32{5}}}, Meta: map[string]string{"epoch": "1"}}
 	good := encodeWeights(f, w)
 	f.Add(good)
-	for _, change := range [][2]string{{"[0,16]", "[0,20]"}, {"[16,20]", "[12,16]"}, {"[2,2]", "[4,4]"}, {"F32", "F64"}, {"[2,2]", "[-1,]"}, {`"a"`, `"b"`}} {
+	for _, change := range [][2]string{{"[0,16]", "[0,20]"}, {"[16,20]", "[12,16]"}, {"[2,2]", "[4,4]"}, {"F32", "F64"}, {"F32", "F16"}, {"F32", "BF16"}, {"[2,2]", "[-1,]"}, {`"a"`, `"b"`}} {
 		f.Add(bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1))
 	}
+	foreign, err := os.ReadFile("testdata/wrapped.safetensors")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(foreign)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		w, err := decodeWeights(b)
 		if err != nil {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/nlpodyssey/safetensors"
 
@@ -26,6 +28,10 @@ type Tensor struct {
 type Weights struct {
 	Tensors []Tensor
 	Meta    map[string]string
+	// Changes says in words what was done to a file of other programs when it
+	// was read: numbers converted, prefixes of names taken off. It is "" for
+	// most files.
+	Changes string
 }
 
 // The keys of a weights file's metadata. All values are text.
@@ -47,8 +53,9 @@ const (
 const maxWeightsFile = 256 << 20
 
 // ReadWeights reads a safetensors file, and checks all that its header says
-// before it is used. Whether the tensors fit the network, the network
-// says.
+// before it is used. Numbers of float16, bfloat16 and float64 become float32,
+// and what PyTorch's wrappers put before names is taken off: Changes says so.
+// Whether the tensors fit the network, the network says.
 func ReadWeights(path string) (Weights, error) {
 	b, err := readLimited(path, maxWeightsFile)
 	if err != nil {
@@ -94,10 +101,8 @@ func decodeWeights(b []byte) (Weights, error) {
 		return Weights{}, fmt.Errorf("no safetensors file, or a damaged one: %w", err)
 	}
 	w := Weights{Meta: meta.Metadata()}
+	kinds := map[safetensors.DType]int{}
 	for _, t := range st.Tensors() {
-		if t.TensorView.DType() != safetensors.F32 {
-			return Weights{}, fmt.Errorf("tensor %q is %s, want F32", t.Name, t.TensorView.DType())
-		}
 		shape := make([]int, len(t.TensorView.Shape()))
 		for i, n := range t.TensorView.Shape() {
 			if n > math.MaxInt32 {
@@ -105,30 +110,57 @@ func decodeWeights(b []byte) (Weights, error) {
 			}
 			shape[i] = int(n)
 		}
-		w.Tensors = append(w.Tensors, Tensor{Name: t.Name, Shape: shape, Data: floats(t.TensorView.Data())})
+		kind := t.TensorView.DType()
+		data, err := toFloat32(kind, t.TensorView.Data())
+		if err != nil {
+			return Weights{}, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		if kind != safetensors.F32 {
+			kinds[kind]++
+		}
+		w.Tensors = append(w.Tensors, Tensor{Name: t.Name, Shape: shape, Data: data})
 	}
+	unwrapped, err := unwrap(w.Tensors)
+	if err != nil {
+		return Weights{}, err
+	}
+	w.Changes = strings.Join(slices.DeleteFunc([]string{converted(kinds), unwrapped}, func(s string) bool { return s == "" }), "; ")
 	return w, nil
 }
 
-// Encode writes a safetensors file.
-func (w Weights) Encode(to io.Writer) error {
-	views := make(map[string]f32View, len(w.Tensors))
+// Encode writes a safetensors file of float32.
+func (w Weights) Encode(to io.Writer) error { return w.EncodeAs(to, Float32) }
+
+// EncodeAs writes a safetensors file of numbers of a kind, each the nearest to
+// the float32. A finite number that the kind has no room for is an error.
+func (w Weights) EncodeAs(to io.Writer, d DType) error {
+	kind, err := d.safetensors()
+	if err != nil {
+		return err
+	}
+	views := make(map[string]view, len(w.Tensors))
 	for _, t := range w.Tensors {
-		views[t.Name] = f32View{t}
+		if i := slices.IndexFunc(t.Data, func(v float32) bool { return d.overflows(v) }); i >= 0 {
+			return fmt.Errorf("tensor %q: its number %d is %g, too large for %s", t.Name, i, t.Data[i], longNames[kind])
+		}
+		views[t.Name] = view{t, kind}
 	}
 	return safetensors.SerializeToWriter(views, w.Meta, to)
 }
 
-// f32View shows a tensor to the safetensors library.
-type f32View struct{ t Tensor }
+// A view shows a tensor to the safetensors library.
+type view struct {
+	t    Tensor
+	kind safetensors.DType
+}
 
-func (v f32View) DType() safetensors.DType { return safetensors.F32 }
+func (v view) DType() safetensors.DType { return v.kind }
 
-func (v f32View) DataLen() uint64 { return 4 * uint64(len(v.t.Data)) }
+func (v view) DataLen() uint64 { return v.kind.Size() * uint64(len(v.t.Data)) }
 
-func (v f32View) Data() []byte { return appendFloats(nil, v.t.Data) }
+func (v view) Data() []byte { return appendAs(nil, v.kind, v.t.Data) }
 
-func (v f32View) Shape() []uint64 {
+func (v view) Shape() []uint64 {
 	shape := make([]uint64, len(v.t.Shape))
 	for i, n := range v.t.Shape {
 		shape[i] = uint64(n)
