@@ -30,7 +30,7 @@ which is measured in the same rounds.`,
 			if err := useKernels(kernels); err != nil {
 				return err
 			}
-			b, err := openDevice(device, o.Threads, func(format string, args ...any) {
+			b, err := openDevice(device, o.Threads, nil, func(format string, args ...any) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "cifartui: "+format+"\n", args...)
 			})
 			if err != nil {

@@ -97,7 +97,7 @@ func cachedData() (string, error) {
 
 func printData(w io.Writer, d *cifar.Dataset) {
 	fmt.Fprintf(w, "data    %s\nsource  %s\ntrain   %d images\ntest    %d images\n\n", d.Name, d.Source, d.Train.Len(), d.Test.Len())
-	train, test := d.Train.Counts(), d.Test.Counts()
+	train, test := d.Train.Counts(len(d.Classes)), d.Test.Counts(len(d.Classes))
 	fmt.Fprintf(w, "%-12s %7s %7s\n", "class", "train", "test")
 	for i, name := range d.Classes {
 		fmt.Fprintf(w, "%-12s %7d %7d\n", name, train[i], test[i])

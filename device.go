@@ -34,9 +34,10 @@ func deviceIndex(device string) (int, error) {
 	return i, nil
 }
 
-// openDevice opens what a value of --device asks for. note is told, in a line,
-// why auto did not take a GPU, and what takes a while.
-func openDevice(device string, threads int, note func(format string, args ...any)) (nn.Backend, error) {
+// openDevice opens what a value of --device asks for. lacks, if not nil, is why a
+// GPU can't be used for what is to be done. note is told, in a line, why auto
+// did not take a GPU, and what takes a while.
+func openDevice(device string, threads int, lacks error, note func(format string, args ...any)) (nn.Backend, error) {
 	index, err := deviceIndex(device)
 	if err != nil {
 		return nil, err
@@ -44,11 +45,17 @@ func openDevice(device string, threads int, note func(format string, args ...any
 	if device == deviceCPU {
 		return nn.NewCPU(threads), nil
 	}
-	b, err := openGPU(index)
-	switch {
-	case err == nil:
-		return b, nil
-	case device == "" || device == deviceAuto:
+	if lacks != nil { // if there is a GPU at all
+		if _, _, err = findGPU(index); err == nil {
+			err = lacks
+		}
+	} else {
+		var b *cuda.Backend
+		if b, err = openGPU(index); err == nil {
+			return b, nil
+		}
+	}
+	if device == "" || device == deviceAuto {
 		note("on the processor: %v", err)
 		return nn.NewCPU(threads), nil
 	}
@@ -78,11 +85,7 @@ func openGPU(index int) (*cuda.Backend, error) {
 
 // openUnchecked opens a GPU without the self-check.
 func openUnchecked(index int) (*cuda.Backend, error) {
-	d, err := loadDriver()
-	if err != nil {
-		return nil, err
-	}
-	device, err := cuda.Find(d, index)
+	d, device, err := findGPU(index)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +95,16 @@ func openUnchecked(index int) (*cuda.Backend, error) {
 	}
 	b.UseTuned(tunedFile(), programVersion(), d.Version())
 	return b, nil
+}
+
+// findGPU finds a GPU, the first that can be used if index is -1.
+func findGPU(index int) (driver.Driver, driver.Device, error) {
+	d, err := loadDriver()
+	if err != nil {
+		return nil, driver.Device{}, err
+	}
+	device, err := cuda.Find(d, index)
+	return d, device, err
 }
 
 // tunedFile keeps which kernels are the fastest on a GPU, "" if the system has

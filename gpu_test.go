@@ -72,7 +72,7 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			useDriver(t, c.driver, c.err)
-			_, err := openDevice(c.device, 1, nil)
+			_, err := openDevice(c.device, 1, nil, nil)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -85,7 +85,7 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 				return // auto takes the one that is
 			}
 			var note string
-			b, err := openDevice(deviceAuto, 1, func(format string, args ...any) { note = fmt.Sprintf(format, args...) })
+			b, err := openDevice(deviceAuto, 1, nil, func(format string, args ...any) { note = fmt.Sprintf(format, args...) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,6 +95,23 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 			}
 		})
 	}
+	t.Run("not made for it", func(t *testing.T) {
+		useDriver(t, cudatest.New(8, 0), nil)
+		d := &cifar.Dataset{Train: cifar.NewSet(64, 1)}
+		lacks := plan{}.gpuLacks(config.Default(), d)
+		if _, err := openDevice("cuda", 1, lacks, nil); err == nil || !strings.Contains(err.Error(), "images of 32 pixels, not of 64") {
+			t.Errorf("cuda: %v", err)
+		}
+		var note string
+		b, err := openDevice(deviceAuto, 1, lacks, func(format string, args ...any) { note = fmt.Sprintf(format, args...) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if _, ok := b.(*nn.CPU); !ok || !strings.Contains(note, "not of 64") {
+			t.Errorf("auto gives a %T and says %q", b, note)
+		}
+	})
 	if code, _, errs := gpuTool(t, "--device", "gpu"); code != exitUsage || !strings.Contains(errs, "cuda:N") {
 		t.Errorf("--device gpu: exit %d, %s", code, errs)
 	}
@@ -122,7 +139,7 @@ func TestGPURunIsResumedToTheSameBits(t *testing.T) {
 		t.Skip("it takes a while")
 	}
 	set := func(n int) *cifar.Set {
-		s := &cifar.Set{Pixels: make([]byte, n*cifar.Pixels), Labels: make([]byte, n)}
+		s := cifar.NewSet(cifar.Size, n)
 		for i := range s.Pixels {
 			s.Pixels[i] = byte(i*i>>7 ^ i)
 		}

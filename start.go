@@ -83,7 +83,7 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 		s.dataset, s.data = d, c.Data
 	}
 	if s.backend == nil {
-		b, err := openDevice(p.Device, c.Threads, l.note)
+		b, err := openDevice(p.Device, c.Threads, p.gpuLacks(c, s.dataset), l.note)
 		if err != nil {
 			return cannot("The device cannot be used", err)
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 )
 
+const maxShift = Size / shiftPart // of CIFAR's images, in pixels
+
 // Published outputs of SplitMix64 for the seed 1234567 (rosettacode.org,
 // Pseudo-random numbers/Splitmix64).
 func TestRNGIsSplitMix64(t *testing.T) {
@@ -37,7 +39,7 @@ func TestAugmentationHasKerasLaw(t *testing.T) {
 	var dx, dy [2*maxShift + 1]int
 	flips, together := 0, 0
 	for i := range n {
-		a := draw(7, 1+i%3, i)
+		a := draw(7, 1+i%3, i, Size)
 		dx[a.dx+maxShift]++
 		dy[a.dy+maxShift]++
 		if a.flip {
@@ -69,7 +71,7 @@ func TestAugmentationDependsOnSeedEpochAndImage(t *testing.T) {
 	const n = 64
 	all := func(seed uint64, epoch int) (out [n]augmentation) {
 		for i := range out {
-			out[i] = draw(seed, epoch, i)
+			out[i] = draw(seed, epoch, i, Size)
 		}
 		return out
 	}
@@ -161,7 +163,7 @@ func TestShrinkMatchesPyTorch(t *testing.T) {
 		16: {{0, 0, 0}: 7.6530612, {0, 15, 1}: 21.918367, {8, 3, 2}: 37.25, {15, 14, 0}: 31.5, {5, 8, 1}: 27.25},
 		20: {{0, 0, 0}: 4.2582645, {0, 19, 1}: 21.969008, {10, 3, 2}: 30.727407, {19, 18, 0}: 33.804714, {5, 10, 1}: 32.9424},
 	} {
-		s := newShrink(size)
+		s := newShrink(Size, size)
 		for y := range Size {
 			for x := range Size {
 				for c := range Channels {
@@ -177,7 +179,7 @@ func TestShrinkMatchesPyTorch(t *testing.T) {
 			}
 		}
 	}
-	if newShrink(Size) != nil {
+	if newShrink(Size, Size) != nil {
 		t.Error("images of full size would be copied")
 	}
 }
@@ -194,7 +196,7 @@ func TestShiftAndFlipAgainstPaddingAndCutting(t *testing.T) {
 			for k := range 4 {
 				a := augmentation{dx, dy, k&1 == 1, k&2 == 2}
 				guarded[0], guarded[Pixels+1] = 77, 77
-				p.write(guarded[1:Pixels+1], image, a)
+				p.write(guarded[1:Pixels+1], image, Size, a)
 				if !slices.Equal(guarded[1:Pixels+1], naive(image, a)) {
 					t.Fatalf("%+v differs", a)
 				}
@@ -221,7 +223,7 @@ func TestPreprocessings(t *testing.T) {
 				t.Fatal(err)
 			}
 			out := make([]float32, len(set.Pixels))
-			if err := p.Apply(out, set.Pixels); err != nil {
+			if err := p.Apply(out, set.Pixels, Size); err != nil {
 				t.Fatal(err)
 			}
 			var sum, squares [Channels]float64
@@ -287,7 +289,7 @@ func TestBadPreprocessing(t *testing.T) {
 		}
 	}
 	p, _ := NewPreprocess(Unit, nil)
-	if err := p.Apply(make([]float32, Pixels), make([]byte, Pixels-1)); err == nil {
+	if err := p.Apply(make([]float32, Pixels), make([]byte, Pixels-1), Size); err == nil {
 		t.Error("a part of an image is no error")
 	}
 }
@@ -297,7 +299,7 @@ func BenchmarkWrite(b *testing.B) {
 	p, _ := NewPreprocess(Unit, nil)
 	dst := make([]float32, Pixels)
 	for i := range b.N {
-		p.write(dst, set.Image(i%1024), draw(1, 1, i))
+		p.write(dst, set.Image(i%1024), Size, draw(1, 1, i, Size))
 	}
 }
 

@@ -31,15 +31,22 @@ import (
 	"strings"
 )
 
-// The shape of an image and of its record in a file.
+// The shape of CIFAR's images, of CIFAR-10's labels and of its records in a
+// file. A [Set] of other images has a size of its own.
 const (
 	Size     = 32                     // height and width of an image in pixels
-	Channels = 3                      // red, green, blue
+	Channels = 3                      // red, green, blue; of all images
 	Classes  = 10                     // labels run from 0 to Classes-1
 	Pixels   = Channels * Size * Size // bytes of an image
 	plane    = Size * Size            // bytes of one channel of an image
 	record   = 1 + Pixels             // a label byte, then the image
 )
+
+// MaxClasses is how many classes a data set may have: a label is a byte.
+const MaxClasses = 256
+
+// Sizes returns the heights and widths that images may have, CIFAR's first.
+func Sizes() []int { return []int{Size, 48, 64, 96} }
 
 // ClassNames returns CIFAR-10's class names in the order of their labels. The
 // caller owns the slice.
@@ -53,40 +60,56 @@ func ClassNames() []string {
 // A Set is a list of labelled images. It is not written to after it is made,
 // so that any number of goroutines may read it.
 type Set struct {
-	// Pixels holds Len() images of [Pixels] bytes: the red plane, the green
-	// and the blue, each row by row, as in the files.
+	// Size is the height and width of each image in pixels.
+	Size int
+	// Pixels holds Len() images of Channels*Size*Size bytes: the red plane, the
+	// green and the blue, each row by row, as in CIFAR-10's files.
 	Pixels []byte
-	// Labels holds the class of each image, 0 to Classes-1.
+	// Labels holds the class of each image, its place in [Dataset.Classes].
 	Labels []byte
+}
+
+// NewSet returns n black images of class 0, to be filled before anybody else
+// reads them.
+func NewSet(size, n int) *Set {
+	return &Set{Size: size, Pixels: make([]byte, n*Channels*size*size), Labels: make([]byte, n)}
 }
 
 // Len returns the number of images.
 func (s *Set) Len() int { return len(s.Labels) }
 
-// Image returns the [Pixels] bytes of image i, which belong to the set.
-func (s *Set) Image(i int) []byte { return s.Pixels[i*Pixels : (i+1)*Pixels : (i+1)*Pixels] }
+// ImageBytes returns the bytes of an image.
+func (s *Set) ImageBytes() int { return Channels * s.Size * s.Size }
+
+// Image returns the bytes of image i, which belong to the set.
+func (s *Set) Image(i int) []byte {
+	n := s.ImageBytes()
+	return s.Pixels[i*n : (i+1)*n : (i+1)*n]
+}
 
 // Slice returns the images from up to, not including, to. They share the
 // memory of s.
 func (s *Set) Slice(from, to int) *Set {
+	size := s.ImageBytes()
 	return &Set{
-		Pixels: s.Pixels[from*Pixels : to*Pixels : to*Pixels],
+		Size:   s.Size,
+		Pixels: s.Pixels[from*size : to*size : to*size],
 		Labels: s.Labels[from:to:to],
 	}
 }
 
-// Counts returns the number of images in each class.
-func (s *Set) Counts() [Classes]int {
-	var n [Classes]int
+// Counts returns the number of images of each class, of so many as there are
+// in the data set.
+func (s *Set) Counts(classes int) []int {
+	n := make([]int, classes)
 	for _, label := range s.Labels {
 		n[label]++
 	}
 	return n
 }
 
-func newSet(n int) *Set {
-	return &Set{Pixels: make([]byte, n*Pixels), Labels: make([]byte, n)}
-}
+// newSet returns a set of CIFAR's images.
+func newSet(n int) *Set { return NewSet(Size, n) }
 
 // A Dataset is a training and a test set, and where they come from.
 type Dataset struct {

@@ -258,6 +258,9 @@ func (p *canvas) camera() {
 	}
 }
 
+// nearest is the row or column of the picture that is nearest to i.
+func nearest(i int) int { return max(0, min(Size-1, i)) }
+
 // soften blurs the picture: each pixel gets half of its light from its
 // neighbours above, below, left and right.
 func (p *canvas) soften() {

@@ -58,7 +58,7 @@ func TestDemoHasItsShapeAndNoImageTwice(t *testing.T) {
 		if c.set.Len() != c.n || len(c.set.Pixels) != c.n*Pixels {
 			t.Fatalf("%s has %d images, want %d", name, c.set.Len(), c.n)
 		}
-		for class, n := range c.set.Counts() {
+		for class, n := range c.set.Counts(Classes) {
 			if n != c.n/Classes {
 				t.Errorf("%s has %d images of class %d, want %d", name, n, class, c.n/Classes)
 			}
@@ -118,7 +118,7 @@ func TestDemoOfAnotherSize(t *testing.T) {
 	if !bytes.Equal(ds.Train.Pixels, demo1().Train.Pixels[:400*Pixels]) {
 		t.Error("its training images are not the first of the whole set")
 	}
-	for class, n := range ds.Test.Counts() {
+	for class, n := range ds.Test.Counts(Classes) {
 		if n != 10 {
 			t.Errorf("%d test images of class %d, want 10", n, class)
 		}

@@ -17,7 +17,7 @@ type LoaderConfig struct {
 	Augment    bool        // shift and flip each image anew each epoch
 	Reflect    bool        // fill by reflection what a shift leaves empty, instead of by the nearest pixels
 	Alternate  bool        // flip images in every other epoch, instead of by chance
-	Size       int         // height and width of the images, made smaller last of all; 0 means Size
+	Size       int         // height and width of the images, made smaller last of all; 0 means the set's
 	Preprocess *Preprocess // nil means Unit
 	Seed       uint64      // of order and augmentation
 	Workers    int         // goroutines that prepare batches; 0 means 2, or 1 on a single CPU
@@ -43,7 +43,7 @@ type Loader struct {
 func NewLoader(s *Set, c LoaderConfig) *Loader {
 	c.Batch = max(c.Batch, 1)
 	if c.Size <= 0 {
-		c.Size = Size
+		c.Size = s.Size
 	}
 	if c.Preprocess == nil {
 		c.Preprocess, _ = NewPreprocess(Unit, nil) // which can't fail
@@ -169,7 +169,7 @@ func (l *Loader) pixels() int { return l.config.Size * l.config.Size * Channels 
 
 // work prepares batches until there are none left or the stream ends.
 func (b *Batches) work() {
-	small := newShrink(b.loader.config.Size)
+	small := newShrink(b.loader.set.Size, b.loader.config.Size)
 	for {
 		batch, n := b.claim()
 		if batch == nil {
@@ -212,7 +212,7 @@ func (b *Batches) fill(batch *Batch, n int, small *shrink) {
 	for row, i := range images {
 		var a augmentation
 		if c.Augment {
-			a = draw(c.Seed, b.epoch, i)
+			a = draw(c.Seed, b.epoch, i, set.Size)
 			a.reflect = c.Reflect
 			if c.Alternate {
 				a.flip = alternate(c.Seed, b.epoch, i)
@@ -221,10 +221,10 @@ func (b *Batches) fill(batch *Batch, n int, small *shrink) {
 		batch.Labels[row] = set.Labels[i]
 		x := batch.X[row*pixels : (row+1)*pixels]
 		if small == nil {
-			c.Preprocess.write(x, set.Image(i), a)
+			c.Preprocess.write(x, set.Image(i), set.Size, a)
 			continue
 		}
-		c.Preprocess.write(small.whole, set.Image(i), a)
+		c.Preprocess.write(small.whole, set.Image(i), set.Size, a)
 		small.write(x)
 	}
 }

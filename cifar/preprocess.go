@@ -59,6 +59,7 @@ func NewPreprocess(name string, train *Set) (*Preprocess, error) {
 // each channel, with pixels in [0,1].
 func (s *Set) Moments() (mean, std [Channels]float64) {
 	var hist [Channels][256]int64
+	plane := s.Size * s.Size
 	for i := range s.Len() {
 		image := s.Image(i)
 		for c := range Channels {
@@ -113,14 +114,15 @@ func (p *Preprocess) Std() [Channels]float64 { return p.std }
 // Table returns the value of each byte in each channel. It must not be changed.
 func (p *Preprocess) Table() *[Channels][256]float32 { return &p.table }
 
-// Apply converts whole images: src holds n*[Pixels] bytes in planes, as in a
-// [Set], dst gets n*[Pixels] values as [n][Size][Size][Channels].
-func (p *Preprocess) Apply(dst []float32, src []byte) error {
-	if len(src)%Pixels != 0 || len(dst) != len(src) {
-		return fmt.Errorf("cifar: preprocess %d bytes into %d values: want the same number, a multiple of %d", len(src), len(dst), Pixels)
+// Apply converts whole images of size by size pixels: src holds them in planes,
+// as in a [Set], dst gets as many values as [n][size][size][Channels].
+func (p *Preprocess) Apply(dst []float32, src []byte, size int) error {
+	n := Channels * size * size
+	if n <= 0 || len(src)%n != 0 || len(dst) != len(src) {
+		return fmt.Errorf("cifar: preprocess %d bytes into %d values: want the same number, a multiple of %d", len(src), len(dst), n)
 	}
-	for i := 0; i < len(src); i += Pixels {
-		p.write(dst[i:i+Pixels], src[i:i+Pixels], augmentation{})
+	for i := 0; i < len(src); i += n {
+		p.write(dst[i:i+n], src[i:i+n], size, augmentation{})
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func realData(t testing.TB) *Dataset {
 func TestRealImages(t *testing.T) {
 	ds := realData(t)
 	for set, want := range map[*Set]int{ds.Train: 5000, ds.Test: 1000} {
-		for class, n := range set.Counts() {
+		for class, n := range set.Counts(Classes) {
 			if n != want {
 				t.Errorf("%d images of class %d, want %d", n, class, want)
 			}

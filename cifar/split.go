@@ -14,8 +14,8 @@ func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
 		return nil, nil, fmt.Errorf("cifar: hold %s images out for validation: want 1 to %s, since there are %s training images",
 			commas(int64(n)), commas(int64(s.Len()-1)), commas(int64(s.Len())))
 	}
-	take := shares(s.Counts(), n, s.Len())
-	var byClass [Classes][]int
+	take := shares(s.Counts(MaxClasses), n, s.Len())
+	var byClass [MaxClasses][]int
 	for i, label := range s.Labels {
 		byClass[label] = append(byClass[label], i)
 	}
@@ -28,7 +28,7 @@ func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
 			isHeld[images[i]] = true
 		}
 	}
-	train, held = newSet(s.Len()-n), newSet(n)
+	train, held = NewSet(s.Size, s.Len()-n), NewSet(s.Size, n)
 	var t, h int
 	for i, label := range s.Labels {
 		dst, at := train, &t
@@ -43,9 +43,8 @@ func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
 }
 
 // shares divides n among classes in proportion to counts, whose sum is total.
-func shares(counts [Classes]int, n, total int) [Classes]int {
-	var take [Classes]int
-	order := make([]int, Classes)
+func shares(counts []int, n, total int) []int {
+	take, order := make([]int, len(counts)), make([]int, len(counts))
 	left := n
 	for c, count := range counts {
 		take[c] = n * count / total

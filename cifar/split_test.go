@@ -7,7 +7,7 @@ import (
 
 func TestSplitIsStratifiedAndWhole(t *testing.T) {
 	set := testSet(997)
-	counts := set.Counts()
+	counts := set.Counts(Classes)
 	for _, n := range []int{1, 9, 10, 100, 500, 996} {
 		train, held, err := set.Split(n, 3)
 		if err != nil {
@@ -16,7 +16,7 @@ func TestSplitIsStratifiedAndWhole(t *testing.T) {
 		if held.Len() != n || train.Len() != 997-n {
 			t.Fatalf("%d and %d images, want %d and %d", train.Len(), held.Len(), 997-n, n)
 		}
-		for class, got := range held.Counts() {
+		for class, got := range held.Counts(Classes) {
 			low := n * counts[class] / 997
 			if got != low && got != low+1 {
 				t.Errorf("%d of class %d held, want %d or %d", got, class, low, low+1)

@@ -35,7 +35,7 @@ type ComparisonOptions struct {
 	Dataset *cifar.Dataset
 	// Backend computes for all runs, one at a time. It stays the caller's.
 	Backend nn.Backend
-	// Network is the network to train; nil means nn.VGG with the run's dropout.
+	// Network is the network to train; nil means NetworkFor the data.
 	Network *nn.Spec
 	// Resume is the comparison's folder to go on in; "" starts a new one.
 	Resume string
@@ -185,7 +185,12 @@ func fit(o ComparisonOptions, order config.Order, entries []entry) (warning stri
 			left = append(left, e.options.Config)
 		}
 	}
-	all, largest, err := memoryOf(left, o.Network)
+	all, largest, err := memoryOf(left, func(c config.Config) nn.Spec {
+		if o.Network != nil {
+			return *o.Network
+		}
+		return NetworkFor(c, o.Dataset)
+	})
 	if err != nil {
 		return "", err
 	}

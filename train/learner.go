@@ -129,7 +129,7 @@ func (l *learner) sizeAt(epoch, epochs int) int {
 	if !resamples(l.backend) {
 		return l.spec.Size
 	}
-	return l.config.SizeAt(epoch, epochs)
+	return l.config.SizeAt(epoch, epochs, l.spec.Size)
 }
 
 // resamples reports whether a backend trains on images of several sizes.

@@ -13,12 +13,9 @@ import (
 
 // memoryOf is about how many bytes the networks of runs take when they are all
 // built, and when only the largest is.
-func memoryOf(runs []config.Config, network *nn.Spec) (all, largest int64, err error) {
+func memoryOf(runs []config.Config, network func(config.Config) nn.Spec) (all, largest int64, err error) {
 	for _, r := range runs {
-		spec := nn.VGG(r.Dropout)
-		if network != nil {
-			spec = *network
-		}
+		spec := network(r)
 		trained, err := spec.Footprint(r.Batch)
 		if err != nil {
 			return 0, 0, err

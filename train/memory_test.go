@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"cifartui/nn"
 	"cifartui/train/config"
 )
 
@@ -13,7 +14,7 @@ func TestMemoryOfTheArticlesComparison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, largest, err := memoryOf(runs, nil)
+	all, largest, err := memoryOf(runs, func(c config.Config) nn.Spec { return nn.VGG(c.Dropout) })
 	if err != nil {
 		t.Fatal(err)
 	}

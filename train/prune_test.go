@@ -79,7 +79,7 @@ func TestPruneKeepsTheBestAndWhatCanGoOn(t *testing.T) {
 	if freed := done[0].Bytes + done[1].Bytes; freed < size-left-100 || freed > size-left+100 { // the locks hold a number
 		t.Errorf("told of %d bytes, freed %d", freed, size-left)
 	}
-	if got, want := checkpointNames(t, ended), []string{checkpoint.WeightsName(false, best.Epochs, best.Epoch, float64(best.ValAcc))}; !slices.Equal(got, want) {
+	if got, want := checkpointNames(t, ended), []string{checkpoint.WeightsName("CIFAR-10", best.Epochs, best.Epoch, float64(best.ValAcc))}; !slices.Equal(got, want) {
 		t.Errorf("the ended run keeps %v, want %v", got, want)
 	}
 	if got := checkpointNames(t, stopped); len(got) != 3 || !slices.Contains(got, checkpoint.LastFile) {

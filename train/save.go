@@ -44,7 +44,7 @@ type weightsFile struct {
 // afterEpochFile describes the weights after an epoch.
 func (r *run) afterEpochFile(e *event.EpochDone, reason string, w []checkpoint.Tensor) weightsFile {
 	return weightsFile{
-		name: checkpoint.WeightsName(r.t.options.Dataset.Demo, e.Epochs, e.Epoch, float64(e.ValAcc)), reason: reason,
+		name: checkpoint.WeightsName(r.t.options.Dataset.Name, e.Epochs, e.Epoch, float64(e.ValAcc)), reason: reason,
 		epoch: e.Epoch, step: r.net.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
 		tensors: w,
 	}
@@ -96,7 +96,7 @@ func (r *run) saveNow(reason string) error {
 		r.at.BestKept = r.at.BestKept || f.name == r.at.BestFile
 	} else {
 		f = weightsFile{
-			name: checkpoint.StepName(r.t.options.Dataset.Demo, r.at.epochs(r.config), r.at.Epoch, r.at.Step), reason: reason,
+			name: checkpoint.StepName(r.t.options.Dataset.Name, r.at.epochs(r.config), r.at.Epoch, r.at.Step), reason: reason,
 			epoch: r.at.Epoch, step: r.at.Step, total: r.at.Total,
 			acc: checkpoint.NotKnown, loss: checkpoint.NotKnown, tensors: w,
 		}

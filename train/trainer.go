@@ -34,7 +34,7 @@ type Options struct {
 	Dataset *cifar.Dataset
 	// Backend computes. It stays the caller's, to close after Run.
 	Backend nn.Backend
-	// Network is the network to train; nil means nn.VGG(Config.Dropout).
+	// Network is the network to train; nil means NetworkFor the data.
 	Network *nn.Spec
 	// Resume is the run folder to go on in; "" starts a new run.
 	Resume string
@@ -170,14 +170,17 @@ func (t *Trainer) check() error {
 	if n := t.options.Dataset.Train.Len(); t.config.ValSplit >= n {
 		return fmt.Errorf("settings:\nval_split: %d is not allowed: the data has %d training images", t.config.ValSplit, n)
 	}
-	t.spec = nn.VGG(t.config.Dropout)
+	t.spec = NetworkFor(t.config, t.options.Dataset)
 	if t.options.Network != nil {
 		t.spec = *t.options.Network
+		t.spec.Smoothing = t.config.Smoothing
 	}
-	t.spec.Smoothing = t.config.Smoothing
+	if small := t.config.Small(); t.config.SmallEpochs > 0 && small >= t.spec.Size {
+		return fmt.Errorf("settings:\nsmall_size: %d is not allowed: the data's images have %d pixels a side", small, t.spec.Size)
+	}
 	t.data = sumOf(t.options.Dataset)
 	if _, host := t.options.Backend.(*nn.CPU); host && t.options.Turns == nil {
-		needs, _, err := memoryOf([]config.Config{t.config}, &t.spec)
+		needs, _, err := memoryOf([]config.Config{t.config}, func(config.Config) nn.Spec { return t.spec })
 		if err != nil {
 			return err
 		}

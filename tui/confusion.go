@@ -8,6 +8,8 @@ import (
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // A confusion is a confusion matrix ready to be shown: how often images of each
@@ -136,6 +138,5 @@ func (c confusion) cellStyle(i, j int) style.Style {
 
 // abbreviate cuts a class' name without dots.
 func abbreviate(s string, w int) string {
-	r := []rune(s)
-	return string(r[:min(len(r), w)])
+	return runewidth.Truncate(s, w, "")
 }

@@ -1,41 +1,54 @@
 package tui
 
 import (
+	"math"
+
 	"cifartui/tui/canvas"
 	"cifartui/tui/style"
 )
 
-// The pictures' side in pixels.
+// The side in dots of a picture as it is shown: CIFAR's pixels.
 const pictureSide = 32
 
-// pixelAt returns the mean colour of the side-by-side block at x, y of a
-// picture: three planes of 32x32 bytes.
-func pixelAt(px []byte, x, y, side int) (r, g, b uint8) {
+// sideOf returns the height and width of a picture, three planes of bytes; 0 for
+// what is none.
+func sideOf(px []byte) int {
+	side := int(math.Sqrt(float64(len(px) / 3)))
+	if 3*side*side != len(px) {
+		return 0
+	}
+	return side
+}
+
+// dotAt returns the mean colour of the pixels of a picture under the dot at x,
+// y, if the picture of side by side pixels is shown by dots by dots.
+func dotAt(px []byte, side, x, y, dots int) (r, g, b uint8) {
 	var sum [3]int
-	for dy := range side {
-		for dx := range side {
-			i := (y*side+dy)*pictureSide + x*side + dx
+	n := 0
+	for py := y * side / dots; py < max((y+1)*side/dots, y*side/dots+1); py++ {
+		for at := x * side / dots; at < max((x+1)*side/dots, x*side/dots+1); at++ {
 			for c := range sum {
-				sum[c] += int(px[c*pictureSide*pictureSide+i])
+				sum[c] += int(px[(c*side+py)*side+at])
 			}
+			n++
 		}
 	}
-	n := side * side
 	return uint8(sum[0] / n), uint8(sum[1] / n), uint8(sum[2] / n)
 }
 
-// drawPicture draws a picture at the area's corner, two pixels a cell, each the
-// mean of a block of side by side. Where there are no colours for it, letters
+// drawPicture draws a picture at the area's corner, two dots a cell, as
+// pictureSide/shrink by as many dots. Where there are no colours for it, letters
 // stand for brightness.
-func drawPicture(a canvas.Area, px []byte, side int, p *style.Palette, g *style.Glyphs) {
-	if len(px) != 3*pictureSide*pictureSide {
-		a.Sub(0, 0, pictureSide/side, pictureSide/side/2).Fill(style.Dim, '.')
+func drawPicture(a canvas.Area, px []byte, shrink int, p *style.Palette, g *style.Glyphs) {
+	side, dots := sideOf(px), pictureSide/shrink
+	if side == 0 {
+		a.Sub(0, 0, dots, dots/2).Fill(style.Dim, '.')
 		return
 	}
-	for y := range pictureSide / side / 2 {
-		for x := range pictureSide / side {
-			r1, g1, b1 := pixelAt(px, x, 2*y, side)
-			r2, g2, b2 := pixelAt(px, x, 2*y+1, side)
+	for y := range dots / 2 {
+		for x := range dots {
+			r1, g1, b1 := dotAt(px, side, x, 2*y, dots)
+			r2, g2, b2 := dotAt(px, side, x, 2*y+1, dots)
 			c := a.At(x, y)
 			switch {
 			case p.Pictures() && g.Unicode:

@@ -287,7 +287,7 @@ func recipeLines(c config.Config) (lines [][]style.Span) {
 	add("average", c.Average)
 	add("smoothing", c.Smoothing)
 	if c.SmallEpochs > 0 {
-		lines = append(lines, setting("small epochs", fmt.Sprintf("%g of all, on %d pixels", c.SmallEpochs, c.SizeAt(1, 1<<20))))
+		lines = append(lines, setting("small epochs", fmt.Sprintf("%g of all, on %d pixels", c.SmallEpochs, c.Small())))
 	}
 	if c.Fill == "reflect" || c.Flips == "alternate" {
 		lines = append(lines, setting("shifts, flips", c.Fill+", "+c.Flips))

@@ -61,7 +61,7 @@ func (t *task) finish(spec nn.Spec, layers bool) error {
 // they show.
 func images(n int) *cifar.Set {
 	r := rand.New(rand.NewPCG(1, 2))
-	s := &cifar.Set{Pixels: make([]byte, n*cifar.Pixels), Labels: make([]byte, n)}
+	s := cifar.NewSet(cifar.Size, n)
 	for i := range s.Pixels {
 		s.Pixels[i] = byte(r.Uint32())
 	}

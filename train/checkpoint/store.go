@@ -177,15 +177,15 @@ func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
 
 // WeightsName is the article's name for the weights after an epoch of a run of
 // so many: "CIFAR10-EP09-ACC0.8125.safetensors", and EP009 where the run has 100
-// epochs or more, so that the names sort by epoch. Those of the demo set are
-// called after it, since the name shows an accuracy.
-func WeightsName(demo bool, epochs, epoch int, valAcc float64) string {
-	return fmt.Sprintf("%s-%s-ACC%.4f%s", dataMark(demo), epochMark(epochs, epoch), valAcc, WeightsExt)
+// epochs or more, so that the names sort by epoch. They begin with the data's,
+// since they show an accuracy.
+func WeightsName(data string, epochs, epoch int, valAcc float64) string {
+	return fmt.Sprintf("%s-%s-ACC%.4f%s", dataMark(data), epochMark(epochs, epoch), valAcc, WeightsExt)
 }
 
 // StepName is the name of weights saved within an epoch.
-func StepName(demo bool, epochs, epoch, step int) string {
-	return fmt.Sprintf("%s-%s-STEP%05d%s", dataMark(demo), epochMark(epochs, epoch), step, WeightsExt)
+func StepName(data string, epochs, epoch, step int) string {
+	return fmt.Sprintf("%s-%s-STEP%05d%s", dataMark(data), epochMark(epochs, epoch), step, WeightsExt)
 }
 
 // epochMark is an epoch in as many digits as the number of epochs has, but two.
@@ -206,9 +206,20 @@ func shortMark(name string) string {
 	return before + "-EP" + strings.TrimLeft(after, "0")
 }
 
-func dataMark(demo bool) string {
-	if demo {
+// dataMark is what a data set is called in the names of files, on every system:
+// CIFAR10, DEMO, or as much of a folder's name as can stand there.
+func dataMark(name string) string {
+	if name == "demo" {
 		return "DEMO"
 	}
-	return "CIFAR10"
+	mark := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
+			return r
+		}
+		return -1
+	}, name)
+	if mark == "" {
+		return "IMAGES"
+	}
+	return mark[:min(len(mark), 32)]
 }

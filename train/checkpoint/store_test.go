@@ -16,22 +16,22 @@ func TestNamesSortByEpoch(t *testing.T) {
 		{100, 11, 100, []string{"CIFAR10-EP011-ACC0.8125.safetensors", "CIFAR10-EP100-ACC0.8125.safetensors"}},
 		{2000, 11, 100, []string{"CIFAR10-EP0011-ACC0.8125.safetensors", "CIFAR10-EP0100-ACC0.8125.safetensors"}},
 	} {
-		got := []string{WeightsName(false, c.epochs, c.early, 0.8125), WeightsName(false, c.epochs, c.late, 0.8125)}
+		got := []string{WeightsName("CIFAR-10", c.epochs, c.early, 0.8125), WeightsName("CIFAR-10", c.epochs, c.late, 0.8125)}
 		if !slices.Equal(got, c.want) || !slices.IsSorted(got) {
 			t.Errorf("of %d epochs: %q, want %q", c.epochs, got, c.want)
 		}
 	}
-	if got := StepName(true, 200, 7, 31); got != "DEMO-EP007-STEP00031.safetensors" {
+	if got := StepName("demo", 200, 7, 31); got != "DEMO-EP007-STEP00031.safetensors" {
 		t.Error(got)
 	}
 }
 
 func TestSameWeightsUnderAnOldName(t *testing.T) {
-	if !SameWeights("CIFAR10-EP05-ACC0.7000.safetensors", WeightsName(false, 200, 5, 0.7)) {
+	if !SameWeights("CIFAR10-EP05-ACC0.7000.safetensors", WeightsName("CIFAR-10", 200, 5, 0.7)) {
 		t.Error("a name of fewer digits is of the same weights")
 	}
 	for _, other := range []string{"CIFAR10-EP50-ACC0.7000.safetensors", "CIFAR10-EP005-ACC0.7001.safetensors", "DEMO-EP005-ACC0.7000.safetensors", ""} {
-		if SameWeights(other, WeightsName(false, 200, 5, 0.7)) {
+		if SameWeights(other, WeightsName("CIFAR-10", 200, 5, 0.7)) {
 			t.Errorf("%q is of other weights", other)
 		}
 	}

@@ -207,13 +207,17 @@ func ValidName(name string) bool {
 }
 
 // SizeAt is the height and width of the images that an epoch, counted from 1, of
-// epochs in all trains on.
-func (c Config) SizeAt(epoch, epochs int) int {
+// epochs in all trains on, where whole is that of the data's.
+func (c Config) SizeAt(epoch, epochs, whole int) int {
 	if epoch <= c.smallOf(epochs) {
-		return cmp.Or(c.SmallSize, 24)
+		return c.Small()
 	}
-	return cifar.Size
+	return whole
 }
+
+// Small is the height and width of the smaller images that the first epochs may
+// train on.
+func (c Config) Small() int { return cmp.Or(c.SmallSize, 24) }
 
 // smallOf counts the epochs that train on smaller images.
 func (c Config) smallOf(epochs int) int {

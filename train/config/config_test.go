@@ -126,14 +126,14 @@ func TestRecipesAreSettings(t *testing.T) {
 func TestTheFirstEpochsAreSmall(t *testing.T) {
 	c := Default()
 	for epoch := 1; epoch <= 3; epoch++ {
-		if c.SizeAt(epoch, 3) != 32 {
-			t.Errorf("epoch %d trains on images of %d", epoch, c.SizeAt(epoch, 3))
+		if c.SizeAt(epoch, 3, 32) != 32 {
+			t.Errorf("epoch %d trains on images of %d", epoch, c.SizeAt(epoch, 3, 32))
 		}
 	}
 	c.SmallEpochs = 0.4
 	small := 0
 	for epoch := 1; epoch <= 16; epoch++ {
-		if size := c.SizeAt(epoch, 16); size == 24 && small == epoch-1 {
+		if size := c.SizeAt(epoch, 16, 32); size == 24 && small == epoch-1 {
 			small++
 		} else if size != 32 {
 			t.Errorf("epoch %d trains on images of %d", epoch, size)
@@ -142,7 +142,7 @@ func TestTheFirstEpochsAreSmall(t *testing.T) {
 	if small != 6 {
 		t.Errorf("%d epochs of 16 are small, want 6", small)
 	}
-	if c.SmallSize = 16; c.SizeAt(1, 16) != 16 {
+	if c.SmallSize = 16; c.SizeAt(1, 16, 32) != 16 {
 		t.Error("the smaller size is not the one asked for")
 	}
 }

@@ -216,7 +216,7 @@ type Sample struct {
 	Label      int     `json:"label"`
 	Predicted  int     `json:"predicted"`
 	Confidence float64 `json:"confidence"` // softmax of the predicted class
-	// Pixels is the image, 3 planes of 32x32 bytes (red, green, blue). In
+	// Pixels is the image, its red, green and blue plane, each row by row. In
 	// events.jsonl only an image's first event holds it; readers fill it in.
 	Pixels []byte `json:"pixels,omitempty"`
 }

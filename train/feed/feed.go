@@ -25,7 +25,7 @@ func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
 	f := &Feed{loader: loader}
 	set, c := loader.Set(), loader.Config()
 	h, ok := on.(nn.Holder)
-	if !ok || c.Size != cifar.Size {
+	if !ok || c.Size != cifar.Size || set.Size != cifar.Size {
 		return f, nil
 	}
 	var err error

@@ -61,7 +61,7 @@ func (h *holder) Load(images, labels *nn.Buffer, first, rows int) {
 // short one.
 func TestHeldSetsGiveTheSameBatches(t *testing.T) {
 	ctx := t.Context()
-	set := &cifar.Set{Pixels: make([]byte, 10*cifar.Pixels), Labels: make([]byte, 10)}
+	set := cifar.NewSet(cifar.Size, 10)
 	for i := range set.Pixels {
 		set.Pixels[i] = byte(i * i >> 4)
 	}

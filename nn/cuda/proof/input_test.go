@@ -183,7 +183,7 @@ func checkBatch(d *device, augment uint32) error {
 // demoSet is a few made-up images: noise, so that no two pixels agree by chance of a pattern.
 func demoSet() *cifar.Set {
 	const n = 50
-	s := &cifar.Set{Pixels: make([]byte, n*cifar.Pixels), Labels: make([]byte, n)}
+	s := cifar.NewSet(cifar.Size, n)
 	state := uint32(1)
 	for i := range s.Pixels {
 		state = state*1664525 + 1013904223
@@ -192,5 +192,5 @@ func demoSet() *cifar.Set {
 	for i := range s.Labels {
 		s.Labels[i] = byte(i * 7 % 10)
 	}
-	return &cifar.Set{Pixels: slices.Clip(s.Pixels), Labels: s.Labels}
+	return &cifar.Set{Size: s.Size, Pixels: slices.Clip(s.Pixels), Labels: s.Labels}
 }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"cifartui/cifar"
+	"cifartui/train/config"
+	"cifartui/train/rundir"
+)
+
+// gpuLacks says what a run wants that the GPU's kernels are not made for, in a
+// line; nil if there is nothing.
+func gpuLacks(_ config.Config, d *cifar.Dataset) error {
+	if size := d.Train.Size; size != cifar.Size {
+		return fmt.Errorf("the GPU's kernels are made for images of %d pixels, not of %d", cifar.Size, size)
+	}
+	return nil
+}
+
+// gpuLacks is that of all runs of a plan, whose settings are c where it does not
+// vary them.
+func (p plan) gpuLacks(c config.Config, d *cifar.Dataset) error {
+	sweeps := p.sweeps
+	if p.Resume != "" && rundir.IsComparison(p.Resume) {
+		file, err := config.ReadComparison(p.Resume)
+		if err != nil {
+			return nil // it is told when the comparison is opened
+		}
+		sweeps = file.Sweeps
+	}
+	runs := []config.Config{c}
+	if len(sweeps) > 0 {
+		runs, _ = config.Expand(c, sweeps) // what is wrong with them, too
+	}
+	for _, r := range runs {
+		if err := gpuLacks(r, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package train
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
+	"cifartui/train/config"
+	"cifartui/train/event"
+)
+
+// ownData is images that are not CIFAR's: 48 pixels, three classes with names
+// that are not Latin.
+func ownData() *cifar.Dataset {
+	set := func(n int, seed uint64) *cifar.Set {
+		r := rand.New(rand.NewPCG(seed, 1))
+		s := cifar.NewSet(48, n)
+		for i := range n {
+			class := i % 3
+			s.Labels[i] = byte(class)
+			for j := range s.Image(i) {
+				s.Image(i)[j] = byte(80*class + r.IntN(90))
+			}
+		}
+		return s
+	}
+	return &cifar.Dataset{Name: "my-animals", Source: "test", Train: set(21, 1), Test: set(9, 2), Classes: []string{"кошка", "狗", "a rather long name of a class"}}
+}
+
+// ownOptions trains the network of the data, with few filters.
+func ownOptions(t testing.TB) Options {
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 2 })
+	o.Dataset = ownData()
+	spec := NetworkFor(o.Config, o.Dataset)
+	spec.Filters = []int{4, 8, 8}
+	o.Network = &spec
+	return o
+}
+
+// Size, number and names of the classes go from the data to the network, the
+// events and the weights.
+func TestDataOfAnySizeAndClassesIsTrainedOn(t *testing.T) {
+	folder, rec := mustTrain(t, ownOptions(t), nil)
+	started := of[*event.RunStarted](rec.events)[0]
+	if !slices.Equal(started.Classes, ownData().Classes) || started.Dataset != "my-animals" {
+		t.Errorf("started with %s, %q", started.Dataset, started.Classes)
+	}
+	for _, e := range of[*event.Evaluated](rec.events) {
+		if len(e.Confusion) != 3 || len(e.Confusion[2]) != 3 {
+			t.Errorf("a confusion matrix of %d rows", len(e.Confusion))
+		}
+		for _, s := range e.Samples {
+			if len(s.Pixels) != 3*48*48 {
+				t.Errorf("a sample has %d bytes", len(s.Pixels))
+			}
+		}
+	}
+	files := weightFiles(t, folder)
+	if len(files) == 0 || !strings.HasPrefix(files[0], "myanimals-EP") {
+		t.Fatalf("weights: %q", files)
+	}
+	w, err := checkpoint.ReadWeights(folder + "/checkpoints/" + files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec nn.Spec
+	var names []string
+	if err := json.Unmarshal([]byte(w.Meta[checkpoint.MetaNetwork]), &spec); err != nil || spec.Size != 48 || spec.Classes != 3 {
+		t.Errorf("the network is %s (%v)", w.Meta[checkpoint.MetaNetwork], err)
+	}
+	if err := json.Unmarshal([]byte(w.Meta[checkpoint.MetaClasses]), &names); err != nil || !slices.Equal(names, ownData().Classes) {
+		t.Errorf("the classes are %s (%v)", w.Meta[checkpoint.MetaClasses], err)
+	}
+	i := slices.IndexFunc(w.Tensors, func(x checkpoint.Tensor) bool { return x.Name == "dense.weight" })
+	if i < 0 || !slices.Equal(w.Tensors[i].Shape, []int{3, 6 * 6 * 8}) {
+		t.Errorf("the dense layer is %+v", w.Tensors[max(i, 0)].Shape)
+	}
+}
+
+func TestOwnDataIsResumedToTheSameBits(t *testing.T) {
+	straight, _ := mustTrain(t, ownOptions(t), nil)
+	o := ownOptions(t)
+	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 2 {
+			if err := tr.Send(event.Stop{After: event.AfterBatch}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if c := checkpointtest.Last(t, folder); c.Position.Step != 2 {
+		t.Fatalf("the run was stopped after step %d of epoch %d", c.Position.Step, c.Position.Epoch)
+	}
+	mustTrain(t, resume(o, folder), nil)
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+}
