@@ -36,7 +36,11 @@ func (l *leg) serve(r runner) error {
 	l.read(func() {
 		err := record.Drain(context.Background(), history, func(err error) {
 			var fault *record.PanicError
-			if errors.As(err, &fault) {
+			switch {
+			case err == nil:
+				l.note("the history files are written again")
+				return
+			case errors.As(err, &fault):
 				err = faulty(r.Folder(), fault.Value, fault.Stack)
 			}
 			l.note("cannot write a history file: %v", err)

@@ -43,6 +43,7 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	if t.from != nil {
 		r.keep.best = t.from.Best
 	}
+	t.store.GaveUp = r.gaveUp
 	defer func() {
 		// The lock is released when all else is done. Closing a lock file that
 		// nothing was written to cannot lose anything.
@@ -287,11 +288,20 @@ func (r *run) finish(outcome event.Outcome) error {
 			break
 		}
 		if i == tries {
-			return fmt.Errorf("the last %s could not be written: what was trained since the one before it is lost", checkpoint.LastFile)
+			return r.lost()
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 	return nil
+}
+
+// lost is the error of a run whose end could not be saved.
+func (r *run) lost() error {
+	if err := r.keep.failure; err != nil {
+		return fmt.Errorf("epoch %d, step %d could not be saved, and what was trained since the last save is lost: %w: make room, and resume", r.at.Epoch, r.at.Step, err)
+	}
+	f := r.keep.pending[0]
+	return fmt.Errorf("weights of epoch %d could not be written: %w: make room, and resume", f.epoch, f.failure)
 }
 
 // started tells that the run starts, and what a person should know of it.

@@ -24,8 +24,12 @@ type keeper struct {
 	// needs them, else until they are written.
 	best     []checkpoint.Tensor
 	pending  []weightsFile // could not be written yet
-	unsaved  bool          // something has changed since the last last.ckpt
-	lastSave float64       // the clock at the last try to write one
+	unsaved  bool          // something has changed since last.ckpt was written
+	lastSave float64       // the clock at the newest try to write it
+	// failure is why last.ckpt could not be written the last time; nil when it was.
+	failure error
+	// tight is set once the disk had no room for last.ckpt and the one before it.
+	tight bool
 }
 
 // weightsFile is a weights file to be written.
@@ -39,6 +43,7 @@ type weightsFile struct {
 	whole       bool
 	acc, loss   event.Float
 	tensors     []checkpoint.Tensor
+	failure     error // of the newest try to write it
 }
 
 // afterEpochFile describes the weights after an epoch.
@@ -119,9 +124,13 @@ func (r *run) writePending() {
 	for _, f := range r.keep.pending {
 		size, err := r.keep.store.SaveWeights(f.name, checkpoint.Weights{Tensors: f.tensors, Meta: r.meta(f)})
 		if err != nil {
+			f.failure = err
 			left = append(left, f)
 			r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
 			continue
+		}
+		if f.failure != nil {
+			r.warn(fmt.Sprintf("%s could be written now", f.name))
 		}
 		e := &event.CheckpointSaved{
 			File: f.name, Reason: f.reason, Epoch: f.epoch, Step: f.step, Total: f.total,
@@ -228,9 +237,14 @@ func (r *run) saveLast() error {
 	}
 	size, err := r.keep.store.SaveLast(c)
 	if err != nil {
+		r.keep.failure = err
 		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
 		return nil
 	}
+	if r.keep.failure != nil {
+		r.warn(fmt.Sprintf("%s is written again, of epoch %d, step %d", checkpoint.LastFile, r.at.Epoch, r.at.Step))
+	}
+	r.keep.failure = nil
 	r.keep.unsaved = len(r.keep.pending) > 0
 	r.keep.store.Remove(r.at.Obsolete)
 	r.at.Obsolete = nil
@@ -243,6 +257,15 @@ func (r *run) saveLast() error {
 	}
 	r.announce(e)
 	return nil
+}
+
+// gaveUp tells, once, that the disk is too small to keep the checkpoint before the
+// last.
+func (r *run) gaveUp(file string) {
+	if !r.keep.tight {
+		r.warn(fmt.Sprintf("the disk is nearly full: %s, the checkpoint to fall back on, is given up for the room, now and whenever it has to be", file))
+	}
+	r.keep.tight = true
 }
 
 // diverged is the error for a loss, weights or validation that is not finite.

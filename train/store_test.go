@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"cifartui/train/checkpoint"
@@ -28,7 +29,7 @@ type fullDisk struct {
 	full func() bool
 }
 
-var errFull = errors.New("no space left on device")
+var errFull error = syscall.ENOSPC
 
 func (d fullDisk) Create(path string) (rundir.File, error) { return d.wrap(d.OS.Create(path)) }
 
@@ -191,6 +192,9 @@ func TestFullDiskIsAWarningAndARetry(t *testing.T) {
 	if len(warnings) == 0 || !strings.Contains(warnings[0].Message, "no space left") {
 		t.Errorf("warnings %+v", warnings)
 	}
+	if !slices.ContainsFunc(warnings, func(w *event.Warning) bool { return strings.HasPrefix(w.Message, "last.ckpt is written again") }) {
+		t.Errorf("nothing says that a save has succeeded again: %+v", warnings)
+	}
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
 	if got, want := weightFiles(t, folder), weightFiles(t, straight); !slices.Equal(got, want) {
 		t.Errorf("weights %v, want %v", got, want)
@@ -204,6 +208,108 @@ func TestFullDiskIsAWarningAndARetry(t *testing.T) {
 		if strings.Contains(e.Name(), rundir.TempMark) {
 			t.Errorf("%s is left behind", e.Name())
 		}
+	}
+}
+
+// smallDisk has room for so many bytes in the folder of checkpoints, in which a
+// file of two names counts once.
+type smallDisk struct {
+	rundir.OS
+	room int64
+	// before is called with the folder before a file in it is made.
+	before func(folder string)
+}
+
+func (d *smallDisk) Create(path string) (rundir.File, error) {
+	if d.before != nil && filepath.Base(filepath.Dir(path)) == rundir.CheckpointsDir {
+		d.before(filepath.Dir(path))
+	}
+	f, err := d.OS.Create(path)
+	return &smallFile{f, d, filepath.Dir(path)}, err
+}
+
+type smallFile struct {
+	rundir.File
+	disk   *smallDisk
+	folder string
+}
+
+func (f *smallFile) Write(p []byte) (int, error) {
+	if filepath.Base(f.folder) == rundir.CheckpointsDir && used(f.folder)+int64(len(p)) > f.disk.room {
+		return 0, fmt.Errorf("write: %w", errFull)
+	}
+	return f.File.Write(p)
+}
+
+// used is the bytes that a folder's files take.
+func used(folder string) (all int64) {
+	list, _ := os.ReadDir(folder)
+	var files []os.FileInfo
+	for _, e := range list {
+		info, err := e.Info()
+		if err == nil && !slices.ContainsFunc(files, func(o os.FileInfo) bool { return os.SameFile(o, info) }) {
+			files, all = append(files, info), all+info.Size()
+		}
+	}
+	return all
+}
+
+// On a disk that holds two checkpoints every save succeeds, for the one before
+// the last; on one that holds a single one that stays whole.
+func TestADiskWithoutRoomForAThirdCheckpoint(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 4 })
+	straight, _ := mustTrain(t, o, nil)
+	dir := filepath.Join(straight, rundir.CheckpointsDir)
+	last, err := os.Stat(filepath.Join(dir, checkpoint.LastFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := func(folder string) bool {
+		return checkpoint.Verify(filepath.Join(folder, checkpoint.LastFile)) == nil ||
+			checkpoint.Verify(filepath.Join(folder, checkpoint.PreviousFile)) == nil
+	}
+	other := used(dir) - 2*last.Size() // the weights
+	saved := false
+	disk := &smallDisk{room: other + 5*last.Size()/2, before: func(folder string) {
+		if saved && !whole(folder) {
+			t.Error("no checkpoint is whole while the next one is written")
+		}
+	}}
+	o.disk = disk
+	o.Config.Runs = filepath.Join(t.TempDir(), "runs")
+	folder, rec := mustTrain(t, o, func(_ *Trainer, e event.Event) {
+		if c, ok := e.(*event.CheckpointSaved); ok && c.File == checkpoint.LastFile {
+			saved = true
+		}
+	})
+	if w := of[*event.Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, "nearly full: last.ckpt.1") {
+		t.Errorf("warnings %+v, want one of what is given up", w)
+	}
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+
+	// The run goes on from the one before, as the last is damaged: that is the one
+	// given up then.
+	dir = filepath.Join(folder, rundir.CheckpointsDir)
+	if err := os.Truncate(filepath.Join(dir, checkpoint.LastFile), last.Size()-1); err != nil {
+		t.Fatal(err)
+	}
+	again := resume(o, folder)
+	again.Checkpoint = checkpoint.PreviousFile
+	_, rec = mustTrain(t, again, nil)
+	if w := of[*event.Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, "nearly full: last.ckpt,") {
+		t.Errorf("warnings %+v, want one of the damaged file", w)
+	}
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+
+	// No second one fits: the first stays.
+	disk.room, saved = other+3*last.Size()/2, false
+	o.Config.Runs = filepath.Join(t.TempDir(), "runs")
+	folder, _, err = train(t, o, nil)
+	if err == nil || !errors.Is(err, errFull) || !strings.Contains(err.Error(), "could not be saved") {
+		t.Errorf("the run ended with %v", err)
+	}
+	if c := checkpointtest.Last(t, folder); c.Epoch != 2 {
+		t.Errorf("what is left is of epoch %d, want the first that was saved", c.Epoch)
 	}
 }
 

@@ -26,27 +26,38 @@ const WeightsExt = ".safetensors"
 type Store struct {
 	Disk   rundir.Disk
 	Folder string
-	// lastGood is set when LastFile is known to be whole, so that it may take
-	// the place of PreviousFile.
-	lastGood bool
+	// GaveUp, if not nil, is told of a checkpoint that was deleted since the disk
+	// had no room for the next one.
+	GaveUp func(file string)
+
+	// good is the checkpoint that is known to be whole, by its base name: the one
+	// that was loaded, then LastFile; "" when there is none. LastFile may take the
+	// place of PreviousFile only when it is that.
+	good string
 }
 
 // SaveLast writes LastFile, and keeps the one before it as PreviousFile. At
-// every instant one of the two is whole.
+// every instant one of the two is whole. On a disk that has no room for a third
+// the older of the two is given up first; see giveUp.
 func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 	b, err := c.encode()
 	if err != nil {
 		return 0, err
 	}
 	last, previous := filepath.Join(s.Folder, LastFile), filepath.Join(s.Folder, PreviousFile)
-	temp, size, err := rundir.WriteTemp(s.Disk, last, func(w io.Writer) error {
-		_, err := w.Write(b)
+	var temp string
+	var size int64
+	err = s.withRoom(func() (err error) {
+		temp, size, err = rundir.WriteTemp(s.Disk, last, func(w io.Writer) error {
+			_, err := w.Write(b)
+			return err
+		})
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("save %s: %w", last, err)
 	}
-	if s.lastGood {
+	if s.good == LastFile {
 		if err := s.keep(last, previous); err != nil {
 			return 0, fmt.Errorf("keep %s: %w", previous, errors.Join(err, s.Disk.Remove(temp)))
 		}
@@ -54,11 +65,41 @@ func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 	if err := s.Disk.Rename(temp, last); err != nil {
 		return 0, fmt.Errorf("save %s: %w", last, errors.Join(err, s.Disk.Remove(temp)))
 	}
-	s.lastGood = true
+	s.good = LastFile
 	if err := s.Disk.SyncDir(s.Folder); err != nil {
 		return 0, fmt.Errorf("save %s: %w", last, err)
 	}
 	return size, nil
+}
+
+// withRoom writes, and where the disk is full once more when it has given up a
+// checkpoint for the room.
+func (s *Store) withRoom(write func() error) error {
+	err := write()
+	if !rundir.NoRoom(err) || !s.giveUp() {
+		return err
+	}
+	return write()
+}
+
+// giveUp deletes the one of LastFile and PreviousFile that the run does not go
+// on from, and reports whether there was one. Without a checkpoint that is known
+// to be whole nothing is deleted: it could be the only good one.
+func (s *Store) giveUp() bool {
+	spare := PreviousFile
+	switch s.good {
+	case "":
+		return false
+	case PreviousFile:
+		spare = LastFile
+	}
+	if s.Disk.Remove(filepath.Join(s.Folder, spare)) != nil {
+		return false
+	}
+	if s.GaveUp != nil {
+		s.GaveUp(spare)
+	}
+	return true
 }
 
 // keep makes previous the same file as last, so that last is there at every
@@ -92,13 +133,17 @@ func (s *Store) DropBad(total int64) *Checkpoint {
 	if err != nil || c.Total >= total || s.Disk.Rename(previous, last) != nil {
 		return nil
 	}
+	s.good = LastFile
 	return c
 }
 
-// SaveWeights writes a weights file.
-func (s *Store) SaveWeights(name string, w Weights) (int64, error) {
+// SaveWeights writes a weights file. It makes room as SaveLast does.
+func (s *Store) SaveWeights(name string, w Weights) (size int64, err error) {
 	path := filepath.Join(s.Folder, name)
-	size, err := rundir.WriteAtomic(s.Disk, path, w.Encode)
+	err = s.withRoom(func() (err error) {
+		size, err = rundir.WriteAtomic(s.Disk, path, w.Encode)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("save %s: %w", path, err)
 	}
@@ -148,7 +193,7 @@ func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
 	path := filepath.Join(s.Folder, file)
 	c, err = Read(path)
 	if err == nil {
-		s.lastGood = file == LastFile
+		s.good = file
 		return c, "", nil
 	}
 	if errors.Is(err, ErrNotCheckpoint) || errors.Is(err, fs.ErrPermission) {
@@ -164,6 +209,7 @@ func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
 	case missing && errors.Is(perr, fs.ErrNotExist):
 		return nil, "", nil // killed before its first checkpoint
 	case missing && perr == nil:
+		s.good = PreviousFile
 		return before, fmt.Sprintf("%s is missing: going on from %s", LastFile, PreviousFile), nil
 	case missing:
 		return nil, "", &DamagedError{Path: previous, Err: errors.Unwrap(perr)}

@@ -15,17 +15,23 @@ import (
 // A Sink writes a run's events in some format: a reader of events like any
 // other, so that it never slows training. Write and Close are called by one
 // goroutine. An error of Write is no end: the sink keeps what it could not
-// write as well as it can and tries again with the next event.
+// write as well as it can, tries again with the next event whatever that is, and
+// gives an error until all is written.
 type Sink interface {
 	Write(event.Event) error
 	Close() error
 }
 
+// ErrLeftOut is in the error of what is not written again before the run is
+// started anew.
+var ErrLeftOut = errors.New("it is left out until the run is resumed")
+
 // Drain hands every event of src to the sinks until src or ctx ends, then
-// closes the sinks. A sink's error goes to warn, once until that sink works
-// again. The error returned is src's, joined with those of Close.
-func Drain(ctx context.Context, src event.Source, warn func(error), sinks ...Sink) error {
-	failing := make([]bool, len(sinks))
+// closes the sinks. A sink's error goes to tell, once until that sink works
+// again, which is told as nil unless the error was of what is left out from then
+// on. The error returned is src's, joined with those of Close.
+func Drain(ctx context.Context, src event.Source, tell func(error), sinks ...Sink) error {
+	failing := make([]error, len(sinks))
 	sinks = slices.Clone(sinks)
 	for i, s := range sinks {
 		sinks[i] = &guarded{sink: s}
@@ -37,10 +43,14 @@ func Drain(ctx context.Context, src event.Source, warn func(error), sinks ...Sin
 		for _, e := range events {
 			for i, s := range sinks {
 				werr := s.Write(e)
-				if werr != nil && !failing[i] && warn != nil {
-					warn(werr)
+				switch before := failing[i]; {
+				case tell == nil:
+				case werr != nil && before == nil:
+					tell(werr)
+				case werr == nil && before != nil && !errors.Is(before, ErrLeftOut):
+					tell(nil)
 				}
-				failing[i] = werr != nil
+				failing[i] = werr
 			}
 		}
 	}
@@ -90,7 +100,7 @@ func (f *FolderSink) Write(e event.Event) error {
 	for _, open := range f.open {
 		s, oerr := openGuarded(open, started)
 		if oerr != nil {
-			err = errors.Join(err, fmt.Errorf("run %s: %w", run, oerr))
+			err = errors.Join(err, fmt.Errorf("run %s: %w: %w", run, oerr, ErrLeftOut))
 			continue
 		}
 		f.runs[run] = append(f.runs[run], s)
@@ -106,6 +116,9 @@ type PanicError struct {
 
 // Error implements error. It is one line, without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("a fault in the program: %v", e.Value) }
+
+// Unwrap gives [ErrLeftOut].
+func (e *PanicError) Unwrap() error { return ErrLeftOut }
 
 // guarded is a sink whose panic is an error of the call that it happened in;
 // from then on nothing is given to it.

@@ -146,16 +146,16 @@ func TestFolderSinkRoutesByRun(t *testing.T) {
 	}
 }
 
-func TestDrainWarnsOnceUntilASinkWorksAgain(t *testing.T) {
+func TestDrainWarnsOnceAndTellsWhenASinkWorksAgain(t *testing.T) {
 	sink := &sinkLog{fail: true}
-	var warnings int
+	var told []bool // failures
 	src := &flipSource{sink: sink, left: 6}
-	if err := Drain(t.Context(), src, func(error) { warnings++ }, sink); err != nil {
+	if err := Drain(t.Context(), src, func(err error) { told = append(told, err != nil) }, sink); err != nil {
 		t.Fatal(err)
 	}
 	// Fails, fails, works, works, fails, fails.
-	if warnings != 2 {
-		t.Errorf("%d warnings, want 2", warnings)
+	if want := []bool{true, false, true}; !slices.Equal(told, want) {
+		t.Errorf("failures told: %v, want %v", told, want)
 	}
 }
 

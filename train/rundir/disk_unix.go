@@ -26,6 +26,12 @@ func syncDir(path string) error {
 	return err
 }
 
+// NoRoom reports whether an error says that the disk is full, or what one may
+// use of it.
+func NoRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
 // lockFile takes a lock on an open file, without waiting. The system releases
 // it when the process ends, however it ends. exclusive is for who writes the
 // folder; a shared one only asks whether somebody does.

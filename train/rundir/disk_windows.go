@@ -10,6 +10,12 @@ import (
 // syncDir does nothing: Windows cannot sync a folder, and NTFS logs renames.
 func syncDir(string) error { return nil }
 
+// NoRoom reports whether an error says that the disk is full, or what one may
+// use of it.
+func NoRoom(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+}
+
 // lockFile takes a lock on an open file, without waiting. The system releases
 // it when the process ends, however it ends. The locked byte lies far beyond
 // the file's end, because on Windows nobody else could read a locked one.

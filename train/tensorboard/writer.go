@@ -125,6 +125,9 @@ func (w *Writer) Write(e event.Event) error {
 			err = errors.Join(err, w.writeHParams(tagSessionEnd, e))
 		}
 	}
+	if err == nil { // what an earlier event could not write
+		err = errors.Join(w.train.Flush(), w.val.Flush(), w.batches.Flush())
+	}
 	if err != nil {
 		return fmt.Errorf("TensorBoard files: %w", err)
 	}
