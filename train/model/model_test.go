@@ -267,7 +267,7 @@ func TestPredictionsDoNotDependOnTheBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := make([]float32, len(set.Pixels))
-	if err := m.Preprocess.Apply(x, set.Pixels); err != nil {
+	if err := m.Preprocess.Apply(x, set.Pixels, m.Spec.Size); err != nil {
 		t.Fatal(err)
 	}
 	same, err := p.Floats(x)

@@ -71,7 +71,7 @@ func (p *Predictor) Bytes(pixels []byte) ([]float32, error) {
 		b := pixels[:min(len(pixels), p.batch*n)]
 		pixels = pixels[len(b):]
 		x := p.x[:len(b)]
-		if err := p.model.Preprocess.Apply(x, b); err != nil {
+		if err := p.model.Preprocess.Apply(x, b, p.model.Spec.Size); err != nil {
 			return nil, err
 		}
 		var err error
