@@ -82,6 +82,8 @@ type ConvSpec struct {
 	Images, H, W, In, Out int
 	Pool                  bool // a 2x2 max pool follows the ReLU
 	Inference             bool // there will be no backward pass
+	Inner                 bool // its input is another layer's output, also if it has three channels
+	Bottom                bool // nobody will ask for the gradient at its input
 }
 
 // Conv is y = relu(x * w + bias), a 3x3 convolution with same padding, and

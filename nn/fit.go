@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // maxSize bounds the images of a network that comes from outside.
@@ -32,28 +33,45 @@ func (s Spec) Fits(ts []Tensor) error {
 	return fits(describeParams(s), ts)
 }
 
-// fits checks the names and shapes of tensors that are to be the parameters.
+// maxMisfits is how many tensors that don't fit are named.
+const maxMisfits = 12
+
+// fits checks the names and shapes of tensors that are to be the parameters. The
+// error names each one that is missing, that the network has not, and that has
+// another shape.
 func fits(params []param, ts []Tensor) error {
 	byName, err := index(ts)
 	if err != nil {
 		return err
 	}
+	var wrong []string
 	for _, p := range params {
 		t, ok := byName[p.name]
+		delete(byName, p.name)
 		if !ok {
-			return fmt.Errorf("nn: there is no %s among the %d tensors: the file is of another network", p.name, len(ts))
+			wrong = append(wrong, fmt.Sprintf("%s is missing: %v is wanted", p.name, p.order.shape))
+			continue
+		}
+		if !slices.Equal(t.Shape, p.order.shape) {
+			wrong = append(wrong, fmt.Sprintf("%s has shape %v, %v is wanted", p.name, t.Shape, p.order.shape))
+			continue
 		}
 		if err := p.order.check(t); err != nil {
 			return err
 		}
-		delete(byName, p.name)
 	}
 	for _, t := range ts { // ts for the first in order
 		if _, ok := byName[t.Name]; ok {
-			return fmt.Errorf("nn: this network has no %s: the file is of another network", t.Name)
+			wrong = append(wrong, fmt.Sprintf("%s %v is one too many: this network has none", t.Name, t.Shape))
 		}
 	}
-	return nil
+	if more := len(wrong) - maxMisfits; more > 1 {
+		wrong = append(wrong[:maxMisfits], fmt.Sprintf("and %d more", more))
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("nn: the file is of another network:\n  %s", strings.Join(wrong, "\n  "))
 }
 
 // SpecOf finds the network that tensors are the parameters of by their names and

@@ -23,8 +23,9 @@ type graph struct {
 	lossOp         *crossEntropy
 
 	params       gorgonia.Nodes
+	trained      gorgonia.Nodes // the params that are not frozen
 	logits, loss *gorgonia.Node
-	gradients    gorgonia.Nodes // of params; none in a graph for inference
+	gradients    gorgonia.Nodes // of trained; none in a graph for inference
 }
 
 // newGraph builds the network's graph for images of its own size.
@@ -56,7 +57,11 @@ func newGraphAt(on Backend, s Spec, size int, params []param, capacity int, trai
 	x := g.input("images", g.images)
 	labels := g.input("labels", g.labels)
 	for _, p := range params {
-		g.params = append(g.params, g.input(p.name, p.Buffer))
+		n := g.input(p.name, p.Buffer)
+		g.params = append(g.params, n)
+		if !p.frozen {
+			g.trained = append(g.trained, n)
+		}
 	}
 	x, err := g.layers(s, side, x, train)
 	if err != nil {
@@ -71,7 +76,7 @@ func newGraphAt(on Backend, s Spec, size int, params []param, capacity int, trai
 		return nil, err
 	}
 	if train {
-		if g.gradients, err = gorgonia.Grad(g.loss, g.params...); err != nil {
+		if g.gradients, err = gorgonia.Grad(g.loss, g.trained...); err != nil {
 			return nil, fmt.Errorf("nn: differentiate the network: %w", err)
 		}
 	}
@@ -79,10 +84,12 @@ func newGraphAt(on Backend, s Spec, size int, params []param, capacity int, trai
 }
 
 // layers puts the network from the images x to the logits into the graph. The
-// features become images of a side before they are flattened.
+// features become images of a side before they are flattened. Gradients that no
+// trained parameter needs may be in the graph: a plan leaves them out.
 func (g *graph) layers(s Spec, side int, x *gorgonia.Node, train bool) (_ *gorgonia.Node, err error) {
 	params := g.params
 	list := s.Layers()
+	below := false // something is trained below the layer
 	for i, l := range list {
 		switch l.Kind {
 		case Conv2D:
@@ -93,8 +100,11 @@ func (g *graph) layers(s Spec, side int, x *gorgonia.Node, train bool) (_ *gorgo
 				Images: g.batch.rows, H: l.Out[0], W: l.Out[1],
 				In: w.Shape()[2], Out: w.Shape()[3],
 				Pool:      list[i+1].Kind == MaxPooling2D,
-				Inference: !train,
+				Inference: !train || l.Frozen && !below,
+				Inner:     i > 0,
+				Bottom:    !below,
 			}
+			below = below || !l.Frozen
 			if c, x, err = applyConvolution(&g.batch, l.Name, spec, x, w, b); err != nil {
 				return nil, err
 			}

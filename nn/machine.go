@@ -29,8 +29,8 @@ type instruction struct {
 	vals []gorgonia.Value // of in, filled at each run
 }
 
-// NewMachine makes a machine for g on a backend. The values of keep are
-// readable after RunAll; others of this package's operations may share their
+// NewMachine makes a machine on a backend that computes the values of keep, of
+// the graph g. They are readable after RunAll; others of this package's operations may share their
 // memory with later ones. Inputs must have their values by the first RunAll.
 func NewMachine(on Backend, g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (*Machine, error) {
 	p, err := newPlan(g, keep)
@@ -67,7 +67,7 @@ func NewMachine(on Backend, g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (*Mac
 	return m, nil
 }
 
-// RunAll runs every node of the graph once.
+// RunAll runs every node of the graph that is needed once.
 func (m *Machine) RunAll() error { return m.run(0, len(m.steps)) }
 
 // run runs the steps from to to, not included.

@@ -16,12 +16,13 @@ type Network struct {
 
 // param is a parameter and its name outside.
 type param struct {
-	name string
+	name   string
+	frozen bool
 	*Buffer
 }
 
-// New makes a network with initial values drawn from seed: He-normal weights,
-// zero biases. The backend stays the caller's, to close after everything that
+// New makes a network with initial values drawn from seed: weights as the
+// Spec's Initializer says, zero biases. The backend stays the caller's, to close after everything that
 // was made on it.
 func New(b Backend, s Spec, seed uint64) (*Network, error) {
 	if err := s.validate(); err != nil {
@@ -33,27 +34,27 @@ func New(b Backend, s Spec, seed uint64) (*Network, error) {
 			return nil, fmt.Errorf("nn: memory for %s: %w", p.name, err)
 		}
 	}
-	return n, n.SetWeights(initialValues(n.params, seed))
+	return n, n.SetWeights(initialValues(n.params, s.Initializer, seed))
 }
 
 // describeParams lists the parameters of s, without memory.
 func describeParams(s Spec) []param {
 	var ps []param
-	add := func(layer string, w *Buffer, o *order) {
+	add := func(l Layer, w *Buffer, o *order) {
 		b := newBuffer(o.shape[0])
 		w.order, b.order = o, plainOrder(o.shape[0])
-		ps = append(ps, param{layer + ".weight", w}, param{layer + ".bias", b})
+		ps = append(ps, param{l.Name + ".weight", l.Frozen, w}, param{l.Name + ".bias", l.Frozen, b})
 	}
 	in, side := imageChannels, s.Size>>len(s.Filters)
 	for _, l := range s.Layers() {
 		switch l.Kind {
 		case Conv2D:
 			out := l.Out[2]
-			add(l.Name, newBuffer(3, 3, in, out), convOrder(in, out))
+			add(l, newBuffer(3, 3, in, out), convOrder(in, out))
 			in = out
 		case Dense:
 			out := l.Out[2]
-			add(l.Name, newBuffer(out, side*side*in), denseOrder(out, side, side, in))
+			add(l, newBuffer(out, side*side*in), denseOrder(out, side, side, in))
 			in, side = out, 1
 		}
 	}
@@ -90,7 +91,8 @@ func (n *Network) SetWeights(ts []Tensor) error {
 
 // Follow moves n's parameters towards those of another network of the same Spec
 // and backend: n += part (other - n). Called after each step with one part, it
-// makes n the exponential moving average of the other.
+// makes n the exponential moving average of the other. Frozen layers, which are
+// the same in both, are left out.
 func (n *Network) Follow(other *Network, part float64) error {
 	if n.on != other.on || !slices.EqualFunc(n.params, other.params, func(a, b param) bool {
 		return a.name == b.name && a.shape.Eq(b.shape)
@@ -98,6 +100,9 @@ func (n *Network) Follow(other *Network, part float64) error {
 		return errors.New("nn: only networks of one shape on one backend can be averaged")
 	}
 	for i, p := range n.params {
+		if p.frozen {
+			continue
+		}
 		n.on.Average(p.Buffer, other.params[i].Buffer, float32(part))
 		p.version++
 	}

@@ -115,6 +115,9 @@ func TestWrongWeightsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := weightsOf(t, n)
+	if err := small.Fits(good); err != nil {
+		t.Error(err)
+	}
 	for _, c := range []struct {
 		name   string
 		change func(ts []Tensor) []Tensor
@@ -125,14 +128,20 @@ func TestWrongWeightsAreRefused(t *testing.T) {
 		{"twice", func(ts []Tensor) []Tensor { return append(ts, ts[3]) }, []string{"two", "conv2.bias"}},
 		{"a shape", func(ts []Tensor) []Tensor { ts[2].Shape = []int{4, 4, 9}; return ts }, []string{"conv2.weight", "[4 4 9]", "[4 4 3 3]"}},
 		{"too short", func(ts []Tensor) []Tensor { ts[2].Data = ts[2].Data[:10]; return ts }, []string{"conv2.weight", "10 elements", "damaged"}},
-		{"none", func([]Tensor) []Tensor { return nil }, []string{"conv1.weight"}},
+		{"none", func([]Tensor) []Tensor { return nil }, []string{"conv1.weight is missing: [4 3 3 3] is wanted", "and 2 more"}},
+		{"several", func(ts []Tensor) []Tensor {
+			ts[12].Shape = []int{7, 8}
+			return append(ts[1:], Tensor{Name: "fc1.weight", Shape: []int{9, 8}})
+		}, []string{"conv1.weight is missing: [4 3 3 3] is wanted", "dense.weight has shape [7 8], [5 8] is wanted", "fc1.weight [9 8] is one too many"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ts := slices.Clone(good)
 			for i := range ts {
 				ts[i].Data = make([]float32, len(ts[i].Data))
 			}
-			mention(t, n.SetWeights(c.change(ts)), c.says...)
+			ts = c.change(ts)
+			mention(t, n.SetWeights(ts), c.says...)
+			mention(t, small.Fits(ts), c.says...)
 			bittest.Values(t, "weights after refused ones", weightsOf(t, n), good)
 		})
 	}
@@ -150,6 +159,9 @@ func TestWrongSpecsAreRefused(t *testing.T) {
 		{Spec{Size: 8, Filters: []int{4}, Dense: []int{3, -1}, Classes: 5}, "hidden dense layer 2 has -1 units"},
 		{Spec{Size: 8, Filters: []int{4}, Dense: make([]int, 9), Classes: 5}, "9 hidden dense layers"},
 		{Spec{Size: 64, Filters: []int{16384}, Dense: []int{16384}, Classes: 5}, "parameters, want at most 64,000,000"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 5, Initializer: "ones"}, "no initializer \"ones\": take one of he_normal,"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 5, Frozen: []string{"conv3"}}, "no layer conv3 to freeze: this network has conv1, conv2, dense"},
+		{Spec{Size: 8, Filters: []int{4}, Classes: 5, Frozen: []string{"conv1", "conv2", "dense"}}, "all layers are frozen"},
 		{Spec{Size: 12, Filters: []int{4, 4, 4}, Classes: 5}, "multiple of 8"},
 		{Spec{Size: 0, Filters: []int{4}, Classes: 5}, "multiple of 2"},
 		{Spec{Size: 8, Filters: []int{4}, Classes: 1}, "1 classes"},

@@ -12,7 +12,6 @@ import "gorgonia.org/gorgonia"
 type convolution struct {
 	op
 	spec    ConvSpec
-	first   bool // reads the images, by which nobody asks for a gradient
 	kernel  Conv
 	weights *Buffer // whose version the kernel has, nil before the first
 	version uint64
@@ -22,7 +21,7 @@ var _ gorgonia.SDOp = (*convolution)(nil)
 
 // applyConvolution puts a layer into the graph of x.
 func applyConvolution(batch *batchState, layer string, s ConvSpec, x, w, b *gorgonia.Node) (*convolution, *gorgonia.Node, error) {
-	c := &convolution{spec: s, first: s.In == imageChannels}
+	c := &convolution{spec: s}
 	h, wd := s.H, s.W
 	if s.Pool {
 		h, wd = h/2, wd/2
@@ -55,8 +54,9 @@ func (c *convolution) run(in []gorgonia.Value) error {
 	return nil
 }
 
-// DiffWRT says no to the images: Gorgonia would compute what it says yes to.
-func (c *convolution) DiffWRT(int) []bool { return []bool{!c.first, true, true} }
+// DiffWRT says no to the images, and to what comes of frozen layers alone:
+// Gorgonia would compute what it says yes to.
+func (c *convolution) DiffWRT(int) []bool { return []bool{!c.spec.Bottom, true, true} }
 
 func (c *convolution) SymDiff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgonia.Nodes, error) {
 	s := c.spec
@@ -66,7 +66,7 @@ func (c *convolution) SymDiff(in gorgonia.Nodes, _, grad *gorgonia.Node) (gorgon
 		return nil, err
 	}
 	db, err := apply(&second{}, c.batch, c.layer, "bias", Backward, f.bias, dw)
-	if err != nil || c.first {
+	if err != nil || s.Bottom {
 		return gorgonia.Nodes{nil, dw, db}, err
 	}
 	dx, err := apply(&dataGradient{conv: c}, c.batch, c.layer, "data", Backward, newImages(s.Images, s.H, s.W, s.In), in[0], in[1], grad)

@@ -99,12 +99,13 @@ func TestConvolutionGradients(t *testing.T) {
 	}{
 		{"plain", ConvSpec{Images: 3, H: 8, W: 8, In: 5, Out: 4}, 3},
 		{"pooled", ConvSpec{Images: 3, H: 8, W: 8, In: 4, Out: 5, Pool: true}, 3},
-		{"first layer", ConvSpec{Images: 2, H: 8, W: 8, In: 3, Out: 6}, 2},
+		{"first layer", ConvSpec{Images: 2, H: 8, W: 8, In: 3, Out: 6, Bottom: true}, 2},
+		{"three channels", ConvSpec{Images: 2, H: 8, W: 8, In: 3, Out: 6, Inner: true}, 2},
 		{"short batch", ConvSpec{Images: 5, H: 4, W: 4, In: 4, Out: 4, Pool: true}, 2},
 		{"wide", ConvSpec{Images: 1, H: 4, W: 4, In: 16, Out: 16}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, first := c.spec, c.spec.In == imageChannels
+			s, first := c.spec, c.spec.Bottom
 			r := rand.New(rand.NewPCG(7, 7))
 			d := dims{c.rows, s.In, s.H, s.W}
 			before := random(r, d.len(), 1) // of the ReLU that x came from

@@ -27,18 +27,31 @@ type slab struct {
 	len   int // elements
 }
 
-// newPlan plans the graph g. The values of keep, and those that are not of
-// this package's operations, are left alone from when they are computed: the
-// first have a slab to themselves, the others no slab.
+// newPlan plans the graph g, without the nodes that lead to none of keep: such
+// are the gradients at the output of layers that are frozen, and the first ones.
+// The values of keep, and those that are not of this package's operations, are
+// left alone from when they are computed: the first have a slab to themselves,
+// the others no slab.
 func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
 	sorted, err := gorgonia.Sort(g) // the last to run first
 	if err != nil {
 		return nil, fmt.Errorf("nn: sort the graph: %w", err)
 	}
+	needed := map[*gorgonia.Node]bool{}
+	for _, n := range keep {
+		needed[n] = true
+	}
+	for _, n := range sorted {
+		if needed[n] {
+			for _, c := range inputs(g, n) {
+				needed[c] = true
+			}
+		}
+	}
 	p := &plan{place: map[*op]int{}}
 	for i := len(sorted) - 1; i >= 0; i-- {
 		// Inputs have no operation, constants one without inputs.
-		if n := sorted[i]; n.Op() != nil && n.Op().Arity() > 0 {
+		if n := sorted[i]; n.Op() != nil && n.Op().Arity() > 0 && needed[n] {
 			p.order = append(p.order, n)
 		}
 	}

@@ -46,6 +46,10 @@ type SolverOptions struct {
 	DenseLR       float64 // of the dense layer; 0: as LR, with muon 0.05
 	DenseMomentum float64 // of the dense layer and the biases; 0: as Momentum
 	DenseDecay    float64 // of the dense layer; 0: as WeightDecay
+
+	// LayerRates are factors of the learning rate by layers' names; layers that
+	// are not in it have 1.
+	LayerRates map[string]float64
 }
 
 // SolverNames lists what NewSolver knows.
@@ -66,15 +70,16 @@ func NewSolver(b Backend, name string, o SolverOptions) (Solver, error) {
 		return nil, err
 	}
 	o = o.withDefaults(name)
+	common := moments{on: b, name: name, rate: o.LR, layerRates: o.LayerRates}
 	switch name {
 	case "adadelta":
-		return newAdadelta(b, o.LR), nil
+		return newAdadelta(common), nil
 	case "sgd", "sgdw":
-		return newSGD(b, name, o), nil
+		return newSGD(common, o), nil
 	case "muon":
-		return newMuon(b, o), nil
+		return newMuon(common, o), nil
 	}
-	return newAdam(b, name, o.LR, o.WeightDecay, name == "adamw"), nil
+	return newAdam(common, o.WeightDecay), nil
 }
 
 // check reports what an optimiser can't have.
@@ -89,6 +94,11 @@ func (o SolverOptions) check(name string) error {
 	} {
 		if !(v.value >= 0) || math.IsInf(v.value, 0) {
 			return fmt.Errorf("nn: %s: a %s of %v, want a number not below 0", name, v.what, v.value)
+		}
+	}
+	for layer, v := range o.LayerRates {
+		if !(v > 0) || math.IsInf(v, 0) {
+			return fmt.Errorf("nn: %s: %v times the learning rate for %s, want a number above 0", name, v, layer)
 		}
 	}
 	descends := name == "sgd" || name == "sgdw" || name == "muon"
@@ -147,8 +157,11 @@ type moments struct {
 	rate  float64
 	kinds []string // what the buffers are called: eg2, ed2
 
+	layerRates map[string]float64 // see SolverOptions
+
 	names   []string    // of the parameters, once they are known
 	params  []*Buffer   // the same
+	factors []float64   // of the rate, for each parameter
 	state   [][]*Buffer // of each parameter, one of each kind
 	steps   int64       // taken
 	counts  bool        // steps is part of the state
@@ -181,6 +194,14 @@ func (m *moments) attach(names []string, params []*Buffer) error {
 		}
 	}
 	m.names, m.params, m.state = names, params, state
+	for _, name := range names {
+		layer, _, _ := strings.Cut(name, ".")
+		factor, ok := m.layerRates[layer]
+		if !ok {
+			factor = 1
+		}
+		m.factors = append(m.factors, factor)
+	}
 	if m.pending == nil {
 		return nil
 	}
@@ -207,9 +228,10 @@ func (m *moments) attachModel(model []gorgonia.ValueGrad) error {
 	return m.attach(names, params)
 }
 
-// updater is a solver's rule for one parameter x with gradient g.
+// updater is a solver's rule for one parameter x with gradient g and its
+// learning rate.
 type updater interface {
-	update(x, g *Buffer, state []*Buffer)
+	update(x, g *Buffer, state []*Buffer, rate float64)
 }
 
 // step updates every parameter of the model.
@@ -236,7 +258,7 @@ func (m *moments) step(model []gorgonia.ValueGrad, u updater) error {
 		if !ok || b.Len != x.Len {
 			return fmt.Errorf("nn: %s: the gradient of %s is %v, want a *Buffer of shape %v", m.name, m.names[i], g, x.shape)
 		}
-		u.update(x, b, m.state[i])
+		u.update(x, b, m.state[i], m.rate*m.factors[i])
 		x.version++
 	}
 	return nil

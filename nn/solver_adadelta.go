@@ -14,16 +14,14 @@ type adadelta struct {
 	rho, eps float32
 }
 
-func newAdadelta(on Backend, rate float64) *adadelta {
-	return &adadelta{
-		moments: moments{on: on, name: "adadelta", rate: rate, kinds: []string{"eg2", "ed2"}},
-		rho:     0.95, eps: 1e-7,
-	}
+func newAdadelta(m moments) *adadelta {
+	m.kinds = []string{"eg2", "ed2"}
+	return &adadelta{moments: m, rho: 0.95, eps: 1e-7}
 }
 
 // Step updates the parameters from their gradients.
 func (s *adadelta) Step(model []gorgonia.ValueGrad) error { return s.step(model, s) }
 
-func (s *adadelta) update(x, g *Buffer, state []*Buffer) {
-	s.on.Adadelta(x, g, state[0], state[1], float32(s.rate), s.rho, s.eps)
+func (s *adadelta) update(x, g *Buffer, state []*Buffer, rate float64) {
+	s.on.Adadelta(x, g, state[0], state[1], float32(rate), s.rho, s.eps)
 }

@@ -14,17 +14,17 @@ type adam struct {
 	args AdamStep
 }
 
-func newAdam(on Backend, name string, rate, decay float64, decoupled bool) *adam {
+func newAdam(m moments, decay float64) *adam {
+	m.kinds, m.counts = []string{"m", "v"}, true
 	return &adam{
-		moments: moments{on: on, name: name, rate: rate, kinds: []string{"m", "v"}, counts: true},
-		args:    AdamStep{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: float32(decay), Decoupled: decoupled},
+		moments: m,
+		args:    AdamStep{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: float32(decay), Decoupled: m.name == "adamw"},
 	}
 }
 
 // Step updates the parameters from their gradients.
 func (s *adam) Step(model []gorgonia.ValueGrad) error {
 	t := float64(s.steps + 1)
-	s.args.LR = float32(s.rate)
 	// of the betas as float32 has them: 1-0.999 is off by 1e-5 of itself there,
 	// in the moments too, and so it cancels
 	s.args.Bias1 = float32(1 - math.Pow(float64(s.args.Beta1), t))
@@ -32,6 +32,7 @@ func (s *adam) Step(model []gorgonia.ValueGrad) error {
 	return s.step(model, s)
 }
 
-func (s *adam) update(x, g *Buffer, state []*Buffer) {
+func (s *adam) update(x, g *Buffer, state []*Buffer, rate float64) {
+	s.args.LR = float32(rate)
 	s.on.Adam(x, g, state[0], state[1], s.args)
 }

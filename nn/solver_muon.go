@@ -15,17 +15,17 @@ import (
 //	x = x - rate sqrt(max(1, rows/columns)) orthogonal(g + momentum m)
 type muon struct{ sgd }
 
-func newMuon(on Backend, o SolverOptions) *muon { return &muon{*newSGD(on, "muon", o)} }
+func newMuon(m moments, o SolverOptions) *muon { return &muon{*newSGD(m, o)} }
 
 // Step updates the parameters from their gradients.
 func (s *muon) Step(model []gorgonia.ValueGrad) error { return s.step(model, s) }
 
-func (s *muon) update(x, g *Buffer, state []*Buffer) {
+func (s *muon) update(x, g *Buffer, state []*Buffer, rate float64) {
 	if !x.isFilter() {
-		s.sgd.update(x, g, state)
+		s.sgd.update(x, g, state, rate)
 		return
 	}
 	out := x.shape[3]
 	scale := math.Sqrt(max(1, float64(out)/float64(x.Len/out)))
-	s.on.Muon(x, g, state[0], s.rate, scale, s.filters.momentum, s.filters.decay)
+	s.on.Muon(x, g, state[0], rate, scale, s.filters.momentum, s.filters.decay)
 }

@@ -29,8 +29,8 @@ type descent struct {
 	momentum, decay float32
 }
 
-func newSGD(on Backend, name string, o SolverOptions) *sgd {
-	s := &sgd{moments: moments{on: on, name: name, rate: o.LR}, decoupled: name != "sgd"}
+func newSGD(m moments, o SolverOptions) *sgd {
+	s := &sgd{moments: m, decoupled: m.name != "sgd"}
 	s.filters = descent{1, float32(o.Momentum), float32(o.WeightDecay)}
 	s.dense = descent{o.DenseLR / o.LR, float32(o.DenseMomentum), float32(o.DenseDecay)}
 	s.biases = descent{o.BiasLR / o.LR, float32(o.DenseMomentum), float32(o.WeightDecay)}
@@ -57,11 +57,11 @@ func (s *sgd) group(x *Buffer) descent {
 	return s.dense
 }
 
-func (s *sgd) update(x, g *Buffer, state []*Buffer) {
+func (s *sgd) update(x, g *Buffer, state []*Buffer, rate float64) {
 	var m *Buffer
 	if len(state) > 0 {
 		m = state[0]
 	}
 	d := s.group(x)
-	s.on.SGD(x, g, m, float32(s.rate*d.rate), d.momentum, d.decay, s.decoupled)
+	s.on.SGD(x, g, m, float32(rate*d.rate), d.momentum, d.decay, s.decoupled)
 }

@@ -346,7 +346,7 @@ func TestSolverStateIsNamedAfterTheParameters(t *testing.T) {
 func TestAdamCountsBeyondWhatAFloatHolds(t *testing.T) {
 	on := newCPU(t, 1)
 	p := newParameter(t, on, "x", []float64{1})
-	s := newAdam(on, "adam", 0.001, 0, false)
+	s := newAdam(moments{on: on, name: "adam", rate: 0.001}, 0)
 	if err := s.Step([]gorgonia.ValueGrad{p}); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package nn
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // Spec describes a network of the VGG kind: blocks of two 3x3 convolutions
@@ -17,6 +19,10 @@ type Spec struct {
 	// Smoothing is the part of a label that training shares among all classes,
 	// in [0, 1): see kernel.SoftmaxCrossEntropy. Evaluation knows no smoothing.
 	Smoothing float64
+	// Initializer draws the first weights: see Initializers. "" is the first.
+	Initializer string `json:",omitempty"`
+	// Frozen names layers that training leaves as they are, in order: see Layers.
+	Frozen []string `json:",omitempty"`
 }
 
 // imageChannels is what the first layer's kernel is made for: red, green, blue.
@@ -47,6 +53,7 @@ type Layer struct {
 	ReLU   bool   // of a convolution or a hidden dense layer: a ReLU follows the bias
 	Out    [3]int // height, width, channels; a flat output of n is {1, 1, n}
 	Params int    // weights and biases
+	Frozen bool   // training leaves the weights and biases as they are
 	// FLOPs is the arithmetic of the forward pass for an image, a multiply-add
 	// counted as two, convolutions counted as direct ones: biases, ReLU and
 	// pooling are not counted.
@@ -96,6 +103,18 @@ func (s Spec) validate() error {
 	if !(s.Smoothing >= 0 && s.Smoothing < 1) {
 		return fmt.Errorf("nn: a label smoothing of %v, want a number from 0 up to, not including, 1", s.Smoothing)
 	}
+	if s.Initializer != "" && !slices.Contains(Initializers(), s.Initializer) {
+		return fmt.Errorf("nn: there is no initializer %q: take one of %s", s.Initializer, strings.Join(Initializers(), ", "))
+	}
+	layers := s.weighted()
+	for _, name := range s.Frozen {
+		if !slices.Contains(layers, name) {
+			return fmt.Errorf("nn: there is no layer %s to freeze: this network has %s", name, strings.Join(layers, ", "))
+		}
+	}
+	if !slices.ContainsFunc(layers, func(name string) bool { return !slices.Contains(s.Frozen, name) }) {
+		return errors.New("nn: all layers are frozen: leave one to train")
+	}
 	if n := s.Params(); n > maxParams {
 		return fmt.Errorf("nn: a network of %s parameters, want at most %s: take fewer filters or units", thousands(n), thousands(maxParams))
 	}
@@ -134,11 +153,15 @@ func (s Spec) Layers() []Layer {
 		ls = append(ls, l)
 	}
 	ls = append(ls, Layer{Name: "dropout", Kind: Dropout, Out: [3]int{1, 1, n}})
-	return append(ls, dense(lastLayer, s.Classes))
+	ls = append(ls, dense(LastLayer, s.Classes))
+	for i := range ls {
+		ls[i].Frozen = slices.Contains(s.Frozen, ls[i].Name)
+	}
+	return ls
 }
 
-// lastLayer is the name of the dense layer that has an output for each class.
-const lastLayer = "dense"
+// LastLayer is the name of the dense layer that has an output for each class.
+const LastLayer = "dense"
 
 // Params counts the weights and biases of all layers.
 func (s Spec) Params() int {
@@ -149,13 +172,35 @@ func (s Spec) Params() int {
 	return n
 }
 
+// Trained counts the weights and biases that training changes.
+func (s Spec) Trained() int {
+	n := 0
+	for _, l := range s.Layers() {
+		if !l.Frozen {
+			n += l.Params
+		}
+	}
+	return n
+}
+
 // FLOPs counts the arithmetic for one image as Layer.FLOPs does: of the
 // forward pass, and of a training step, which by custom is three times that
 // (the gradients by the data and by the filters cost as much each; that the
-// first layer needs no gradient by its data is not subtracted).
+// first layer needs no gradient by its data is not subtracted). A frozen layer
+// has no gradient by its filters, and what lies below all that is trained none
+// at all.
 func (s Spec) FLOPs() (forward, step int64) {
+	below := len(s.Frozen) == 0 // something is trained below
 	for _, l := range s.Layers() {
 		forward += l.FLOPs
+		step += l.FLOPs
+		if below {
+			step += l.FLOPs
+		}
+		if !l.Frozen && l.Params > 0 {
+			step += l.FLOPs
+			below = true
+		}
 	}
-	return forward, 3 * forward
+	return forward, step
 }

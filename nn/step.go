@@ -38,10 +38,12 @@ func (n *Network) NewStep(batch int, s Solver) (*Step, error) {
 // same parameters: the features that reach the dense layer are averaged, or
 // repeated, to as many as it knows. The backend has to be a Resampler.
 func (n *Network) NewStepAt(size, batch int, s Solver) (*Step, error) {
-	names := make([]string, len(n.params))
-	params := make([]*Buffer, len(n.params))
-	for i, p := range n.params {
-		names[i], params[i] = p.name, p.Buffer
+	var names []string
+	var params []*Buffer
+	for _, p := range n.params {
+		if !p.frozen {
+			names, params = append(names, p.name), append(params, p.Buffer)
+		}
 	}
 	if err := s.attach(names, params); err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func (n *Network) NewStepAt(size, batch int, s Solver) (*Step, error) {
 		g.free()
 		return nil, err
 	}
-	st := &Step{net: n, graph: g, machine: m, solver: s, model: gorgonia.NodesToValueGrads(g.params), weights: make([]time.Duration, len(g.convs))}
+	st := &Step{net: n, graph: g, machine: m, solver: s, model: gorgonia.NodesToValueGrads(g.trained), weights: make([]time.Duration, len(g.convs))}
 	for i, in := range m.steps {
 		if o, ok := in.op.(operation); ok && o.common().pass == Backward {
 			st.forward = i

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -22,7 +23,7 @@ func (s Spec) Footprint(batch int) (Footprint, error) {
 		return Footprint{}, err
 	}
 	weights := 4 * int64(s.Params())
-	f := Footprint{Weights: weights, Gradients: weights}
+	f := Footprint{Weights: weights, Gradients: 4 * int64(s.Trained())}
 	params := describeParams(s)
 	train, err := newGraph(nil, s, params, batch, true)
 	if err != nil {
@@ -72,17 +73,26 @@ func (s Spec) Summary(w io.Writer, batch int) error {
 		if l.flat() {
 			shape = fmt.Sprintf("(None, %d)", l.Out[2])
 		}
-		row(fmt.Sprintf("%s (%s)", l.Name, l.Kind), shape, fmt.Sprint(l.Params))
+		params := fmt.Sprint(l.Params)
+		if l.Frozen {
+			params += " frozen"
+		}
+		row(fmt.Sprintf("%s (%s)", l.Name, l.Kind), shape, params)
 	}
 	line("%s", thick)
 	line("Total params: %s", thousands(s.Params()))
-	line("Trainable params: %s", thousands(s.Params()))
-	line("Non-trainable params: 0")
+	line("Trainable params: %s", thousands(s.Trained()))
+	line("Non-trainable params: %s", thousands(s.Params()-s.Trained()))
 	line("%s", thin)
 	forward, step := s.FLOPs()
 	line("Arithmetic an image: %.1f MFLOP forward, %.1f MFLOP a training step", float64(forward)/1e6, float64(step)/1e6)
-	line("(convolutions counted as direct ones, a step as three times the forward pass)")
-	line("Memory: %s of weights, and as much of gradients; activations:", bytes(f.Weights))
+	if s.Trained() == s.Params() {
+		line("(convolutions counted as direct ones, a step as three times the forward pass)")
+	} else {
+		line("(convolutions counted as direct ones; no gradients of what is frozen)")
+	}
+	line("First weights: %s; biases: zeros", cmp.Or(s.Initializer, Initializers()[0]))
+	line("Memory: %s of weights, %s of gradients; activations:", bytes(f.Weights), bytes(f.Gradients))
 	line("  training   %9s an image, %9s a batch of %d", bytes(f.Training/int64(batch)), bytes(f.Training), batch)
 	line("  inference  %9s an image, %9s a batch of %d", bytes(f.Inference/int64(batch)), bytes(f.Inference), batch)
 	_, err = io.WriteString(w, b.String())

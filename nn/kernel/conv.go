@@ -5,14 +5,19 @@ import "fmt"
 // ConvSpec describes a 3x3 convolution of stride 1 with same padding, followed
 // by a bias and a ReLU.
 //
-// With In == 3 the convolution is the network's first layer: its input is an
-// Image of 4 channels whose fourth is 1 in the interior (see [PadInput]), and
+// With In == 3 the convolution is the network's first layer, unless it is Inner:
+// its input is an Image of 4 channels whose fourth is 1 in the interior (see [PadInput]), and
 // it has no gradient of the data.
 type ConvSpec struct {
 	Images, H, W, In, Out int
 	Pool                  bool // a 2x2 max pool is fused behind the ReLU: the output is Image{Images, H/2, W/2, Out}
 	Inference             bool // no backward pass will be asked for: no positions of maxima are written, no workspace is held for it
+	Inner                 bool // the input is another layer's output, also where In is 3
+	Bottom                bool // no gradient of the data will be asked for: no workspace is held for it, no weights are transformed
 }
+
+// first reports whether the layer reads an image of three colours.
+func (s ConvSpec) first() bool { return s.In == 3 && !s.Inner }
 
 // Conv runs one convolution layer with the kernels that were in use when it was
 // made. It owns its transformed weights; inputs and outputs belong to the
@@ -46,14 +51,16 @@ func NewConv(w *Workers, s ConvSpec) *Conv {
 	if s.Pool {
 		c.positions = make([]uint8, w.N()*tilePositions)
 	}
-	if s.In == 3 {
+	if s.first() {
 		c.in.C = firstChannels
 		c.first = newFirstLayer(c)
 		return c
 	}
 	c.forward = newProduct(c, c.in, c.out)
-	if !s.Inference {
+	if !s.Inference && !s.Bottom {
 		c.data = newProduct(c, c.out, c.in)
+	}
+	if !s.Inference {
 		c.filter = newFilterGradient(c)
 	}
 	return c
@@ -121,7 +128,7 @@ func (c *Conv) BackwardDataPooled(dx, dp []float32, arg []uint8, x []float32, ro
 
 func (c *Conv) backwardData(op string, dx, dy []float32, arg []uint8, x []float32, rows int) {
 	c.checkBackward(op, rows)
-	check(op, c.first == nil, "the first layer has no gradient of the data")
+	check(op, c.first == nil && !c.spec.Bottom, "the first layer has no gradient of the data")
 	checkLen(op, "dx", len(dx), c.in.Len())
 	if x != nil {
 		checkLen(op, "x", len(x), c.in.Len())

@@ -82,7 +82,7 @@ type layer struct {
 func newLayer(t testing.TB, s ConvSpec, rows int, rng *rand.Rand) *layer {
 	l := &layer{spec: s, rows: rows}
 	l.in, l.out = Image{s.Images, s.H, s.W, s.In}, Image{s.Images, s.H, s.W, s.Out}
-	if s.In == 3 {
+	if s.first() {
 		l.in.C = 4
 	}
 	l.small = Image{s.Images, s.H / 2, s.W / 2, s.Out}
@@ -111,7 +111,7 @@ func newLayer(t testing.TB, s ConvSpec, rows int, rng *rand.Rand) *layer {
 	// zeros of a ReLU mask.
 	l.in.each(rows, func(i, c int) {
 		l.x[i] = max(0, float32(rng.NormFloat64()))
-		if s.In == 3 && c == 3 {
+		if s.first() && c == 3 {
 			l.x[i] = 1
 		}
 	})
@@ -290,7 +290,7 @@ func testLayer(t *testing.T, w *Workers, s ConvSpec, rows int) {
 		l.checkPooledGradients(t, c, w)
 	}
 
-	if s.In != 3 {
+	if !s.first() {
 		ref = l.refBackwardData()
 		c.BackwardData(l.dx, l.dy, nil, rows)
 		l.check(t)
@@ -385,7 +385,7 @@ func (l *layer) checkPooledGradients(t *testing.T, c *Conv, w *Workers) {
 		t.Helper()
 		l.check(t)
 		for i, v := range want {
-			if l.spec.In == 3 && math.Abs(float64(got[i]-v)) <= 1e-4 {
+			if l.spec.first() && math.Abs(float64(got[i]-v)) <= 1e-4 {
 				continue // the first layer copies such gradients, and sums in other chunks
 			}
 			if math.Float32bits(got[i]) != math.Float32bits(v) {
@@ -393,7 +393,7 @@ func (l *layer) checkPooledGradients(t *testing.T, c *Conv, w *Workers) {
 			}
 		}
 	}
-	if l.spec.In != 3 {
+	if !l.spec.first() {
 		dx := Alloc(len(l.dx))
 		c.BackwardData(dx, dy, l.x, l.rows)
 		c.BackwardDataPooled(l.dx, dp, l.arg, l.x, l.rows)
@@ -440,6 +440,8 @@ func TestConvOddShapes(t *testing.T) {
 			{Images: 1, H: 6, W: 10, In: 48, Out: 80},
 			{Images: 2, H: 10, W: 13, In: 16, Out: 80, Pool: true},
 			{Images: 2, H: 5, W: 7, In: 3, Out: 5},
+			{Images: 2, H: 5, W: 7, In: 3, Out: 5, Inner: true},
+			{Images: 2, H: 6, W: 4, In: 1, Out: 3, Inner: true, Pool: true},
 			{Images: 2, H: 6, W: 6, In: 3, Out: 40, Pool: true},
 			{Images: 1, H: 9, W: 33, In: 3, Out: 16},
 		} {
@@ -477,12 +479,12 @@ func TestConvDoesNotAllocate(t *testing.T) {
 			n := testing.AllocsPerRun(10, func() {
 				c.SetWeights(l.weights)
 				c.Forward(l.y, l.arg, l.x, l.bias, 2)
-				if s.In != 3 {
+				if !s.first() {
 					c.BackwardData(l.dx, l.dy, l.x, 2)
 				}
 				c.BackwardFilter(l.dw, l.db, l.x, l.dy, 2)
 				if s.Pool {
-					if s.In != 3 {
+					if !s.first() {
 						c.BackwardDataPooled(l.dx, dp, l.arg, l.x, 2)
 					}
 					c.BackwardFilterPooled(l.dw, l.db, l.x, dp, l.arg, 2)
