@@ -62,6 +62,54 @@ func openDevice(device string, threads int, lacks error, note func(format string
 	return nil, fmt.Errorf("--device %s: %w", device, err)
 }
 
+// openDevices opens what a value of --device asks for where up to most runs can
+// train at once: as many GPUs, or the processor, whose threads they share. lacks
+// and note are as in openDevice.
+func openDevices(device string, threads, most int, lacks error, note func(format string, args ...any)) ([]nn.Backend, error) {
+	var gpus []int
+	if most > 1 && lacks == nil && (device == deviceAuto || device == deviceCUDA || device == "") {
+		gpus = usableGPUs()
+	}
+	if len(gpus) == 1 {
+		gpus = nil // below, where it is told why it can't be used
+	}
+	var open []nn.Backend
+	for _, i := range gpus[:min(len(gpus), most)] {
+		b, err := openGPU(i)
+		if err != nil {
+			note("GPU %d is left out: %v", i, err)
+			continue
+		}
+		open = append(open, b)
+	}
+	if len(open) > 0 {
+		return open, nil
+	}
+	b, err := openDevice(device, threads, lacks, note)
+	if err != nil {
+		return nil, err
+	}
+	return []nn.Backend{b}, nil
+}
+
+// usableGPUs are the numbers of the GPUs that look as if they could be used.
+func usableGPUs() (list []int) {
+	d, err := loadDriver()
+	if err != nil {
+		return nil
+	}
+	devices, err := d.Devices()
+	if err != nil {
+		return nil
+	}
+	for _, g := range devices {
+		if cuda.Supported(g) == nil {
+			list = append(list, g.Index)
+		}
+	}
+	return list
+}
+
 // loadDriver gives the driver; tests put another in its place.
 var loadDriver = driver.Load
 

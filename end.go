@@ -43,8 +43,7 @@ func (l *leg) orFallBack(err error) (next *plan, _ error) {
 	}
 	l.note("%v", err)
 	l.note("going on on the processor")
-	l.session.backend.Close()
-	l.session.backend = nil
+	l.session.closeBackends()
 	return l.next(l.plan.resuming(l.folder(), "").onProcessor()), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -220,5 +221,59 @@ func TestFallbackIsForALostGPUThatNobodyNamed(t *testing.T) {
 	var p plan
 	if next := p.resuming("runs/r", "").onProcessor(); next.Device != deviceCPU || next.Resume != "runs/r" {
 		t.Errorf("the next plan is %+v", next)
+	}
+}
+
+// severalGPUs is a driver with the one GPU of another under several numbers.
+type severalGPUs struct {
+	*cudatest.Driver
+	count  int
+	opened []int
+}
+
+func (d *severalGPUs) Devices() ([]driver.Device, error) {
+	list := make([]driver.Device, d.count)
+	for i := range list {
+		list[i] = d.GPU
+		list[i].Index = i
+	}
+	return list, nil
+}
+
+func (d *severalGPUs) Open(i int) (driver.Context, error) {
+	d.opened = append(d.opened, i)
+	return nil, errors.New("it is not there after all")
+}
+
+func TestComparisonTakesAsManyGPUsAsRunsTrainAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		device string
+		gpus   int
+		most   int
+		want   []int
+	}{
+		{"auto", 3, 2, []int{0, 1, 0}}, // and the first once more, to tell why it can't be used
+		{"cuda", 2, 5, []int{0, 1, 0}},
+		{"auto", 1, 5, []int{0}},
+		{"auto", 3, 1, []int{0}},
+		{"cuda:2", 3, 3, []int{2}},
+		{"cpu", 3, 3, nil},
+	} {
+		d := &severalGPUs{Driver: cudatest.New(8, 0), count: c.gpus}
+		useDriver(t, d, nil)
+		var notes []string
+		list, err := openDevices(c.device, 1, c.most, nil, func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) })
+		for _, b := range list {
+			b.Close()
+		}
+		if !slices.Equal(d.opened, c.want) {
+			t.Errorf("%+v: opened %v; %v, %v", c, d.opened, notes, err)
+		}
+		if want := strings.HasPrefix(c.device, "cuda"); (err != nil) != want {
+			t.Errorf("%+v: error %v", c, err)
+		}
+		if len(c.want) > 2 && (len(notes) < 2 || !strings.Contains(notes[1], "GPU 1 is left out: open")) {
+			t.Errorf("%+v: notes %q", c, notes)
+		}
 	}
 }

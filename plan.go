@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"path/filepath"
+	"strconv"
 
 	"cifartui/nn/cuda"
 	"cifartui/train/checkpoint"
@@ -57,6 +59,52 @@ func (p plan) begun(err error) (*plan, error) {
 // comparison reports whether several runs are trained.
 func (p plan) comparison() bool {
 	return len(p.sweeps) > 0 || p.Resume != "" && rundir.IsComparison(p.Resume)
+}
+
+// parallel is what --parallel says: 0 nothing, less than 0 auto.
+func (s *settings) parallel() (int, error) {
+	switch s.Parallel {
+	case "":
+		return 0, nil
+	case "auto":
+		return -1, nil
+	}
+	n, err := strconv.Atoi(s.Parallel)
+	if err != nil || !config.IsWhole(s.Parallel) || n < 1 || n > config.MaxRuns {
+		return 0, usage("--parallel: %q is neither auto nor a number of runs from 1 to %d", s.Parallel, config.MaxRuns)
+	}
+	return n, nil
+}
+
+// atOnce is how many runs can train at the same time, if there is the device for
+// each.
+func (p plan) atOnce(c config.Config) (int, error) {
+	if !p.comparison() {
+		return 1, nil
+	}
+	n, err := p.parallel()
+	if err != nil {
+		return 0, err
+	}
+	count := 0
+	if p.Resume == "" {
+		list, err := config.Expand(c, p.sweeps)
+		if err != nil {
+			return 0, err
+		}
+		count = len(list)
+	} else {
+		file, err := config.ReadComparison(p.Resume)
+		if err != nil {
+			return 0, err
+		}
+		count = len(file.Runs)
+		n = cmp.Or(n, file.Parallel)
+	}
+	if n > 0 {
+		return min(n, count), nil
+	}
+	return count, nil
 }
 
 // on is the plan with other data.

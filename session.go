@@ -29,8 +29,8 @@ type session struct {
 	errs  *holdWriter
 	ready control.Readiness // who waits for a process in the background
 
-	signals *signals
-	backend nn.Backend // made by the first leg that starts
+	signals  *signals
+	backends []nn.Backend // made by the first leg that starts; of several, a single run takes the first
 
 	dataset *cifar.Dataset // the last one read
 	data    string         // what the settings called it
@@ -45,9 +45,7 @@ func (s *session) run(ctx context.Context, first plan) error {
 	s.signals = catchSignals()
 	defer s.signals.close()
 	defer func() {
-		if s.backend != nil {
-			s.backend.Close()
-		}
+		s.closeBackends()
 	}()
 	for next := &first; next != nil; {
 		var err error
@@ -56,6 +54,13 @@ func (s *session) run(ctx context.Context, first plan) error {
 		}
 	}
 	return nil
+}
+
+func (s *session) closeBackends() {
+	for _, b := range s.backends {
+		b.Close()
+	}
+	s.backends = nil
 }
 
 // calledOff is the error of a leg that has not begun to train: that of a signal

@@ -26,8 +26,9 @@ import (
 type settings struct {
 	config.Config `yaml:",inline"`
 
-	Sweep []string `yaml:"sweep,omitempty"` // key=v1,v2: several make their product
-	Order string   `yaml:"order,omitempty"` // interleave or sequential; "": interleave, or what a resumed one had
+	Sweep    []string `yaml:"sweep,omitempty"`    // key=v1,v2: several make their product
+	Order    string   `yaml:"order,omitempty"`    // interleave or sequential; "": interleave, or what a resumed one had
+	Parallel string   `yaml:"parallel,omitempty"` // runs that train at once: auto or a number; "": auto, or what a resumed comparison had
 
 	Resume     string `yaml:"resume,omitempty"`          // run folder, run name or "last"
 	Checkpoint string `yaml:"checkpoint,omitempty"`      // file of the resumed run to go on from; "": the newest
@@ -90,6 +91,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.batches, "batch", s.batches, "images a step; several (64,128,256,512) are compared")
 	f.StringArrayVar(&s.Sweep, "sweep", nil, "compare `key=v1,v2`: batch, lr, optimizer, dropout, augment or seed; may be given again")
 	f.StringVar(&s.Order, "order", s.Order, "comparisons: interleave (an epoch of each in turn, the default) or sequential")
+	f.StringVar(&s.Parallel, "parallel", s.Parallel, "comparisons: train `n` runs at once, each with its share of the processor or its own GPU; auto (the default): one a GPU, or one")
 	f.IntVar(&s.Epochs, "epochs", s.Epochs, "epochs at most")
 	f.Float64Var(&s.SmallEpochs, "small-epochs", s.SmallEpochs, "part of the epochs, the first ones, that train on smaller images")
 	f.IntVar(&s.SmallSize, "small-size", s.SmallSize, "height and width of those: 8, 16 or 24 (0: 24)")
@@ -374,6 +376,11 @@ func (s *settings) check() error {
 			return usage("--sweep: %w", err)
 		}
 		s.sweeps = append(s.sweeps, sweep)
+	}
+	if n, err := s.parallel(); err != nil {
+		return err
+	} else if n > 1 && len(s.sweeps) == 0 && s.Resume == "" {
+		return usage("--parallel %d: only a comparison has several runs: give several batch sizes, or --sweep", n)
 	}
 	if s.Checkpoint != "" && s.Resume == "" {
 		return usage("--checkpoint names a file of the run to --resume: name that too")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cifartui/cifar"
+	"cifartui/nn"
 	"cifartui/train"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
@@ -72,7 +73,7 @@ func (l *leg) listen() error {
 	return nil
 }
 
-// open reads the data and makes the backend, each once a session.
+// open reads the data and makes the backends, each once a session.
 func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(cifar.Progress)) error {
 	s := l.session
 	if s.dataset == nil || s.data != c.Data {
@@ -82,12 +83,19 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 		}
 		s.dataset, s.data = d, c.Data
 	}
-	if s.backend == nil {
-		b, err := openDevice(p.Device, c.Threads, p.gpuLacks(c, s.dataset), l.note)
+	if len(s.backends) == 0 {
+		most, err := p.atOnce(c)
 		if err != nil {
+			return err
+		}
+		if s.backends, err = openDevices(p.Device, c.Threads, max(1, most), p.gpuLacks(c, s.dataset), l.note); err != nil {
 			return cannot("The device cannot be used", err)
 		}
-		s.backend = b
+		if _, host := s.backends[0].(*nn.CPU); !host && p.comparison() && most > len(s.backends) {
+			if n, _ := p.parallel(); n > 0 {
+				l.note("--parallel %d: %d runs train at once, one a GPU; --device cpu trains more on the processor", n, len(s.backends))
+			}
+		}
 	}
 	return nil
 }
@@ -116,13 +124,17 @@ func (l *leg) newRunner(p plan, c config.Config) (r runner, err error) {
 		}
 	}
 	if p.comparison() {
+		parallel, perr := p.parallel()
+		if perr != nil {
+			return nil, perr
+		}
 		r, err = train.NewComparison(train.ComparisonOptions{
-			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Dataset: l.dataset, Backend: l.backend,
+			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Parallel: parallel, Dataset: l.dataset, Backends: l.backends,
 			Resume: p.Resume, Exact: p.Again, Adjust: p.over, NewRate: p.newRate(), Version: programVersion(),
 		})
 	} else {
 		r, err = train.NewTrainer(train.Options{
-			Config: c, Dataset: l.dataset, Backend: l.backend,
+			Config: c, Dataset: l.dataset, Backend: l.backends[0],
 			Resume: p.Resume, Exact: p.Again, Checkpoint: p.Checkpoint, NewRate: p.newRate(), Version: programVersion(),
 		})
 	}

@@ -33,8 +33,13 @@ type ComparisonOptions struct {
 	Order config.Order
 	// Dataset is shared by all runs.
 	Dataset *cifar.Dataset
-	// Backend computes for all runs, one at a time. It stays the caller's.
-	Backend nn.Backend
+	// Backends compute, the GPUs of a machine or its processor. The runs are dealt
+	// out to them, and one trains on each at a time. They stay the caller's.
+	Backends []nn.Backend
+	// Parallel is how many runs the processor trains at once, each with its share
+	// of the backend's threads; 0 is one, or in a resume what it was, and less
+	// than 0 one whatever it was. GPUs take one each.
+	Parallel int
 	// Network is the network to train; nil means NetworkFor the data.
 	Network *nn.Spec
 	// Resume is the comparison's folder to go on in; "" starts a new one.
@@ -59,13 +64,15 @@ type ComparisonOptions struct {
 
 // A Comparison trains several runs in one process and one folder, each with a
 // [Trainer] and a run folder of its own. They take turns, so that one trains at
-// a time. Interleaved, all that have begun keep the memory of their batches,
-// unless the machine has too little for that.
+// a time, or as many as there are places (see places.go). Interleaved, all that
+// have begun keep the memory of their batches, unless the machine has too little
+// for that.
 type Comparison struct {
 	folder  string
 	made    bool   // the folder is new, and this comparison's
 	note    string // see makeFolder
 	lock    *rundir.Lock
+	places  places
 	members []*member
 	emitMu  sync.Mutex
 	closing sync.Once
@@ -75,7 +82,7 @@ type Comparison struct {
 type member struct {
 	name    string
 	trainer *Trainer // nil when the run had ended before this process
-	seat    *seat
+	seat    *seat    // nil too, then
 }
 
 // NewComparison makes the folder of a new comparison and its run folders, or
@@ -87,6 +94,9 @@ func NewComparison(o ComparisonOptions) (*Comparison, error) {
 	}
 	if o.freeMemory == nil {
 		o.freeMemory = func() int64 { return availableMemory(os.DirFS("/")) }
+	}
+	if len(o.Backends) == 0 {
+		return nil, errors.New("train: options: a backend is needed")
 	}
 	c := &Comparison{folder: o.Resume}
 	if err := c.open(o); err != nil {
@@ -109,6 +119,7 @@ func (c *Comparison) open(o ComparisonOptions) error {
 		file = config.Comparison{Sweeps: o.Sweeps, Config: o.Config}
 	}
 	file.Order = cmp.Or(o.Order, file.Order, config.Interleave)
+	file.Parallel = max(0, cmp.Or(o.Parallel, file.Parallel))
 	if !slices.Contains(config.Orders(), file.Order) {
 		return fmt.Errorf("order %q: want interleave or sequential", file.Order)
 	}
@@ -139,12 +150,12 @@ func (c *Comparison) open(o ComparisonOptions) error {
 	if err := file.Write(c.folder); err != nil {
 		return err
 	}
-	return c.enter(o, file.Order, configs)
+	return c.enter(o, file, configs)
 }
 
 // enter makes the trainers of the runs that are left, once it is known what they
 // need together.
-func (c *Comparison) enter(o ComparisonOptions, order config.Order, configs []config.Config) error {
+func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs []config.Config) error {
 	entries := make([]entry, len(configs))
 	for i, r := range configs {
 		var err error
@@ -152,20 +163,21 @@ func (c *Comparison) enter(o ComparisonOptions, order config.Order, configs []co
 			return fmt.Errorf("run %s: %w", r.Name, err)
 		}
 	}
-	warning, err := fit(o, order, entries)
+	c.places = newPlaces(o.Backends, file.Parallel, file.Order, entries)
+	warning, err := fit(o, file.Order, c.places.atOnce, entries)
 	if err != nil {
 		return err
 	}
-	turns, told := newTurns(order, len(entries)), false
+	told := false
 	for i, e := range entries {
-		m := &member{name: configs[i].Name, seat: turns.seats[i]}
+		m := &member{name: configs[i].Name, seat: c.places.seats[i]}
 		c.members = append(c.members, m)
 		if e.over {
-			m.seat.leave()
 			continue
 		}
-		e.options.Turns = m.seat
-		e.options.FreeMemory = warning != "" && order == config.Interleave
+		e.options.Backend, e.options.Turns = c.places.backends[i], m.seat
+		e.options.AtOnce = c.places.sharing()
+		e.options.FreeMemory = warning != "" && file.Order == config.Interleave
 		if !told {
 			e.options.Warnings, told = slices.DeleteFunc([]string{c.note, warning}, func(w string) bool { return w == "" }), true
 		}
@@ -177,8 +189,8 @@ func (c *Comparison) enter(o ComparisonOptions, order config.Order, configs []co
 }
 
 // fit says, as a warning, that the runs that are left don't fit in memory
-// together; "" when they do.
-func fit(o ComparisonOptions, order config.Order, entries []entry) (warning string, err error) {
+// together; "" when they do. atOnce of them train at the same time.
+func fit(o ComparisonOptions, order config.Order, atOnce int, entries []entry) (warning string, err error) {
 	var left []config.Config
 	for _, e := range entries {
 		if !e.over {
@@ -190,11 +202,11 @@ func fit(o ComparisonOptions, order config.Order, entries []entry) (warning stri
 			return *o.Network
 		}
 		return NetworkFor(c, o.Dataset)
-	})
+	}, atOnce)
 	if err != nil {
 		return "", err
 	}
-	return memoryNote(order, all, largest, o.freeMemory()), nil
+	return memoryNote(order, atOnce, all, largest, o.freeMemory()), nil
 }
 
 // An entry is what is known of a run before it is opened.
@@ -207,7 +219,7 @@ type entry struct {
 func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error) {
 	folder := filepath.Join(c.folder, r.Name)
 	r.Runs = c.folder
-	e := entry{options: Options{Config: r, NewRate: o.NewRate, Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: o.Version, Now: o.Now}}
+	e := entry{options: Options{Config: r, NewRate: o.NewRate, Dataset: o.Dataset, Network: o.Network, Version: o.Version, Now: o.Now}}
 	if !rundir.IsRun(folder) {
 		e.options.Exact = true // a kill may have left its folder half made
 		return e, nil
@@ -357,5 +369,6 @@ func (c *Comparison) closeMembers() (err error) {
 			err = errors.Join(err, m.trainer.Close())
 		}
 	}
+	c.places.close()
 	return err
 }

@@ -26,7 +26,7 @@ func tinyComparison(t testing.TB, order config.Order) ComparisonOptions {
 	o := tinyOptions(t)
 	return ComparisonOptions{
 		Config: o.Config, Sweeps: []config.Sweep{{Key: "batch", Values: []string{"16", "32", "8"}}}, Order: order,
-		Dataset: o.Dataset, Backend: o.Backend, Network: o.Network, Version: "test",
+		Dataset: o.Dataset, Backends: []nn.Backend{o.Backend}, Network: o.Network, Version: "test",
 	}
 }
 
@@ -129,6 +129,9 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 			})
 			o := tinyComparison(t, "")
 			o.Resume, o.Order = copied, order
+			if at > n/2 {
+				o.Parallel = 2 // from here on
+			}
 			compare(t, o, nil)
 			for _, run := range whole.Runs() {
 				checkpointtest.Same(t, checkpointtest.Last(t, filepath.Join(copied, run)), checkpointtest.Last(t, filepath.Join(whole.Folder(), run)))
@@ -431,8 +434,8 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 	}
 	o := tinyComparison(t, config.Interleave)
 	o.Network = nil // the article's
-	o.Backend = nn.NewCPU(0)
-	defer o.Backend.Close()
+	o.Backends = []nn.Backend{nn.NewCPU(0)}
+	defer o.Backends[0].Close()
 	o.Dataset.Train, o.Dataset.Test = tinySet(1536, 1), tinySet(200, 2)
 	o.Sweeps = []config.Sweep{{Key: "batch", Values: []string{"64", "128", "256"}}}
 	start := time.Now()

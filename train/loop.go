@@ -318,6 +318,7 @@ func (r *run) started() {
 		LearnRate:   nn.BaseRate(r.config.Optimizer, r.config.LR),
 		Kernels:     r.t.options.Backend.Name(),
 		Threads:     r.t.options.Backend.Threads(),
+		AtOnce:      r.t.options.AtOnce,
 		PID:         os.Getpid(),
 		Version:     r.t.options.Version,
 		Resumed:     r.t.resumed,

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"cifartui/nn"
 	"cifartui/nn/kernel/cgroup"
@@ -12,8 +13,9 @@ import (
 )
 
 // memoryOf is about how many bytes the networks of runs take when they are all
-// built, and when only the largest is.
-func memoryOf(runs []config.Config, network func(config.Config) nn.Spec) (all, largest int64, err error) {
+// built, and when only the largest are, as many as train at once.
+func memoryOf(runs []config.Config, network func(config.Config) nn.Spec, atOnce int) (all, largest int64, err error) {
+	var each []int64
 	for _, r := range runs {
 		spec := network(r)
 		trained, err := spec.Footprint(r.Batch)
@@ -24,22 +26,30 @@ func memoryOf(runs []config.Config, network func(config.Config) nn.Spec) (all, l
 		if err != nil {
 			return 0, 0, err
 		}
-		bytes := trained.Training + evaluated.Inference
+		each = append(each, trained.Training+evaluated.Inference)
+	}
+	slices.Sort(each)
+	for i, bytes := range each {
 		all += bytes
-		largest = max(largest, bytes)
+		if i >= len(each)-atOnce {
+			largest += bytes
+		}
 	}
 	return all, largest, nil
 }
 
-// memoryNote says that runs take more memory together, or the largest alone,
-// than the machine has free; "" when they don't or that is not known (0).
-func memoryNote(order config.Order, all, largest, free int64) string {
+// memoryNote says that runs take more memory together, or the largest of those
+// that train at once, than the machine has free; "" when they don't or that is
+// not known (0).
+func memoryNote(order config.Order, atOnce int, all, largest, free int64) string {
 	gb := func(n int64) float64 { return float64(n) / 1e9 }
 	switch {
 	case free == 0 || largest <= free && (all <= free || order == config.Sequential):
 		return ""
 	case largest <= free:
 		return fmt.Sprintf("interleaved, these runs take about %.1f GB of memory, and %.1f GB is free: each gives its memory back after its epoch and takes it again before the next, which costs some time; --order sequential does not", gb(all), gb(free))
+	case atOnce > 1:
+		return fmt.Sprintf("the largest %d of these runs, which train at once, take about %.1f GB of memory, and %.1f GB is free: choose a smaller --parallel, or leave larger batches out", atOnce, gb(largest), gb(free))
 	default:
 		return fmt.Sprintf("the largest of these runs takes about %.1f GB of memory, and %.1f GB is free: leave larger batches out", gb(largest), gb(free))
 	}

@@ -14,12 +14,18 @@ func TestMemoryOfTheArticlesComparison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, largest, err := memoryOf(runs, func(c config.Config) nn.Spec { return nn.VGG(c.Dropout) })
+	article := func(c config.Config) nn.Spec { return nn.VGG(c.Dropout) }
+	all, largest, err := memoryOf(runs, article, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if all < largest+largest/2 || all > 3*largest || largest > 1200<<20 {
 		t.Errorf("all runs take %d MiB, the largest %d", all>>20, largest>>20)
+	}
+	_, three, _ := memoryOf(runs, article, 3)
+	_, seven, _ := memoryOf(runs, article, 7)
+	if three <= largest || three >= all || seven != all {
+		t.Errorf("the largest three take %d MiB, seven of four %d", three>>20, seven>>20)
 	}
 }
 
@@ -27,17 +33,19 @@ func TestMemoryNote(t *testing.T) {
 	const gb = 1_000_000_000
 	for _, c := range []struct {
 		order              config.Order
+		atOnce             int
 		all, largest, free int64
 		want               string
 	}{
-		{config.Interleave, 2 * gb, gb, 3 * gb, ""},
-		{config.Interleave, 2 * gb, gb, 0, ""},
-		{config.Interleave, 3 * gb, gb, 2 * gb, "gives its memory back after its epoch"},
-		{config.Sequential, 3 * gb, gb, 2 * gb, ""},
-		{config.Interleave, 3 * gb, 2 * gb, gb, "leave larger batches out"},
-		{config.Sequential, 3 * gb, 2 * gb, gb, "leave larger batches out"},
+		{config.Interleave, 1, 2 * gb, gb, 3 * gb, ""},
+		{config.Interleave, 1, 2 * gb, gb, 0, ""},
+		{config.Interleave, 1, 3 * gb, gb, 2 * gb, "gives its memory back after its epoch"},
+		{config.Sequential, 1, 3 * gb, gb, 2 * gb, ""},
+		{config.Interleave, 1, 3 * gb, 2 * gb, gb, "leave larger batches out"},
+		{config.Sequential, 1, 3 * gb, 2 * gb, gb, "leave larger batches out"},
+		{config.Sequential, 2, 3 * gb, 2 * gb, gb, "a smaller --parallel"},
 	} {
-		got := memoryNote(c.order, c.all, c.largest, c.free)
+		got := memoryNote(c.order, c.atOnce, c.all, c.largest, c.free)
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%+v: %q", c, got)
 		}

@@ -53,6 +53,8 @@ type Options struct {
 	Version string
 	// Turns lets the runs of a comparison take turns; nil: this run is alone.
 	Turns Turns
+	// AtOnce is how many runs the processor trains at once, 0 or 1 for this one.
+	AtOnce int
 	// FreeMemory has the run give the memory of its batches back with its turn.
 	FreeMemory bool
 	// Warnings are told when the run starts.
@@ -180,7 +182,7 @@ func (t *Trainer) check() error {
 	}
 	t.data = sumOf(t.options.Dataset)
 	if _, host := t.options.Backend.(*nn.CPU); host && t.options.Turns == nil {
-		needs, _, err := memoryOf([]config.Config{t.config}, func(config.Config) nn.Spec { return t.spec })
+		needs, _, err := memoryOf([]config.Config{t.config}, func(config.Config) nn.Spec { return t.spec }, 1)
 		if err != nil {
 			return err
 		}

@@ -8,18 +8,19 @@ import (
 	"cifartui/train/event"
 )
 
-// turns lets one run of a comparison train at a time. A run that has given its
-// turn back, or has not yet asked for its first, is busy: it ends its epoch's
-// work, or is about to ask again, to pause or to leave. Nobody gets the turn
-// while a run is busy. So the runs never use the backend at the same time, and
-// the order in which they train does not depend on which goroutine is faster.
+// turns lets one run of a comparison train at a time, or a number of them. A run
+// that has given its turn back, or has not yet asked for its first, is busy: it
+// ends its epoch's work, or is about to ask again, to pause or to leave. It counts
+// as one that trains. So no more runs than may ever use the backend at the same
+// time and, where one trains at a time, the order in which they do does not
+// depend on which goroutine is faster.
 type turns struct {
 	order config.Order
+	most  int // runs that train at once
 
-	mu     sync.Mutex
-	seats  []*seat
-	holder *seat
-	last   int // index of the last holder; -1 at the start
+	mu    sync.Mutex
+	seats []*seat
+	last  int // index of who got a turn last; -1 at the start
 }
 
 // A seat is one run's part in the turns. It implements [Turns].
@@ -45,12 +46,13 @@ const (
 	away // paused, or gone
 )
 
-func newTurns(order config.Order, runs int) *turns {
-	t := &turns{order: order, last: -1}
-	for i := range runs {
-		t.seats = append(t.seats, &seat{turns: t, index: i, between: true, granted: make(chan struct{}, 1)})
-	}
-	return t
+func newTurns(order config.Order, most int) *turns { return &turns{order: order, most: most, last: -1} }
+
+// newSeat gives a further run a seat, before the first of them trains.
+func (t *turns) newSeat() *seat {
+	s := &seat{turns: t, index: len(t.seats), between: true, granted: make(chan struct{}, 1)}
+	t.seats = append(t.seats, s)
+	return s
 }
 
 // Acquire implements [Turns].
@@ -89,12 +91,8 @@ func (s *seat) become(state seatState) {
 
 // set changes the state, after which the turn may be another's. turns.mu is held.
 func (s *seat) set(state seatState) {
-	t := s.turns
-	if t.holder == s {
-		t.holder = nil
-	}
 	s.state = state
-	t.grant()
+	s.turns.grant()
 }
 
 // see follows what a run tells of itself.
@@ -123,26 +121,26 @@ func (s *seat) idle() bool {
 	return s.between && s.state != training
 }
 
-// grant gives the turn to the next run if it is free. t.mu is held.
+// grant gives turns to the next runs while there are any. t.mu is held.
 func (t *turns) grant() {
-	if t.holder != nil {
-		return
-	}
-	var next *seat
-	for _, s := range t.seats {
-		switch {
-		case s.state == busy:
-			return
-		case s.state == waiting && (next == nil || t.before(s, next)):
-			next = s
+	for {
+		taken := 0
+		var next *seat
+		for _, s := range t.seats {
+			switch {
+			case s.state == busy || s.state == training:
+				taken++
+			case s.state == waiting && (next == nil || t.before(s, next)):
+				next = s
+			}
 		}
+		if next == nil || taken >= t.most {
+			return
+		}
+		next.state = training
+		t.last = next.index
+		next.granted <- struct{}{}
 	}
-	if next == nil {
-		return
-	}
-	next.state = training
-	t.holder, t.last = next, next.index
-	next.granted <- struct{}{}
 }
 
 // before reports whether a comes before b. Interleaved, the run with the fewest

@@ -11,8 +11,10 @@ import (
 
 // Comparison is comparison.json.
 type Comparison struct {
-	Order  Order   `json:"order"`
-	Sweeps []Sweep `json:"sweeps"`
+	Order Order `json:"order"`
+	// Parallel is how many runs the processor trains at once; 0: one.
+	Parallel int     `json:"parallel,omitempty"`
+	Sweeps   []Sweep `json:"sweeps"`
 	// Runs are the names of the run folders, in order.
 	Runs []string `json:"runs"`
 	// Config is what the runs have in common.

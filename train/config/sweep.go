@@ -22,8 +22,8 @@ func SweepKeys() []string {
 	return []string{"batch", "lr", "optimizer", "dropout", "augment", "seed"}
 }
 
-// maxRuns bounds a comparison: more runs than anyone can look at are a slip.
-const maxRuns = 64
+// MaxRuns bounds a comparison: more runs than anyone can look at are a slip.
+const MaxRuns = 64
 
 // ParseSweep reads "key=value,value".
 func ParseSweep(text string) (Sweep, error) {
@@ -84,8 +84,8 @@ func Expand(base Config, sweeps []Sweep) ([]Config, error) {
 		if slices.ContainsFunc(sweeps[:i], func(o Sweep) bool { return o.Key == s.Key }) {
 			return nil, fmt.Errorf("sweep: %s is varied twice: give all its values at once", s.Key)
 		}
-		if len(runs)*len(s.Values) > maxRuns {
-			return nil, fmt.Errorf("sweep: over %d runs: vary fewer settings", maxRuns)
+		if len(runs)*len(s.Values) > MaxRuns {
+			return nil, fmt.Errorf("sweep: over %d runs: vary fewer settings", MaxRuns)
 		}
 		var next []Config
 		for _, c := range runs {

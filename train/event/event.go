@@ -142,7 +142,10 @@ type RunStarted struct {
 	// Kernels names the kernels in use: avx512, avx2, neon or generic.
 	Kernels string `json:"kernels"`
 	Threads int    `json:"threads"`
-	PID     int    `json:"pid"`
+	// AtOnce is how many runs of a comparison, this one included, the processor
+	// trains at the same time: speeds are those of runs beside each other. 0: one.
+	AtOnce int `json:"at_once,omitempty"`
+	PID    int `json:"pid"`
 	// Version is the program's version.
 	Version string `json:"version"`
 	// ResumedEpoch and ResumedStep are where a resume goes on (both 0 in a new

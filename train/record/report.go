@@ -174,6 +174,9 @@ func startLine(e *event.RunStarted) string {
 	default:
 		kernels += fmt.Sprintf(", %d threads", e.Threads)
 	}
+	if e.AtOnce > 1 {
+		kernels += fmt.Sprintf(", %d runs at once", e.AtOnce)
+	}
 	s := fmt.Sprintf("Run %s: %s, %d images, validated on %d (%s); batch %d, %s; %s",
 		plain(e.Run), data, e.TrainImages, e.ValImages, val, e.Config.Batch, kernels, plain(e.Folder))
 	if e.Resumed {

@@ -77,6 +77,9 @@ func findings(list []*record.Run, rows []TableRow) []string {
 		return nil
 	}
 	out := []string{s.speed()}
+	if text := s.beside(); text != "" {
+		out = append(out, text)
+	}
 	if text := s.convergence(); text != "" {
 		out = append(out, text)
 	}
@@ -155,6 +158,19 @@ func (s study) speed() string {
 		text = "The time of an epoch varies too much within a run to tell which is faster"
 	}
 	return text + ": " + each(times, func(p point) string { return fmt.Sprintf("%.1f s", p.value) }) + "."
+}
+
+// beside says that times are of runs that shared the processor; "" if they are
+// not.
+func (s study) beside() string {
+	most := 0
+	for _, sub := range s.subjects {
+		most = max(most, sub.run.Started.AtOnce)
+	}
+	if most < 2 {
+		return ""
+	}
+	return fmt.Sprintf("Up to %d of these runs trained at once and shared the processor: the times are not those of a run alone.", most)
 }
 
 // convergence says which run converges in fewer epochs, to the highest of the
