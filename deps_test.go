@@ -25,6 +25,7 @@ var layers = map[string]struct {
 	"cifartui/cifar/picture":      {},
 	"cifartui/nn":                 {ours: []string{"nn/kernel"}, libraries: []string{"gorgonia.org/"}},
 	"cifartui/nn/bittest":         {},
+	"cifartui/nn/onnx":            {ours: []string{"nn"}},
 	"cifartui/nn/cuda":            {ours: []string{"nn", "nn/bittest", "nn/cuda/driver", "nn/cuda/internal/ptx", "nn/cuda/internal/standin", "nn/cuda/ptx"}},
 	"cifartui/nn/cuda/cudatest":   {ours: []string{"nn/cuda/internal/standin"}},
 	"cifartui/nn/cuda/driver":     {},
