@@ -37,6 +37,16 @@ func oneOrMore(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// atMostOne checks that there is one argument, what, or none.
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usage("%s takes one argument, %s: not %q as well", cmd.CommandPath(), what, args[1])
+		}
+		return nil
+	}
+}
+
 func oneRun(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return usage("%s: one run at a time, not %d", cmd.CommandPath(), len(args))

@@ -19,7 +19,7 @@ import (
 // flagWords are the words that flags of any command may have.
 func flagWords() map[string][]string {
 	return map[string][]string{
-		"data":       {cifar.Auto, cifar.DemoName},
+		"data":       {cifar.Auto, cifar.CIFAR100, cifar.DemoName},
 		"preprocess": cifar.Preprocessings(),
 		"optimizer":  config.Optimizers(),
 		"schedule":   config.Schedules(),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +14,7 @@ import (
 func dataCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "Fetch CIFAR-10, or tell what is there",
+		Short: "Fetch CIFAR-10 or CIFAR-100, or tell what data there is",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -26,13 +25,21 @@ func dataCommand() *cobra.Command {
 func dataFetchCommand() *cobra.Command {
 	var o cifar.FetchOptions
 	cmd := &cobra.Command{
-		Use:   "fetch",
-		Short: "Fetch CIFAR-10 into the cache",
-		Long: `Fetch downloads CIFAR-10 (162 MiB) into the cache, checks it and unpacks it. A
-transfer that breaks goes on where it stopped, also the next time. If the
-archive cifar-10-binary.tar.gz lies in the cache already, it is unpacked.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "fetch [cifar10|cifar100]",
+		Short: "Fetch CIFAR-10 or CIFAR-100 into the cache",
+		Long: `Fetch downloads CIFAR-10 (162 MiB) or CIFAR-100 (161 MiB) into the cache, checks
+it and unpacks it. A transfer that breaks goes on where it stopped, also the
+next time. If the archive, cifar-10-binary.tar.gz or cifar-100-binary.tar.gz,
+lies in the cache already, it is unpacked.`,
+		ValidArgs: []string{cifar.CIFAR10, cifar.CIFAR100},
+		Args:      atMostOne("cifar10 or cifar100"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.Data = args[0]
+				if err := oneOf("data", o.Data, cifar.CIFAR10, cifar.CIFAR100); err != nil {
+					return err
+				}
+			}
 			meter := newProgressLine(cmd.ErrOrStderr())
 			o.Progress = meter.Show
 			dir, err := cifar.Fetch(cmd.Context(), o)
@@ -44,21 +51,24 @@ archive cifar-10-binary.tar.gz lies in the cache already, it is unpacked.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&o.URL, "data-url", cifar.DefaultURL, "`address` of the archive")
+	cmd.Flags().StringVar(&o.URL, "data-url", "", "`address` of the archive (default: its authors', at www.cs.toronto.edu/~kriz)")
 	return cmd
 }
 
 func dataInfoCommand() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
-		Use:   "info",
+		Use:   "info [DATA]",
 		Short: "Tell what data there is, and check it",
-		Long: `Info reads the data as a training run would and counts the images. It fetches
-nothing.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if data == cifar.Auto {
-				dir, err := cachedData()
+		Long: `Info reads the data as a training run would and counts the images of each class.
+DATA is what --data of a training run takes. It fetches nothing.`,
+		Args: atMostOne("what --data takes"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				data = args[0]
+			}
+			if cifar.IsWord(data) && !cifar.IsDemo(data) {
+				dir, err := cachedData(data)
 				if err != nil {
 					return err
 				}
@@ -74,25 +84,30 @@ nothing.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", cifar.Auto, "auto (the cache), demo, or a `folder` or archive")
+	cmd.Flags().StringVar(&data, "data", cifar.Auto, "auto (CIFAR-10 in the cache), cifar100, demo, or a `folder` or archive")
 	return cmd
 }
 
-// cachedData finds what auto would read without fetching.
-func cachedData() (string, error) {
+// cachedData finds what auto or another word for published data would read
+// without fetching.
+func cachedData(word string) (string, error) {
 	cache := cifar.CacheDir()
 	if cache == "" {
 		return "", errors.New("there is no cache, as neither HOME nor XDG_CACHE_HOME is set: set one, or name the data with --data DIR")
 	}
-	for _, name := range []string{"cifar-10-batches-bin", "cifar-10-binary.tar.gz"} {
-		path := filepath.Join(cache, name)
+	name, paths := cifar.Published(cache, word)
+	for _, path := range paths {
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("look into the cache: %w", err)
 		}
 	}
-	return "", fmt.Errorf(`no CIFAR-10 in the cache %s: "cifartui data fetch" brings it there`, cache)
+	fetch := "cifartui data fetch"
+	if word == cifar.CIFAR100 {
+		fetch += " " + word
+	}
+	return "", fmt.Errorf(`no %s in the cache %s: "%s" brings it there`, name, cache, fetch)
 }
 
 func printData(w io.Writer, d *cifar.Dataset) {

@@ -143,7 +143,7 @@ func (l *leg) screenLost(err error) {
 
 // screenProgress puts the progress of the data into the screen's words.
 func screenProgress(p cifar.Progress) tui.Progress {
-	what := p.Stage.String()
+	what := p.What()
 	if what != "" {
 		what = strings.ToUpper(what[:1]) + what[1:]
 	}

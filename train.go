@@ -104,7 +104,7 @@ func (s *settings) locate() error {
 		*path = expandHome(*path) // of a settings file
 	}
 	for _, path := range []*string{&s.Data, &s.Init} {
-		if *path == "" || path == &s.Data && (*path == cifar.Auto || cifar.IsDemo(*path)) {
+		if *path == "" || path == &s.Data && cifar.IsWord(*path) {
 			continue
 		}
 		abs, err := filepath.Abs(*path)

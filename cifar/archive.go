@@ -35,12 +35,12 @@ func (l layout) readArchive(ctx context.Context, file string, m *meter) (*Datase
 	m.start(StageRead, 0, l.totalSize())
 	err = l.walkArchive(ctx, f, file, func(name string, r io.Reader) error {
 		inside := file + ": " + name
-		if name == metaName {
-			ds.Classes, err = readMeta(r, inside)
+		if name == l.meta {
+			ds.Classes, err = l.readMeta(r, inside)
 			return err
 		}
-		part := ds.part(slices.Index(batchFiles(), name), l.records)
-		return readRecords(&meteredReader{ctx, r, m}, inside, part)
+		part := l.part(ds, slices.Index(l.files(), name))
+		return l.readRecords(&meteredReader{ctx, r, m}, inside, part)
 	})
 	if err != nil {
 		if info, e := f.Stat(); e == nil && info.Size() != l.archiveSize && ctx.Err() == nil {
@@ -50,6 +50,32 @@ func (l layout) readArchive(ctx context.Context, file string, m *meter) (*Datase
 	}
 	m.flush()
 	return ds, nil
+}
+
+// layoutIn returns whose batch files are in an archive, by the first of them;
+// CIFAR-10's if there is none.
+func layoutIn(ctx context.Context, file string) layout {
+	f, err := os.Open(file)
+	if err != nil {
+		return published // reading it tells what is wrong
+	}
+	defer f.Close()
+	plain, err := decompress(f)
+	if err != nil {
+		return published
+	}
+	files := tar.NewReader(&io.LimitedReader{R: &endingReader{ctx, plain}, N: hundred.totalSize() + maxOther})
+	for {
+		h, err := files.Next()
+		if err != nil {
+			return published
+		}
+		for _, l := range layouts() {
+			if l.hasFile([]string{path.Base(path.Clean(h.Name))}) {
+				return l
+			}
+		}
+	}
 }
 
 // unpack writes the batch files and the class names of an archive into dir,
@@ -83,12 +109,12 @@ func writeFile(name string, r io.Reader) error {
 
 // walkArchive calls visit with the base name of each batch file and of the
 // class names, and refuses an archive that lacks one or that has anything in
-// it that CIFAR-10's does not: a name that leaves the archive's folder, links
-// and devices, a batch file of another size, one that comes twice, or more
-// bytes than the files have. visit need not read all of r.
+// it that the published one has not: a name that leaves the archive's folder,
+// links and devices, a batch file of another size, one that comes twice, or
+// more bytes than the files have. visit need not read all of r.
 func (l layout) walkArchive(ctx context.Context, r io.Reader, file string, visit func(name string, r io.Reader) error) error {
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("cifar: %s: %w: get the archive again from %s", file, fmt.Errorf(format, args...), DefaultURL)
+		return fmt.Errorf("cifar: %s: %w: get the archive again from %s", file, fmt.Errorf(format, args...), l.url)
 	}
 	plain, err := decompress(r)
 	if err != nil {
@@ -107,7 +133,7 @@ func (l layout) walkArchive(ctx context.Context, r io.Reader, file string, visit
 			return fmt.Errorf("cifar: read %s: %w", file, err)
 		}
 		if counted.N <= 0 {
-			return fail("it unpacks to over %s bytes, more than CIFAR-10 has", commas(limit))
+			return fail("it unpacks to over %s bytes, more than %s has", commas(limit), l.name)
 		}
 		if err != nil {
 			return fail("damaged after %s unpacked bytes: %w", commas(limit-counted.N), err)
@@ -138,9 +164,9 @@ func (l layout) walkArchive(ctx context.Context, r io.Reader, file string, visit
 		return fail("damaged at its end: %w", err)
 	}
 	if counted.N <= 0 {
-		return fail("it unpacks to over %s bytes, more than CIFAR-10 has", commas(limit))
+		return fail("it unpacks to over %s bytes, more than %s has", commas(limit), l.name)
 	}
-	for _, name := range batchFiles() {
+	for _, name := range l.files() {
 		if !seen[name] {
 			return fail("%s is not in it", name)
 		}
@@ -162,12 +188,12 @@ func (l layout) checkHeader(h *tar.Header) (name string, wanted bool, err error)
 		return "", false, nil
 	case h.Typeflag != tar.TypeReg:
 		return "", false, fmt.Errorf("%q in it is no plain file but of type %q", h.Name, h.Typeflag)
-	case slices.Contains(batchFiles(), name):
-		if h.Size != l.fileSize() {
-			return "", false, fmt.Errorf("%s in it has %s bytes, want %s", h.Name, commas(h.Size), commas(l.fileSize()))
+	case slices.Contains(l.files(), name):
+		if want := l.fileSize(slices.Index(l.files(), name)); h.Size != want {
+			return "", false, fmt.Errorf("%s in it has %s bytes, want %s", h.Name, commas(h.Size), commas(want))
 		}
 		return name, true, nil
-	case name == metaName:
+	case name == l.meta:
 		if h.Size > maxMeta {
 			return "", false, fmt.Errorf("%s in it has %s bytes, want under %s", h.Name, commas(h.Size), commas(maxMeta))
 		}

@@ -109,7 +109,7 @@ func TestArchiveOfTheRealImages(t *testing.T) {
 	var list []entry
 	for i, name := range batchFiles() {
 		var b bytes.Buffer
-		part := ds.part(i, published.records)
+		part := published.part(ds, i)
 		for k := range part.Len() {
 			b.WriteByte(part.Labels[k])
 			b.Write(part.Image(k))
@@ -128,7 +128,7 @@ func TestArchiveOfTheRealImages(t *testing.T) {
 }
 
 func FuzzArchive(f *testing.F) {
-	l := layout{records: 1}
+	l := published.of(1)
 	files := map[string][]byte{}
 	for _, name := range batchFiles() {
 		files[name] = make([]byte, record)

@@ -1,9 +1,10 @@
-// Package cifar gives CIFAR-10 to a training loop: it finds or fetches the
-// images, reads them, and serves them as batches that are shuffled, augmented
-// and preprocessed ahead of time.
+// Package cifar gives CIFAR-10, CIFAR-100 or one's own pictures to a training
+// loop: it finds or fetches the images, reads them, and serves them as batches
+// that are shuffled, augmented and preprocessed ahead of time.
 //
 // A byte of the published files goes this way:
 //
+//	layout.go   which files there are, of which size
 //	fetch.go    cs.toronto.edu -> archive in the cache, resumed and checksummed
 //	archive.go  archive -> the six batch files, or straight into memory
 //	read.go     batch files -> [Set]: 3,072 bytes and a label an image
@@ -124,20 +125,28 @@ type Dataset struct {
 // The data that [Options] may name by a word. Anything else is a path; a
 // folder that is called like one of them is reached as "./demo".
 const (
-	Auto     = "auto"
+	Auto     = "auto" // CIFAR-10
+	CIFAR10  = "cifar10"
+	CIFAR100 = "cifar100"
 	DemoName = "demo"
 )
 
+// IsWord reports whether data means a data set by a word, and not by a path.
+func IsWord(data string) bool {
+	_, published := layoutOf(data)
+	return published || IsDemo(data)
+}
+
 // Options says which data [Open] opens. The zero value means Auto.
 type Options struct {
-	// Data is Auto or "" (the cache, else the network), DemoName (with ":400"
-	// behind it: that many training images and a quarter of it for testing), or
-	// the path of a folder or of an archive.
+	// Data is Auto, CIFAR10 or "" (the cache, else the network), CIFAR100 (the
+	// same), DemoName (with ":400" behind it: that many training images and a
+	// quarter of it for testing), or the path of a folder or of an archive.
 	Data string
-	// URL is where Auto fetches from; "" means [DefaultURL].
+	// URL is where the archive is fetched from; "" means where its authors keep
+	// it.
 	URL string
-	// CacheDir is where Auto looks and keeps what it fetched; "" means
-	// [CacheDir].
+	// CacheDir is where archives are looked for and kept; "" means [CacheDir].
 	CacheDir string
 	// Seed draws the demo set.
 	Seed uint64
@@ -165,17 +174,20 @@ type Progress struct {
 	Stage Stage
 	// Done and Total are in the stage's unit; Total is 0 where it is unknown.
 	Done, Total int64
+	// Data is what is fetched; "" means CIFAR-10.
+	Data string
 	// Note says in words what a bar can't: why a transfer is tried again.
 	Note string
 }
 
 // ErrNoData is what [Open] wraps when Auto finds no data in the cache and can't
 // fetch any. The error's text says what was tried and what the person can do.
-var ErrNoData = errors.New("no CIFAR-10 data")
+var ErrNoData = errors.New("no data")
 
-// NoDataError is the error of [Open] for Auto. It matches [ErrNoData] and what
-// went wrong while fetching.
+// NoDataError is the error of [Open] for published data. It matches [ErrNoData]
+// and what went wrong while fetching.
 type NoDataError struct {
+	layout   layout
 	CacheDir string // the folder that was looked in; "" if there is none
 	Err      error  // why fetching failed, with what from where
 }
@@ -186,11 +198,11 @@ func (e *NoDataError) Error() string {
 	if e.CacheDir == "" {
 		cache = "found no cache folder to look in"
 	}
-	return fmt.Sprintf(`cifar: no CIFAR-10 data
+	return fmt.Sprintf(`cifar: no %s data
   %s
   tried to %s
 use --data demo to train on the built-in demo set, or --data DIR with a folder
-that holds %s or %s`, cache, strings.TrimPrefix(e.Err.Error(), "cifar: "), batchesDir, archiveName)
+that holds %s or %s`, e.layout.name, cache, strings.TrimPrefix(e.Err.Error(), "cifar: "), e.layout.dir, e.layout.archive)
 }
 
 // Unwrap lets errors.Is and errors.As see ErrNoData and the cause.
@@ -205,16 +217,10 @@ func Open(ctx context.Context, o Options) (*Dataset, error) {
 	} else if demo {
 		return drawDemo(ctx, o.Seed, n, newMeter(o.Progress))
 	}
-	if o.Data == Auto || o.Data == "" {
-		return openAuto(ctx, o)
+	if l, ok := layoutOf(o.Data); ok { // the cache, filled first if there is nothing in it
+		return FetchOptions{URL: o.URL, CacheDir: o.CacheDir, Progress: o.Progress, layout: l}.withDefaults().open(ctx)
 	}
-	return published.openPath(ctx, o.Data, newMeter(o.Progress))
-}
-
-// openAuto reads the cache, filled first if there is nothing in it.
-func openAuto(ctx context.Context, o Options) (*Dataset, error) {
-	f := FetchOptions{URL: o.URL, CacheDir: o.CacheDir, Progress: o.Progress}.withDefaults()
-	return f.open(ctx)
+	return openPath(ctx, o)
 }
 
 // open reads the cache that f names.
@@ -222,7 +228,7 @@ func (f FetchOptions) open(ctx context.Context) (*Dataset, error) {
 	read := func(path string) (*Dataset, error) {
 		return f.layout.openPath(ctx, path, newMeter(f.Progress))
 	}
-	dir, archive := filepath.Join(f.CacheDir, batchesDir), filepath.Join(f.CacheDir, archiveName)
+	dir, archive := filepath.Join(f.CacheDir, f.layout.dir), filepath.Join(f.CacheDir, f.layout.archive)
 	if f.CacheDir != "" && exists(dir) {
 		return read(dir)
 	}
@@ -235,7 +241,7 @@ func (f FetchOptions) open(ctx context.Context) (*Dataset, error) {
 	case f.CacheDir != "" && exists(archive): // the folder can't be written, or the archive is bad
 		return read(archive)
 	}
-	return nil, &NoDataError{CacheDir: f.CacheDir, Err: err}
+	return nil, &NoDataError{layout: f.layout, CacheDir: f.CacheDir, Err: err}
 }
 
 // exists is true also for what may not be looked at, so that reading it tells

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -90,7 +89,7 @@ func (o FetchOptions) download(ctx context.Context, part string, m *meter) (resu
 
 // otherWays says what a person can do whose network doesn't do it.
 func (o FetchOptions) otherWays() string {
-	return fmt.Sprintf("check the network, name another place with --data-url, or put %s into %s by hand", archiveName, o.CacheDir)
+	return fmt.Sprintf("check the network, name another place with --data-url, or put %s into %s by hand", o.layout.archive, o.CacheDir)
 }
 
 // transfer asks once for what is missing of part. It returns the byte it began
@@ -165,7 +164,7 @@ func (o FetchOptions) standing(f *os.File) (from origin, at int64, err error) {
 	return from, at, nil
 }
 
-func originFile(part *os.File) string { return filepath.Join(filepath.Dir(part.Name()), originName) }
+func originFile(part *os.File) string { return part.Name() + originExt }
 
 // restart empties a file.
 func restart(f *os.File) error {

@@ -18,17 +18,18 @@ import (
 // bytes.
 const DefaultURL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 
-// Names in the cache folder, beside batchesDir and archiveName.
+// Names in the cache folder, beside those of the archives and their folders.
 const (
-	partName     = archiveName + ".part"      // what has come of the archive
-	originName   = archiveName + ".part.json" // which file on which server that is
+	partExt      = ".part" // behind an archive's: what has come of it
+	originExt    = ".json" // behind that: which file on which server it is
 	lockName     = ".lock"
 	unpackPrefix = ".unpack-"
 )
 
-// FetchOptions says how [Fetch] works. The zero value fetches from
+// FetchOptions says how [Fetch] works. The zero value fetches CIFAR-10 from
 // [DefaultURL] into [CacheDir].
 type FetchOptions struct {
+	Data     string         // CIFAR10, CIFAR100 or ""
 	URL      string         // where the archive lies
 	CacheDir string         // the folder to unpack into
 	Progress func(Progress) // as in [Options]
@@ -41,9 +42,6 @@ type FetchOptions struct {
 }
 
 func (o FetchOptions) withDefaults() FetchOptions {
-	if o.URL == "" {
-		o.URL = DefaultURL
-	}
 	if o.CacheDir == "" {
 		o.CacheDir = CacheDir()
 	}
@@ -59,15 +57,18 @@ func (o FetchOptions) withDefaults() FetchOptions {
 	if o.Backoff <= 0 {
 		o.Backoff = time.Second
 	}
-	if o.layout.records == 0 {
-		o.layout = published
+	if o.layout.name == "" {
+		o.layout, _ = layoutOf(o.Data)
+	}
+	if o.URL == "" {
+		o.URL = o.layout.url
 	}
 	return o
 }
 
-// Fetch makes sure that CIFAR-10 lies in the cache and returns its folder. If
-// good files are there, it does nothing. Else it unpacks the archive
-// cifar-10-binary.tar.gz that somebody put into the cache, or downloads it.
+// Fetch makes sure that a published data set lies in the cache and returns its
+// folder. If good files are there, it does nothing. Else it unpacks the archive
+// that somebody put into the cache, cifar-10-binary.tar.gz, or downloads it.
 //
 // A transfer that breaks goes on where it stopped, in the same call and after
 // a restart of the program too. The archive must have the published SHA-256.
@@ -76,11 +77,15 @@ func (o FetchOptions) withDefaults() FetchOptions {
 // ended ctx ends Fetch; what came so far is kept for the next time.
 func Fetch(ctx context.Context, o FetchOptions) (dir string, err error) {
 	o = o.withDefaults()
-	if o.CacheDir == "" {
-		return "", errors.New("cifar: find a folder to keep CIFAR-10 in: set XDG_CACHE_HOME, or HOME")
+	if o.layout.name == "" {
+		return "", fmt.Errorf("cifar: no data set is called %q: there are %s and %s", o.Data, CIFAR10, CIFAR100)
 	}
-	dir = filepath.Join(o.CacheDir, batchesDir)
+	if o.CacheDir == "" {
+		return "", fmt.Errorf("cifar: find a folder to keep %s in: set XDG_CACHE_HOME, or HOME", o.layout.name)
+	}
+	dir = filepath.Join(o.CacheDir, o.layout.dir)
 	m := newMeter(o.Progress)
+	m.now.Data = o.layout.name
 	if o.installed(ctx, dir) {
 		return dir, nil
 	}
@@ -95,11 +100,11 @@ func Fetch(ctx context.Context, o FetchOptions) (dir string, err error) {
 	if o.installed(ctx, dir) { // by the process that had the lock
 		return dir, nil
 	}
-	archive := filepath.Join(o.CacheDir, archiveName)
+	archive := filepath.Join(o.CacheDir, o.layout.archive)
 	if _, err := os.Stat(archive); err == nil {
 		return dir, o.install(ctx, archive, dir, m)
 	}
-	part := filepath.Join(o.CacheDir, partName)
+	part := filepath.Join(o.CacheDir, o.layout.archive+partExt)
 	if err := o.fetchArchive(ctx, part, m); err != nil {
 		if info, e := os.Stat(part); e == nil && info.Size() == 0 {
 			removePart(part)
@@ -136,7 +141,7 @@ func (o FetchOptions) fetchArchive(ctx context.Context, part string, m *meter) e
 		}
 		removePart(part)
 		if !resumed || again {
-			return fmt.Errorf("cifar: fetch %s: SHA-256 is %s, want %s: the file there is not CIFAR-10's archive, or it was damaged on the way; it was deleted: try again, or name another place with --data-url", o.URL, sum, o.layout.archiveSum)
+			return fmt.Errorf("cifar: fetch %s: SHA-256 is %s, want %s: the file there is not %s's archive, or it was damaged on the way; it was deleted: try again, or name another place with --data-url", o.URL, sum, o.layout.archiveSum, o.layout.name)
 		}
 		m.note(StageRetry, 0, o.layout.archiveSize, "the parts of the archive do not fit together: fetching it anew")
 	}
@@ -146,7 +151,7 @@ func (o FetchOptions) fetchArchive(ctx context.Context, part string, m *meter) e
 // overwritten by the next transfer.
 func removePart(part string) {
 	_ = os.Remove(part)
-	_ = os.Remove(filepath.Join(filepath.Dir(part), originName))
+	_ = os.Remove(part + originExt)
 }
 
 // hashFile returns a file's SHA-256 in hexadecimal.

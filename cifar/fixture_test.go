@@ -15,6 +15,22 @@ import (
 // smallRecords keeps the files of the tests small: 20 images each.
 const smallRecords = 20
 
+// Names of CIFAR-10's files in a cache.
+const (
+	trainFiles = 5
+	partName   = archiveName + partExt
+	originName = partName + originExt
+)
+
+// batchFiles are the names of CIFAR-10's batch files.
+func batchFiles() []string { return published.files() }
+
+// of is l with so many records in each file.
+func (l layout) of(records int) layout {
+	l.trainRecords, l.testRecords = records, records
+	return l
+}
+
 // metaText is what the published batches.meta.txt holds, its empty line too.
 const metaText = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n"
 
@@ -39,7 +55,9 @@ func randomBatches(records int) map[string][]byte {
 // of an archive.
 func small(archive []byte) layout {
 	sum := sha256.Sum256(archive)
-	return layout{records: smallRecords, archiveSize: int64(len(archive)), archiveSum: hex.EncodeToString(sum[:])}
+	l := published.of(smallRecords)
+	l.archiveSize, l.archiveSum = int64(len(archive)), hex.EncodeToString(sum[:])
+	return l
 }
 
 // writeFiles puts files into a folder.

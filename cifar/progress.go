@@ -21,7 +21,7 @@ func newMeter(report func(Progress)) *meter { return &meter{report: report} }
 
 // start begins a stage.
 func (m *meter) start(stage Stage, done, total int64) {
-	m.now = Progress{Stage: stage, Done: done, Total: total}
+	m.now = Progress{Stage: stage, Done: done, Total: total, Data: m.now.Data}
 	m.flush()
 }
 
@@ -44,7 +44,7 @@ func (m *meter) flush() {
 // note reports words, between two stages.
 func (m *meter) note(stage Stage, done, total int64, words string) {
 	if m.report != nil {
-		m.report(Progress{Stage: stage, Done: done, Total: total, Note: words})
+		m.report(Progress{Stage: stage, Done: done, Total: total, Data: m.now.Data, Note: words})
 	}
 }
 

@@ -1,18 +1,20 @@
 package cifar
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 )
 
-// String says what the stage does, in words: "fetching CIFAR-10".
-func (s Stage) String() string {
-	switch s {
+// What says what is done, in words: "fetching CIFAR-10".
+func (p Progress) What() string {
+	data := cmp.Or(p.Data, published.name)
+	switch p.Stage {
 	case StageWait:
-		return "waiting for another process that is fetching CIFAR-10"
+		return "waiting for another process that is fetching " + data
 	case StageDownload:
-		return "fetching CIFAR-10"
+		return "fetching " + data
 	case StageVerify:
 		return "checking"
 	case StageUnpack:
@@ -24,12 +26,12 @@ func (s Stage) String() string {
 	case StageRetry:
 		return "trying again"
 	}
-	return string(s)
+	return string(p.Stage)
 }
 
 // String is one line about a stage: what, how much, how far.
 func (p Progress) String() string {
-	parts := []string{p.Stage.String()}
+	parts := []string{p.What()}
 	if p.Total > 0 {
 		const mib = 1 << 20
 		amount := fmt.Sprintf("%d of %d images", p.Done, p.Total)

@@ -32,7 +32,7 @@ func TestProgressLine(t *testing.T) {
 
 func TestEveryStageHasWords(t *testing.T) {
 	for _, s := range []Stage{StageWait, StageDownload, StageVerify, StageUnpack, StageRead, StageDraw, StageRetry} {
-		if s.String() == string(s) {
+		if (Progress{Stage: s}).What() == string(s) {
 			t.Errorf("stage %q has no words", string(s))
 		}
 	}

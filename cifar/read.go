@@ -16,50 +16,9 @@ import (
 	"unicode/utf8"
 )
 
-// The names in CIFAR-10's binary version.
-const (
-	batchesDir  = "cifar-10-batches-bin"
-	archiveName = "cifar-10-binary.tar.gz"
-	metaName    = "batches.meta.txt"
-	trainFiles  = 5 // data_batch_1.bin to data_batch_5.bin; then test_batch.bin
-)
-
 // chunkRecords is how many records are read from a file at once: 393 KB, so
 // that reading needs little memory beside the set itself.
 const chunkRecords = 128
-
-// getAgain ends the errors about a batch file with what the person can do.
-const getAgain = `get the file again, or fetch a good copy with "cifartui data fetch" and use --data auto`
-
-// A layout is the size of the files. All that is read has the published one;
-// tests use smaller files.
-type layout struct {
-	records     int    // in each batch file
-	archiveSize int64  // bytes of the archive
-	archiveSum  string // SHA-256 of the archive in hexadecimal
-}
-
-// published is CIFAR-10 as it lies on its authors' site.
-var published = layout{
-	records:     10_000,
-	archiveSize: 170_052_171,
-	archiveSum:  "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-}
-
-// fileSize returns the bytes of each batch file.
-func (l layout) fileSize() int64 { return int64(l.records) * record }
-
-// totalSize returns the bytes of all batch files.
-func (l layout) totalSize() int64 { return (trainFiles + 1) * l.fileSize() }
-
-// batchFiles returns the names of the batch files, the test batch last.
-func batchFiles() []string {
-	names := make([]string, 0, trainFiles+1)
-	for i := range trainFiles {
-		names = append(names, fmt.Sprintf("data_batch_%d.bin", i+1))
-	}
-	return append(names, "test_batch.bin")
-}
 
 // ReadDir reads CIFAR-10 from a folder that holds the six batch files, or the
 // folder cifar-10-batches-bin with them, or the archive cifar-10-binary.tar.gz.
@@ -69,18 +28,40 @@ func ReadDir(dir string) (*Dataset, error) {
 	return published.readFolder(context.Background(), dir, newMeter(nil))
 }
 
+// openPath reads a folder or an archive, of whatever it holds.
+func openPath(ctx context.Context, o Options) (*Dataset, error) {
+	m := newMeter(o.Progress)
+	info, err := os.Stat(o.Data)
+	switch {
+	case err != nil || !info.IsDir() && !info.Mode().IsRegular():
+		return published.openPath(ctx, o.Data, m) // it tells what is wrong
+	case !info.IsDir():
+		return layoutIn(ctx, o.Data).readArchive(ctx, o.Data, m)
+	}
+	names, err := list(o.Data)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range layouts() {
+		if l.hasFile(names) || slices.Contains(names, l.dir) || slices.Contains(names, l.archive) {
+			return l.readFolder(ctx, o.Data, m)
+		}
+	}
+	return published.readFolder(ctx, o.Data, m)
+}
+
 // openPath reads a folder or an archive.
 func (l layout) openPath(ctx context.Context, path string, m *meter) (*Dataset, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("cifar: %s: no such file or folder: name a folder that holds %s or %s, or use --data demo", path, batchesDir, archiveName)
+		return nil, fmt.Errorf("cifar: %s: no such file or folder: name a folder that holds %s or %s, or use --data demo", path, l.dir, l.archive)
 	case err != nil:
 		return nil, fmt.Errorf("cifar: open the data: %w", err)
 	case info.IsDir():
 		return l.readFolder(ctx, path, m)
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("cifar: %s: neither a folder nor a file: name a folder that holds %s or %s", path, batchesDir, archiveName)
+		return nil, fmt.Errorf("cifar: %s: neither a folder nor a file: name a folder that holds %s or %s", path, l.dir, l.archive)
 	}
 	return l.readArchive(ctx, path, m)
 }
@@ -91,28 +72,28 @@ func (l layout) readFolder(ctx context.Context, dir string, m *meter) (*Dataset,
 	if err != nil {
 		return nil, err
 	}
-	if !hasBatchFile(names) && slices.Contains(names, batchesDir) {
-		inner := filepath.Join(dir, batchesDir)
+	if !l.hasFile(names) && slices.Contains(names, l.dir) {
+		inner := filepath.Join(dir, l.dir)
 		innerNames, err := list(inner)
 		if err != nil {
 			return nil, err
 		}
 		// An empty folder beside the archive is no reason to ignore the archive.
-		if hasBatchFile(innerNames) || !slices.Contains(names, archiveName) {
+		if l.hasFile(innerNames) || !slices.Contains(names, l.archive) {
 			dir, names = inner, innerNames
 		}
 	}
 	switch {
-	case hasBatchFile(names):
+	case l.hasFile(names):
 		return l.readBatches(ctx, dir, m)
-	case slices.Contains(names, archiveName):
-		return l.readArchive(ctx, filepath.Join(dir, archiveName), m)
+	case slices.Contains(names, l.archive):
+		return l.readArchive(ctx, filepath.Join(dir, l.archive), m)
 	case len(names) == 0:
-		return nil, fmt.Errorf("cifar: %s: the folder is empty: put %s or %s there, or use --data demo", dir, batchesDir, archiveName)
+		return nil, fmt.Errorf("cifar: %s: the folder is empty: put %s or %s there, or use --data demo", dir, l.dir, l.archive)
 	case slices.ContainsFunc(names, ofPythonVersion):
 		return nil, fmt.Errorf("cifar: %s: %w", dir, errPythonVersion)
 	}
-	return nil, fmt.Errorf("cifar: %s: no CIFAR-10 files among its %d: want %s to test_batch.bin, or %s, or %s", dir, len(names), batchFiles()[0], batchesDir, archiveName)
+	return nil, fmt.Errorf("cifar: %s: no %s files among its %d: want %s to %s, or %s, or %s", dir, l.name, len(names), l.train[0], l.test, l.dir, l.archive)
 }
 
 // errPythonVersion says what to do about the version for Python.
@@ -138,10 +119,6 @@ func list(dir string) ([]string, error) {
 	return names, nil
 }
 
-func hasBatchFile(names []string) bool {
-	return slices.ContainsFunc(batchFiles(), func(name string) bool { return slices.Contains(names, name) })
-}
-
 // readBatches reads the six batch files of dir.
 func (l layout) readBatches(ctx context.Context, dir string, m *meter) (*Dataset, error) {
 	if err := l.checkSizes(dir); err != nil {
@@ -149,13 +126,13 @@ func (l layout) readBatches(ctx context.Context, dir string, m *meter) (*Dataset
 	}
 	m.start(StageRead, 0, l.totalSize())
 	ds := l.newDataset(dir)
-	for i, name := range batchFiles() {
-		if err := readFile(ctx, filepath.Join(dir, name), ds.part(i, l.records), m); err != nil {
+	for i, name := range l.files() {
+		if err := l.readFile(ctx, filepath.Join(dir, name), l.part(ds, i), m); err != nil {
 			return nil, err
 		}
 	}
 	m.flush()
-	if err := ds.readMetaFile(filepath.Join(dir, metaName)); err != nil {
+	if err := l.readMetaFile(ds, filepath.Join(dir, l.meta)); err != nil {
 		return nil, err
 	}
 	return ds, nil
@@ -166,84 +143,67 @@ func (l layout) checkBatches(ctx context.Context, dir string) error {
 	if err := l.checkSizes(dir); err != nil {
 		return err
 	}
-	set := newSet(l.records)
-	for _, name := range batchFiles() {
-		if err := readFile(ctx, filepath.Join(dir, name), set, newMeter(nil)); err != nil {
+	set := newSet(max(l.trainRecords, l.testRecords))
+	for i, name := range l.files() {
+		if err := l.readFile(ctx, filepath.Join(dir, name), set.Slice(0, l.records(i)), newMeter(nil)); err != nil {
 			return err
 		}
 	}
-	return (&Dataset{}).readMetaFile(filepath.Join(dir, metaName))
+	return l.readMetaFile(&Dataset{}, filepath.Join(dir, l.meta))
 }
 
 // checkSizes looks at the sizes of the batch files before any is read, so that
 // a broken folder is told at once.
 func (l layout) checkSizes(dir string) error {
-	for _, name := range batchFiles() {
+	for i, name := range l.files() {
 		path := filepath.Join(dir, name)
 		info, err := os.Stat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("cifar: %s: the file is missing: %s", path, getAgain)
+			return fmt.Errorf("cifar: %s: the file is missing: %s", path, l.getAgain())
 		case err != nil:
 			return fmt.Errorf("cifar: read a batch file: %w", err)
 		case !info.Mode().IsRegular():
-			return fmt.Errorf("cifar: %s: not a file: %s", path, getAgain)
-		case info.Size() != l.fileSize():
-			return fmt.Errorf("cifar: %s: %s bytes, want %s: %s", path, commas(info.Size()), commas(l.fileSize()), getAgain)
+			return fmt.Errorf("cifar: %s: not a file: %s", path, l.getAgain())
+		case info.Size() != l.fileSize(i):
+			return fmt.Errorf("cifar: %s: %s bytes, want %s: %s", path, commas(info.Size()), commas(l.fileSize(i)), l.getAgain())
 		}
 	}
 	return nil
 }
 
 // readFile reads a batch file into dst.
-func readFile(ctx context.Context, path string, dst *Set, m *meter) error {
+func (l layout) readFile(ctx context.Context, path string, dst *Set, m *meter) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("cifar: read a batch file: %w", err)
 	}
 	defer f.Close()
-	return readRecords(&meteredReader{ctx, f, m}, path, dst)
-}
-
-// newDataset returns a dataset with room for all images.
-func (l layout) newDataset(source string) *Dataset {
-	return &Dataset{
-		Name:    "CIFAR-10",
-		Source:  source,
-		Train:   newSet(trainFiles * l.records),
-		Test:    newSet(l.records),
-		Classes: ClassNames(),
-	}
-}
-
-// part returns the place of file i of [batchFiles].
-func (d *Dataset) part(i, records int) *Set {
-	if i == trainFiles {
-		return d.Test
-	}
-	return d.Train.Slice(i*records, (i+1)*records)
+	return l.readRecords(&meteredReader{ctx, f, m}, path, dst)
 }
 
 // readRecords fills dst from r, which must hold as many records as dst has
 // images and then end. name stands in errors.
-func readRecords(r io.Reader, name string, dst *Set) error {
+func (l layout) readRecords(r io.Reader, name string, dst *Set) error {
+	record := l.record()
 	buf := make([]byte, min(chunkRecords, max(dst.Len(), 1))*record)
 	for i := 0; i < dst.Len(); {
 		n := min(chunkRecords, dst.Len()-i)
 		got, err := io.ReadFull(r, buf[:n*record])
 		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			return fmt.Errorf("cifar: %s: ends at byte %s, want %s: %s", name, commas(int64(i*record+got)), commas(int64(dst.Len()*record)), getAgain)
+			return fmt.Errorf("cifar: %s: ends at byte %s, want %s: %s", name, commas(int64(i*record+got)), commas(int64(dst.Len()*record)), l.getAgain())
 		}
 		if err != nil {
 			return fmt.Errorf("cifar: read %s at byte %s: %w", name, commas(int64(i*record+got)), err)
 		}
 		for j := range n {
 			rec := buf[j*record : (j+1)*record]
-			if rec[0] >= Classes {
-				return fmt.Errorf("cifar: %s: byte %s: label %d, want 0 to %d: %s", name, commas(int64((i+j)*record)), rec[0], Classes-1, getAgain)
+			label := rec[l.coarse]
+			if int(label) >= len(l.classes) {
+				return fmt.Errorf("cifar: %s: byte %s: label %d, want 0 to %d: %s", name, commas(int64((i+j)*record+l.coarse)), label, len(l.classes)-1, l.getAgain())
 			}
-			dst.Labels[i+j] = rec[0]
-			copy(dst.Image(i+j), rec[1:])
+			dst.Labels[i+j] = label
+			copy(dst.Image(i+j), rec[l.coarse+1:])
 		}
 		i += n
 	}
@@ -251,14 +211,14 @@ func readRecords(r io.Reader, name string, dst *Set) error {
 	case io.EOF:
 		return nil
 	case nil:
-		return fmt.Errorf("cifar: %s: goes on after byte %s, where it should end: %s", name, commas(int64(dst.Len()*record)), getAgain)
+		return fmt.Errorf("cifar: %s: goes on after byte %s, where it should end: %s", name, commas(int64(dst.Len()*record)), l.getAgain())
 	default:
 		return fmt.Errorf("cifar: read %s at byte %s: %w", name, commas(int64(dst.Len()*record)), err)
 	}
 }
 
 // readMetaFile takes the class names from a batches.meta.txt, if there is one.
-func (d *Dataset) readMetaFile(path string) error {
+func (l layout) readMetaFile(d *Dataset, path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -267,7 +227,7 @@ func (d *Dataset) readMetaFile(path string) error {
 		return fmt.Errorf("cifar: read the class names: %w", err)
 	}
 	defer f.Close()
-	names, err := readMeta(f, path)
+	names, err := l.readMeta(f, path)
 	if err != nil {
 		return err
 	}
@@ -275,12 +235,12 @@ func (d *Dataset) readMetaFile(path string) error {
 	return nil
 }
 
-// maxMeta is more than any list of ten names takes.
+// maxMeta is more than any list of a hundred names takes.
 const maxMeta = 4096
 
-// readMeta reads ten class names, a line each; empty lines don't count. The
+// readMeta reads the class names, a line each; empty lines don't count. The
 // names are shown on terminals, so that they must be printable.
-func readMeta(r io.Reader, name string) ([]string, error) {
+func (l layout) readMeta(r io.Reader, name string) ([]string, error) {
 	var names []string
 	sc := bufio.NewScanner(io.LimitReader(r, maxMeta))
 	for line := 1; sc.Scan(); line++ {
@@ -288,20 +248,25 @@ func readMeta(r io.Reader, name string) ([]string, error) {
 		switch {
 		case class == "":
 			continue
-		case len(names) == Classes:
-			return nil, fmt.Errorf("cifar: %s: line %d: an eleventh class, want %d: %s", name, line, Classes, getAgain)
-		case len(class) > 64 || !utf8.ValidString(class) || strings.ContainsFunc(class, func(r rune) bool { return !unicode.IsPrint(r) }):
-			return nil, fmt.Errorf("cifar: %s: line %d: %.70q is no class name: %s", name, line, class, getAgain)
+		case len(names) == len(l.classes):
+			return nil, fmt.Errorf("cifar: %s: line %d: more classes than %d: %s", name, line, len(l.classes), l.getAgain())
+		case len(class) > 64 || !printable(class):
+			return nil, fmt.Errorf("cifar: %s: line %d: %.70q is no class name: %s", name, line, class, l.getAgain())
 		}
 		names = append(names, class)
 	}
 	if err := sc.Err(); err != nil {
 		return nil, fmt.Errorf("cifar: read %s: %w", name, err)
 	}
-	if len(names) != Classes {
-		return nil, fmt.Errorf("cifar: %s: %d class names, want %d: %s", name, len(names), Classes, getAgain)
+	if len(names) != len(l.classes) {
+		return nil, fmt.Errorf("cifar: %s: %d class names, want %d: %s", name, len(names), len(l.classes), l.getAgain())
 	}
 	return names, nil
+}
+
+// printable reports whether a name can be shown on a terminal.
+func printable(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // commas writes n with a comma between thousands.

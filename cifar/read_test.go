@@ -213,7 +213,7 @@ func FuzzRecords(f *testing.F) {
 			return
 		}
 		set := newSet(n)
-		err := readRecords(bytes.NewReader(data), "x", set)
+		err := published.readRecords(bytes.NewReader(data), "x", set)
 		valid := len(data) == n*record
 		for i := 0; i < len(data) && i < n*record; i += record {
 			valid = valid && data[i] < Classes
@@ -235,14 +235,14 @@ func FuzzMeta(f *testing.F) {
 	f.Add([]byte("\xff\n\x1b[0m\n"))
 	f.Add(bytes.Repeat([]byte("x"), maxMeta+1))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		names, err := readMeta(bytes.NewReader(data), "x")
+		names, err := published.readMeta(bytes.NewReader(data), "x")
 		if err != nil {
 			return
 		}
 		if len(names) != Classes {
 			t.Fatalf("%d names", len(names))
 		}
-		again, err := readMeta(strings.NewReader(strings.Join(names, "\n")), "x")
+		again, err := published.readMeta(strings.NewReader(strings.Join(names, "\n")), "x")
 		if err != nil || !slices.Equal(names, again) {
 			t.Fatalf("%q reads as %q, %v", names, again, err)
 		}
@@ -268,7 +268,7 @@ func (r brokenReader) Read(p []byte) (int, error) {
 
 func TestReadErrorIsNotCalledAShortFile(t *testing.T) {
 	bad := errors.New("input/output error")
-	err := readRecords(brokenReader{bytes.NewReader(make([]byte, 100)), bad}, "x", newSet(2))
+	err := published.readRecords(brokenReader{bytes.NewReader(make([]byte, 100)), bad}, "x", newSet(2))
 	if !errors.Is(err, bad) || !strings.Contains(err.Error(), "at byte 100") {
 		t.Errorf("got %v", err)
 	}
