@@ -19,7 +19,7 @@ var layers = map[string]struct {
 	libraries []string
 }{
 	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/event",
-		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/tensorboard", "tui"}},
+		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/tensorboard", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {ours: []string{"cifar/picture"}},
 	"cifartui/cifar/picture":      {},
@@ -51,6 +51,7 @@ var layers = map[string]struct {
 	"cifartui/train/record":             {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/rundir":             {},
 	"cifartui/train/runs":               {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},
+	"cifartui/train/score":              {},
 	"cifartui/train/tensorboard":        {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/tui":                      {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/runs", "tui/canvas", "tui/chart", "tui/dialog", "tui/format", "tui/keymap", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/canvas":               {ours: []string{"tui/style"}},
@@ -78,6 +79,7 @@ var light = map[string][]string{
 	"cifartui/train/plot":        heavy,
 	"cifartui/train/record":      heavy,
 	"cifartui/train/runs":        heavy,
+	"cifartui/train/score":       {},
 	"cifartui/train/tensorboard": heavy,
 }
 

@@ -59,10 +59,7 @@ func Differ(a, b *Model, preprocess bool) string {
 	if why := DifferInClasses(a.Classes, b.Classes); why != "" {
 		return why
 	}
-	// Neither dropout nor smoothing outlives training.
-	x, y := a.Spec, b.Spec
-	x.Dropout, x.Smoothing, y.Dropout, y.Smoothing = 0, 0, 0, 0
-	if p, q := fmt.Sprintf("%+v", x), fmt.Sprintf("%+v", y); p != q {
+	if !slices.Equal(a.Spec.Layers(), b.Spec.Layers()) {
 		return fmt.Sprintf("the networks differ: %s and %s", describe(a.Spec), describe(b.Spec))
 	}
 	if p, q := a.Meta[checkpoint.MetaPreprocess], b.Meta[checkpoint.MetaPreprocess]; preprocess && p != q {
@@ -99,5 +96,9 @@ func few(names []string) string {
 
 // describe is a network in a few words.
 func describe(s nn.Spec) string {
-	return fmt.Sprintf("%d parameters, images of %dx%d, filters %v", s.Params(), s.Size, s.Size, s.Filters)
+	hidden := ""
+	if len(s.Dense) > 0 {
+		hidden = fmt.Sprintf(", hidden dense layers of %v", s.Dense)
+	}
+	return fmt.Sprintf("%d parameters, images of %dx%d, filters %v%s", s.Params(), s.Size, s.Size, s.Filters, hidden)
 }

@@ -24,7 +24,7 @@ import (
 // tiny are images whose class is a matter of colour, with noise.
 func tiny(n int, seed uint64) *cifar.Set {
 	r := rand.New(rand.NewPCG(seed, 1))
-	s := &cifar.Set{Pixels: make([]byte, n*cifar.Pixels), Labels: make([]byte, n)}
+	s := cifar.NewSet(cifar.Size, n)
 	for i := range n {
 		class := i % cifar.Classes
 		s.Labels[i] = byte(class)

@@ -51,6 +51,9 @@ func ofWeights(path string, w checkpoint.Weights) (*Model, error) {
 	}
 	m.Epoch, _ = strconv.Atoi(w.Meta[checkpoint.MetaEpoch]) // 0 where it does not say
 	m.Step, _ = strconv.Atoi(w.Meta[checkpoint.MetaStep])
+	if w.Changes != "" {
+		m.note("%s: %s", path, w.Changes)
+	}
 	if err := m.describe(); err != nil {
 		return nil, fmt.Errorf("weights: %s: %w", path, err)
 	}
