@@ -81,6 +81,7 @@ func (v *samplesView) due(r *run) bool {
 
 // Sizes of the view's parts.
 const (
+	pictureSide  = 32 // dots of a picture's side as it is shown at its largest: CIFAR's pixels
 	matrixHeight = 14 // frame, titles, ten classes, totals
 	captionLines = 2
 	tileGap      = 2
@@ -178,7 +179,7 @@ func (v *samplesView) drawSample(a canvas.Area, t tile, s event.Sample, r *run) 
 		px = r.pixels[s.Index]
 	}
 	h := pictureSide / t.side / 2
-	drawPicture(a.Sub(0, 0, t.w, min(h, a.H-1)), px, t.side, v.palette, v.glyphs)
+	a.Sub(0, 0, t.w, min(h, a.H-1)).Picture(px, pictureSide/t.side, v.palette, v.glyphs)
 	said := class(r.Started.Classes, s.Predicted)
 	y := min(h, a.H-1)
 	sure := fmt.Sprintf(" %.0f%%", 100*s.Confidence)

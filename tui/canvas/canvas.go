@@ -1,7 +1,7 @@
 // Package canvas is what the screen is drawn on: a grid of cells, and areas of it
 // that cut off what does not fit, so that no view can overflow. It draws text,
-// frames, lines of parts of which the least important go first, tables and bars,
-// and encodes all of it with as few colour codes as it takes.
+// frames, lines of parts of which the least important go first, tables, bars and
+// pictures, and encodes all of it with as few colour codes as it takes.
 package canvas
 
 import (

@@ -1,4 +1,4 @@
-package tui
+package canvas
 
 import "testing"
 
@@ -14,8 +14,8 @@ func TestPicturesOfAnySizeAreShown(t *testing.T) {
 				px[2*side*side+y*side+x] = byte(200 * ((x ^ y) & 1 & (96 / 32))) // blue: a pattern of single pixels
 			}
 		}
-		if sideOf(px) != side {
-			t.Fatalf("a picture of %d pixels has %d", side, sideOf(px))
+		if SideOf(px) != side {
+			t.Fatalf("a picture of %d pixels has %d", side, SideOf(px))
 		}
 		for _, dots := range []int{32, 16} {
 			for y := range dots {
@@ -32,21 +32,8 @@ func TestPicturesOfAnySizeAreShown(t *testing.T) {
 		}
 	}
 	for _, n := range []int{1, 3*32*32 + 1, 3 * 32 * 31} {
-		if side := sideOf(make([]byte, n)); side != 0 {
+		if side := SideOf(make([]byte, n)); side != 0 {
 			t.Errorf("%d bytes are a picture of %d pixels", n, side)
-		}
-	}
-}
-
-// Names are cut by what they take on the screen, not by characters.
-func TestNamesOfClassesAreCutByTheirWidth(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		w    int
-		want string
-	}{{"airplane", 3, "air"}, {"飛行機", 3, "飛"}, {"飛行機", 4, "飛行"}, {"кошка", 3, "кош"}, {"", 3, ""}} {
-		if got := abbreviate(c.name, c.w); got != c.want {
-			t.Errorf("%q in %d columns: %q, want %q", c.name, c.w, got, c.want)
 		}
 	}
 }

@@ -1,18 +1,14 @@
-package tui
+package canvas
 
 import (
 	"math"
 
-	"cifartui/tui/canvas"
 	"cifartui/tui/style"
 )
 
-// The side in dots of a picture as it is shown: CIFAR's pixels.
-const pictureSide = 32
-
-// sideOf returns the height and width of a picture, three planes of bytes; 0 for
-// what is none.
-func sideOf(px []byte) int {
+// SideOf returns the height and width in pixels of a picture, three planes of
+// bytes: red, green, blue; 0 for what is none.
+func SideOf(px []byte) int {
 	side := int(math.Sqrt(float64(len(px) / 3)))
 	if 3*side*side != len(px) {
 		return 0
@@ -36,11 +32,11 @@ func dotAt(px []byte, side, x, y, dots int) (r, g, b uint8) {
 	return uint8(sum[0] / n), uint8(sum[1] / n), uint8(sum[2] / n)
 }
 
-// drawPicture draws a picture at the area's corner, two dots a cell, as
-// pictureSide/shrink by as many dots. Where there are no colours for it, letters
-// stand for brightness.
-func drawPicture(a canvas.Area, px []byte, shrink int, p *style.Palette, g *style.Glyphs) {
-	side, dots := sideOf(px), pictureSide/shrink
+// Picture draws a picture, see [SideOf], at the area's corner as dots by dots,
+// two of them a cell: dots columns and half as many rows. Where there are no
+// colours for it, letters stand for brightness.
+func (a Area) Picture(px []byte, dots int, p *style.Palette, g *style.Glyphs) {
+	side := SideOf(px)
 	if side == 0 {
 		a.Sub(0, 0, dots, dots/2).Fill(style.Dim, '.')
 		return
@@ -52,17 +48,17 @@ func drawPicture(a canvas.Area, px []byte, shrink int, p *style.Palette, g *styl
 			c := a.At(x, y)
 			switch {
 			case p.Pictures() && g.Unicode:
-				*c = canvas.Cell{Rune: '▀', FG: style.RGB(r1, g1, b1), BG: style.RGB(r2, g2, b2)}
+				*c = Cell{Rune: '▀', FG: style.RGB(r1, g1, b1), BG: style.RGB(r2, g2, b2)}
 			case p.Pictures():
 				mid := func(a, b uint8) uint8 { return uint8((int(a) + int(b)) / 2) }
-				*c = canvas.Cell{Rune: ' ', BG: style.RGB(mid(r1, r2), mid(g1, g2), mid(b1, b2))}
+				*c = Cell{Rune: ' ', BG: style.RGB(mid(r1, r2), mid(g1, g2), mid(b1, b2))}
 			default:
 				luma := 2*(int(r1)+int(r2)) + 7*(int(g1)+int(g2)) + (int(b1) + int(b2))
 				i := luma * (len(g.Ramp) - 1) / (20 * 255)
 				if !p.Dark {
 					i = len(g.Ramp) - 1 - i
 				}
-				*c = canvas.Cell{Rune: rune(g.Ramp[i])}
+				*c = Cell{Rune: rune(g.Ramp[i])}
 			}
 		}
 	}
