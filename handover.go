@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,12 +16,12 @@ import (
 // handOver moves the run to a process in the background. When that fails the
 // run goes on in this process, with the plan that it returns.
 func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) {
-	folder := l.folder()
+	after := l.plan.goingOn(l.folder(), l.seen.paused(), l.ended(event.OutcomeStopped, event.OutcomeFailed))
 	child, err := control.HandOver{
 		Stop: func(context.Context) error { return l.letGo(why) },
-		Next: control.Background{Folder: folder, Args: l.childArgs(folder)},
+		Next: control.Background{Folder: after.Resume, Args: after.childArgs()},
 		Resume: func() error {
-			next = l.next(l.plan.resuming(folder, ""))
+			next = l.next(after)
 			return nil
 		},
 	}.Do(ctx)
@@ -53,10 +54,9 @@ func (l *leg) letGo(why string) error {
 	return nil
 }
 
-// childArgs are the arguments of the process that goes on with the run.
-func (l *leg) childArgs(folder string) []string {
-	p := l.plan
-	args := []string{"train", "--resume", folder, "--runs", filepath.Dir(folder), "--no-tui", "--child"}
+// childArgs are the arguments of the process that goes on with the plan's run.
+func (p plan) childArgs() []string {
+	args := []string{"train", "--resume", p.Resume, "--runs", filepath.Dir(p.Resume), "--no-tui", "--child"}
 	for _, flag := range [][2]string{
 		{"--data-url", p.DataURL}, {"--device", p.Device}, {"--kernels", p.Kernels}, {"--log-format", p.LogFormat},
 		{"--log-every", strconv.Itoa(p.LogEvery)}, {"--metrics", p.Metrics},
@@ -66,8 +66,17 @@ func (l *leg) childArgs(folder string) []string {
 			args = append(args, flag[0], flag[1])
 		}
 	}
-	for _, run := range l.seen.paused() {
+	for _, run := range p.paused {
 		args = append(args, "--paused", run)
 	}
+	for _, run := range p.left {
+		args = append(args, "--left", run)
+	}
 	return args
+}
+
+// ended are the runs that have ended so, or had before the leg: a run of a
+// comparison that a person has stopped stays so when the others move.
+func (l *leg) ended(outcomes ...event.Outcome) []string {
+	return append(slices.Clone(l.plan.left), l.seen.endedBy(outcomes...)...)
 }

@@ -120,7 +120,15 @@ func (p plan) on(data string) plan {
 // resuming goes on in a run folder, as it is; checkpoint "" is the newest.
 func (p plan) resuming(folder, checkpoint string) plan {
 	p.Resume, p.Checkpoint = folder, checkpoint
-	p.sweeps, p.paused, p.Given, p.Again = nil, nil, nil, false
+	p.sweeps, p.paused, p.left, p.Given, p.Again = nil, nil, nil, nil, false
+	return p
+}
+
+// goingOn resumes what another leg trained, as it stood: with those runs paused,
+// and those left alone that had ended.
+func (p plan) goingOn(folder string, paused, left []string) plan {
+	p = p.resuming(folder, "")
+	p.paused, p.left = paused, left
 	return p
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"cifartui/train/control"
@@ -153,6 +154,18 @@ func (s *seen) paused() (runs []string) {
 	defer s.mu.Unlock()
 	for run, state := range s.states {
 		if state == event.StatePaused {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// endedBy are the runs that have ended with one of these outcomes.
+func (s *seen) endedBy(outcomes ...event.Outcome) (runs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for run, outcome := range s.ended {
+		if slices.Contains(outcomes, outcome) {
 			runs = append(runs, run)
 		}
 	}

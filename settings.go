@@ -58,6 +58,7 @@ type settings struct {
 	file    string   // --config
 	child   bool     // this process took over from one that detached
 	paused  []string // runs that were paused when it did
+	left    []string // runs that had ended when it did, and that it leaves so
 }
 
 // defaultSettings are the article's recipe and a person at a terminal.
@@ -144,7 +145,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	// Given by this program to itself; hiding fails only for a flag that is not there.
 	f.BoolVar(&s.child, "child", false, "")
 	f.StringArrayVar(&s.paused, "paused", nil, "")
-	_, _ = f.MarkHidden("child"), f.MarkHidden("paused")
+	f.StringArrayVar(&s.left, "left", nil, "")
+	_, _, _ = f.MarkHidden("child"), f.MarkHidden("paused"), f.MarkHidden("left")
 }
 
 // resolve layers flags over the file over the recipe and checks the result.

@@ -130,7 +130,7 @@ func (l *leg) newRunner(p plan, c config.Config) (r runner, err error) {
 		}
 		r, err = train.NewComparison(train.ComparisonOptions{
 			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Parallel: parallel, Dataset: l.dataset, Backends: l.backends,
-			Resume: p.Resume, Exact: p.Again, Adjust: p.over, NewRate: p.newRate(), Version: programVersion(),
+			Resume: p.Resume, Exact: p.Again, Left: p.left, Adjust: p.over, NewRate: p.newRate(), Version: programVersion(),
 		})
 	} else {
 		r, err = train.NewTrainer(train.Options{

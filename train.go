@@ -185,12 +185,9 @@ func startInBackground(ctx context.Context, s settings, out, errs io.Writer) err
 
 // sayDetached tells how to reach a run that has gone into the background.
 func sayDetached(w io.Writer, child control.Child) {
-	name := filepath.Base(child.Folder)
-	if runs := filepath.Dir(child.Folder); runs != "runs" {
-		name = child.Folder
-	}
+	name := rundir.Argument(child.Folder)
 	fmt.Fprintf(w, "%s trains in the background (process %d): \"cifartui attach %s\" shows it, \"cifartui ctl %s stop\" stops it.\n",
-		filepath.Base(child.Folder), child.PID, rundir.Quote(name), rundir.Quote(name))
+		filepath.Base(child.Folder), child.PID, name, name)
 }
 
 // exitCode is the process's exit code for an error.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -47,6 +48,9 @@ type ComparisonOptions struct {
 	// Exact has a new comparison be called Config.Name and nothing else, see
 	// [Options].
 	Exact bool
+	// Left are runs that a resume leaves as they are, by name: the person had
+	// stopped them before this process took over.
+	Left []string
 	// Adjust changes the settings of each run in a resume, where that is
 	// allowed (more epochs, say); nil leaves them.
 	Adjust func(config.Config) config.Config
@@ -141,6 +145,9 @@ func (c *Comparison) open(o ComparisonOptions) error {
 		}
 		c.made = true
 	}
+	if o.Resume != "" {
+		configs = c.left(file.Runs, configs)
+	}
 	file.Runs = nil
 	for _, r := range configs {
 		file.Runs = append(file.Runs, r.Name)
@@ -153,6 +160,25 @@ func (c *Comparison) open(o ComparisonOptions) error {
 	return c.enter(o, file, configs)
 }
 
+// left are the runs that the comparison still has: those that its file names,
+// without one whose folder was deleted. All folders are made before any run
+// trains, so that a folder that is missing once one has trained is no leftover of
+// a kill at the start.
+func (c *Comparison) left(names []string, configs []config.Config) (left []config.Config) {
+	began := false
+	for _, name := range names {
+		st, err := os.Stat(filepath.Join(c.folder, name, rundir.EventsFile))
+		began = began || err == nil && st.Size() > 0
+	}
+	for _, r := range configs {
+		_, err := os.Stat(filepath.Join(c.folder, r.Name))
+		if slices.Contains(names, r.Name) && !(began && errors.Is(err, fs.ErrNotExist)) {
+			left = append(left, r)
+		}
+	}
+	return left
+}
+
 // enter makes the trainers of the runs that are left, once it is known what they
 // need together.
 func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs []config.Config) error {
@@ -160,7 +186,7 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 	for i, r := range configs {
 		var err error
 		if entries[i], err = c.entryOf(o, r); err != nil {
-			return fmt.Errorf("run %s: %w", r.Name, err)
+			return fmt.Errorf("run %s: %w", c.called(r.Name), err)
 		}
 	}
 	c.places = newPlaces(o.Backends, file.Parallel, file.Order, entries)
@@ -182,7 +208,7 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 			e.options.Warnings, told = slices.DeleteFunc([]string{c.note, warning}, func(w string) bool { return w == "" }), true
 		}
 		if m.trainer, err = NewTrainer(e.options); err != nil {
-			return fmt.Errorf("run %s: %w", m.name, err)
+			return fmt.Errorf("run %s: %w", c.called(m.name), err)
 		}
 	}
 	return nil
@@ -233,7 +259,7 @@ func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error
 		e.options.Config = o.Adjust(saved)
 	}
 	info, err := runs.Inspect(folder)
-	e.over = info.Outcome.Over() && e.options.Config.TrainsAs(saved)
+	e.over = slices.Contains(o.Left, r.Name) || info.Outcome.Over() && e.options.Config.TrainsAs(saved)
 	return e, err
 }
 
@@ -242,6 +268,9 @@ func (c *Comparison) Folder() string { return c.folder }
 
 // Name is the comparison's name: the folder's base name.
 func (c *Comparison) Name() string { return filepath.Base(filepath.Clean(c.folder)) }
+
+// called is what a person calls a run of the comparison.
+func (c *Comparison) called(run string) string { return c.Name() + "/" + run }
 
 // Runs are the names of the runs, in order.
 func (c *Comparison) Runs() []string {
@@ -271,7 +300,7 @@ func (c *Comparison) Run(ctx context.Context, emit func(event.Event)) error {
 			defer m.seat.leave()
 			defer func() {
 				if p := recover(); p != nil {
-					text := fmt.Sprintf("run %s: %v\n%s", m.name, p, debug.Stack())
+					text := fmt.Sprintf("run %s: %v\n%s", c.called(m.name), p, debug.Stack())
 					fault.CompareAndSwap(nil, &text)
 					stop(errors.New("a fault in the program"))
 				}
@@ -283,7 +312,7 @@ func (c *Comparison) Run(ctx context.Context, emit func(event.Event)) error {
 				emit(e)
 			})
 			if err != nil {
-				errs[i] = fmt.Errorf("run %s: %w", m.name, err)
+				errs[i] = fmt.Errorf("run %s: %w", c.called(m.name), err)
 			}
 		})
 	}
@@ -302,7 +331,7 @@ func (c *Comparison) Run(ctx context.Context, emit func(event.Event)) error {
 func (c *Comparison) Send(cmd event.Command) error {
 	target := cmd.Target()
 	if target != "" && !slices.Contains(c.Runs(), target) {
-		return fmt.Errorf("there is no run %q in this comparison: its runs are %s", target, strings.Join(c.Runs(), ", "))
+		return fmt.Errorf("there is no run %q in comparison %s: its runs are %s", target, c.Name(), strings.Join(c.Runs(), ", "))
 	}
 	var errs []error
 	sent := false
@@ -316,7 +345,7 @@ func (c *Comparison) Send(cmd event.Command) error {
 		}
 		sent = sent || err == nil
 		if err != nil {
-			errs = append(errs, fmt.Errorf("run %s: %w", m.name, err))
+			errs = append(errs, fmt.Errorf("run %s: %w", c.called(m.name), err))
 		}
 	}
 	if sent {

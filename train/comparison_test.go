@@ -209,6 +209,56 @@ func TestEndedRunsStayUnlessThereIsMoreToDo(t *testing.T) {
 	}
 }
 
+// A run that was removed, by the program or by hand, is not trained again, nor is
+// one that a person had stopped before another process took over.
+func TestResumeLeavesWhatWasRemovedOrStopped(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	o.Config.Epochs = 1
+	c, _ := compare(t, o, nil)
+	o.Resume = c.Folder()
+	more := func(epochs int) func(config.Config) config.Config {
+		return func(c config.Config) config.Config { c.Epochs = epochs; return c }
+	}
+	if _, err := runs.Remove(filepath.Join(c.Folder(), "batch=32")); err != nil {
+		t.Fatal(err)
+	}
+	o.Adjust = more(2)
+	c, rec := compare(t, o, nil)
+	if got := epochOrder(rec.events); got != "16 8" || !slices.Equal(c.Runs(), []string{"batch=16", "batch=8"}) {
+		t.Errorf("after one was removed: epochs in the order %s of %v", got, c.Runs())
+	}
+	o.Adjust, o.Left = more(3), []string{"batch=16"}
+	if _, rec = compare(t, o, nil); epochOrder(rec.events) != "8" {
+		t.Errorf("where one is left alone: epochs in the order %s", epochOrder(rec.events))
+	}
+	if err := os.RemoveAll(filepath.Join(c.Folder(), "batch=16")); err != nil {
+		t.Fatal(err)
+	}
+	o.Adjust, o.Left = more(4), nil
+	if _, rec = compare(t, o, nil); epochOrder(rec.events) != "8" {
+		t.Errorf("after one was deleted: epochs in the order %s", epochOrder(rec.events))
+	}
+}
+
+// A learning rate that is given to a run before it has begun is its first one.
+func TestRateBeforeTheBeginning(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.Epochs = "sgd", 1 })
+	tr := newTrainer(t, o)
+	if err := tr.Send(event.SetLearnRate{Rate: 0.125}); err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorder{}
+	if err := tr.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	if s := of[*event.StepDone](rec.events)[0]; s.LR != 0.125 {
+		t.Errorf("the first batch has the rate %g", s.LR)
+	}
+	if l := of[*event.LearnRateChanged](rec.events); len(l) != 1 || l[0].From != 0.01 || l[0].To != 0.125 {
+		t.Errorf("rate changes %+v", l)
+	}
+}
+
 // A paused run is left out; when it goes on it ends with the bits of one alone.
 func TestPausedRunLetsTheOthersGoOn(t *testing.T) {
 	o := tinyComparison(t, config.Interleave)

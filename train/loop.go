@@ -116,6 +116,9 @@ func (r *run) build() (err error) {
 	if err := r.net.allocate(); err != nil {
 		return err
 	}
+	if r.ask.rate != nil {
+		r.setRate(*r.ask.rate)
+	}
 	r.keep.store.Remove(r.at.Obsolete)
 	r.at.Obsolete = nil
 	r.restorePending()

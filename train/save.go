@@ -32,6 +32,15 @@ type keeper struct {
 	tight bool
 }
 
+// missing is why not all is on the disk that the newest save was to write; nil if
+// it is.
+func (k *keeper) missing() error {
+	for _, f := range k.pending {
+		return f.failure
+	}
+	return k.failure
+}
+
 // weightsFile is a weights file to be written.
 type weightsFile struct {
 	name   string

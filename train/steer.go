@@ -18,6 +18,7 @@ type asked struct {
 	stop       event.Outcome // to stop now, and what that is called
 	signal     string        // that asked for the stop; "" if none did
 	reason     string        // of the newest, until it is told
+	rate       *float64      // learning rate to be set once the run is built; nil for none
 	failure    error         // of what was asked for: the run fails
 	myTurn     bool          // this run may train
 }
@@ -116,12 +117,15 @@ func (r *run) saveAsAsked(c event.Save) {
 		return // there is nothing good to save any more
 	}
 	if r.net == nil {
-		r.warn("there is nothing to save before training has started")
+		r.announce(&event.Warning{Message: "there is nothing to save before training has started", Refuses: "save", Moot: true})
 		return
 	}
 	before, reason := r.at.state, r.ask.reason
 	r.become(event.StateSaving, reasonOf(c.To, "asked to save"))
 	r.ask.failure = r.saveNow("manual")
+	if err := r.keep.missing(); err != nil {
+		r.announce(&event.Warning{Message: fmt.Sprintf("the save that was asked for is not whole: %v", err), Refuses: "save"})
+	}
 	r.become(before, reason)
 }
 
@@ -129,9 +133,9 @@ func (r *run) saveAsAsked(c event.Save) {
 func (r *run) setRateAsAsked(c event.SetLearnRate) {
 	switch {
 	case !(c.Rate >= 0 && c.Rate <= config.MaxLearnRate): // nor NaN
-		r.warn(fmt.Sprintf("learning rate %v is not allowed: want 0 to %g", c.Rate, float64(config.MaxLearnRate)))
+		r.refuseRate(fmt.Sprintf("learning rate %v is not allowed: want 0 to %g", c.Rate, float64(config.MaxLearnRate)))
 	case r.net == nil:
-		r.warn("the learning rate cannot be set before training has started")
+		r.ask.rate = &c.Rate // set when the run is built
 	default:
 		r.setRate(c.Rate)
 	}
@@ -142,7 +146,7 @@ func (r *run) setRateAsAsked(c event.SetLearnRate) {
 func (r *run) setRate(rate float64) {
 	f := r.factor()
 	if f <= 0 {
-		r.warn(fmt.Sprintf("the schedule %q has come down to 0: the learning rate stays there", r.config.Schedule))
+		r.refuseRate(fmt.Sprintf("the schedule %q has come down to 0: the learning rate stays there", r.config.Schedule))
 		return
 	}
 	from := r.rate()
@@ -162,6 +166,9 @@ func (r *run) rebase(rate float64) {
 	r.keep.unsaved = true
 	r.announce(e)
 }
+
+// refuseRate tells why a learning rate is not set.
+func (r *run) refuseRate(why string) { r.announce(&event.Warning{Message: why, Refuses: "lr"}) }
 
 // awaitTurn waits for the run's turn. A command interrupts it: the caller looks
 // whether it still wants the turn.

@@ -2,8 +2,11 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"cifartui/train/rundir"
@@ -63,8 +66,12 @@ func (f Comparison) Write(folder string) error {
 	return nil
 }
 
+// ErrNoRuns says that a comparison has no run folder: it was killed before it
+// made them, or they were deleted.
+var ErrNoRuns = errors.New("none of its runs is there")
+
 // RunFolders returns the run folders that a folder stands for: itself, or those
-// of a comparison.
+// that a comparison still has; if none, the error is [ErrNoRuns].
 func RunFolders(folder string) ([]string, error) {
 	if !rundir.IsComparison(folder) {
 		return []string{folder}, nil
@@ -75,7 +82,13 @@ func RunFolders(folder string) ([]string, error) {
 	}
 	var folders []string
 	for _, name := range file.Runs {
-		folders = append(folders, filepath.Join(folder, name))
+		run := filepath.Join(folder, name)
+		if _, err := os.Stat(run); !errors.Is(err, fs.ErrNotExist) {
+			folders = append(folders, run)
+		}
+	}
+	if len(folders) == 0 {
+		return nil, fmt.Errorf("comparison: %s: %w", folder, ErrNoRuns)
 	}
 	return folders, nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"cifartui/cifar"
+	"cifartui/train/rundir"
 )
 
 // Config is every setting of a run. Its JSON form is the run folder's
@@ -71,7 +72,7 @@ type Config struct {
 // Default is the article's recipe.
 func Default() Config {
 	return Config{
-		Runs:        "runs",
+		Runs:        rundir.RunsFolder,
 		Recipe:      "article",
 		Data:        "auto",
 		Preprocess:  "unit",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -33,7 +32,7 @@ var ErrReadOnly = errors.New("this run can only be watched from here; commands g
 type NotLiveError struct{ Folder string }
 
 func (e *NotLiveError) Error() string {
-	return fmt.Sprintf("run %s is not live: look at it with \"cifartui open %[1]s\", or go on with \"cifartui --resume %[1]s\"", rundir.Quote(filepath.Base(e.Folder)))
+	return fmt.Sprintf("run %s is not live: look at it with \"cifartui open %[1]s\", or go on with \"cifartui --resume %[1]s\"", rundir.Argument(e.Folder))
 }
 
 // GoneError says that the process of a run ended without a word, as one that was
@@ -41,7 +40,7 @@ func (e *NotLiveError) Error() string {
 type GoneError struct{ Folder string }
 
 func (e *GoneError) Error() string {
-	return fmt.Sprintf("the process that trained run %s is gone (killed?): go on with \"cifartui --resume %[1]s\"", rundir.Quote(filepath.Base(e.Folder)))
+	return fmt.Sprintf("the process that trained run %s is gone (killed?): go on with \"cifartui --resume %[1]s\"", rundir.Argument(e.Folder))
 }
 
 // Client watches and steers a run that another process trains. It is a

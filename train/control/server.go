@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -373,7 +374,8 @@ func eventLogs(folder string) []string {
 	entries, _ := os.ReadDir(folder) // none where there is no folder
 	var logs []string
 	for _, e := range entries {
-		if path := filepath.Join(folder, e.Name(), rundir.EventsFile); e.IsDir() {
+		// A name with a dot is of a run that is being deleted.
+		if path := filepath.Join(folder, e.Name(), rundir.EventsFile); e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
 			if _, err := os.Stat(path); err == nil {
 				logs = append(logs, path)
 			}

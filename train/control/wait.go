@@ -23,7 +23,11 @@ type waiter struct {
 	// first is set when the command is for all runs and none is known yet: the
 	// first one that shows the effect will do.
 	first bool
-	done  bool
+	// effect is set when a run has shown the effect, failed is why it will not
+	// come in one, and excuse that it cannot where another's is enough.
+	effect         bool
+	failed, excuse error
+	done           bool
 }
 
 // deaf is how many batches a run trains after a command before it is clear that
@@ -41,8 +45,9 @@ func (w *waiter) prepare(b *overview) bool {
 	for _, run := range names {
 		r, known := b.runs[run]
 		switch {
-		case known && w.request.Cmd == VerbPause && r.State == event.StatePaused:
-		case known && w.request.Cmd == VerbResume && (r.State == event.StateRunning || r.State == event.StateWaiting):
+		case known && w.request.Cmd == VerbPause && r.State == event.StatePaused,
+			known && w.request.Cmd == VerbResume && (r.State == event.StateRunning || r.State == event.StateWaiting):
+			w.effect = true
 		default:
 			w.open[run] = 0
 		}
@@ -54,36 +59,61 @@ func (w *waiter) prepare(b *overview) bool {
 // been told then.
 func (w *waiter) see(e event.Event) bool {
 	run := e.Head().Run
-	batches, meant := w.open[run]
+	_, meant := w.open[run]
 	if w.done || (!w.first && !meant) {
 		return w.done
 	}
-	var failed error
-	switch e := e.(type) {
-	case *event.RunEnded:
-		failed = &ReplyError{CodeEnded, "the run ended (" + string(e.Outcome) + ") before the command took effect"}
-	case *event.StepDone:
-		if meant && w.heard() && !w.sent.IsZero() && e.Time.After(w.sent) {
-			w.open[run] = batches + e.Count
-			if w.open[run] >= deaf {
-				failed = &ReplyError{CodeRefused, "the run went on without it: see its warnings"}
-			}
-		}
-	}
-	shown := w.shown(e)
-	if !shown && failed == nil {
+	if !w.answered(e) {
 		return false
 	}
 	delete(w.open, run)
 	switch {
 	case len(w.open) > 0:
 		return false // the others are still to come
-	case shown:
+	case w.failed != nil:
+		w.over(w.failed)
+	case w.effect:
 		w.over(nil)
 	default:
-		w.over(failed)
+		w.over(w.excuse)
 	}
 	return true
+}
+
+// answered reports whether an event tells what became of the command in its run,
+// and notes that.
+func (w *waiter) answered(e event.Event) bool {
+	if w.shown(e) {
+		w.effect = true
+		return true
+	}
+	switch e := e.(type) {
+	case *event.RunEnded:
+		w.excuse = &ReplyError{CodeEnded, "the run ended (" + string(e.Outcome) + ") before the command took effect"}
+		return true
+	case *event.Warning:
+		err := &ReplyError{CodeRefused, e.Message}
+		switch {
+		case e.Refuses != string(w.request.Cmd):
+			return false
+		case e.Moot:
+			w.excuse = err
+		default:
+			w.failed = err
+		}
+		return true
+	case *event.StepDone:
+		batches, meant := w.open[e.Run]
+		if !meant || !w.heard() || w.sent.IsZero() || !e.Time.After(w.sent) {
+			return false
+		}
+		w.open[e.Run] = batches + e.Count
+		if w.open[e.Run] >= deaf {
+			w.failed = &ReplyError{CodeRefused, "the run went on without it: see its warnings"}
+			return true
+		}
+	}
+	return false
 }
 
 // heard reports whether the command takes effect before the next batch.

@@ -289,6 +289,10 @@ type Planned struct {
 type Warning struct {
 	Header
 	Message string `json:"message"`
+	// Refuses is the command that has no effect, "save" or "lr"; "" for other
+	// trouble. Moot is set where that is no failure: there was nothing to save.
+	Refuses string `json:"refuses,omitempty"`
+	Moot    bool   `json:"moot,omitempty"`
 }
 
 // Outcome says how a run ended.

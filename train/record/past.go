@@ -30,7 +30,7 @@ type pastRecord struct {
 // resumed run starts, so that live begins where the records end.
 func Resumed(folder string, live event.Source) (event.Source, error) {
 	folders, err := config.RunFolders(folder)
-	if err != nil {
+	if err != nil && !errors.Is(err, config.ErrNoRuns) { // those are yet to begin
 		return nil, err
 	}
 	s := &resumed{live: live}

@@ -14,7 +14,7 @@ import (
 type BegunError struct{ Folder string }
 
 func (e *BegunError) Error() string {
-	return fmt.Sprintf("%s was begun by another process just now: go on with it by \"cifartui --resume %s\"", e.Folder, Quote(e.Folder))
+	return fmt.Sprintf("%s was begun by another process just now: go on with it by \"cifartui --resume %s\"", e.Folder, Argument(e.Folder))
 }
 
 // Make makes a new folder in runs, and that too: name, or name-2, name-3 and so

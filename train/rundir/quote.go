@@ -1,9 +1,28 @@
 package rundir
 
 import (
+	"path/filepath"
 	"strings"
 	"unicode"
 )
+
+// RunsFolder holds the run folders where no other is named.
+const RunsFolder = "runs"
+
+// Argument is what a person types for a run's or a comparison's folder, quoted for
+// the shell: its name where the program finds it by that, as in cmp/batch=64 for a
+// run of a comparison, else its path.
+func Argument(folder string) string {
+	dir, name := filepath.Split(filepath.Clean(folder))
+	if dir = filepath.Clean(dir); IsComparison(dir) {
+		name = filepath.Base(dir) + "/" + name
+		dir = filepath.Dir(dir)
+	}
+	if dir == RunsFolder {
+		return Quote(name)
+	}
+	return Quote(folder)
+}
 
 // Quote makes one word of s for a POSIX shell, and for csh and fish too: what a
 // message gives a person to paste goes through it, as do commands for a shell.

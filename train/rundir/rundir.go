@@ -52,7 +52,7 @@ func (e *InUseError) Error() string {
 	if e.PID != 0 {
 		who = fmt.Sprintf("a live process (pid %d)", e.PID)
 	}
-	return fmt.Sprintf("run folder %s is already in use by %s: watch it with \"cifartui attach %s\", or stop it first", e.Folder, who, Quote(filepath.Base(e.Folder)))
+	return fmt.Sprintf("run folder %s is already in use by %s: watch it with \"cifartui attach %s\", or stop it first", e.Folder, who, Argument(e.Folder))
 }
 
 // Lock is a run folder's lock, held while a process writes the folder.

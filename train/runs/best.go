@@ -32,7 +32,7 @@ type NoWeightsError struct{ Folder string }
 
 func (e *NoWeightsError) Error() string {
 	return fmt.Sprintf("run %s has no weights yet: %s holds none of a whole epoch; \"cifartui ctl %s save\" has a live run write them",
-		e.Folder, filepath.Join(e.Folder, rundir.CheckpointsDir), rundir.Quote(filepath.Base(e.Folder)))
+		e.Folder, filepath.Join(e.Folder, rundir.CheckpointsDir), rundir.Argument(e.Folder))
 }
 
 // bestOf is the best of the weights of whole epochs, the earliest of equals, as

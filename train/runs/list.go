@@ -89,14 +89,13 @@ func List(runs string) ([]Info, error) {
 			list = append(list, inspect(folder))
 			continue
 		}
-		file, err := config.ReadComparison(folder)
+		members, err := config.RunFolders(folder)
 		if err != nil {
 			list = append(list, Info{Name: e.Name(), Folder: folder, Problem: err.Error()})
-			continue
 		}
-		for _, run := range file.Runs {
-			info := inspect(filepath.Join(folder, run))
-			info.Name = e.Name() + "/" + run
+		for _, member := range members {
+			info := inspect(member)
+			info.Name = e.Name() + "/" + filepath.Base(member)
 			list = append(list, info)
 		}
 	}

@@ -144,6 +144,7 @@ func TestDamagedAndForeignFoldersAreLines(t *testing.T) {
 	makeRun(t, at("good"), nil, 2, &event.RunEnded{Outcome: event.OutcomeFinished})
 	makeRun(t, at("cmp", "batch=64"), nil, 2, &event.RunEnded{Outcome: event.OutcomeFinished})
 	write(`{"sweeps":[{"key":"batch","values":["64","128"]}],"runs":["batch=64","batch=128"]}`, "cmp", rundir.ComparisonFile)
+	write(`{"sweeps":[{"key":"batch","values":["64"]}],"runs":["batch=64"]}`, "emptied", rundir.ComparisonFile)
 	write(`{"runs":["../good"]}`, "escape", rundir.ComparisonFile)
 	write("{", "torn-comparison", rundir.ComparisonFile)
 	write("hello", "foreign", "notes.txt")
@@ -172,8 +173,8 @@ func TestDamagedAndForeignFoldersAreLines(t *testing.T) {
 		}
 		lines = append(lines, r.Name+" "+mark)
 	}
-	want := []string{"bad-config problem", "bad-record problem", "cmp/batch=64 ok", "cmp/batch=128 problem", "dangling problem",
-		"escape problem", "foreign problem", "good ok", "no-record problem", "torn-comparison problem"}
+	want := []string{"bad-config problem", "bad-record problem", "cmp/batch=64 ok", "dangling problem",
+		"emptied problem", "escape problem", "foreign problem", "good ok", "no-record problem", "torn-comparison problem"}
 	if !slices.Equal(lines, want) {
 		t.Errorf("list\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"cifartui/train/checkpoint"
@@ -20,7 +21,9 @@ const trashMark = ".deleting-"
 
 // Remove deletes a run folder, or a comparison's with its runs, and returns the
 // bytes that it held. It refuses a folder that a process is writing, and one
-// that is no run's.
+// that is no run's. A run of a comparison leaves that too, so that the others are
+// still compared and a resume does not train it again; with its last run the
+// comparison goes.
 func Remove(folder string) (int64, error) {
 	folder = filepath.Clean(folder)
 	folders, err := config.RunFolders(folder)
@@ -32,7 +35,15 @@ func Remove(folder string) (int64, error) {
 			return 0, fmt.Errorf("%s is no run folder: nothing is deleted", folder)
 		}
 	}
-	for _, f := range append(folders, folder) {
+	comparison, others := comparisonOf(folder)
+	if comparison != "" && len(others) == 0 {
+		return Remove(comparison)
+	}
+	folders = append(folders, folder)
+	if comparison != "" {
+		folders = append(folders, comparison) // its process would bring the run back
+	}
+	for _, f := range folders {
 		if pid, live := rundir.Live(f); live {
 			return 0, &rundir.InUseError{Folder: f, PID: pid}
 		}
@@ -40,6 +51,11 @@ func Remove(folder string) (int64, error) {
 	size, err := sizeOf(folder)
 	if err != nil {
 		return 0, fmt.Errorf("remove %s: %w", folder, err)
+	}
+	if comparison != "" {
+		if err := leave(comparison, others); err != nil {
+			return 0, fmt.Errorf("remove %s: %w", folder, err)
+		}
 	}
 	trash := filepath.Join(filepath.Dir(folder), trashMark+filepath.Base(folder))
 	if err := os.RemoveAll(trash); err != nil { // a leftover of one that was killed
@@ -52,6 +68,39 @@ func Remove(folder string) (int64, error) {
 		return 0, fmt.Errorf("remove %s: what is left of it is in %s: %w", folder, trash, err)
 	}
 	return size, nil
+}
+
+// comparisonOf is the comparison that a run folder is part of, and the names of
+// the other runs in it; "" if it is part of none, or that cannot be read.
+func comparisonOf(folder string) (comparison string, others []string) {
+	abs, err := filepath.Abs(folder)
+	if err != nil {
+		return "", nil
+	}
+	comparison = filepath.Dir(abs)
+	if !rundir.IsComparison(comparison) {
+		return "", nil
+	}
+	members, err := config.RunFolders(comparison)
+	if err != nil || !slices.Contains(members, abs) {
+		return "", nil
+	}
+	for _, m := range members {
+		if m != abs {
+			others = append(others, filepath.Base(m))
+		}
+	}
+	return comparison, others
+}
+
+// leave has a comparison know of these runs only.
+func leave(comparison string, runs []string) error {
+	file, err := config.ReadComparison(comparison)
+	if err != nil {
+		return err
+	}
+	file.Runs = runs
+	return file.Write(comparison)
 }
 
 // sizeOf is the bytes of a folder's files. A file of several names counts once
@@ -157,9 +206,15 @@ func emptyTrash(runs string) error {
 		return fmt.Errorf("runs folder: %w", err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), trashMark) {
-			if err := os.RemoveAll(filepath.Join(runs, e.Name())); err != nil {
+		path := filepath.Join(runs, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), trashMark):
+			if err := os.RemoveAll(path); err != nil {
 				return fmt.Errorf("prune: %w", err)
+			}
+		case rundir.IsComparison(path):
+			if err := emptyTrash(path); err != nil {
+				return err
 			}
 		}
 	}

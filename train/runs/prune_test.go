@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"cifartui/train/config"
@@ -37,6 +38,33 @@ func TestRemove(t *testing.T) {
 		if err := l.Release(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// A run of a comparison leaves it; the last one takes it along.
+	makeRun(t, filepath.Join(cmp, "batch=128"), nil, 2)
+	if l, err := rundir.LockFolder(cmp); err == nil {
+		var inUse *rundir.InUseError
+		if _, err := Remove(filepath.Join(cmp, "batch=64")); !errors.As(err, &inUse) || !exists(filepath.Join(cmp, "batch=64")) {
+			t.Errorf("a run of a live comparison: %v", err)
+		}
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Remove(filepath.Join(cmp, "batch=128")); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := config.ReadComparison(cmp); err != nil || !slices.Equal(file.Runs, []string{"batch=64"}) {
+		t.Errorf("the comparison is of %v, %v", file.Runs, err)
+	}
+	if list, err := Read(cmp); err != nil || len(list) != 1 || list[0].Name != "batch=64" {
+		t.Errorf("what is left reads as %d runs, %v", len(list), err)
+	}
+	two := filepath.Join(dir, "two")
+	if err := os.CopyFS(two, os.DirFS(cmp)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Remove(filepath.Join(two, "batch=64")); err != nil || exists(two) {
+		t.Errorf("the last run of a comparison: %v", err)
 	}
 	for _, folder := range []string{run, cmp} {
 		want, err := sizeOf(folder)
