@@ -84,94 +84,123 @@ func (c *checker) hopperConvolutions() {
 	}
 }
 
+// trial is a kernel of a convolution on trial: the same layer on the GPU and on
+// the processor, there without its pool, and what to call it in the table.
+type trial struct {
+	name, shape string
+	spec        nn.ConvSpec
+	rows        int
+	began       time.Time
+	gpu         *conv
+	cpu         nn.Conv
+	x           pair
+	dy          pair       // gradient of the output
+	gradient    *nn.Buffer // the same in full resolution, on the processor
+}
+
 // convolution checks one kernel.
 func (c *checker) convolution(p pass, name string, s nn.ConvSpec, rows int) {
 	if c.err != nil {
 		return
 	}
-	start := time.Now()
-	made, err := c.b.NewConv(s)
+	t := &trial{name: name, spec: s, rows: rows, began: time.Now()}
+	t.shape = fmt.Sprintf("%d of %d images of %dx%d, %d to %d channels", rows, s.Images, s.H, s.W, s.In, s.Out)
+	if s.Pool {
+		t.shape += ", pool"
+	}
+	gpu, err := c.b.NewConv(s)
 	if err != nil {
 		c.try(err)
 		return
 	}
-	defer made.Close()
-	gpu := made.(*conv)
-	for _, x := range gpu.passes() {
-		for _, t := range c.b.candidates(x.pass, s) {
-			if x.pass == p && t.name == name {
-				*x.tile = t
-			}
+	defer gpu.Close()
+	t.gpu = gpu.(*conv)
+	for _, k := range c.b.candidates(p, s) {
+		if k.name == name {
+			t.gpu.use(p, k)
 		}
 	}
-	gpu.splits = 3
-	shape := fmt.Sprintf("%d of %d images of %dx%d, %d to %d channels", rows, s.Images, s.H, s.W, s.In, s.Out)
-	if s.Pool {
-		shape += ", pool"
-	}
+	t.gpu.splits = 3
 	whole := s
 	whole.Pool = false
-	cpu, err := c.cpu.NewConv(nn.ConvSpec(whole))
-	if err != nil {
+	if t.cpu, err = c.cpu.NewConv(whole); err != nil {
 		c.try(err)
 		return
 	}
-	defer cpu.Close()
+	defer t.cpu.Close()
 
-	x := c.pictures(c.rectified(), s.Images, s.H, s.W, s.In)
-	w := c.floats(c.normal(0.05), 3, 3, s.In, s.Out)
-	bias := c.floats(c.normal(0.1), s.Out)
-	full := c.pictures(nil, s.Images, s.H, s.W, s.Out)
-	y, dy := full, c.pictures(c.normal(1), s.Images, s.H, s.W, s.Out)
-	if s.Pool {
-		y = c.pictures(nil, s.Images, s.H/2, s.W/2, s.Out)
-		dy = c.pictures(c.normal(1), s.Images, s.H/2, s.W/2, s.Out)
-	}
+	y := c.forward(t)
 	if c.err != nil {
 		return
 	}
-	gpu.SetWeights(w.gpu)
-	cpu.SetWeights(w.cpu)
-	gpu.Forward(y.gpu, x.gpu, bias.gpu, rows)
-	cpu.Forward(full.cpu, x.cpu, bias.cpu, rows)
-	gradient := dy.cpu
-	if s.Pool {
-		arg := c.positions(gpu)
-		if c.err != nil {
-			return
-		}
-		pool(y.cpu, full.cpu, arg, rows)
-		gradient = c.spreadBy(full.cpu, dy.cpu, arg, rows)
-	}
 	switch p {
 	case forwardPass:
-		c.compare(name, shape, halfLimit, start, y.gpu, y.cpu.Floats, rows)
-		return
+		c.compare(name, t.shape, halfLimit, t.began, y.gpu, y.cpu.Floats, rows)
 	case dataPass:
-		dx := c.pictures(nil, s.Images, s.H, s.W, s.In)
-		if c.err != nil {
-			return
-		}
-		gpu.BackwardData(dx.gpu, dy.gpu, x.gpu, rows)
-		cpu.BackwardData(dx.cpu, gradient, x.cpu, rows)
-		c.compare(name, shape, halfLimit, start, dx.gpu, dx.cpu.Floats, rows)
+		c.dataGradient(t)
 	case filterPass:
-		dw, db := c.floats(nil, 3, 3, s.In, s.Out), c.floats(nil, s.Out)
-		if c.err != nil {
-			return
-		}
-		gpu.BackwardFilter(dw.gpu, db.gpu, x.gpu, dy.gpu, rows)
-		cpu.BackwardFilter(dw.cpu, db.cpu, x.cpu, gradient, rows)
-		c.compare(name, shape, floatLimit, start, dw.gpu, dw.cpu.Floats, rows)
-		bias := "colsum"
-		if s.Pool {
-			bias = "spread"
-		}
-		if gpu.filter.hopper != nil {
-			bias = name
-		}
-		c.compare(bias, shape, floatLimit, start, db.gpu, db.cpu.Floats, rows)
+		c.filterGradient(t)
 	}
+}
+
+// forward runs the layer and gives its output; both gradients need it.
+func (c *checker) forward(t *trial) pair {
+	s := t.spec
+	t.x = c.pictures(c.rectified(), s.Images, s.H, s.W, s.In)
+	w := c.floats(c.normal(0.05), 3, 3, s.In, s.Out)
+	bias := c.floats(c.normal(0.1), s.Out)
+	full := c.pictures(nil, s.Images, s.H, s.W, s.Out)
+	y := full
+	t.dy = c.pictures(c.normal(1), s.Images, s.H, s.W, s.Out)
+	if s.Pool {
+		y = c.pictures(nil, s.Images, s.H/2, s.W/2, s.Out)
+		t.dy = c.pictures(c.normal(1), s.Images, s.H/2, s.W/2, s.Out)
+	}
+	if c.err != nil {
+		return y
+	}
+	t.gpu.SetWeights(w.gpu)
+	t.cpu.SetWeights(w.cpu)
+	t.gpu.Forward(y.gpu, t.x.gpu, bias.gpu, t.rows)
+	t.cpu.Forward(full.cpu, t.x.cpu, bias.cpu, t.rows)
+	t.gradient = t.dy.cpu
+	if s.Pool {
+		arg := c.positions(t.gpu)
+		if c.err != nil {
+			return y
+		}
+		pool(y.cpu, full.cpu, arg, t.rows)
+		t.gradient = c.spreadBy(full.cpu, t.dy.cpu, arg, t.rows)
+	}
+	return y
+}
+
+func (c *checker) dataGradient(t *trial) {
+	dx := c.pictures(nil, t.spec.Images, t.spec.H, t.spec.W, t.spec.In)
+	if c.err != nil {
+		return
+	}
+	t.gpu.BackwardData(dx.gpu, t.dy.gpu, t.x.gpu, t.rows)
+	t.cpu.BackwardData(dx.cpu, t.gradient, t.x.cpu, t.rows)
+	c.compare(t.name, t.shape, halfLimit, t.began, dx.gpu, dx.cpu.Floats, t.rows)
+}
+
+func (c *checker) filterGradient(t *trial) {
+	dw, db := c.floats(nil, 3, 3, t.spec.In, t.spec.Out), c.floats(nil, t.spec.Out)
+	if c.err != nil {
+		return
+	}
+	t.gpu.BackwardFilter(dw.gpu, db.gpu, t.x.gpu, t.dy.gpu, t.rows)
+	t.cpu.BackwardFilter(dw.cpu, db.cpu, t.x.cpu, t.gradient, t.rows)
+	c.compare(t.name, t.shape, floatLimit, t.began, dw.gpu, dw.cpu.Floats, t.rows)
+	bias := "colsum"
+	if t.spec.Pool {
+		bias = "spread"
+	}
+	if t.gpu.filter.hopper != nil {
+		bias = t.name
+	}
+	c.compare(bias, t.shape, floatLimit, t.began, db.gpu, db.cpu.Floats, t.rows)
 }
 
 // positions downloads where the maxima were found.

@@ -54,6 +54,15 @@ func (b *Backend) candidates(p pass, s nn.ConvSpec) []tile {
 	return append(b.hopperTiles(p, s), list...)
 }
 
+// use has a pass run by a kernel.
+func (c *conv) use(p pass, k tile) {
+	for _, x := range c.passes() {
+		if x.pass == p {
+			*x.tile = k
+		}
+	}
+}
+
 // choose picks the kernels of c.
 func (c *conv) choose() error {
 	b := c.on

@@ -103,74 +103,76 @@ func (t *Tuned) save() {
 
 // timeTiles runs a pass with each kernel on memory of its own.
 func (b *Backend) timeTiles(c *conv, p pass, list []tile) ([]float64, error) {
-	trial := *c
-	trial.Pool = false
-	var buffers []*nn.Buffer
-	defer func() {
-		for _, m := range buffers {
-			b.Free(m.Memory)
-		}
-	}()
-	take := func(m *nn.Buffer, err error) (*nn.Buffer, error) {
-		if err == nil {
-			buffers = append(buffers, m)
-		}
-		return m, err
-	}
-	x, err := take(nn.NewImages(b, c.Images, c.H, c.W, c.In))
-	if err != nil {
+	t := tileTrial{conv: *c, on: b}
+	defer t.free()
+	if err := t.allocate(p); err != nil {
 		return nil, err
 	}
-	y, err := take(nn.NewImages(b, c.Images, c.H, c.W, c.Out))
-	if err != nil {
-		return nil, err
-	}
-	w, err := take(nn.NewBuffer(b, 3, 3, c.In, c.Out))
-	if err != nil {
-		return nil, err
-	}
-	bias, err := take(nn.NewBuffer(b, c.Out))
-	if err != nil {
-		return nil, err
-	}
-	// Of the pool only the forward kernel differs.
-	if c.Pool && p == forwardPass {
-		trial.Pool = true
-		if !c.Inference {
-			if trial.arg, err = b.alloc(c.pooled() * c.Out); err != nil {
-				return nil, err
-			}
-			defer b.free(trial.arg)
-		}
-	}
-	trial.SetWeights(w)
+	t.SetWeights(t.w)
 	b.rows(c.Images)
 	times := make([]float64, len(list))
-	for i, t := range list {
-		for _, x := range trial.passes() {
-			if x.pass == p {
-				*x.tile = t
-			}
-		}
-		times[i], err = b.time(func() {
-			switch p {
-			case forwardPass:
-				trial.Forward(y, x, bias, c.Images)
-			case dataPass:
-				trial.BackwardData(x, y, x, c.Images)
-			case filterPass:
-				if trial.filter.hopper != nil {
-					trial.hopperFilter(w, bias, x, at(y))
-				} else {
-					trial.products(w, x, at(y))
-				}
-			}
-		})
-		if err != nil {
+	var err error
+	for i, k := range list {
+		t.use(p, k)
+		if times[i], err = b.time(func() { t.run(p) }); err != nil {
 			return nil, err
 		}
 	}
 	return times, nil
+}
+
+// tileTrial is a convolution on memory of its own, to be timed.
+type tileTrial struct {
+	conv
+	on            *Backend
+	x, y, w, bias *nn.Buffer
+}
+
+// allocate takes the memory that a pass needs. Of the pool only the forward
+// kernel differs.
+func (t *tileTrial) allocate(p pass) (err error) {
+	if t.Pool = t.Pool && p == forwardPass; t.Pool && !t.Inference {
+		if t.arg, err = t.on.alloc(t.pooled() * t.Out); err != nil {
+			return err
+		}
+	} else {
+		t.arg = 0
+	}
+	if t.x, err = nn.NewImages(t.on, t.Images, t.H, t.W, t.In); err != nil {
+		return err
+	}
+	if t.y, err = nn.NewImages(t.on, t.Images, t.H, t.W, t.Out); err != nil {
+		return err
+	}
+	if t.w, err = nn.NewBuffer(t.on, 3, 3, t.In, t.Out); err != nil {
+		return err
+	}
+	t.bias, err = nn.NewBuffer(t.on, t.Out)
+	return err
+}
+
+// free gives the memory back.
+func (t *tileTrial) free() {
+	for _, m := range []*nn.Buffer{t.x, t.y, t.w, t.bias} {
+		if m != nil {
+			t.on.Free(m.Memory)
+		}
+	}
+	t.on.free(t.arg)
+}
+
+// run launches a pass once.
+func (t *tileTrial) run(p pass) {
+	switch {
+	case p == forwardPass:
+		t.Forward(t.y, t.x, t.bias, t.Images)
+	case p == dataPass:
+		t.BackwardData(t.x, t.y, t.x, t.Images)
+	case t.filter.hopper != nil:
+		t.hopperFilter(t.w, t.bias, t.x, at(t.y))
+	default:
+		t.products(t.w, t.x, at(t.y))
+	}
 }
 
 // time returns the microseconds that f's kernels take: the least of some

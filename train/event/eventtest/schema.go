@@ -93,30 +93,44 @@ func (s Schema) validate(v any, defs map[string]Schema, at string) error {
 			}
 		}
 	case []any:
-		for i, e := range v {
-			if s.Items != nil {
-				if err := s.Items.validate(e, defs, fmt.Sprintf("%s[%d]", at, i)); err != nil {
-					return err
-				}
-			}
-		}
+		return s.validateItems(v, defs, at)
 	case map[string]any:
-		for _, name := range s.Required {
-			if _, ok := v[name]; !ok {
-				return fmt.Errorf("%s: no %s", at, name)
-			}
+		return s.validateProperties(v, defs, at)
+	}
+	return nil
+}
+
+// validateItems says what is wrong with the first element of a list that is.
+func (s Schema) validateItems(list []any, defs map[string]Schema, at string) error {
+	if s.Items == nil {
+		return nil
+	}
+	for i, e := range list {
+		if err := s.Items.validate(e, defs, fmt.Sprintf("%s[%d]", at, i)); err != nil {
+			return err
 		}
-		for name, e := range v {
-			p, ok := s.Properties[name]
-			if !ok {
-				if s.Additional != nil && !*s.Additional {
-					return fmt.Errorf("%s: %s is not in the schema", at, name)
-				}
-				continue
+	}
+	return nil
+}
+
+// validateProperties says what an object lacks, what it should not have, or
+// what is wrong with one of its values.
+func (s Schema) validateProperties(object map[string]any, defs map[string]Schema, at string) error {
+	for _, name := range s.Required {
+		if _, ok := object[name]; !ok {
+			return fmt.Errorf("%s: no %s", at, name)
+		}
+	}
+	for name, e := range object {
+		p, ok := s.Properties[name]
+		if !ok {
+			if s.Additional != nil && !*s.Additional {
+				return fmt.Errorf("%s: %s is not in the schema", at, name)
 			}
-			if err := p.validate(e, defs, at+"."+name); err != nil {
-				return err
-			}
+			continue
+		}
+		if err := p.validate(e, defs, at+"."+name); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,14 +1,13 @@
 package ptx
 
+import "slices"
+
 // joins finds, for each branch that may part a warp, where its two sides meet
 // again: the immediate postdominator, the first instruction that every way
-// from the branch to the end passes. It is the textbook's fixed point over
-// sets, by the intersection of two chains (Cooper, Harvey, Kennedy: "A Simple,
-// Fast Dominance Algorithm"), on the reversed graph.
+// from the branch to the end passes.
 func joins(code []instruction) {
-	n := len(code)
-	exit := n
-	next := func(i int) []int {
+	exit := len(code)
+	idom := postdominators(exit, func(i int) []int {
 		switch in := &code[i]; {
 		case in.ctl == branches && in.guard < 0:
 			return []int{in.target}
@@ -20,13 +19,27 @@ func joins(code []instruction) {
 			return []int{i + 1, exit}
 		}
 		return []int{i + 1}
+	})
+	for i := range code {
+		code[i].join = exit
+		if code[i].ctl == branches && idom[i] >= 0 {
+			code[i].join = idom[i]
+		}
 	}
-	order := postorder(n, exit, next)
-	place := make([]int, n+1) // in order: the exit comes last
+}
+
+// postdominators gives the immediate postdominator of each of the instructions
+// before exit, -1 for those that cannot reach it; next lists what may follow one.
+// It is the textbook's fixed point over sets, by the intersection of two chains
+// (Cooper, Harvey, Kennedy: "A Simple, Fast Dominance Algorithm"), on the
+// reversed graph.
+func postdominators(exit int, next func(int) []int) []int {
+	order := postorder(exit, exit, next)
+	place := make([]int, exit+1) // in order: the exit comes last
 	for i, b := range order {
 		place[b] = i + 1
 	}
-	idom := make([]int, n+1)
+	idom := make([]int, exit+1)
 	for i := range idom {
 		idom[i] = -1
 	}
@@ -44,19 +57,14 @@ func joins(code []instruction) {
 	}
 	for changed := true; changed; {
 		changed = false
-		for i := len(order) - 1; i >= 0; i-- {
-			b := order[i]
-			if b == exit {
-				continue
-			}
+		for _, b := range slices.Backward(order[:len(order)-1]) { // not the exit
 			dom := -1
 			for _, s := range next(b) {
-				if idom[s] < 0 {
-					continue
-				}
-				if dom < 0 {
+				switch {
+				case idom[s] < 0:
+				case dom < 0:
 					dom = s
-				} else {
+				default:
 					dom = meet(dom, s)
 				}
 			}
@@ -66,12 +74,7 @@ func joins(code []instruction) {
 			}
 		}
 	}
-	for i := range code {
-		code[i].join = exit
-		if code[i].ctl == branches && idom[i] >= 0 {
-			code[i].join = idom[i]
-		}
-	}
+	return idom
 }
 
 // postorder lists the instructions so that on the reversed graph, walked from

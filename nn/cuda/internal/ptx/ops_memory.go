@@ -120,12 +120,7 @@ func loadOp(c *compiler, in *instruction, m modifiers) {
 		}
 		return d
 	})
-	wide := make([]uint64, n) // how far each result is extended
-	for i, o := range append([]operand{a[0]}, a[0].list...) {
-		if have, ok := c.bits[o.name]; ok && t.class == 's' {
-			wide[max(i-1, 0)] = typ{'b', have}.mask()
-		}
-	}
+	wide := c.extensions(a[0], n, t)
 	c.kind = "ld." + space
 	size := t.bits / 8
 	if acquire && space == "global" && n == 1 && t.bits >= 32 {
@@ -165,6 +160,18 @@ func loadOp(c *compiler, in *instruction, m modifiers) {
 			}
 		}
 	}
+}
+
+// extensions says how far each of n results of a load of type t is extended: the
+// mask of its register where t is signed, else 0.
+func (c *compiler) extensions(dst operand, n int, t typ) []uint64 {
+	wide := make([]uint64, n)
+	for i, o := range append([]operand{dst}, dst.list...) {
+		if have, ok := c.bits[o.name]; ok && t.class == 's' {
+			wide[max(i-1, 0)] = typ{'b', have}.mask()
+		}
+	}
+	return wide
 }
 
 // acquireLoad is a load in a loop that waits for another block: it goes together
