@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"cifartui/cifar"
+	"cifartui/train"
 )
 
 func dataCommand() *cobra.Command {
@@ -57,6 +60,7 @@ lies in the cache already, it is unpacked.`,
 
 func dataInfoCommand() *cobra.Command {
 	var data string
+	var size int
 	cmd := &cobra.Command{
 		Use:   "info [DATA]",
 		Short: "Tell what data there is, and check it",
@@ -75,7 +79,7 @@ DATA is what --data of a training run takes. It fetches nothing.`,
 				data = dir
 			}
 			meter := newProgressLine(cmd.ErrOrStderr())
-			d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, Seed: 1, Progress: meter.Show})
+			d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, Size: size, Free: train.FreeMemory(), Seed: 1, Progress: meter.Show})
 			meter.End()
 			if err != nil {
 				return err
@@ -85,6 +89,7 @@ DATA is what --data of a training run takes. It fetches nothing.`,
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", cifar.Auto, "auto (CIFAR-10 in the cache), cifar100, demo, or a `folder` or archive")
+	cmd.Flags().IntVar(&size, "size", 0, "height and width that the pictures of a folder are fitted to: 32, 48, 64 or 96 (0: 32)")
 	return cmd
 }
 
@@ -111,15 +116,49 @@ func cachedData(word string) (string, error) {
 }
 
 func printData(w io.Writer, d *cifar.Dataset) {
-	fmt.Fprintf(w, "data    %s\nsource  %s\ntrain   %d images\ntest    %d images\n\n", d.Name, d.Source, d.Train.Len(), d.Test.Len())
-	train, test := d.Train.Counts(len(d.Classes)), d.Test.Counts(len(d.Classes))
-	fmt.Fprintf(w, "%-12s %7s %7s\n", "class", "train", "test")
-	for i, name := range d.Classes {
-		fmt.Fprintf(w, "%-12s %7d %7d\n", name, train[i], test[i])
+	fmt.Fprintf(w, "data    %s\nsource  %s\nsize    %d x %d\n", d.Name, d.Source, d.Train.Size, d.Train.Size)
+	type part struct {
+		name string
+		set  *cifar.Set
 	}
+	parts := []part{{"train", d.Train}}
+	if d.Val != nil {
+		parts = append(parts, part{"val", d.Val})
+	}
+	if d.Test.Len() > 0 {
+		parts = append(parts, part{"test", d.Test})
+	}
+	width := len("class")
+	for _, name := range d.Classes {
+		width = max(width, runewidth.StringWidth(name))
+	}
+	head := pad("class", width)
+	lines := make([]string, len(d.Classes))
+	for i, name := range d.Classes {
+		lines[i] = pad(name, width)
+	}
+	for _, p := range parts {
+		fmt.Fprintf(w, "%-7s %d images\n", p.name, p.set.Len())
+		head += fmt.Sprintf(" %7s", p.name)
+		for i, n := range p.set.Counts(len(d.Classes)) {
+			lines[i] += fmt.Sprintf(" %7d", n)
+		}
+	}
+	if len(parts) == 1 {
+		fmt.Fprintln(w, "        a tenth of them to validate on, unless --val-split says how many")
+	}
+	fmt.Fprintf(w, "\n%s\n%s\n", head, strings.Join(lines, "\n"))
 	mean, std := d.Train.Moments()
 	fmt.Fprintf(w, "\nmean of the training pixels, red green blue: %.4f %.4f %.4f\ndeviation:                                   %.4f %.4f %.4f\n",
 		mean[0], mean[1], mean[2], std[0], std[1], std[2])
+	if len(d.Notes) > 0 {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(d.Notes, "\n  "))
+	}
+}
+
+// pad fills text up with blanks to so many columns of a terminal.
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-runewidth.StringWidth(text)))
 }
 
 // newProgressLine shows the progress of the data on standard error.

@@ -33,7 +33,7 @@ type session struct {
 	backends []nn.Backend // made by the first leg that starts; of several, a single run takes the first
 
 	dataset *cifar.Dataset // the last one read
-	data    string         // what the settings called it
+	data    string         // what the settings called it, with the size
 }
 
 func newSession(out, errs io.Writer) *session {

@@ -78,9 +78,10 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "settings `file` (YAML, or a run's config.json); flags win over it")
 
 	f.StringVar(&s.Recipe, "recipe", s.Recipe, "settings to begin with, article or fast (listed above); what else is given wins over them")
-	f.StringVar(&s.Data, "data", s.Data, "images: auto (the cache, else fetched), demo (demo:400: a small one), or a `folder` or archive of CIFAR-10")
-	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 from this `address` instead of its home page")
-	f.IntVar(&s.ValSplit, "val-split", s.ValSplit, "hold `n` training images out for validation and leave the test set to the end")
+	f.StringVar(&s.Data, "data", s.Data, "images: auto (CIFAR-10), cifar100, demo (demo:400: a small one), or a `folder` with one for each class of your pictures")
+	f.IntVar(&s.Size, "size", s.Size, "height and width that the pictures of a folder are fitted to: 32, 48, 64 or 96 (0: 32)")
+	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 or CIFAR-100 from this `address` instead of its home page")
+	f.IntVar(&s.ValSplit, "val-split", s.ValSplit, "hold `n` training images out for validation and leave the test set to the end (of a folder without test or val: a tenth)")
 	f.StringVar(&s.Preprocess, "preprocess", s.Preprocess, "pixels: unit ([0,1]), signed ([-1,1]), mean or standard")
 	f.BoolVar(&s.Augment, "augment", s.Augment, "shift and flip the training images")
 	f.BoolVar(&s.Shuffle, "shuffle", s.Shuffle, "a new order of images each epoch")

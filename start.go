@@ -76,12 +76,14 @@ func (l *leg) listen() error {
 // open reads the data and makes the backends, each once a session.
 func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(cifar.Progress)) error {
 	s := l.session
-	if s.dataset == nil || s.data != c.Data {
-		d, err := cifar.Open(ctx, cifar.Options{Data: c.Data, URL: p.DataURL, Seed: demoSeed, Progress: progress})
+	if data := fmt.Sprintf("%d %s", c.Size, c.Data); s.dataset == nil || s.data != data {
+		d, err := cifar.Open(ctx, cifar.Options{
+			Data: c.Data, URL: p.DataURL, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory(), Progress: progress,
+		})
 		if err != nil {
 			return dataError(err)
 		}
-		s.dataset, s.data = d, c.Data
+		s.dataset, s.data = d, data
 	}
 	if len(s.backends) == 0 {
 		most, err := p.atOnce(c)
@@ -134,7 +136,7 @@ func (l *leg) newRunner(p plan, c config.Config) (r runner, err error) {
 		})
 	} else {
 		r, err = train.NewTrainer(train.Options{
-			Config: c, Dataset: l.dataset, Backend: l.backends[0],
+			Config: c, Dataset: l.dataset, Backend: l.backends[0], Warnings: l.dataset.Notes,
 			Resume: p.Resume, Exact: p.Again, Checkpoint: p.Checkpoint, NewRate: p.newRate(), Version: programVersion(),
 		})
 	}

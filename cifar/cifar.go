@@ -8,6 +8,7 @@
 //	fetch.go    cs.toronto.edu -> archive in the cache, resumed and checksummed
 //	archive.go  archive -> the six batch files, or straight into memory
 //	read.go     batch files -> [Set]: 3,072 bytes and a label an image
+//	folder.go   a folder of pictures -> [Set], by way of package picture
 //	split.go    [Set] -> a training part and a validation part
 //	loader.go   [Set] -> [Batch]es of float32, prepared ahead by goroutines
 //	augment.go  the order of an epoch, the shift and flip of an image
@@ -23,12 +24,14 @@
 package cifar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -114,12 +117,14 @@ func newSet(n int) *Set { return NewSet(Size, n) }
 
 // A Dataset is a training and a test set, and where they come from.
 type Dataset struct {
-	Name    string   // "CIFAR-10" or "demo"
+	Name    string   // "CIFAR-10", "CIFAR-100", "demo" or that of a folder of pictures
 	Demo    bool     // true for the demo set, which every shown accuracy must say
 	Source  string   // folder or archive that was read, or "drawn from seed N"
 	Train   *Set     // 50,000 images; 4,000 in the demo set
-	Test    *Set     // 10,000 images; 1,000 in the demo set
+	Val     *Set     // to validate on; nil: none but those of the two others
+	Test    *Set     // 10,000 images; 1,000 in the demo set; none in a folder without test/
 	Classes []string // names in the order of the labels
+	Notes   []string // what a person should know of how it was read
 }
 
 // The data that [Options] may name by a word. Anything else is a path; a
@@ -150,6 +155,11 @@ type Options struct {
 	CacheDir string
 	// Seed draws the demo set.
 	Seed uint64
+	// Size is the height and width that the pictures of a folder are fitted to,
+	// one of [Sizes]; 0 means CIFAR's. All other data has that.
+	Size int
+	// Free is how many bytes of memory a folder of pictures may take; 0: any.
+	Free int64
 	// Progress, if not nil, is called now and then from the goroutine that
 	// called Open, at most some ten times a second and at the end of a stage.
 	Progress func(Progress)
@@ -164,7 +174,8 @@ const (
 	StageDownload Stage = "download" // in bytes
 	StageVerify   Stage = "verify"   // in bytes
 	StageUnpack   Stage = "unpack"   // in bytes of the batch files
-	StageRead     Stage = "read"     // in bytes of the batch files
+	StageRead     Stage = "read"     // in bytes of the batch files, or of the cache of pictures
+	StagePictures Stage = "pictures" // in pictures of a folder
 	StageDraw     Stage = "draw"     // in images of the demo set
 	StageRetry    Stage = "retry"    // the transfer broke: Note says why; Done is where it stands
 )
@@ -212,12 +223,21 @@ func (e *NoDataError) Unwrap() []error { return []error{ErrNoData, e.Err} }
 // the cache holds nothing and the network neither, the error is a
 // [*NoDataError]. An ended ctx ends Open with ctx's error.
 func Open(ctx context.Context, o Options) (*Dataset, error) {
+	if !slices.Contains(Sizes(), cmp.Or(o.Size, Size)) {
+		return nil, fmt.Errorf("cifar: images of %d pixels: want a size of %v", o.Size, Sizes())
+	}
 	if n, demo, err := demoSize(o.Data); err != nil {
 		return nil, err
 	} else if demo {
+		if err := (layout{name: "the demo set"}).checkSize(o); err != nil {
+			return nil, err
+		}
 		return drawDemo(ctx, o.Seed, n, newMeter(o.Progress))
 	}
 	if l, ok := layoutOf(o.Data); ok { // the cache, filled first if there is nothing in it
+		if err := l.checkSize(o); err != nil {
+			return nil, err
+		}
 		return FetchOptions{URL: o.URL, CacheDir: o.CacheDir, Progress: o.Progress, layout: l}.withDefaults().open(ctx)
 	}
 	return openPath(ctx, o)

@@ -61,7 +61,7 @@ func small(archive []byte) layout {
 }
 
 // writeFiles puts files into a folder.
-func writeFiles(t *testing.T, dir string, files map[string][]byte) {
+func writeFiles(t testing.TB, dir string, files map[string][]byte) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -131,6 +131,14 @@ func (l layout) part(d *Dataset, i int) *Set {
 	return d.Train.Slice(i*l.trainRecords, (i+1)*l.trainRecords)
 }
 
+// checkSize refuses a size of the images that is not theirs.
+func (l layout) checkSize(o Options) error {
+	if o.Size != 0 && o.Size != Size {
+		return fmt.Errorf("cifar: %s has images of %d pixels a side: --size %d is for a folder of pictures", l.name, Size, o.Size)
+	}
+	return nil
+}
+
 // hasFile reports whether one of the batch files is among names.
 func (l layout) hasFile(names []string) bool {
 	return slices.ContainsFunc(l.files(), func(name string) bool { return slices.Contains(names, name) })

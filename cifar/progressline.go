@@ -21,6 +21,8 @@ func (p Progress) What() string {
 		return "unpacking"
 	case StageRead:
 		return "reading the images"
+	case StagePictures:
+		return "reading the pictures"
 	case StageDraw:
 		return "drawing the demo set"
 	case StageRetry:
@@ -35,7 +37,9 @@ func (p Progress) String() string {
 	if p.Total > 0 {
 		const mib = 1 << 20
 		amount := fmt.Sprintf("%d of %d images", p.Done, p.Total)
-		if p.Stage != StageDraw {
+		if p.Stage == StagePictures {
+			amount = fmt.Sprintf("%d of %d pictures", p.Done, p.Total)
+		} else if p.Stage != StageDraw {
 			amount = fmt.Sprintf("%.1f of %.1f MiB", float64(p.Done)/mib, float64(p.Total)/mib)
 		}
 		parts = append(parts, amount, fmt.Sprintf("%d%%", p.Done*100/p.Total))
@@ -77,7 +81,7 @@ func (l *ProgressLine) Show(p Progress) {
 		tenth = p.Done * 10 / p.Total
 	}
 	// Short stages are silent in a log; the transfer is not.
-	if tenth != l.tenth && (p.Stage == StageDownload || p.Stage == StageRetry || p.Stage == StageWait) {
+	if tenth != l.tenth && (p.Stage == StageDownload || p.Stage == StagePictures || p.Stage == StageRetry || p.Stage == StageWait) {
 		l.tenth = tenth
 		fmt.Fprintln(l.w, p)
 	}

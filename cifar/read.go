@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"cifartui/cifar/picture"
 )
 
 // chunkRecords is how many records are read from a file at once: 393 KB, so
@@ -36,7 +38,11 @@ func openPath(ctx context.Context, o Options) (*Dataset, error) {
 	case err != nil || !info.IsDir() && !info.Mode().IsRegular():
 		return published.openPath(ctx, o.Data, m) // it tells what is wrong
 	case !info.IsDir():
-		return layoutIn(ctx, o.Data).readArchive(ctx, o.Data, m)
+		l := layoutIn(ctx, o.Data)
+		if err := l.checkSize(o); err != nil {
+			return nil, err
+		}
+		return l.readArchive(ctx, o.Data, m)
 	}
 	names, err := list(o.Data)
 	if err != nil {
@@ -44,7 +50,22 @@ func openPath(ctx context.Context, o Options) (*Dataset, error) {
 	}
 	for _, l := range layouts() {
 		if l.hasFile(names) || slices.Contains(names, l.dir) || slices.Contains(names, l.archive) {
+			if err := l.checkSize(o); err != nil {
+				return nil, err
+			}
 			return l.readFolder(ctx, o.Data, m)
+		}
+	}
+	if !slices.ContainsFunc(names, ofPythonVersion) {
+		g, err := findGallery(ctx, o.Data)
+		if err == nil {
+			return openGallery(ctx, g, o)
+		}
+		if !errors.Is(err, errNoGallery) {
+			return nil, err
+		}
+		if slices.ContainsFunc(names, picture.Named) {
+			return nil, fmt.Errorf("cifar: %s: pictures, but no subfolders: put them into a subfolder for each class", o.Data)
 		}
 	}
 	return published.readFolder(ctx, o.Data, m)
@@ -93,7 +114,7 @@ func (l layout) readFolder(ctx context.Context, dir string, m *meter) (*Dataset,
 	case slices.ContainsFunc(names, ofPythonVersion):
 		return nil, fmt.Errorf("cifar: %s: %w", dir, errPythonVersion)
 	}
-	return nil, fmt.Errorf("cifar: %s: no %s files among its %d: want %s to %s, or %s, or %s", dir, l.name, len(names), l.train[0], l.test, l.dir, l.archive)
+	return nil, fmt.Errorf("cifar: %s: no pictures in subfolders and no %s files among its %d: want a subfolder with pictures for each class, or %s to %s, or %s, or %s", dir, l.name, len(names), l.train[0], l.test, l.dir, l.archive)
 }
 
 // errPythonVersion says what to do about the version for Python.

@@ -205,7 +205,7 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 		e.options.AtOnce = c.places.sharing()
 		e.options.FreeMemory = warning != "" && file.Order == config.Interleave
 		if !told {
-			e.options.Warnings, told = slices.DeleteFunc([]string{c.note, warning}, func(w string) bool { return w == "" }), true
+			e.options.Warnings, told = slices.DeleteFunc(slices.Concat([]string{c.note, warning}, o.Dataset.Notes), func(w string) bool { return w == "" }), true
 		}
 		if m.trainer, err = NewTrainer(e.options); err != nil {
 			return fmt.Errorf("run %s: %w", c.called(m.name), err)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -92,7 +93,7 @@ func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error
 // readImages splits the data and prepares to feed it.
 func (l *learner) readImages(d *cifar.Dataset) (err error) {
 	set := d.Train
-	l.val = d.Test
+	l.val = cmp.Or(d.Val, d.Test)
 	if n := l.config.ValSplit; n > 0 {
 		if set, l.val, err = set.Split(n, l.config.Seed); err != nil {
 			return err

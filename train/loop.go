@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -251,7 +252,7 @@ func (r *run) factor() float64 { return r.net.factor(&r.at) }
 // test evaluates the best weights on the test set, when that was not used to
 // choose them. It happens once in a run.
 func (r *run) test() error {
-	if r.config.ValSplit == 0 || r.at.Test != nil || r.keep.best == nil {
+	if !r.t.testsAtEnd() || r.at.Test != nil || r.keep.best == nil {
 		return nil
 	}
 	if err := r.net.allocate(); err != nil { // given back with the turn
@@ -317,7 +318,7 @@ func (r *run) started() {
 		Classes:     r.t.options.Dataset.Classes,
 		TrainImages: r.t.options.Dataset.Train.Len() - r.config.ValSplit,
 		ValImages:   r.config.ValSplit,
-		ValIsTest:   r.config.ValSplit == 0,
+		ValIsTest:   r.t.validatesOnTest(),
 		LearnRate:   nn.BaseRate(r.config.Optimizer, r.config.LR),
 		Kernels:     r.t.options.Backend.Name(),
 		Threads:     r.t.options.Backend.Threads(),
@@ -327,8 +328,8 @@ func (r *run) started() {
 		Resumed:     r.t.resumed,
 		Elapsed:     r.at.Elapsed,
 	}
-	if e.ValIsTest {
-		e.ValImages = r.t.options.Dataset.Test.Len()
+	if r.config.ValSplit == 0 {
+		e.ValImages = cmp.Or(r.t.options.Dataset.Val, r.t.options.Dataset.Test).Len()
 	}
 	e.Config.Epochs = r.at.epochs(r.config)
 	e.StepsPerEpoch = (e.TrainImages + r.config.Batch - 1) / r.config.Batch

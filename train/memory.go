@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 
 	"cifartui/nn"
@@ -62,6 +63,10 @@ func loneMemoryNote(needs, free int64) string {
 	}
 	return fmt.Sprintf("this run takes about %.1f GB of memory, and %.1f GB is free: the system may end it without a word; a smaller batch takes less", float64(needs)/1e9, float64(free)/1e9)
 }
+
+// FreeMemory is how many bytes of memory this process can take; 0 where that is
+// not known.
+func FreeMemory() int64 { return availableMemory(os.DirFS("/")) }
 
 // availableMemory is how many bytes the process can take without swapping, by
 // Linux's /proc/meminfo, and without reaching the limit of a control group; 0

@@ -164,7 +164,7 @@ func (r *run) replaceBest(name string) (removed []string) {
 		r.at.Obsolete = append(r.at.Obsolete, old)
 	}
 	r.at.BestFile, r.at.OldBestKept = name, r.at.BestKept
-	if r.config.ValSplit == 0 {
+	if !r.t.testsAtEnd() {
 		r.keep.best = nil
 	}
 	return removed

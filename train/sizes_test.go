@@ -99,3 +99,66 @@ func TestOwnDataIsResumedToTheSameBits(t *testing.T) {
 	mustTrain(t, resume(o, folder), nil)
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
 }
+
+// A folder without pictures to test or validate on: a tenth is held out, which
+// the settings then say, and nothing is tested at the end.
+func TestDataWithoutATestSetHoldsATenthOut(t *testing.T) {
+	o := ownOptions(t)
+	o.Dataset.Test = cifar.NewSet(48, 0)
+	folder, rec := mustTrain(t, o, nil)
+	started := of[*event.RunStarted](rec.events)[0]
+	if started.ValIsTest || started.ValImages != 2 || started.TrainImages != 19 || started.Config.ValSplit != 2 {
+		t.Errorf("started with %d images to train on, %d to validate on (the test set: %v), val_split %d", started.TrainImages, started.ValImages, started.ValIsTest, started.Config.ValSplit)
+	}
+	if c, _, err := config.Read(folder); err != nil || c.ValSplit != 2 {
+		t.Errorf("the settings say %d, %v", c.ValSplit, err)
+	}
+	if c := checkpointtest.Last(t, folder); c.Position.Test != nil {
+		t.Errorf("tested on no images: %+v", c.Position.Test)
+	}
+	// With the settings it was begun with, and with those it has.
+	for _, again := range []config.Config{{}, o.Config} {
+		p := resume(o, folder)
+		p.Config = again
+		if again.Epochs > 0 {
+			p.Config.ValSplit = 2
+		}
+		if _, _, err := train(t, p, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	o.Dataset.Train = o.Dataset.Train.Slice(0, 12)
+	if _, err := NewTrainer(o); err == nil || !strings.Contains(err.Error(), "too few") {
+		t.Errorf("twelve images: %v", err)
+	}
+}
+
+// A folder with pictures to validate on and others to test on: the one for the
+// best epoch, the other once at the end.
+func TestDataWithAValidationSetIsTestedAtTheEnd(t *testing.T) {
+	o := ownOptions(t)
+	o.Dataset.Val = o.Dataset.Train.Slice(0, 6)
+	folder, rec := mustTrain(t, o, nil)
+	started := of[*event.RunStarted](rec.events)[0]
+	if started.ValIsTest || started.ValImages != 6 || started.TrainImages != 21 {
+		t.Errorf("started with %d images to train on, %d to validate on (the test set: %v)", started.TrainImages, started.ValImages, started.ValIsTest)
+	}
+	if c := checkpointtest.Last(t, folder); c.Position.Test == nil {
+		t.Error("nothing was tested at the end")
+	}
+	for _, e := range of[*event.Evaluated](rec.events) {
+		n := 0
+		for _, row := range e.Confusion {
+			for _, v := range row {
+				n += v
+			}
+		}
+		if n != 6 {
+			t.Errorf("epoch %d was validated on %d images", e.Epoch, n)
+		}
+	}
+	o.Config.ValSplit = 3
+	if _, err := NewTrainer(o); err == nil || !strings.Contains(err.Error(), "in a folder of their own") {
+		t.Errorf("both: %v", err)
+	}
+}

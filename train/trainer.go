@@ -169,8 +169,8 @@ func (t *Trainer) check() error {
 	if err := t.config.Validate(); err != nil {
 		return fmt.Errorf("settings:\n%w", err)
 	}
-	if n := t.options.Dataset.Train.Len(); t.config.ValSplit >= n {
-		return fmt.Errorf("settings:\nval_split: %d is not allowed: the data has %d training images", t.config.ValSplit, n)
+	if err := t.checkSplit(t.options.Dataset); err != nil {
+		return fmt.Errorf("settings:\n%w", err)
 	}
 	t.spec = NetworkFor(t.config, t.options.Dataset)
 	if t.options.Network != nil {
@@ -195,6 +195,34 @@ func (t *Trainer) check() error {
 	}
 	return t.readInit()
 }
+
+// checkSplit finds out what is validated on. Of data that has nothing for that a
+// tenth of the training images is, as if the settings said so.
+func (t *Trainer) checkSplit(d *cifar.Dataset) error {
+	n := d.Train.Len()
+	switch {
+	case t.config.ValSplit >= n:
+		return fmt.Errorf("val_split: %d is not allowed: the data has %d training images", t.config.ValSplit, n)
+	case t.config.ValSplit > 0 && d.Val != nil:
+		return fmt.Errorf("val_split: %d is not allowed: the data has images to validate on, %d in a folder of their own", t.config.ValSplit, d.Val.Len())
+	case t.config.ValSplit == 0 && d.Val == nil && d.Test.Len() == 0:
+		const part = 10
+		if n < 2*part {
+			return fmt.Errorf("val_split: a tenth of %d images is too few to validate on: put more pictures into the folder, or a folder test with some beside a folder train", n)
+		}
+		t.config.ValSplit = n / part
+	}
+	return nil
+}
+
+// validatesOnTest reports whether the images that the best weights are chosen
+// on are the test set.
+func (t *Trainer) validatesOnTest() bool {
+	return t.config.ValSplit == 0 && t.options.Dataset.Val == nil
+}
+
+// testsAtEnd reports whether the best weights are tested at the end.
+func (t *Trainer) testsAtEnd() bool { return !t.validatesOnTest() && t.options.Dataset.Test.Len() > 0 }
 
 // readInit reads the weights that a run starts with, if the settings name any.
 func (t *Trainer) readInit() error {
@@ -318,7 +346,7 @@ func (t *Trainer) loadCheckpoint() error {
 func sumOf(d *cifar.Dataset) checkpoint.DataSum {
 	table := crc32.MakeTable(crc32.Castagnoli)
 	var crc uint32
-	for _, s := range []*cifar.Set{d.Train, d.Test} {
+	for _, s := range []*cifar.Set{d.Train, d.Test, cmp.Or(d.Val, new(cifar.Set))} {
 		crc = crc32.Update(crc, table, s.Pixels)
 		crc = crc32.Update(crc, table, s.Labels)
 	}
@@ -339,8 +367,14 @@ func (t *Trainer) writeConfig(about config.About) error {
 		about.Kernels = t.options.Backend.Name()
 		about.Dataset, about.Source = t.options.Dataset.Name, t.options.Dataset.Source
 		about.Validation = fmt.Sprintf("on the test set (%d images), as in the article: the best epoch is chosen on the images it is reported on", t.options.Dataset.Test.Len())
-		if n := t.config.ValSplit; n > 0 {
-			about.Validation = fmt.Sprintf("on %d images held out of the training set; the test set is used once, at the end", n)
+		if !t.validatesOnTest() {
+			about.Validation = fmt.Sprintf("on %d images held out of the training set", t.config.ValSplit)
+			if v := t.options.Dataset.Val; v != nil {
+				about.Validation = fmt.Sprintf("on %d images of their own", v.Len())
+			}
+			if t.testsAtEnd() {
+				about.Validation += "; the test set is used once, at the end"
+			}
 		}
 	}
 	return config.Write(t.options.disk, t.folder, t.config, about)

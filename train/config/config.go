@@ -25,7 +25,8 @@ type Config struct {
 
 	Recipe string `json:"recipe,omitempty" yaml:"recipe,omitempty"` // whose settings these are, but for those given besides: see Recipes
 
-	Data       string `json:"data" yaml:"data"`                       // auto, demo or a folder
+	Data       string `json:"data" yaml:"data"`                       // auto, cifar100, demo or a folder
+	Size       int    `json:"size,omitempty" yaml:"size,omitempty"`   // height and width that a folder's pictures are fitted to; 0: 32
 	ValSplit   int    `json:"val_split" yaml:"val_split"`             // training images held out for validation; 0: validate on the test set
 	Preprocess string `json:"preprocess" yaml:"preprocess"`           // unit, signed, mean or standard
 	Augment    bool   `json:"augment" yaml:"augment"`                 // shifts and flips
@@ -136,7 +137,8 @@ func (c Config) Validate() error {
 	check(c.Runs != "", "runs", `""`, "a folder")
 	_, err := OfRecipe(cmp.Or(c.Recipe, recipes[0].Name))
 	check(err == nil, "recipe", fmt.Sprintf("%q", c.Recipe), "article or fast")
-	check(c.Data != "", "data", `""`, "auto, demo, or a folder with CIFAR-10")
+	check(c.Data != "", "data", `""`, "auto, cifar100, demo, or a folder")
+	check(slices.Contains(cifar.Sizes(), cmp.Or(c.Size, cifar.Size)), "size", c.Size, "32, 48, 64 or 96")
 	check(c.ValSplit >= 0 && c.ValSplit <= maxImages, "val_split", c.ValSplit, fmt.Sprintf("0 (validate on the test set) or a number of training images, up to %d", maxImages))
 	oneOf("preprocess", c.Preprocess, cifar.Preprocessings())
 	oneOf("fill", cmp.Or(c.Fill, Fills()[0]), Fills())
@@ -144,7 +146,7 @@ func (c Config) Validate() error {
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))
 	check(c.Epochs >= 1 && c.Epochs <= maxEpochs, "epochs", c.Epochs, fmt.Sprintf("1 to %d", maxEpochs))
 	number("small_epochs", c.SmallEpochs, c.SmallEpochs >= 0 && c.SmallEpochs < 1, "0 up to but not including 1")
-	check(c.SmallSize == 0 || c.SmallSize >= 8 && c.SmallSize < cifar.Size && c.SmallSize%8 == 0, "small_size", c.SmallSize, "8, 16 or 24 (0: 24)")
+	check(c.SmallSize == 0 || c.SmallSize >= 8 && c.SmallSize < cmp.Or(c.Size, cifar.Size) && c.SmallSize%8 == 0, "small_size", c.SmallSize, "a multiple of 8 less than the images' size, as 16 or 24 (0: 24)")
 	number("budget", float64(c.Budget), c.Budget >= 0 && c.Budget <= maxSeconds, fmt.Sprintf("0 (none) to %d seconds", maxSeconds))
 	check(c.MaxSteps >= 0 && c.MaxSteps <= maxSteps, "max_steps", c.MaxSteps, fmt.Sprintf("0 (no limit) to %d", int64(maxSteps)))
 	check(c.Threads >= 0 && c.Threads <= MaxThreads, "threads", c.Threads, fmt.Sprintf("0 (all that the process may use) to %d", MaxThreads))
@@ -228,7 +230,7 @@ func (c Config) smallOf(epochs int) int {
 // fixed are the settings that a resume must not change, because the bits
 // trained so far depend on them.
 var fixed = []string{
-	"recipe", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "small_epochs", "small_size", "batch", "seed", "dropout",
+	"recipe", "size", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "small_epochs", "small_size", "batch", "seed", "dropout",
 	"smoothing", "optimizer", "momentum", "weight_decay", "bias_lr", "dense_lr", "dense_momentum", "dense_decay",
 	"schedule", "warmup", "average", "monitor",
 }
