@@ -20,6 +20,7 @@ func otherCommands() []*cobra.Command {
 	return []*cobra.Command{
 		attachCommand(), openCommand(), ctlCommand(), waitCommand(),
 		runsCommand(), compareCommand(), plotCommand(),
+		evalCommand(), averageCommand(),
 		dataCommand(), summaryCommand(), benchCommand(), gpuCommand(),
 	}
 }

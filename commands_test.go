@@ -50,6 +50,15 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"plot", "x", "--smooth", "nan"}, "no number"},
 		{[]string{"bench", "--batches", "0"}, "--batches"},
 		{[]string{"open"}, "name a run"},
+		{[]string{"eval"}, "name a run"},
+		{[]string{"eval", "x", "--split", "all"}, "test, train, val"},
+		{[]string{"eval", "x", "--tta", "crop"}, "only flip"},
+		{[]string{"eval", "x", "--worst", "5"}, "name the PNG file"},
+		{[]string{"eval", "x", "--worst", "0", "y.png"}, "between 1 and"},
+		{[]string{"eval", "x", "y.png"}, "is a picture"},
+		{[]string{"eval", "x", "--device", "tpu"}, "none of auto"},
+		{[]string{"average", "x"}, "which file to write"},
+		{[]string{"average", "x", "-o", "y.bin"}, ".safetensors"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			var out, errs bytes.Buffer

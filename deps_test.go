@@ -18,7 +18,7 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/event",
+	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/evaluate", "train/event",
 		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/tensorboard", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {ours: []string{"cifar/picture"}},
@@ -43,6 +43,7 @@ var layers = map[string]struct {
 	"cifartui/train/checkpoint":         {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/config":             {ours: []string{"cifar", "train/rundir"}},
 	"cifartui/train/control":            {ours: []string{"train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
+	"cifartui/train/evaluate":           {ours: []string{"cifar", "nn", "train/checkpoint", "train/config", "train/model", "train/rundir", "train/score"}},
 	"cifartui/train/event":              {ours: []string{"train/config"}},
 	"cifartui/train/event/eventtest":    {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/metrics":            {ours: []string{"train/config", "train/event", "train/record"}},

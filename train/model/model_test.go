@@ -339,3 +339,46 @@ func FuzzDescription(f *testing.F) {
 		p.Close()
 	})
 }
+
+func TestAverageIsTheMeanAndRefusesWhatHasNone(t *testing.T) {
+	read := func(w checkpoint.Weights) *model.Model {
+		t.Helper()
+		m, err := model.Read(file(t, "w.safetensors", w))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	a, b := read(weights(t, spec, 1, map[string]string{checkpoint.MetaEpoch: "3", checkpoint.MetaValAcc: "0.5"})), read(weights(t, spec, 2, nil))
+	slices.Reverse(b.Tensors) // any order will do
+	w, err := model.Average([]*model.Model{a, b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range w.Tensors {
+		x, y := a.Tensors[i], b.Tensors[len(b.Tensors)-1-i]
+		for k := range v.Data {
+			if want := float32((float64(x.Data[k]) + float64(y.Data[k])) / 2); v.Data[k] != want {
+				t.Fatalf("%s[%d]: %v of %v and %v", v.Name, k, v.Data[k], x.Data[k], y.Data[k])
+			}
+		}
+	}
+	mean := read(w)
+	if mean.Epoch != 0 || mean.ValAcc.Finite() || mean.Meta[model.MetaAverageOf] != `["w","w"]` || len(mean.Notes) > 0 {
+		t.Errorf("it says of itself %v, and %q", mean.Meta, mean.Notes)
+	}
+	wide, signed := spec, weights(t, spec, 1, nil)
+	wide.Filters = []int{4, 8, 12}
+	signed.Meta = map[string]string{checkpoint.MetaPreprocess: `{"name":"signed","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}`}
+	named := weights(t, spec, 1, map[string]string{checkpoint.MetaClasses: `["a","b","c","d","e","f","g","h","i","j"]`})
+	for want, other := range map[string]*model.Model{
+		"networks differ": read(weights(t, wide, 1, nil)), "preprocessing differs": read(signed), "classes differ": read(named),
+	} {
+		if _, err := model.Average([]*model.Model{a, other}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want something of %q", err, want)
+		}
+	}
+	if _, err := model.Average([]*model.Model{a}); err == nil {
+		t.Error("one alone was averaged")
+	}
+}

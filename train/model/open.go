@@ -141,3 +141,16 @@ func ofLast(folder string, none error) (*Model, error) {
 	m.Name = filepath.Base(folder)
 	return m, nil
 }
+
+// RunFolder is the run folder that the model's file lies in, "" if in none.
+func (m *Model) RunFolder() string {
+	path, err := filepath.Abs(m.Path)
+	if err != nil || filepath.Base(filepath.Dir(path)) != rundir.CheckpointsDir {
+		return ""
+	}
+	folder := filepath.Dir(filepath.Dir(path))
+	if !rundir.IsRun(folder) {
+		return ""
+	}
+	return folder
+}

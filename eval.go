@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/train/config"
+	"cifartui/train/evaluate"
+	"cifartui/train/model"
+	"cifartui/train/rundir"
+)
+
+// evalSettings is what the eval command can be told.
+type evalSettings struct {
+	runs, data, dataURL, split, tta string
+	device, kernels                 string
+	threads, worst                  int
+	asJSON                          bool
+
+	names []string // runs and files
+	sheet string   // PNG file of the worst mistakes; "" for none
+}
+
+func evalCommand() *cobra.Command {
+	var s evalSettings
+	cmd := &cobra.Command{
+		Use:   "eval RUN|FILE... [--worst N FILE.png]",
+		Short: "Evaluate trained weights: accuracy, each class, confusion, calibration",
+		Long: `Eval runs trained networks over the images of a data set and tells loss,
+accuracy, top-5, expected calibration error (15 bins) and images a second, the
+precision and recall of each class, and the confusion matrix.
+
+A RUN stands for its best weights, a FILE is one of weights (.safetensors) or a
+last.ckpt. Several are evaluated each alone and together: as an ensemble, the
+mean of their probabilities. A comparison stands for all of its runs.
+
+Without --data it is the data that they were trained on. --split val is what a
+run held out of its training images (--val-split), by its own seed; --split
+train is all of them. --tta flip also judges each image mirrored and tells, in
+a line of its own, what the mean of both gives.
+
+--json prints one object: loss, accuracy, top5, calibration_error, classes (of
+name, precision, recall, count), confusion (rows: what it is) and
+images_per_second; "flip" with --tta flip; of an ensemble these are its own,
+"models" has each and "gain" the difference in accuracy. A share of no images
+is null.`,
+		Example: `  cifartui eval last
+  cifartui eval last --split val --tta flip
+  cifartui eval runs/a runs/b weights.safetensors --json
+  cifartui eval last --worst 40 worst.png`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := s.check(cmd, args); err != nil {
+				return err
+			}
+			report, set, classes, err := s.evaluate(cmd)
+			if err != nil {
+				return err
+			}
+			if s.sheet != "" {
+				if err := s.writeSheet(cmd, report, set, classes); err != nil {
+					return err
+				}
+			}
+			if !s.asJSON {
+				return report.Print(cmd.OutOrStdout())
+			}
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetIndent("", "  ")
+			return enc.Encode(report)
+		},
+	}
+	runsFlag(cmd, &s.runs)
+	f := cmd.Flags()
+	f.StringVar(&s.data, "data", "", "images to evaluate on, as train takes them (default: what the weights were trained on)")
+	f.StringVar(&s.dataURL, "data-url", "", "fetch the data from this `address` instead of its home page")
+	f.StringVar(&s.split, "split", evaluate.Test, "part of the data: "+strings.Join(evaluate.Parts(), ", "))
+	f.StringVar(&s.tta, "tta", "", "test-time augmentation: flip (also the mean over each image and its mirror image)")
+	f.IntVar(&s.worst, "worst", 0, "write a PNG `file` with the N worst mistakes: --worst N FILE.png")
+	f.BoolVar(&s.asJSON, "json", false, "print JSON")
+	f.StringVar(&s.device, "device", deviceAuto, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
+	f.IntVar(&s.threads, "threads", 0, "processor threads (0: all that this process may use)")
+	f.StringVar(&s.kernels, "kernels", "", "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
+	return cmd
+}
+
+// check refuses what cannot be, naming the flag, and tells the models' names from
+// the contact sheet's.
+func (s *evalSettings) check(cmd *cobra.Command, args []string) error {
+	for _, a := range args {
+		if s.sheet == "" && strings.EqualFold(filepath.Ext(a), ".png") {
+			s.sheet = a
+			continue
+		}
+		s.names = append(s.names, a)
+	}
+	worst := cmd.Flags().Changed("worst")
+	switch {
+	case worst && (s.worst < 1 || s.worst > evaluate.MaxSheet):
+		return usage("--worst: %d is not between 1 and %d", s.worst, evaluate.MaxSheet)
+	case worst && s.sheet == "":
+		return usage("--worst: name the PNG file to write behind the number: --worst %d worst.png", s.worst)
+	case !worst && s.sheet != "":
+		return usage("%s is a picture: eval takes runs and files of weights; --worst N %s writes a contact sheet there", s.sheet, s.sheet)
+	case len(s.names) == 0:
+		return usage(`%s: name a run, as last ("cifartui runs" lists them), or a file of weights`, cmd.CommandPath())
+	case s.threads < 0 || s.threads > config.MaxThreads:
+		return usage("--threads: %d is not between 0 and %d", s.threads, config.MaxThreads)
+	}
+	if err := oneOf("split", s.split, evaluate.Parts()...); err != nil {
+		return err
+	}
+	if err := oneOf("tta", s.tta, "", "flip"); err != nil {
+		return usage("--tta: %q: there is only flip", s.tta)
+	}
+	if _, err := deviceIndex(s.device); err != nil {
+		return err
+	}
+	return useKernels(s.kernels)
+}
+
+// evaluate does the work, and returns also what it was done on.
+func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Set, []string, error) {
+	note := notes(cmd.ErrOrStderr())
+	models, err := openModels(s.runs, s.names, note)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	data := s.data
+	if data == "" {
+		if data, err = evaluate.Data(models); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	meter := newProgressLine(cmd.ErrOrStderr())
+	d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, URL: s.dataURL, Seed: demoSeed, Progress: meter.Show})
+	meter.End()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	set, err := evaluate.Part(d, s.split, models)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	b, err := openDevice(s.device, s.threads, networksLack(models), note)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer b.Close()
+	count := newCountLine(cmd.ErrOrStderr(), "images")
+	result, err := evaluate.Run(cmd.Context(), evaluate.Options{
+		Models: models, Backend: b, Images: set, Classes: d.Classes, Flip: s.tta == "flip",
+		Progress: func(name string, done, total int) { count.show("evaluating "+name, done, total) },
+	})
+	count.end()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return &evaluate.Report{Data: d.Name, Part: s.split, Images: set.Len(), Result: result}, set, d.Classes, nil
+}
+
+// writeSheet writes the contact sheet of the worst mistakes, of the ensemble if
+// there is one.
+func (s *evalSettings) writeSheet(cmd *cobra.Command, r *evaluate.Report, set *cifar.Set, classes []string) error {
+	one := r.Models[0]
+	if r.Ensemble != nil {
+		one = *r.Ensemble
+	}
+	title := fmt.Sprintf("worst mistakes of %s on %s, %s part: %.2f%% are right", one.Name, r.Data, r.Part, 100*one.Accuracy)
+	_, err := rundir.WriteAtomic(rundir.OS{}, s.sheet, func(w io.Writer) error {
+		return evaluate.Sheet(w, title, set, classes, &one.Judged, s.worst)
+	})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.sheet, err)
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), s.sheet)
+	return nil
+}
+
+// openModels opens what a person named, and tells what they should know of it.
+func openModels(dir string, names []string, note func(format string, args ...any)) ([]*model.Model, error) {
+	models, err := model.OpenAll(dir, names...)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range models {
+		for _, n := range m.Notes {
+			note("%s", n)
+		}
+	}
+	return models, nil
+}
+
+// notes tells a person something beside the answer, a line each.
+func notes(w io.Writer) func(format string, args ...any) {
+	return func(format string, args ...any) { fmt.Fprintf(w, "cifartui: "+format+"\n", args...) }
+}
+
+// networksLack says what networks want that the GPU's kernels are not made for,
+// in a line; nil if there is nothing.
+func networksLack(models []*model.Model) error {
+	vgg := nn.VGG(0)
+	for _, m := range models {
+		switch s := m.Spec; {
+		case s.Size != vgg.Size:
+			return fmt.Errorf("the GPU's kernels are made for images of %d pixels, not of %d", vgg.Size, s.Size)
+		case len(s.Dense) > 0:
+			return fmt.Errorf("the GPU's kernels know no hidden dense layers, as %s has", m.Name)
+		case !slices.Equal(s.Filters, vgg.Filters):
+			return fmt.Errorf("the GPU's kernels are made for filters of %v, not of %v", vgg.Filters, s.Filters)
+		}
+	}
+	return nil
+}

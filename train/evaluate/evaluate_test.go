@@ -1,0 +1,203 @@
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"image/png"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cifartui/cifar"
+	"cifartui/nn"
+	"cifartui/train/checkpoint"
+	"cifartui/train/model"
+	"cifartui/train/rundir"
+	"cifartui/train/score"
+)
+
+var spec = nn.Spec{Size: 32, Filters: []int{4, 8}, Classes: 10}
+
+// drawn is a model with weights drawn from a seed.
+func drawn(t *testing.T, s nn.Spec, seed uint64) *model.Model {
+	t.Helper()
+	b := nn.NewCPU(1)
+	defer b.Close()
+	n, err := nn.New(b, s, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := n.Weights()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w checkpoint.Weights
+	for _, v := range list {
+		w.Tensors = append(w.Tensors, checkpoint.Tensor(v))
+	}
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	if _, err := rundir.WriteAtomic(rundir.OS{}, path, w.Encode); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func noise(n int) *cifar.Set {
+	r := rand.New(rand.NewPCG(1, 1))
+	s := cifar.NewSet(cifar.Size, n)
+	for i := range s.Pixels {
+		s.Pixels[i] = byte(r.IntN(256))
+	}
+	for i := range s.Labels {
+		s.Labels[i] = byte(i % cifar.Classes)
+	}
+	return s
+}
+
+func TestEnsembleIsTheMeanOfWhatEachSaysAndMirrorsStandBesideIt(t *testing.T) {
+	b := nn.NewCPU(1)
+	defer b.Close()
+	set := noise(130) // more than a batch
+	models := []*model.Model{drawn(t, spec, 1), drawn(t, spec, 2)}
+	seen := 0
+	r, err := Run(t.Context(), Options{
+		Models: models, Backend: b, Images: set, Classes: cifar.ClassNames(), Flip: true,
+		Progress: func(_ string, done, total int) {
+			if done < 1 || done > total || total != 2*set.Len() {
+				t.Errorf("%d of %d images", done, total)
+			}
+			seen++
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen != 8 {
+		t.Errorf("%d batches told of, want 8", seen)
+	}
+	p, err := models[1].NewPredictor(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	plain, err := p.Bytes(set.Pixels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	turned := cifar.NewSet(set.Size, set.Len())
+	for i := range set.Len() {
+		for y := range 3 * set.Size {
+			for x := range set.Size {
+				turned.Image(i)[y*set.Size+x] = set.Image(i)[y*set.Size+set.Size-1-x]
+			}
+		}
+	}
+	mirrored, err := p.Bytes(turned.Pixels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(r.Models[1].Prob, plain) {
+		t.Error("the plain figure is not of the images as they are")
+	}
+	if !slices.Equal(r.Models[1].Flip.Prob, score.Mean(plain, mirrored)) {
+		t.Error("flip is not the mean over the image and its mirror image")
+	}
+	if !slices.Equal(r.Ensemble.Prob, score.Mean(r.Models[0].Prob, r.Models[1].Prob)) ||
+		!slices.Equal(r.Ensemble.Flip.Prob, score.Mean(r.Models[0].Flip.Prob, r.Models[1].Flip.Prob)) {
+		t.Error("the ensemble is not the mean of its models")
+	}
+	want, err := score.Of(r.Ensemble.Prob, set.Labels, cifar.ClassNames())
+	if err != nil || want.Accuracy != r.Ensemble.Accuracy {
+		t.Errorf("the ensemble's accuracy is %v, of its probabilities %v, %v", r.Ensemble.Accuracy, want.Accuracy, err)
+	}
+	report := &Report{Data: "noise", Part: Test, Images: set.Len(), Result: r}
+	text, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal(text, &keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []string{"loss", "accuracy", "top5", "calibration_error", "classes", "confusion", "images_per_second", "flip", "gain", "models"} {
+		if keys[k] == nil {
+			t.Errorf("JSON lacks %s: %s", k, text)
+		}
+	}
+	var out bytes.Buffer
+	if err := report.Print(&out); err != nil || !strings.Contains(out.String(), "ensemble gains") || !strings.Contains(out.String(), "mirror") {
+		t.Errorf("%v in\n%s", err, out.String())
+	}
+}
+
+func TestModelsThatDoNotFitTheDataAreRefused(t *testing.T) {
+	b := nn.NewCPU(1)
+	defer b.Close()
+	seven, large := spec, spec
+	seven.Classes, large.Size = 7, 48
+	names := cifar.ClassNames()
+	swapped := slices.Clone(names)
+	swapped[0], swapped[1] = swapped[1], swapped[0]
+	for _, c := range []struct {
+		m       *model.Model
+		classes []string
+		want    string
+	}{
+		{drawn(t, seven, 1), names, "7 classes"},
+		{drawn(t, large, 1), names, "48x48"},
+		{drawn(t, spec, 1), swapped, "order"},
+		{drawn(t, spec, 1), append(slices.Clone(names[:9]), "lorry"), `"truck"`},
+	} {
+		_, err := Run(t.Context(), Options{Models: []*model.Model{c.m}, Backend: b, Images: noise(3), Classes: c.classes})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want something of %q", err, c.want)
+		}
+	}
+	d := &cifar.Dataset{Train: noise(20), Test: noise(10)}
+	if _, err := Part(d, Val, []*model.Model{drawn(t, spec, 1)}); err == nil || !strings.Contains(err.Error(), "not in a run") {
+		t.Errorf("the held out part of a file: %v", err)
+	}
+	if s, err := Part(d, Train, nil); err != nil || s != d.Train {
+		t.Errorf("the training part: %v", err)
+	}
+}
+
+func TestSheetShowsAsManyMistakesAsAskedFor(t *testing.T) {
+	set := noise(30)
+	j := &Judged{Prob: make([]float32, 30*10)}
+	for i := range 30 {
+		j.Prob[i*10] = 1 // 27 mistakes
+	}
+	names := append([]string{"飛行機", strings.Repeat("long ", 30)}, cifar.ClassNames()[2:]...)
+	for _, n := range []int{5, 27, 1000} {
+		var out bytes.Buffer
+		if err := Sheet(&out, "worst mistakes", set, names, j, n); err != nil {
+			t.Fatal(err)
+		}
+		img, err := png.Decode(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const w, h = sheetPicture + sheetGap, sheetPicture + sheetLines*sheetLine + sheetGap
+		cols, rows := (img.Bounds().Dx()-sheetGap)/w, (img.Bounds().Dy()-2*sheetGap-sheetLine)/h
+		if cols*rows < min(n, 27) || (rows-1)*cols >= min(n, 27) {
+			t.Errorf("%d mistakes asked for: a page of %d by %d", n, cols, rows)
+		}
+		// The worst image's first pixel, in the page's corner.
+		r, g, b, _ := img.At(sheetGap, 2*sheetGap+sheetLine).RGBA()
+		px, k := set.Image(1), set.Size*set.Size
+		if byte(r>>8) != px[0] || byte(g>>8) != px[k] || byte(b>>8) != px[2*k] {
+			t.Errorf("the first picture is not the first mistake: %d %d %d", r>>8, g>>8, b>>8)
+		}
+	}
+	var out bytes.Buffer
+	if err := Sheet(&out, "none", set.Slice(0, 1), names, &Judged{Prob: j.Prob[:10]}, 3); err != nil {
+		t.Error("without mistakes:", err)
+	}
+}
