@@ -105,7 +105,7 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 		return err
 	}
 	if pid, live := rundir.Live(target.Folder); live {
-		sayDetached(out, control.Child{Folder: target.Folder, PID: pid})
+		voice{w: out}.detached(control.Child{Folder: target.Folder, PID: pid})
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -56,31 +55,16 @@ func oneRun(cmd *cobra.Command, args []string) error {
 }
 
 // histories reads the runs that a person named, those of a comparison included.
-// Runs of the same name get their comparison's in front.
 func histories(dir string, names []string) ([]*record.Run, error) {
-	var list []*record.Run
-	var parents []string
-	count := map[string]int{}
+	var folders []string
 	for _, name := range names {
 		folder, err := runs.Find(dir, name)
 		if err != nil {
 			return nil, err
 		}
-		found, err := runs.Read(folder)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range found {
-			list, parents = append(list, r), append(parents, filepath.Base(folder))
-			count[r.Name]++
-		}
+		folders = append(folders, folder)
 	}
-	for i, r := range list {
-		if count[r.Name] > 1 && parents[i] != r.Name {
-			r.Name = parents[i] + "/" + r.Name
-		}
-	}
-	return list, nil
+	return runs.Read(folders...)
 }
 
 func compareCommand() *cobra.Command {

@@ -48,7 +48,7 @@ var layers = map[string]struct {
 	"cifartui/train/event/eventtest":    {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/metrics":            {ours: []string{"train/config", "train/event", "train/record"}},
 	"cifartui/train/model":              {ours: []string{"cifar", "nn", "train", "train/checkpoint", "train/config", "train/event", "train/record", "train/rundir", "train/runs"}}, // its tests train
-	"cifartui/train/plot":               {ours: []string{"train/config", "train/event", "train/record"}},
+	"cifartui/train/plot":               {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/train/record":             {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/rundir":             {},
 	"cifartui/train/runs":               {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},

@@ -78,7 +78,7 @@ func (l *leg) finish() error {
 	if l.seen.outcome() == event.OutcomeDetached {
 		return l.err
 	}
-	if l.comparison() && l.plan.LogFormat == "text" && l.headlessNow() {
+	if l.comparison() && !l.objects && l.headlessNow() {
 		list, err := runs.Read(l.folder())
 		if err == nil {
 			err = writeTable(l.out, list, false)
@@ -147,7 +147,7 @@ func (l *leg) summary() {
 		return
 	}
 	for _, r := range list {
-		report := record.Report{Out: l.out, Err: io.Discard, Names: len(list) > 1}
+		report := record.Report{Out: l.out, Err: io.Discard, JSON: l.objects, Names: len(list) > 1}
 		if r.Started != nil {
 			report.Write(r.Started)
 		}
@@ -155,7 +155,9 @@ func (l *leg) summary() {
 			report.Write(r.Ended)
 		}
 	}
-	fmt.Fprintf(l.out, "run folder: %s\n", l.folder())
+	if !l.objects {
+		fmt.Fprintf(l.out, "run folder: %s\n", l.folder())
+	}
 }
 
 // close gives back what a leg holds, also one that never started.

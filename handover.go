@@ -32,7 +32,7 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 	case err != nil:
 		return nil, err
 	}
-	sayDetached(l.out, child)
+	l.voice(l.out).detached(child)
 	return nil, nil
 }
 

@@ -11,6 +11,7 @@
 //	signals*.go  what the process does on a signal
 //	flags.go     how numbers, switches and home folders are read, for all commands
 //	complete.go  what a shell completes
+//	voice.go     what is told beside the log's lines, in words or as objects
 //
 // and one file for each other command. The work itself is in the packages
 // cifar (the images), nn (the network), train (the loop) and tui (the screen).
@@ -18,7 +19,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,14 +74,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitOK
 	}
-	var exit *exitError
-	if !errors.As(err, &exit) || exit.err != nil {
-		fmt.Fprintf(stderr, "cifartui: %v\n", err)
-	}
 	code := exitCode(err)
-	if code == exitUsage {
-		fmt.Fprintln(stderr, `"cifartui --help" lists the commands and flags.`)
-	}
+	sayError(stderr, err, code)
 	return code
 }
 

@@ -70,7 +70,7 @@ func (l *leg) read(f func()) {
 
 // report writes the run's lines, those of past first.
 func (l *leg) report(events event.Source, past []event.Event) {
-	r := record.Report{Out: l.out, Err: l.errs, JSON: l.plan.LogFormat == "json", Every: l.plan.LogEvery, Names: l.comparison()}
+	r := record.Report{Out: l.out, Err: l.errs, JSON: l.objects, Every: l.plan.LogEvery, Names: l.comparison()}
 	l.read(func() {
 		for _, e := range past {
 			r.Write(e)

@@ -42,7 +42,7 @@ func runsCommand() *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&dir, "runs", config.Default().Runs, "`folder` that holds the run folders")
 	f := cmd.Flags()
-	f.StringArrayVar(&filters, "filter", nil, "keep runs with `key=value` (name, state, live, data, batch, optimizer, problem); may be given again")
+	f.StringArrayVar(&filters, "filter", nil, "keep runs with `key=value` (name, also name=run-*, state, live, data, batch, optimizer, problem); may be given again")
 	f.StringVar(&sortBy, "sort", "created", "name, state, data, batch, epoch, best, created or updated; -best is in reverse")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.AddCommand(runsRemoveCommand(&dir), runsPruneCommand(&dir))

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ func (l *leg) left(ctx context.Context, result tui.Result) (next *plan, err erro
 	case tui.Detach:
 		return l.handOver(ctx, result.Why)
 	case tui.LeaveRunning:
-		fmt.Fprintf(l.out, "%s goes on training without the screen; Ctrl+C stops and saves it.\n", filepath.Base(l.folder()))
+		l.voice(l.out).note("%s goes on training without the screen; Ctrl+C stops and saves it", filepath.Base(l.folder()))
 		return l.withoutScreen(ctx)
 	case tui.Aborted:
 		return nil, &exitError{code: exitInterrupted}

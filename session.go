@@ -25,9 +25,11 @@ import (
 //	handover.go   moving the run to a process in the background
 //	end.go        the end of a leg
 type session struct {
-	out   *holdWriter
-	errs  *holdWriter
-	ready control.Readiness // who waits for a process in the background
+	out  *holdWriter
+	errs *holdWriter
+	// objects is set where all that is told is a JSON object.
+	objects bool
+	ready   control.Readiness // who waits for a process in the background
 
 	signals  *signals
 	backends []nn.Backend // made by the first leg that starts; of several, a single run takes the first
@@ -36,8 +38,8 @@ type session struct {
 	data    string         // what the settings called it, with the size
 }
 
-func newSession(out, errs io.Writer) *session {
-	return &session{out: &holdWriter{w: out}, errs: &holdWriter{w: errs}, ready: control.Inherited()}
+func newSession(out, errs io.Writer, objects bool) *session {
+	return &session{out: &holdWriter{w: out}, errs: &holdWriter{w: errs}, objects: objects, ready: control.Inherited()}
 }
 
 // run trains, leg after leg.
@@ -82,7 +84,7 @@ func (s *session) leg(ctx context.Context, p plan) (next *plan, err error) {
 		return l.screen(ctx)
 	}
 	events := l.bus.SubscribeSteps(p.LogEvery)
-	meter := newProgressLine(s.errs)
+	meter := s.voice(s.errs).progress()
 	err = l.start(ctx, p, func(at cifar.Progress) {
 		meter.Show(at)
 		s.tell(at)
@@ -104,5 +106,8 @@ func (s *session) tell(at cifar.Progress) {
 
 // note tells a person of the process's own trouble.
 func (s *session) note(format string, args ...any) {
-	fmt.Fprintf(s.errs, "cifartui: "+format+"\n", args...)
+	s.voice(s.errs).note(format, args...)
 }
+
+// voice tells something to w as the session's log format wants it.
+func (s *session) voice(w io.Writer) voice { return voice{w, s.objects} }

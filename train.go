@@ -30,9 +30,9 @@ func trainCommand() *cobra.Command {
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.resolve(cmd); err != nil {
-				return err
+				return s.inFormat(err)
 			}
-			return trainRun(cmd.Context(), s, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return s.inFormat(trainRun(cmd.Context(), s, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	s.flags(cmd.Flags())
@@ -85,9 +85,9 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 	}
 	if why := whyNoScreen(in, out); !s.NoTUI && why != "" {
 		s.NoTUI = true
-		fmt.Fprintf(errs, "cifartui: %s: training without the screen (--no-tui)\n", why)
+		s.voice(errs).note("%s: training without the screen (--no-tui)", why)
 	}
-	session := newSession(out, errs)
+	session := newSession(out, errs, s.LogFormat == "json")
 	err := session.run(ctx, plan{s})
 	if err != nil && s.child {
 		// The one who started this process waits for its word. If that can't be
@@ -156,7 +156,7 @@ func startInBackground(ctx context.Context, s settings, out, errs io.Writer) err
 	// Interrupted while it waits, it leaves no process behind.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, terminate)
 	defer stop()
-	meter := newProgressLine(errs)
+	meter := s.voice(errs).progress()
 	defer meter.End()
 	next := control.Background{Folder: s.Runs, New: true, Progress: func(what []byte) {
 		var p cifar.Progress
@@ -179,15 +179,8 @@ func startInBackground(ctx context.Context, s settings, out, errs io.Writer) err
 	if err != nil {
 		return err
 	}
-	sayDetached(out, child)
+	s.voice(out).detached(child)
 	return nil
-}
-
-// sayDetached tells how to reach a run that has gone into the background.
-func sayDetached(w io.Writer, child control.Child) {
-	name := rundir.Argument(child.Folder)
-	fmt.Fprintf(w, "%s trains in the background (process %d): \"cifartui attach %s\" shows it, \"cifartui ctl %s stop\" stops it.\n",
-		filepath.Base(child.Folder), child.PID, name, name)
 }
 
 // exitCode is the process's exit code for an error.

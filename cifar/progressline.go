@@ -58,11 +58,18 @@ type ProgressLine struct {
 	stage    Stage
 	tenth    int64
 	open     bool // a line without its end stands on the terminal
+	format   func(Progress) string
 }
 
 // NewProgressLine writes to w, which is a terminal or not.
 func NewProgressLine(w io.Writer, terminal bool) *ProgressLine {
-	return &ProgressLine{w: w, terminal: terminal, tenth: -1}
+	return &ProgressLine{w: w, terminal: terminal, tenth: -1, format: Progress.String}
+}
+
+// Format has each line made by a function of the caller's.
+func (l *ProgressLine) Format(format func(Progress) string) *ProgressLine {
+	l.format = format
+	return l
 }
 
 // Show is a function for [Options] and [FetchOptions].
@@ -72,7 +79,7 @@ func (l *ProgressLine) Show(p Progress) {
 		l.stage, l.tenth = p.Stage, -1
 	}
 	if l.terminal {
-		fmt.Fprintf(l.w, "\r\x1b[K%s", p)
+		fmt.Fprintf(l.w, "\r\x1b[K%s", l.format(p))
 		l.open = true
 		return
 	}
@@ -83,7 +90,7 @@ func (l *ProgressLine) Show(p Progress) {
 	// Short stages are silent in a log; the transfer is not.
 	if tenth != l.tenth && (p.Stage == StageDownload || p.Stage == StagePictures || p.Stage == StageRetry || p.Stage == StageWait) {
 		l.tenth = tenth
-		fmt.Fprintln(l.w, p)
+		fmt.Fprintln(l.w, l.format(p))
 	}
 }
 

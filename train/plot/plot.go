@@ -13,13 +13,10 @@ package plot
 
 import (
 	"bytes"
-	"cmp"
-	"errors"
 	"fmt"
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,6 +30,7 @@ import (
 
 	"cifartui/train/event"
 	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // Axis says what runs along the x axis.
@@ -86,18 +84,12 @@ func Save(path string, runs []Run, o Options) error {
 	if err := Write(&b, format, runs, o); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".plot-*")
+	_, err := rundir.WriteAtomic(rundir.OS{}, path, func(w io.Writer) error {
+		_, err := w.Write(b.Bytes())
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("plot: %w", err)
-	}
-	_, err = f.Write(b.Bytes())
-	err = cmp.Or(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		f.Close()
-		return fmt.Errorf("plot: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return nil
 }

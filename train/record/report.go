@@ -72,6 +72,10 @@ func (r *Report) Write(e event.Event) {
 		r.step(run, e)
 		return
 	case *event.Warning:
+		if r.JSON {
+			r.printJSON(r.Err, warningJSON{e.Event, name, e.Message})
+			return
+		}
 		r.print(r.Err, r.prefix(name)+"warning: "+plain(e.Message))
 		return
 	}
@@ -305,6 +309,11 @@ type (
 		Seconds      float64    `json:"seconds"`
 		EpochSeconds float64    `json:"epoch_seconds"`
 	}
+	warningJSON struct {
+		Event   event.Kind `json:"event"`
+		Run     string     `json:"run"`
+		Message string     `json:"message"`
+	}
 	endJSON struct {
 		Event           event.Kind    `json:"event"`
 		Run             string        `json:"run"`
@@ -312,10 +321,10 @@ type (
 		Error           string        `json:"error,omitempty"`
 		Epoch           int           `json:"epoch"`
 		Seconds         float64       `json:"seconds"`
-		BestAcc         event.Float   `json:"best_acc"`
-		BestAccEpoch    int           `json:"best_acc_epoch"`
-		BestValAcc      event.Float   `json:"best_val_acc"`
-		BestValAccEpoch int           `json:"best_val_acc_epoch"`
+		BestAcc         *event.Float  `json:"best_acc"` // null: no epoch is done
+		BestAccEpoch    *int          `json:"best_acc_epoch"`
+		BestValAcc      *event.Float  `json:"best_val_acc"`
+		BestValAccEpoch *int          `json:"best_val_acc_epoch"`
 		TestAcc         *event.Float  `json:"test_acc,omitempty"`
 		TestLoss        *event.Float  `json:"test_loss,omitempty"`
 		Demo            bool          `json:"demo,omitempty"`
@@ -341,16 +350,28 @@ func (r *Report) object(run *reportRun, e event.Event) {
 	case *event.Planned:
 		v = plannedJSON{e.Event, e.Run, e.Epochs, e.Budget, e.Seconds, e.EpochSeconds}
 	case *event.RunEnded:
-		v = endJSON{e.Event, e.Run, e.Outcome, e.Error, e.Epoch, e.Seconds, e.BestAcc, e.BestAccEpoch, e.BestValAcc, e.BestValAccEpoch, e.TestAcc, e.TestLoss, run.started.Demo}
+		end := endJSON{Event: e.Event, Run: e.Run, Outcome: e.Outcome, Error: e.Error, Epoch: e.Epoch, Seconds: e.Seconds,
+			TestAcc: e.TestAcc, TestLoss: e.TestLoss, Demo: run.started.Demo}
+		if e.BestAccEpoch > 0 {
+			end.BestAcc, end.BestAccEpoch = &e.BestAcc, &e.BestAccEpoch
+		}
+		if e.BestValAccEpoch > 0 {
+			end.BestValAcc, end.BestValAccEpoch = &e.BestValAcc, &e.BestValAccEpoch
+		}
+		v = end
 	default:
 		return
 	}
+	r.printJSON(r.Out, v)
+}
+
+func (r *Report) printJSON(w io.Writer, v any) {
 	b, err := json.Marshal(v)
 	if err != nil { // a number that JSON has not, from a damaged record
 		r.keep(err)
 		return
 	}
-	r.print(r.Out, string(b))
+	r.print(w, string(b))
 }
 
 func (r *Report) print(w io.Writer, line string) {

@@ -5,11 +5,13 @@ package runs
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,6 +59,37 @@ type Info struct {
 	// changes when the folder is copied.
 	Created time.Time `json:"created,omitzero"`
 	Updated time.Time `json:"updated,omitzero"`
+}
+
+// MarshalJSON has null for what is not known or not there yet, in the place of a 0
+// that could be taken for a value.
+func (r Info) MarshalJSON() ([]byte, error) {
+	type plain Info
+	v := struct {
+		plain
+		Batch      *int         `json:"batch"`
+		LR         *float64     `json:"lr"`
+		Epochs     *int         `json:"epochs"`
+		Epoch      *int         `json:"epoch"`
+		BestValAcc *event.Float `json:"best_val_acc"`
+		BestEpoch  *int         `json:"best_epoch"`
+	}{plain: plain(r), Batch: known(r.Batch), LR: known(r.LR), Epochs: known(r.Epochs), BestEpoch: known(r.BestEpoch)}
+	if r.Epoch > 0 || r.Problem == "" {
+		v.Epoch = &r.Epoch
+	}
+	if r.BestEpoch > 0 {
+		v.BestValAcc = &r.BestValAcc
+	}
+	return json.Marshal(v)
+}
+
+// known is nil for a zero.
+func known[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
 }
 
 // Interrupted is the state of a run whose process died without a last word.
@@ -192,17 +225,21 @@ func FilterKeys() []string {
 
 // Filter keeps the runs for which every filter holds: "state=finished",
 // "live=true", "batch=64", "data=demo", "optimizer=adam", "problem=false", and
-// "name=TEXT" for names that contain TEXT.
+// "name=run-1" for the run or comparison of that name, "name=run-*" for those that
+// a pattern fits (see [path.Match]).
 func Filter(list []Info, filters []string) ([]Info, error) {
 	for _, f := range filters {
 		key, want, found := strings.Cut(f, "=")
+		if _, err := path.Match(want, ""); key == "name" && err != nil {
+			return nil, fmt.Errorf("filter %q: %w: a [ has no ]", f, err)
+		}
 		if !found || !slices.Contains(FilterKeys(), key) {
 			return nil, fmt.Errorf("filter %q: want KEY=VALUE with a key of %s", f, strings.Join(FilterKeys(), ", "))
 		}
 		list = slices.DeleteFunc(slices.Clone(list), func(r Info) bool {
 			switch key {
 			case "name":
-				return !strings.Contains(r.Name, want)
+				return !isNamed(r.Name, want)
 			case "state":
 				return r.State != want
 			case "live":
@@ -219,6 +256,18 @@ func Filter(list []Info, filters []string) ([]Info, error) {
 		})
 	}
 	return list, nil
+}
+
+// isNamed reports whether a run's name is the one wanted or fits it as a pattern,
+// or that of its comparison does.
+func isNamed(name, want string) bool {
+	comparison, _, _ := strings.Cut(name, "/")
+	for _, n := range []string{name, comparison} {
+		if fits, err := path.Match(want, n); n == want || err == nil && fits {
+			return true
+		}
+	}
+	return false
 }
 
 // Write writes a list as text in columns, ages counted up to now.

@@ -264,10 +264,56 @@ func TestSortAndFilter(t *testing.T) {
 			t.Errorf("filter %s: %s, %v, want %s", filter, names(l), err, want)
 		}
 	}
+	named := []Info{{Name: "run-1"}, {Name: "run-1-2"}, {Name: "cmp/batch=8"}, {Name: "cmp/batch=16"}}
+	for filter, want := range map[string]string{
+		"run-1": "run-1", "run-*": "run-1run-1-2", "run-?": "run-1", "run": "", "cmp": "cmp/batch=8cmp/batch=16", "cmp/batch=8": "cmp/batch=8", "*/batch=8": "cmp/batch=8",
+	} {
+		if l, err := Filter(named, []string{"name=" + filter}); err != nil || names(l) != want {
+			t.Errorf("filter name=%s: %s, %v, want %s", filter, names(l), err, want)
+		}
+	}
+	if _, err := Filter(list, []string{"name=[a"}); err == nil {
+		t.Error("half a pattern gave no error")
+	}
 	if l, _ := Filter(list, []string{"batch=64", "data=demo"}); names(l) != "b" {
 		t.Errorf("two filters: %s", names(l))
 	}
 	if _, err := Filter(list, []string{"colour=red"}); err == nil {
 		t.Error("an unknown filter gave no error")
+	}
+}
+
+// What is not known or not there yet is null, not a 0 to be taken for a value.
+func TestListInJSON(t *testing.T) {
+	for _, c := range []struct {
+		info Info
+		want map[string]any
+	}{
+		{
+			Info{Name: "new", Batch: 64, Epochs: 200, LR: 0.5},
+			map[string]any{"batch": 64.0, "epochs": 200.0, "lr": 0.5, "epoch": 0.0, "best_val_acc": nil, "best_epoch": nil, "live": false},
+		},
+		{
+			Info{Name: "own rate, nothing learned", Batch: 64, Epochs: 200, Epoch: 3, BestEpoch: 2, BestValAcc: 0},
+			map[string]any{"lr": nil, "epoch": 3.0, "best_val_acc": 0.0, "best_epoch": 2.0},
+		},
+		{
+			Info{Name: "foreign", Problem: "not a run folder"},
+			map[string]any{"name": "foreign", "batch": nil, "epochs": nil, "lr": nil, "epoch": nil, "best_val_acc": nil, "best_epoch": nil},
+		},
+	} {
+		b, err := json.Marshal([]Info{c.info})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []map[string]any
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range c.want {
+			if v, there := got[0][key]; !there || v != want {
+				t.Errorf("%s: %s is %v, want %v", c.info.Name, key, v, want)
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -39,6 +40,34 @@ type TableRow struct {
 	// TimeTo is the training time in seconds at the end of the first epoch that
 	// reached each of [Goals].
 	TimeTo [len(Goals)]event.Float `json:"time_to"`
+}
+
+// MarshalJSON has null for what a run has not reached.
+func (r TableRow) MarshalJSON() ([]byte, error) {
+	type plain TableRow
+	v := struct {
+		plain
+		EpochSeconds    *event.Float             `json:"epoch_seconds"`
+		ImagesPerSecond *event.Float             `json:"images_per_second"`
+		BestValAcc      *event.Float             `json:"best_val_acc"`
+		BestEpoch       *int                     `json:"best_epoch"`
+		FinalLoss       *event.Float             `json:"final_loss"`
+		FinalValLoss    *event.Float             `json:"final_val_loss"`
+		TimeTo          [len(Goals)]*event.Float `json:"time_to"`
+	}{plain: plain(r), BestEpoch: known(r.BestEpoch)}
+	if r.Epochs > 0 { // the loss of one that has diverged is "NaN", which is a value
+		v.EpochSeconds, v.ImagesPerSecond = &r.EpochSeconds, &r.ImagesPerSecond
+		v.FinalLoss, v.FinalValLoss = &r.FinalLoss, &r.FinalValLoss
+	}
+	if r.BestEpoch > 0 {
+		v.BestValAcc = &r.BestValAcc
+	}
+	for i := range r.TimeTo {
+		if r.TimeTo[i].Finite() {
+			v.TimeTo[i] = &r.TimeTo[i]
+		}
+	}
+	return json.Marshal(v)
 }
 
 // A Table compares runs.

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"cifartui/cifar"
+	"cifartui/train/control"
+	"cifartui/train/rundir"
+)
+
+// A voice tells what is no line of the log: sentences for a person or, with
+// --log-format json, an object a line with "event" and what belongs to it, as the
+// log's own lines are.
+type voice struct {
+	w    io.Writer
+	json bool
+}
+
+// voice is how these settings want things told.
+func (s *settings) voice(w io.Writer) voice { return voice{w, s.LogFormat == "json"} }
+
+// note tells a person something in words.
+func (v voice) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if v.json {
+		v.object(struct {
+			Event   string `json:"event"`
+			Message string `json:"message"`
+		}{"note", text})
+		return
+	}
+	fmt.Fprintf(v.w, "cifartui: %s\n", text)
+}
+
+// detached tells how to reach a run that has gone into the background.
+func (v voice) detached(child control.Child) {
+	name := filepath.Base(child.Folder)
+	if v.json {
+		v.object(struct {
+			Event  string `json:"event"`
+			Run    string `json:"run"`
+			Folder string `json:"folder"`
+			PID    int    `json:"pid"`
+		}{"detached", name, child.Folder, child.PID})
+		return
+	}
+	typed := rundir.Argument(child.Folder)
+	fmt.Fprintf(v.w, "%s trains in the background (process %d): \"cifartui attach %s\" shows it, \"cifartui ctl %s stop\" stops it.\n",
+		name, child.PID, typed, typed)
+}
+
+// progress shows how far the data is.
+func (v voice) progress() *cifar.ProgressLine {
+	if !v.json {
+		return newProgressLine(v.w)
+	}
+	return cifar.NewProgressLine(v.w, false).Format(func(p cifar.Progress) string {
+		b, err := json.Marshal(struct {
+			Event string      `json:"event"`
+			Stage cifar.Stage `json:"stage"`
+			Done  int64       `json:"done"`
+			Total int64       `json:"total,omitempty"`
+			Note  string      `json:"note,omitempty"`
+		}{"progress", p.Stage, p.Done, p.Total, p.Note})
+		if err != nil {
+			return "{}" // there is nothing in it that JSON has not
+		}
+		return string(b)
+	})
+}
+
+// failed tells an error that ends the process, with the exit code.
+func (v voice) failed(err error, code int) {
+	v.object(struct {
+		Event   string `json:"event"`
+		Message string `json:"message"`
+		Exit    int    `json:"exit"`
+	}{"error", err.Error(), code})
+}
+
+func (v voice) object(o any) {
+	if b, err := json.Marshal(o); err == nil { // our own types always have a form
+		// There is nowhere else to tell that it cannot be written.
+		_, _ = v.w.Write(append(b, '\n'))
+	}
+}
+
+// objectError is an error to be told as an object.
+type objectError struct{ err error }
+
+func (e *objectError) Error() string { return e.err.Error() }
+func (e *objectError) Unwrap() error { return e.err }
+
+// inFormat is an error that is told as these settings want it.
+func (s *settings) inFormat(err error) error {
+	if err == nil || s.LogFormat != "json" {
+		return err
+	}
+	return &objectError{err}
+}
+
+// sayError tells the error that ends the process, unless it is only an exit code.
+func sayError(w io.Writer, err error, code int) {
+	var exit *exitError
+	var object *objectError
+	switch {
+	case errors.As(err, &exit) && exit.err == nil:
+	case errors.As(err, &object):
+		voice{w, true}.failed(err, code)
+	default:
+		fmt.Fprintf(w, "cifartui: %v\n", err)
+		if code == exitUsage {
+			fmt.Fprintln(w, `"cifartui --help" lists the commands and flags.`)
+		}
+	}
+}
