@@ -18,6 +18,7 @@ import (
 func otherCommands() []*cobra.Command {
 	return []*cobra.Command{
 		attachCommand(), openCommand(), ctlCommand(), waitCommand(),
+		submitCommand(), cancelCommand(),
 		runsCommand(), compareCommand(), plotCommand(),
 		evalCommand(), averageCommand(),
 		dataCommand(), summaryCommand(), benchCommand(), gpuCommand(),

@@ -127,6 +127,24 @@ func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool,
 	if err != nil {
 		return err
 	}
+	each, err := submittedTargets(target)
+	if err != nil {
+		return err
+	}
+	if len(each) > 0 && r.Cmd != control.VerbStatus {
+		var wrong []error
+		for _, t := range each {
+			if err := ctlOne(ctx, t, r, asJSON, out); err != nil {
+				wrong = append(wrong, fmt.Errorf("run %s: %w", t.Name(), err))
+			}
+		}
+		return errors.Join(wrong...)
+	}
+	return ctlOne(ctx, target, r, asJSON, out)
+}
+
+// ctlOne gives a command to the process that a target means.
+func ctlOne(ctx context.Context, target control.Target, r control.Request, asJSON bool, out io.Writer) error {
 	r.Run = target.Run
 	client, err := control.Dial(ctx, target.Folder)
 	var notLive *control.NotLiveError

@@ -19,7 +19,7 @@ var layers = map[string]struct {
 	libraries []string
 }{
 	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/evaluate", "train/event",
-		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/tensorboard", "tui"}},
+		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {ours: []string{"cifar/picture"}},
 	"cifartui/cifar/picture":      {},
@@ -53,6 +53,7 @@ var layers = map[string]struct {
 	"cifartui/train/rundir":             {},
 	"cifartui/train/runs":               {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/train/score":              {},
+	"cifartui/train/slurm":              {ours: []string{"train/rundir", "train/runs"}},
 	"cifartui/train/tensorboard":        {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/tui":                      {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/runs", "tui/canvas", "tui/chart", "tui/dialog", "tui/format", "tui/keymap", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/canvas":               {ours: []string{"tui/style"}},
@@ -81,6 +82,7 @@ var light = map[string][]string{
 	"cifartui/train/record":      heavy,
 	"cifartui/train/runs":        heavy,
 	"cifartui/train/score":       {},
+	"cifartui/train/slurm":       heavy,
 	"cifartui/train/tensorboard": heavy,
 }
 

@@ -82,7 +82,7 @@ func expandHome(path string) string {
 // called so.
 func joinBooleans(root *cobra.Command, args []string) []string {
 	cmd, _, _ := root.Find(args) // an unknown command is told later
-	if cmd != root && cmd.Name() != "train" {
+	if cmd != root && cmd.Name() != "train" && cmd.Name() != "submit" {
 		return args
 	}
 	var joined []string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,26 @@ func waitCommand() *cobra.Command {
 }
 
 func wait(ctx context.Context, dir, which string) error {
+	folder, err := findMember(dir, which)
+	if err != nil { // "-", or nothing at all
+		return waitProcess(ctx, dir, which)
+	}
+	members, submitted, err := submittedRuns(folder)
+	if err != nil {
+		return err
+	}
+	if !submitted {
+		return waitProcess(ctx, dir, which)
+	}
+	ended, err := waitSubmitted(ctx, members)
+	if err != nil {
+		return err
+	}
+	return worst(control.Target{Folder: filepath.Dir(members[0])}, ended)
+}
+
+// waitProcess waits for the end of the process that trains a run or a comparison.
+func waitProcess(ctx context.Context, dir, which string) error {
 	target, err := control.Find(dir, which)
 	if err != nil {
 		return err
@@ -60,12 +81,16 @@ func wait(ctx context.Context, dir, which string) error {
 // worst is the error of the run that came off worst, of those that the target
 // means; nil if all came to their end or were stopped on request.
 func worst(target control.Target, ended map[string]*event.RunEnded) (worst error) {
-	rank := 0
+	rank, again := 0, "cifartui --resume "
+	if _, submitted, err := submittedRuns(target.Folder); err == nil && submitted {
+		again = "cifartui submit --resume "
+	}
+	again += rundir.Quote(target.Folder)
 	for _, name := range slices.Sorted(maps.Keys(ended)) {
 		if target.Run != "" && name != target.Run {
 			continue
 		}
-		if r, err := ending(name, target.Folder, ended[name]); r > rank {
+		if r, err := ending(name, again, ended[name]); r > rank {
 			rank, worst = r, err
 		}
 	}
@@ -73,16 +98,17 @@ func worst(target control.Target, ended map[string]*event.RunEnded) (worst error
 }
 
 // ending is how bad a run's end is, 0 for a good one, and the error that tells it.
-func ending(name, folder string, e *event.RunEnded) (rank int, err error) {
+// again is the command that goes on with it.
+func ending(name, again string, e *event.RunEnded) (rank int, err error) {
 	switch {
 	case e == nil || e.Outcome == event.OutcomeDetached:
-		return 2, fmt.Errorf("run %s was interrupted: go on with \"cifartui --resume %s\"", name, rundir.Quote(folder))
+		return 2, fmt.Errorf("run %s was interrupted: go on with %q", name, again)
 	case e.Outcome == event.OutcomeDiverged:
 		return 4, &exitError{exitDiverged, fmt.Errorf("run %s: %s", name, e.Error)}
 	case e.Outcome == event.OutcomeFailed:
 		return 3, fmt.Errorf("run %s failed: %s", name, e.Error)
 	case e.Signal != "":
-		return 1, &exitError{exitStopped, fmt.Errorf("run %s was stopped by %s before its end: go on with \"cifartui --resume %s\"", name, e.Signal, rundir.Quote(folder))}
+		return 1, &exitError{exitStopped, fmt.Errorf("run %s was stopped by %s before its end: go on with %q", name, e.Signal, again)}
 	}
 	return 0, nil
 }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package slurm
+
+// LocalFileSystem is known on Linux only.
+func LocalFileSystem(string) string { return "" }
