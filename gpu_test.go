@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,12 +136,9 @@ func TestGPUCommandsTellOfTheGPU(t *testing.T) {
 	}
 }
 
-// A run goes through the GPU's backend, several steps under way, as it is
-// resumed: to the same bits.
-func TestGPURunIsResumedToTheSameBits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes a while")
-	}
+// gpuRun are the options of a small run on a driver's GPU.
+func gpuRun(t *testing.T, d *cudatest.Driver, resume string) train.Options {
+	t.Helper()
 	set := func(n int) *cifar.Set {
 		s := cifar.NewSet(cifar.Size, n)
 		for i := range s.Pixels {
@@ -149,21 +149,66 @@ func TestGPURunIsResumedToTheSameBits(t *testing.T) {
 		}
 		return s
 	}
-	options := func(folder string) train.Options {
-		d := cudatest.New(8, 0)
-		b, err := cuda.Open(d, d.GPU)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(b.Close)
-		c := config.Default()
-		c.Runs, c.Batch, c.Epochs, c.SaveSeconds = t.TempDir(), 4, 1, 0
-		return train.Options{
-			Config: c, Resume: folder, Backend: b, Version: "test",
-			Network: &nn.Spec{Size: 32, Filters: []int{32}, Classes: 10, Dropout: 0.5},
-			Dataset: &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: set(18), Test: set(8), Classes: cifar.ClassNames()},
-		}
+	b, err := cuda.Open(d, d.GPU)
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(b.Close)
+	c := config.Default()
+	c.Runs, c.Batch, c.Epochs, c.SaveSeconds = t.TempDir(), 4, 1, 0
+	return train.Options{
+		Config: c, Resume: resume, Backend: b, Version: "test",
+		Network: &nn.Spec{Size: 32, Filters: []int{32}, Classes: 10, Dropout: 0.5},
+		Dataset: &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: set(18), Test: set(8), Classes: cifar.ClassNames()},
+	}
+}
+
+// A GPU whose memory a batch does not fit names one that does.
+func TestFullGPUNamesTheBatchThatFits(t *testing.T) {
+	// It ends where the memory is taken: batches of this size are not for the
+	// interpreter.
+	run := func(batch int) error {
+		d := cudatest.New(8, 0)
+		d.GPU.Memory = 300 << 20
+		o := gpuRun(t, d, "")
+		o.Config.Batch = batch
+		o.Dataset.Train = cifar.NewSet(cifar.Size, 2000)
+		tr, err := train.NewTrainer(o)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		return tr.Run(ctx, func(e event.Event) {
+			if s, ok := e.(*event.StateChanged); ok && s.State == event.StateRunning {
+				cancel()
+			}
+		})
+	}
+	err := run(2000)
+	if err == nil {
+		t.Fatal("the batch fits: nothing was tested")
+	}
+	m := regexp.MustCompile(`batch 2000: .*: Stand-in has \d+ of 300 MiB free: --batch (\d+) would fit`).FindStringSubmatch(err.Error())
+	if m == nil {
+		t.Fatalf("no batch is named: %v", err)
+	}
+	fits, err := strconv.Atoi(m[1])
+	if err != nil || fits >= 2000 {
+		t.Fatalf("%s of 2000 images: %v", m[1], err)
+	}
+	if err := run(fits); err != nil {
+		t.Errorf("a batch of %d: %v", fits, err)
+	}
+}
+
+// A run goes through the GPU's backend, several steps under way, as it is
+// resumed: to the same bits.
+func TestGPURunIsResumedToTheSameBits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	options := func(folder string) train.Options { return gpuRun(t, cudatest.New(8, 0), folder) }
 	steps := func(o train.Options, stopAt int64) (folder string, n int) {
 		tr, err := train.NewTrainer(o)
 		if err != nil {

@@ -1,5 +1,7 @@
 package nn
 
+import "fmt"
+
 // Backend owns memory and runs kernels on it. The CPU is one; a GPU would be
 // another: kernels may run after their call has returned, in the order of the
 // calls, and what goes wrong there is reported by the next Sync, Download or
@@ -17,7 +19,8 @@ type Backend interface {
 	// Threads is the number of the processor's threads that kernels run on, 0
 	// on another device.
 	Threads() int
-	// Alloc returns n zeroed floats, or int32s if ints is set.
+	// Alloc returns n zeroed floats, or int32s if ints is set. Where a device's
+	// memory is full the error, this one's or a later call's, is a MemoryError.
 	Alloc(ints bool, n int) (Memory, error)
 	// Free gives memory back; nothing may use it any more.
 	Free(Memory)
@@ -121,3 +124,15 @@ type Loss interface {
 	Probabilities() ([]float32, error)
 	Close()
 }
+
+// MemoryError is a device whose memory is full.
+type MemoryError struct {
+	Device      string
+	Free, Total uint64 // bytes
+	Err         error
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%v: %s has %d of %d MiB free", e.Err, e.Device, e.Free>>20, e.Total>>20)
+}
+func (e *MemoryError) Unwrap() error { return e.Err }

@@ -168,7 +168,7 @@ func (g *graph) results() gorgonia.Nodes {
 func (g *graph) allocate() error {
 	for _, b := range []*Buffer{g.images, g.labels} {
 		if err := b.ensure(g.batch.on); err != nil {
-			return fmt.Errorf("nn: memory for a batch of %d images: %w: try a smaller batch", g.batch.rows, err)
+			return fmt.Errorf("nn: memory for a batch of %d images: %w", g.batch.rows, err)
 		}
 	}
 	return nil

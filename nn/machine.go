@@ -41,7 +41,7 @@ func NewMachine(on Backend, g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (*Mac
 	for i, s := range p.slabs {
 		if m.slabs[i], err = on.Alloc(false, s.len); err != nil {
 			m.Close()
-			return nil, fmt.Errorf("nn: memory for the graph's values, %d MiB: %w: try a smaller batch", p.bytes()>>20, err)
+			return nil, fmt.Errorf("nn: memory for the graph's values, %d MiB: %w", p.bytes()>>20, err)
 		}
 	}
 	for _, n := range p.order {

@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -169,9 +170,12 @@ func (l *learner) resume(c *checkpoint.Checkpoint) error {
 }
 
 // allocate takes the memory to train and evaluate batches, unless it has it.
-func (l *learner) allocate() (err error) {
+func (l *learner) allocate() error { return l.fitting(l.take(l.rows)) }
+
+// take is allocate for batches of rows images.
+func (l *learner) take(rows int) (err error) {
 	if l.step == nil {
-		if l.step, err = l.net.NewStepAt(l.size, l.rows, l.solver); err != nil {
+		if l.step, err = l.net.NewStepAt(l.size, rows, l.solver); err != nil {
 			return err
 		}
 		if l.average != nil {
@@ -182,6 +186,26 @@ func (l *learner) allocate() (err error) {
 		l.eval, err = l.evaluated().NewEval(evalBatchOf(l.backend))
 	}
 	return err
+}
+
+// fitting adds to an error of a device whose memory is full the batch that would
+// fit: half the images, or a quarter, and so on, whichever first finds room. The
+// learner gives back what it took.
+func (l *learner) fitting(err error) error {
+	var full *nn.MemoryError
+	if !errors.As(err, &full) {
+		return err
+	}
+	l.forget()
+	for rows := l.rows / 2; rows > 0; rows /= 2 {
+		l.free()
+		if l.take(rows) == nil {
+			l.free()
+			return fmt.Errorf("batch %d: %w: --batch %d would fit", l.rows, err, rows)
+		}
+	}
+	l.free()
+	return fmt.Errorf("batch %d: %w: no smaller batch would fit either, beside the %d images that are evaluated at a time", l.rows, err, evalBatchOf(l.backend))
 }
 
 // resize makes ready to train on images of a size.
@@ -268,7 +292,7 @@ func (l *learner) submit(ctx context.Context, images *feed.Epoch, at *standing) 
 			return nil
 		}
 		if err != nil {
-			return err
+			return l.fitting(err)
 		}
 		l.ahead = append(l.ahead, b)
 	}
@@ -286,7 +310,7 @@ func (l *learner) forget() { l.ahead = l.ahead[:0] }
 func (l *learner) result() (trained, error) {
 	res, err := l.step.Result()
 	if err != nil {
-		return trained{}, err
+		return trained{}, l.fitting(err)
 	}
 	b := l.ahead[0]
 	l.ahead = append(l.ahead[:0], l.ahead[1:]...)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"cifartui/nn"
 	"cifartui/nn/cuda/driver"
 )
 
@@ -19,32 +20,20 @@ func (e *LostError) Error() string {
 }
 func (e *LostError) Unwrap() error { return e.Err }
 
-// MemoryError is a GPU whose memory is full.
-type MemoryError struct {
-	Device      string
-	Free, Total uint64 // bytes
-	Err         error
-}
-
-func (e *MemoryError) Error() string {
-	return fmt.Sprintf("%v: %s has %d of %d MiB free", e.Err, e.Device, e.Free>>20, e.Total>>20)
-}
-func (e *MemoryError) Unwrap() error { return e.Err }
-
 // explain makes of an error of the driver one that says what it means here.
 func (b *Backend) explain(err error) error {
 	if err == nil {
 		return nil
 	}
 	var known *LostError
-	var memory *MemoryError
+	var memory *nn.MemoryError
 	switch name := b.ctx.Device().Name; {
 	case errors.As(err, &known), errors.As(err, &memory):
 		return err
 	case driver.Lost(err):
 		return &LostError{name, err}
 	case driver.Is(err, driver.OutOfMemory):
-		e := &MemoryError{Device: name, Err: err}
+		e := &nn.MemoryError{Device: name, Err: err}
 		e.Free, e.Total, _ = b.ctx.Memory() // zeros if it can't tell
 		return e
 	}
