@@ -436,7 +436,7 @@ func TestPanickingRunLetsTheOthersSave(t *testing.T) {
 	}}
 	func() {
 		defer func() {
-			if p, ok := recover().(string); !ok || !strings.Contains(p, "run batch=32: a fault") {
+			if p, ok := recover().(string); !ok || !strings.Contains(p, "run "+c.Name()+"/batch=32: a fault") {
 				t.Errorf("recovered %v", p)
 			}
 		}()
