@@ -105,11 +105,9 @@ func (l *learner) readImages(d *cifar.Dataset) (err error) {
 	}
 	l.images = map[int]*feed.Feed{}
 	for _, size := range l.sizes() {
-		loader := cifar.NewLoader(set, cifar.LoaderConfig{
-			Batch: l.config.Batch, Shuffle: l.config.Shuffle, Augment: l.config.Augment,
-			Reflect: l.config.Fill == "reflect", Alternate: l.config.Flips == "alternate", Size: size,
-			Preprocess: l.prep, Seed: l.config.Seed,
-		})
+		c := LoaderConfig(l.config)
+		c.Size, c.Preprocess = size, l.prep
+		loader := cifar.NewLoader(set, c)
 		l.steps, l.rows = loader.Steps(), min(l.config.Batch, set.Len())
 		if l.images[size], err = feed.New(l.backend, loader); err != nil {
 			delete(l.images, size)
@@ -117,6 +115,15 @@ func (l *learner) readImages(d *cifar.Dataset) (err error) {
 		}
 	}
 	return nil
+}
+
+// LoaderConfig is how a run's training images are served, but for their size and
+// preprocessing.
+func LoaderConfig(c config.Config) cifar.LoaderConfig {
+	return cifar.LoaderConfig{
+		Batch: c.Batch, Shuffle: c.Shuffle, Augment: c.Augment,
+		Reflect: c.Fill == "reflect", Alternate: c.Flips == "alternate", Seed: c.Seed,
+	}
 }
 
 // sizes are those of the images that the epochs train on, the first epoch's

@@ -154,6 +154,10 @@ func (r *run) epoch() (event.Outcome, error) {
 	}
 	e := r.at.validated(r.config, v)
 	r.announce(e)
+	v.said.Epoch = e.Epoch
+	// Where it can't be written, what lies there tells that it is of another
+	// epoch; that the disk is full the checkpoint will say.
+	_ = v.said.Write(r.t.options.disk, r.t.folder)
 	r.announce(&event.Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.net.val)})
 	if err := r.keepWeights(e); err != nil {
 		return "", err

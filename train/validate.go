@@ -11,6 +11,7 @@ import (
 	"cifartui/nn"
 	"cifartui/train/event"
 	"cifartui/train/feed"
+	"cifartui/train/record"
 )
 
 // How many images are evaluated at a time. It does not depend on the batch size,
@@ -38,6 +39,8 @@ type validation struct {
 	mistakes  []event.Sample
 	images    int
 	correct   int
+	// said are the probabilities of each image.
+	said record.Predictions
 }
 
 func (v *validation) loss() float64 { return v.sum / float64(max(1, v.images)) }
@@ -63,6 +66,7 @@ func (r *run) validate() (validation, event.Outcome, error) {
 // is not nil, and ends early when the answer is no.
 func (l *learner) evaluate(ctx context.Context, set *cifar.Set, goOn func() bool) (v validation, _ error) {
 	v.confusion = make([][]int, l.spec.Classes)
+	v.said = record.Predictions{Classes: l.spec.Classes}
 	for i := range v.confusion {
 		v.confusion[i] = make([]int, l.spec.Classes)
 	}
@@ -122,6 +126,7 @@ func (v *validation) add(e feed.Evaluation, p []float32, classes int) {
 	v.images += len(e.Labels)
 	for i, label := range e.Labels {
 		of := p[i*classes : (i+1)*classes]
+		v.said.Add(label, of)
 		best := 0
 		for c, q := range of {
 			if q > of[best] {

@@ -28,6 +28,10 @@ func IsComparison(folder string) bool {
 // HistoryFile is the table of epochs in a run folder.
 const HistoryFile = "history.csv"
 
+// PredictionsFile is what the network said of each validation image last, in a
+// run folder.
+const PredictionsFile = "predictions.bin"
+
 // The names in a run folder.
 const (
 	ConfigFile     = "config.json"
