@@ -70,8 +70,12 @@ func (m *Model) screenBindings() []keymap.Binding {
 		{Action: "checkpoints", Keys: []string{"3"}, Long: "Checkpoints", Do: view(viewCheckpoints)},
 		{Action: "samples", Keys: []string{"4"}, Long: "Samples", Do: view(viewSamples)},
 		{Action: "system", Keys: []string{"5"}, Long: "System and log", Do: view(viewSystem)},
+		{Action: "all_runs", Keys: []string{"0", "backspace"}, Short: "all runs", Rank: 3, Long: "the screen over all runs", When: func() bool { return m.o.AllRuns }, WhyNot: func() string { return "There is no screen over all runs here." }, Do: m.allRuns},
 		{Action: "back", Keys: []string{"esc"}, Long: "take away the cursor, then the zoom", Do: m.curves.back},
 		{Action: "help", Keys: []string{"?"}, Short: "help", Rank: 1, Long: "this help", Do: m.help.Toggle},
 		{Action: "quit", Keys: []string{"q", "ctrl+c"}, Short: "quit", Long: "leave: stop the run, or let it train", Do: m.steering.askQuit},
 	})
 }
+
+// allRuns turns to the screen over all runs; this one goes on.
+func (m *Model) allRuns() tea.Cmd { return func() tea.Msg { return AllRunsMsg{m.common} } }

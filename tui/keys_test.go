@@ -70,6 +70,7 @@ var actionTests = map[string]struct {
 	"checkpoints":   {viewCharts, nil, func(b *bench) bool { return b.shown == viewCheckpoints }},
 	"samples":       {viewCharts, nil, func(b *bench) bool { return b.shown == viewSamples }},
 	"system":        {viewCharts, nil, func(b *bench) bool { return b.shown == viewSystem }},
+	"all_runs":      {viewCharts, nil, func(b *bench) bool { return b.turned }},
 	"back":          {viewCharts, []string{"up", "left"}, func(b *bench) bool { return !b.curves.hasCursor && b.curves.win.Zoomed }},
 	"help":          {viewCharts, nil, func(b *bench) bool { return b.help.On && strings.Contains(b.View(), "The screen") }},
 	"quit":          {viewCharts, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Title == "Leave" }},
@@ -96,7 +97,7 @@ func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 			continue
 		}
 		for _, key := range bind.Keys {
-			b := newBench(t, Options{CanDetach: true, Checkpoints: &fakeFiles{}}, 120, 40, events...)
+			b := newBench(t, Options{CanDetach: true, AllRuns: true, Checkpoints: &fakeFiles{}}, 120, 40, events...)
 			b.system.reading = true
 			b.open(test.view)
 			b.press(test.prep...)

@@ -25,6 +25,7 @@ type bench struct {
 	t       testing.TB
 	control *fakeControl
 	at      time.Time
+	turned  bool // to the screen over all runs
 }
 
 func newBench(t testing.TB, o Options, w, h int, events ...event.Event) *bench {
@@ -87,6 +88,8 @@ func (b *bench) run(cmd tea.Cmd) {
 	msg := cmd()
 	switch msg := msg.(type) {
 	case nil, LeftMsg:
+	case AllRunsMsg:
+		b.turned = msg.Of(b.Model)
 	case tea.BatchMsg: // these run side by side, as some wait for others
 		done := make(chan tea.Msg, len(msg))
 		for _, c := range msg {

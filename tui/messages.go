@@ -41,8 +41,14 @@ type eventsMsg struct {
 // tickMsg comes once a second while something is at work, for the clocks.
 type tickMsg struct{ at time.Time }
 
-// backgroundMsg tells that the terminal's background is dark or light.
-type backgroundMsg struct{ dark bool }
+// BackgroundMsg tells that the terminal's background is dark or light.
+type BackgroundMsg struct{ Dark bool }
+
+// AllRunsMsg asks the program that shows a screen to turn to the one over all runs.
+type AllRunsMsg struct{ screen *common }
+
+// Of reports whether m asks.
+func (a AllRunsMsg) Of(m *Model) bool { return a.screen == m.common }
 
 // sentMsg tells that a command was handed to the run, or why not.
 type sentMsg struct {

@@ -12,7 +12,6 @@ import (
 	"cifartui/tui/format"
 	"cifartui/tui/keymap"
 	"cifartui/tui/style"
-	"cifartui/tui/terminal"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -58,21 +57,19 @@ type Model struct {
 	body    string    // the frame without what is above and below the view
 	frame   string    // what View returns
 
-	asked func() // told that the terminal is asked; nil: its answers would not be understood
 	crash *Crash
 }
 
 // New makes a screen. Close ends what it waits for.
 func New(ctx context.Context, o Options) (*Model, error) {
 	o = o.filled()
-	g, profile := o.colours()
-	dark := o.Theme != "light"
-	if d, ok := terminal.DarkByEnv(o.Env); ok && o.autoTheme() {
-		dark = d
-	}
+	g, palette := o.Look()
 	ctx, cancel := context.WithCancel(ctx)
-	m := newModel(&common{ctx: ctx, o: o, glyphs: g, palette: style.NewPalette(profile, dark), now: o.now()})
+	m := newModel(&common{ctx: ctx, o: o, glyphs: g, palette: palette, now: o.now()})
 	m.cancel = cancel
+	if o.Terminal != nil {
+		m.terminal = o.Terminal.Out
+	}
 	table, err := keymap.Bind(m.bindings(), o.Keys)
 	if err != nil {
 		cancel()
@@ -112,21 +109,13 @@ func (m *Model) Init() tea.Cmd {
 // Close ends what the screen waits for. The run goes on.
 func (m *Model) Close() { m.cancel() }
 
-func (o Options) autoTheme() bool { return o.Theme == "" || o.Theme == "auto" }
-
-// askBackground asks the terminal once, where the answer is of use and the
-// terminal is known to take the question. The answer comes as a backgroundMsg.
+// askBackground asks the terminal for its background.
 func (m *Model) askBackground() tea.Cmd {
-	_, known := terminal.DarkByEnv(m.o.Env)
-	t := m.o.Env("TERM")
-	if m.asked == nil || m.terminal == nil || known || !m.o.autoTheme() || t == "" || t == "linux" || t == "dumb" {
+	ask := m.o.Terminal.AskBackground(m.o)
+	if ask == nil {
 		return nil
 	}
-	return m.do(func() tea.Msg {
-		m.asked()
-		_, _ = io.WriteString(m.terminal, terminal.Questions)
-		return nil
-	})
+	return m.do(ask)
 }
 
 // wait takes the next events from the source after a pause. Update calls it
@@ -228,9 +217,9 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.ticking, m.now = false, msg.at
 		m.flush(false)
 		return m.tick()
-	case backgroundMsg:
-		if m.o.autoTheme() && msg.dark != m.palette.Dark {
-			m.palette = style.NewPalette(m.palette.Profile, msg.dark)
+	case BackgroundMsg:
+		if m.o.autoTheme() && msg.Dark != m.palette.Dark {
+			m.palette = style.NewPalette(m.palette.Profile, msg.Dark)
 		}
 	case sentMsg:
 		m.steering.sent(msg)

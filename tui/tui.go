@@ -23,17 +23,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
 	_ "cifartui/tui/internal/noprobe" // keeps Bubble Tea from asking the terminal at start
-	"cifartui/tui/style"
 	"cifartui/tui/terminal"
-
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/muesli/termenv"
 )
 
 // A Mode says how the screen stands to the run.
@@ -100,6 +95,13 @@ type Options struct {
 
 	// Version is the program's version, shown in the System view.
 	Version string
+
+	// AllRuns is set where a program shows the screen that has one over all runs
+	// beside it, to which a key then turns: see [AllRunsMsg].
+	AllRuns bool
+	// Terminal is what the screen is shown on, where a program opens it that was
+	// itself given a terminal by [Show].
+	Terminal *Terminal
 
 	now func() time.Time // for tests; nil: time.Now
 	// size of the window where the output is no terminal, for tests.
@@ -168,85 +170,6 @@ func (c *Crash) Error() string { return fmt.Sprintf("the screen crashed: %v", c.
 // that it can.
 func WhyNot(env func(string) string) string { return terminal.WhyNot(env) }
 
-// Run shows the screen until the person leaves it or ctx ends, and restores
-// the terminal. It does not end the run. The error is a [*Crash] after a panic,
-// [ErrTerminal] when the terminal is gone, or why the screen could not open;
-// training can go on without it in any case.
-func Run(ctx context.Context, o Options) (Result, error) {
-	o = o.filled()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m, err := New(ctx, o)
-	if err != nil {
-		return Result{}, err
-	}
-	defer m.Close()
-	in := terminal.NewReader(o.In)
-	out := terminal.NewWriter(o.Out)
-	m.terminal = out
-	opts := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithFPS(framesPerSecond),
-		tea.WithoutSignalHandler(), tea.WithOutput(out),
-	}
-	switch {
-	case in != nil:
-		opts = append(opts, tea.WithInput(in))
-	case o.In != nil:
-		opts = append(opts, tea.WithInput(o.In))
-	default:
-		opts = append(opts, tea.WithInputTTY())
-	}
-	p := tea.NewProgram(program{m}, opts...)
-	out.Repaint = func() { p.Send(tea.ClearScreen()) }
-	out.Lost = p.Kill
-	if o.width > 0 {
-		go p.Send(tea.WindowSizeMsg{Width: o.width, Height: o.height})
-	}
-	if in == nil {
-		_, err = p.Run()
-		out.End()
-	} else {
-		in.Background = func(dark bool) { p.Send(backgroundMsg{dark}) }
-		in.Lost = func() { out.Fail(ErrTerminal) }
-		m.asked = in.Asked
-		if err := in.Start(); err != nil {
-			out.End()
-			return Result{}, fmt.Errorf("screen: %w", err)
-		}
-		endSuspend := terminal.Suspend(in, out)
-		_, err = p.Run()
-		endSuspend()
-		out.End()
-		in.End() // after what restores the terminal has been written
-	}
-	switch {
-	case m.crash != nil:
-		return Result{}, m.crash
-	case out.Err() != nil:
-		return Result{}, out.Err()
-	case err != nil && ctx.Err() != nil:
-		return Result{Action: Cancelled}, nil
-	case err != nil:
-		return Result{}, fmt.Errorf("screen: %w", err)
-	}
-	return m.result, nil
-}
-
-// A program is a screen that is shown by itself: the program ends with it.
-type program struct{ *Model }
-
-// Update implements [tea.Model].
-func (p program) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	if _, left := msg.(LeftMsg); left {
-		return p, tea.Quit
-	}
-	_, cmd := p.Model.Update(msg)
-	return p, cmd
-}
-
-// framesPerSecond is how often the terminal is written to, at most.
-const framesPerSecond = 10
-
 // filled returns o with its defaults.
 func (o Options) filled() Options {
 	if o.Out == nil {
@@ -259,14 +182,4 @@ func (o Options) filled() Options {
 		o.now = time.Now
 	}
 	return o
-}
-
-// colours returns the characters and the colours that the terminal has.
-func (o Options) colours() (*style.Glyphs, termenv.Profile) {
-	windows := runtime.GOOS == "windows"
-	g := style.GlyphsFor(o.Env, windows)
-	if o.Theme == "none" {
-		return g, termenv.Ascii
-	}
-	return g, terminal.Colours(o.Env, windows)
 }
