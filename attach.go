@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/control"
 	"cifartui/train/rundir"
@@ -87,13 +82,29 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	client, err := control.Dial(ctx, target.Folder)
+	o, client, err := attached(ctx, target)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	o.Theme = s.theme
+	if err := showRun(ctx, o, target.Folder, out); err != nil {
+		return err
+	}
+	if pid, live := rundir.Live(target.Folder); live {
+		voice{w: out}.detached(control.Child{Folder: target.Folder, PID: pid})
+	}
+	return nil
+}
+
+// attached are the options of a screen on a live run.
+func attached(ctx context.Context, target control.Target) (tui.Options, *control.Client, error) {
+	client, err := control.Dial(ctx, target.Folder)
+	if err != nil {
+		return tui.Options{}, nil, err
+	}
 	o := tui.Options{
-		Source: located{client, memberFolder(target.Folder, rundir.IsComparison(target.Folder))}, Mode: tui.Attached, Name: target.Name(), Theme: s.theme, Version: programVersion(),
+		Source: located{client, memberFolder(target.Folder, rundir.IsComparison(target.Folder))}, Mode: tui.Attached, Name: target.Name(), Version: programVersion(),
 		Checkpoints: checkpointFiles{}, Remote: trainsElsewhere(target.Folder),
 	}
 	if why := client.ReadOnly(); why != "" {
@@ -101,13 +112,7 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 	} else {
 		o.Control, o.CanDetach = client, false
 	}
-	if err := watch(ctx, o, out); err != nil {
-		return err
-	}
-	if pid, live := rundir.Live(target.Folder); live {
-		voice{w: out}.detached(control.Child{Folder: target.Folder, PID: pid})
-	}
-	return nil
+	return o, client, nil
 }
 
 // trainsElsewhere reports whether a run folder is one that another machine trains
@@ -127,22 +132,10 @@ func trainsElsewhere(folder string) bool {
 	return false
 }
 
-// watch shows a screen on a run that is not this process's.
-func watch(ctx context.Context, o tui.Options, out io.Writer) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, terminate)
-	defer stop()
-	result, err := tui.Run(ctx, o)
-	switch {
-	case errors.Is(err, tui.ErrTerminal):
-		return nil
-	case err != nil:
-		return err
-	case result.Action == tui.ResumeFrom:
-		if filepath.Ext(result.File) == checkpoint.WeightsExt {
-			fmt.Fprintf(out, "to train on from these weights: cifartui --config %s --init %s\n", rundir.Quote(filepath.Join(result.Folder, rundir.ConfigFile)), rundir.Quote(result.File))
-		} else {
-			fmt.Fprintf(out, "to go on from it: cifartui --resume %s --checkpoint %s\n", rundir.Quote(result.Folder), rundir.Quote(filepath.Base(result.File)))
-		}
-	}
-	return nil
+// showRun shows a screen on a run that is not this process's, with that over all
+// the runs in its folder beside it.
+func showRun(ctx context.Context, o tui.Options, folder string, out io.Writer) error {
+	w := overAll(filepath.Dir(filepath.Clean(folder)))
+	w.Screen, w.First, w.Folder = o, true, func() string { return folder }
+	return showAll(ctx, w, out)
 }

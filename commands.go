@@ -17,7 +17,7 @@ import (
 // otherCommands are all but train.
 func otherCommands() []*cobra.Command {
 	return []*cobra.Command{
-		attachCommand(), openCommand(), ctlCommand(), waitCommand(),
+		watchCommand(), attachCommand(), openCommand(), ctlCommand(), waitCommand(),
 		submitCommand(), cancelCommand(),
 		runsCommand(), compareCommand(), plotCommand(),
 		evalCommand(), averageCommand(),

@@ -19,7 +19,7 @@ var layers = map[string]struct {
 	libraries []string
 }{
 	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/evaluate", "train/event",
-		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui"}},
+		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui", "train/survey/surveytest", "tui/watch"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {ours: []string{"cifar/picture"}},
 	"cifartui/cifar/picture":      {},
@@ -54,6 +54,8 @@ var layers = map[string]struct {
 	"cifartui/train/runs":               {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/train/score":              {},
 	"cifartui/train/slurm":              {ours: []string{"train/rundir", "train/runs"}},
+	"cifartui/train/survey":             {ours: []string{"train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
+	"cifartui/train/survey/surveytest":  {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/tensorboard":        {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/tui":                      {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/runs", "tui/canvas", "tui/chart", "tui/dialog", "tui/format", "tui/keymap", "tui/machine", "tui/style", "tui/terminal", "tui/internal/noprobe"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/canvas":               {ours: []string{"tui/style"}},
@@ -63,6 +65,7 @@ var layers = map[string]struct {
 	"cifartui/tui/keymap":               {ours: []string{"tui/canvas", "tui/style"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/machine":              {},
 	"cifartui/tui/style":                {},
+	"cifartui/tui/watch":                {ours: []string{"train/config", "train/event", "train/rundir", "train/runs", "train/survey", "tui", "tui/canvas", "tui/chart", "tui/dialog", "tui/format", "tui/keymap", "tui/style"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/terminal":             {libraries: []string{"github.com/charmbracelet/"}},
 
 	"cifartui/train/checkpoint/checkpointtest": {ours: []string{"train/checkpoint", "train/rundir"}},
@@ -83,6 +86,8 @@ var light = map[string][]string{
 	"cifartui/train/runs":        heavy,
 	"cifartui/train/score":       {},
 	"cifartui/train/slurm":       heavy,
+	"cifartui/train/survey":      heavy,
+	"cifartui/tui/watch":         heavy,
 	"cifartui/train/tensorboard": heavy,
 }
 
@@ -98,7 +103,7 @@ var watched = []string{
 
 // testHelpers may be imported by every package's tests and by each other, and by
 // nothing else.
-var testHelpers = []string{"nn/bittest", "train/checkpoint/checkpointtest", "train/event/eventtest"}
+var testHelpers = []string{"nn/bittest", "train/checkpoint/checkpointtest", "train/event/eventtest", "train/survey/surveytest"}
 
 // kernelImports is all that nn/kernel may import besides the standard library.
 const kernelImports = "golang.org/x/sys/cpu"

@@ -26,22 +26,32 @@ func openCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			folders, err := config.RunFolders(folder)
-			if err != nil {
-				return err
-			}
-			records, err := record.OpenSeries(folders...)
+			o, records, err := replayed(folder)
 			if err != nil {
 				return err
 			}
 			defer records.Close()
-			return watch(cmd.Context(), tui.Options{
-				Source: located{records, memberFolder(folder, rundir.IsComparison(folder))}, Mode: tui.Replay, Name: filepath.Base(folder), Theme: s.theme, Version: programVersion(),
-				Checkpoints: checkpointFiles{},
-				ReadOnlyWhy: "this run is read from its record",
-			}, cmd.OutOrStdout())
+			o.Theme = s.theme
+			return showRun(cmd.Context(), o, folder, cmd.OutOrStdout())
 		},
 	}
 	s.flags(cmd)
 	return cmd
+}
+
+// replayed are the options of a screen on the record of a run or a comparison.
+func replayed(folder string) (tui.Options, *record.Series, error) {
+	folders, err := config.RunFolders(folder)
+	if err != nil {
+		return tui.Options{}, nil, err
+	}
+	records, err := record.OpenSeries(folders...)
+	if err != nil {
+		return tui.Options{}, nil, err
+	}
+	return tui.Options{
+		Source: located{records, memberFolder(folder, rundir.IsComparison(folder))}, Mode: tui.Replay, Name: filepath.Base(folder), Version: programVersion(),
+		Checkpoints: checkpointFiles{},
+		ReadOnlyWhy: "this run is read from its record",
+	}, records, nil
 }

@@ -12,6 +12,7 @@ import (
 	"cifartui/train/record"
 	"cifartui/train/rundir"
 	"cifartui/tui"
+	"cifartui/tui/watch"
 )
 
 // screen shows the run until the person leaves it, and sees to what they chose.
@@ -96,7 +97,9 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 		cancel()
 		watched <- why
 	}()
-	result, err = tui.Run(ctx, tui.Options{
+	w := overAll(l.plan.Runs)
+	w.First, w.Folder = true, l.folder
+	w.Screen = tui.Options{
 		Source: events, Control: l, Mode: tui.Live, Name: l.plan.Name, CanDetach: true,
 		Checkpoints: checkpointFiles{}, Theme: l.plan.Theme, Keys: l.plan.Keys, Version: programVersion(),
 		Load: func(ctx context.Context, data string, report func(tui.Progress)) error {
@@ -106,7 +109,8 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 			}
 			return l.start(ctx, p, func(p cifar.Progress) { report(screenProgress(p)) })
 		},
-	})
+	}
+	result, err = watch.Run(ctx, w)
 	close(closed)
 	cancel()
 	return result, <-watched, err

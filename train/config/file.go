@@ -18,8 +18,8 @@ func keyOf(f reflect.StructField) string {
 	return key
 }
 
-// keys are the keys of a config file, in Config's order.
-func keys() []string {
+// Keys are the keys of a config file, in Config's order.
+func Keys() []string {
 	t := reflect.TypeFor[Config]()
 	keys := make([]string, t.NumField())
 	for i := range keys {
@@ -130,7 +130,7 @@ func parseYAML(data []byte, base Config) (Config, error) {
 // checkKeys refuses keys that are no settings, and says which one may have been
 // meant.
 func checkKeys(names []string) error {
-	known := keys()
+	known := Keys()
 	var wrong []error
 	slices.Sort(names)
 	for _, n := range names {

@@ -133,25 +133,31 @@ func readCSV(path string) ([]csvRecord, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", path, errNoHistory)
 	}
-	var records []csvRecord
+	records := make([]csvRecord, 0, strings.Count(text, "\n"))
 	for line := range strings.Lines(text) {
 		line, whole := strings.CutSuffix(line, "\r\n")
-		cells := strings.Split(line, ",")
-		if !whole || len(cells) != strings.Count(csvHeader, ",")+1 {
-			break
-		}
-		var r csvRecord
-		epoch, err := strconv.Atoi(cells[0])
-		r.epoch = epoch + 1
-		for i, v := range map[int]*float64{1: &r.acc, 2: &r.loss, 4: &r.valAcc, 5: &r.valLoss} {
-			if err == nil {
-				*v, err = strconv.ParseFloat(cells[i], 64)
-			}
-		}
-		if err != nil {
+		r, ok := parseCSV(line)
+		if !whole || !ok {
 			break
 		}
 		records = append(records, r)
 	}
 	return records, nil
+}
+
+// parseCSV reads a row.
+func parseCSV(line string) (r csvRecord, ok bool) {
+	first, rest, more := strings.Cut(line, ",")
+	epoch, err := strconv.Atoi(first)
+	r.epoch = epoch + 1
+	var rate float64
+	for _, v := range [...]*float64{&r.acc, &r.loss, &rate, &r.valAcc, &r.valLoss} {
+		if err != nil || !more {
+			return r, false
+		}
+		var cell string
+		cell, rest, more = strings.Cut(rest, ",")
+		*v, err = strconv.ParseFloat(cell, 64)
+	}
+	return r, err == nil && !more
 }

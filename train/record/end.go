@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"cifartui/train/event"
 	"cifartui/train/rundir"
@@ -18,33 +19,50 @@ import (
 // tells of them. It is what could be read also when there is an error, which is
 // the record's.
 func Glance(folder string) (*Run, error) {
-	tail, newest, size, err := readEnd(folder)
+	run, _, err := glance(folder)
+	return run, err
+}
+
+// glance is Glance, with the place in the record behind the last whole line that
+// the run tells of.
+func glance(folder string) (run *Run, at int64, err error) {
+	tail, newest, at, err := readEnd(folder)
 	rows, terr := readCSV(filepath.Join(folder, rundir.HistoryFile))
-	if terr != nil && size > 0 {
+	if terr != nil && at > 0 {
 		// No table: somebody deleted it, or it is not a record of this program's.
 		if run, rerr := Read(folder); rerr == nil {
-			return run, err
+			return run, at, err
 		}
 	}
-	run := &Run{Name: filepath.Base(filepath.Clean(folder))}
+	run = &Run{Name: filepath.Base(filepath.Clean(folder))}
 	if len(tail) > 0 {
 		if s, ok := tail[0].(*event.RunStarted); ok { // the table is as of after it
 			run.Apply(s)
 			tail = tail[1:]
 		}
 	}
-	for _, r := range rows {
-		run.Apply(&event.EpochDone{Epoch: r.epoch, Acc: event.Float(r.acc), Loss: event.Float(r.loss),
-			ValAcc: event.Float(r.valAcc), ValLoss: event.Float(r.valLoss), PatienceLeft: -1})
+	epochs := make([]event.EpochDone, len(rows))
+	for i, r := range rows {
+		epochs[i] = event.EpochDone{Epoch: r.epoch, Acc: event.Float(r.acc), Loss: event.Float(r.loss),
+			ValAcc: event.Float(r.valAcc), ValLoss: event.Float(r.valLoss), PatienceLeft: -1}
+		run.Apply(&epochs[i])
 	}
 	for _, e := range tail {
-		if o, ok := e.(*event.EpochDone); ok && o.Epoch <= run.EpochsDone() {
-			continue // the table has it
+		if o, ok := e.(*event.EpochDone); ok {
+			if run.State == "" {
+				run.State = event.StateRunning // what says so is further back
+			}
+			if o.Epoch <= run.EpochsDone() { // the table has it, and knows less of it
+				if i := slices.IndexFunc(run.Epochs, func(k *event.EpochDone) bool { return k.Epoch == o.Epoch }); i >= 0 {
+					run.Epochs[i] = o
+				}
+				continue
+			}
 		}
 		run.Apply(e)
 	}
 	run.Seq, run.Time = newest.Seq, newest.Time
-	return run, err
+	return run, at, err
 }
 
 // Enough of a record's end to hold its last state, and what is tried when it
@@ -54,9 +72,12 @@ const (
 	endSizeMax = 2 << 20
 )
 
+// ends holds memory for the ends of records: a list reads thousands of them.
+var ends = sync.Pool{New: func() any { b := make([]byte, endSize); return &b }}
+
 // readEnd reads what the end of a run folder's record tells (see lastEvents),
-// and the record's size in bytes.
-func readEnd(folder string) (events []event.Event, newest event.Header, size int64, err error) {
+// and the place in the record behind its last whole line.
+func readEnd(folder string) (events []event.Event, newest event.Header, at int64, err error) {
 	f, err := rundir.Open(filepath.Join(folder, rundir.EventsFile))
 	if err != nil {
 		return nil, newest, 0, err
@@ -66,36 +87,42 @@ func readEnd(folder string) (events []event.Event, newest event.Header, size int
 	if err != nil {
 		return nil, newest, 0, err
 	}
-	size = st.Size()
+	size := st.Size()
+	buf := ends.Get().(*[]byte)
+	defer ends.Put(buf)
 	for length := int64(endSize); ; length *= 8 {
 		from := max(0, size-length)
-		tail := make([]byte, size-from)
+		tail := (*buf)[:min(size-from, int64(len(*buf)))]
+		if int64(len(tail)) < size-from {
+			tail = make([]byte, size-from)
+		}
 		if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
 			return nil, newest, size, err
 		}
+		at = from + int64(bytes.LastIndexByte(tail, '\n')+1)
 		if from > 0 { // the first line is cut
 			tail = tail[bytes.IndexByte(tail, '\n')+1:]
 		}
 		events, newest := lastEvents(tail)
 		switch {
 		case newest.Event != "", size == 0:
-			return events, newest, size, nil
+			return events, newest, at, nil
 		case from == 0:
-			return nil, newest, size, fmt.Errorf("%s: no event in it can be read", rundir.EventsFile)
+			return nil, newest, at, fmt.Errorf("%s: no event in it can be read", rundir.EventsFile)
 		case length >= endSizeMax:
-			return nil, newest, size, fmt.Errorf("%s: no event can be read in its last %d bytes", rundir.EventsFile, len(tail))
+			return nil, newest, at, fmt.Errorf("%s: no event can be read in its last %d bytes", rundir.EventsFile, len(tail))
 		}
 	}
 }
 
 // lastEvents goes back through whole lines until it knows how the run ended or,
 // where it has not, its last epoch and its state. It returns the events that say
-// so, oldest first, and the head of the newest event of any kind, whose kind is
+// so, and the newest step if that comes after them, oldest first, and the head of the newest event of any kind, whose kind is
 // "" when no line was an event. A RunStarted ends the search: what was before is
 // another process's, and partly taken back.
 func lastEvents(lines []byte) (events []event.Event, newest event.Header) {
 	lines = lines[:bytes.LastIndexByte(lines, '\n')+1]
-	var epoch, state, over bool
+	var epoch, state, step, over bool
 	for len(lines) > 0 && !over && !(epoch && state) {
 		start := bytes.LastIndexByte(lines[:len(lines)-1], '\n') + 1
 		line := lines[start : len(lines)-1]
@@ -110,6 +137,8 @@ func lastEvents(lines []byte) (events []event.Event, newest event.Header) {
 			continue
 		case event.KindEpoch:
 			seen = &epoch
+		case event.KindStep:
+			seen = &step
 		case event.KindStateChanged:
 			seen = &state
 		case event.KindRunEnded, event.KindRunStarted:

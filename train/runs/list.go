@@ -144,37 +144,30 @@ func Inspect(folder string) (Info, error) {
 }
 
 func inspect(folder string) Info {
-	info := Info{Name: filepath.Base(folder), Folder: folder, State: Interrupted}
-	problem := func(format string, args ...any) {
-		if info.Problem == "" {
-			info.Problem = fmt.Sprintf(format, args...)
-		}
-	}
 	if !isFolder(folder) {
-		info.State = ""
-		problem("not a run folder")
+		info := Info{Name: filepath.Base(folder), Folder: folder}
+		info.problem("not a run folder")
 		return info
 	}
-	config, about, err := config.ReadQuick(folder)
-	if err != nil {
-		problem("%v", err)
-	}
+	config, about, cerr := config.ReadQuick(folder)
+	pid, live := rundir.Live(folder)
+	run, err := record.Glance(folder)
+	info := Describe(folder, config, about, run, pid, live)
+	info.Explain(cerr, err)
+	return info
+}
+
+// Describe says of a run folder what a list shows: by its settings, what its
+// record adds up to, and the process that trains it.
+func Describe(folder string, config config.Config, about config.About, run *record.Run, pid int, live bool) Info {
+	info := Info{Name: filepath.Base(folder), Folder: folder, State: Interrupted, PID: pid, Live: live}
 	info.Data, info.Demo = about.Dataset, about.Dataset == "demo"
 	info.Batch, info.Optimizer, info.LR, info.Epochs = config.Batch, config.Optimizer, config.LR, config.Epochs
 	info.Monitor = config.Monitor
 	info.Created, _ = time.Parse(time.RFC3339, about.Created) // a foreign one has none
-	info.PID, info.Live = rundir.Live(folder)
-
-	run, err := record.Glance(folder)
 	info.Updated = info.Created
 	if run.Time.After(info.Updated) {
 		info.Updated = run.Time
-	}
-	switch missing := errors.Is(err, fs.ErrNotExist); {
-	case missing && !info.Live:
-		problem("%s is missing", rundir.EventsFile)
-	case err != nil && !missing:
-		problem("%v", err)
 	}
 	switch {
 	case info.Live:
@@ -186,6 +179,27 @@ func inspect(folder string) Info {
 	info.Epoch = run.EpochsDone()
 	info.BestValAcc, info.BestEpoch = run.Best()
 	return info
+}
+
+// Explain makes problems of what went wrong as the settings and the record were
+// read; nil is nothing. A record that is missing is no problem of a run that has
+// only begun.
+func (info *Info) Explain(settings, record error) {
+	if settings != nil {
+		info.problem("%v", settings)
+	}
+	switch missing := errors.Is(record, fs.ErrNotExist); {
+	case missing && !info.Live:
+		info.problem("%s is missing", rundir.EventsFile)
+	case record != nil && !missing:
+		info.problem("%v", record)
+	}
+}
+
+func (info *Info) problem(format string, args ...any) {
+	if info.Problem == "" {
+		info.Problem = fmt.Sprintf(format, args...)
+	}
 }
 
 // SortKeys are the columns that a list can be sorted by.

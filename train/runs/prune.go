@@ -103,6 +103,15 @@ func leave(comparison string, runs []string) error {
 	return file.Write(comparison)
 }
 
+// Size is the bytes that a run folder or a comparison's holds.
+func Size(folder string) (int64, error) {
+	n, err := sizeOf(folder)
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", folder, err)
+	}
+	return n, nil
+}
+
 // sizeOf is the bytes of a folder's files. A file of several names counts once
 // for each.
 func sizeOf(folder string) (int64, error) {

@@ -149,62 +149,6 @@ func dataNames(runs []*record.Run) string {
 	return strings.Join(names, ", ")
 }
 
-// Labels names runs by the settings that set them apart, "batch 64" or "lr 0.1,
-// seed 2", and by their names where those don't tell them apart.
-func Labels(runs []*record.Run) []string {
-	keys := differing(runs)
-	labels := make([]string, len(runs))
-	for i, r := range runs {
-		labels[i] = r.Name
-		if r.Started == nil || len(keys) == 0 {
-			continue
-		}
-		var parts []string
-		for _, k := range keys {
-			parts = append(parts, fmt.Sprintf("%s %v", k, r.Started.Config.Field(k)))
-		}
-		labels[i] = strings.Join(parts, ", ")
-	}
-	for i, l := range labels {
-		if slices.Contains(labels[:i], l) || slices.Contains(labels[i+1:], l) {
-			for j, r := range runs {
-				labels[j] = r.Name
-			}
-			break
-		}
-	}
-	return labels
-}
-
-// compared are the settings that bear on what a run learns, in the order in
-// which labels tell them.
-var compared = []string{
-	"batch", "lr", "optimizer", "dropout", "augment", "seed", "momentum", "weight_decay",
-	"schedule", "shuffle", "preprocess", "val_split", "data",
-}
-
-// differing returns those of compared in which runs differ.
-func differing(runs []*record.Run) []string {
-	var keys []string
-	for _, k := range compared {
-		var first any
-		for _, r := range runs {
-			if r.Started == nil {
-				continue
-			}
-			v := r.Started.Config.Field(k)
-			if first == nil {
-				first = v
-			}
-			if v != first {
-				keys = append(keys, k)
-				break
-			}
-		}
-	}
-	return keys
-}
-
 // WriteTo writes the table and its findings as text, in columns.
 func (t Table) WriteTo(w io.Writer) (int64, error) {
 	var b strings.Builder

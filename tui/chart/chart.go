@@ -38,7 +38,7 @@ type Chart struct {
 
 // A Line is one line of a chart and how it looks.
 type Line struct {
-	Name     string
+	Name     string // in the legend; "" leaves it out of there
 	Polyline Polyline
 	Style    style.Style
 	RawStyle style.Style
@@ -91,6 +91,9 @@ func (ch Chart) drawTitle(a canvas.Area, g *style.Glyphs, fine bool) {
 		dashes = 1
 	}
 	for i, l := range ch.Lines {
+		if l.Name == "" {
+			continue
+		}
 		stroke := strings.Repeat(strokes(g)[l.Stroke%len(unicodeStrokes)].Horizontal, dashes)
 		if fine {
 			stroke = fineSample(l.Stroke, dashes)
@@ -113,6 +116,15 @@ func (ch Chart) drawTitle(a canvas.Area, g *style.Glyphs, fine bool) {
 		}
 	}
 	row.Line(0, 0, left, right)
+}
+
+// Stroke is a piece of a line of that stroke, two columns wide, for a legend of
+// lines in a plot of so many rows.
+func Stroke(stroke, rows int, g *style.Glyphs) string {
+	if fine(rows, g) {
+		return fineSample(stroke, 2)
+	}
+	return strings.Repeat(strokes(g)[stroke%len(unicodeStrokes)].Horizontal, 2)
 }
 
 // drawRead writes the read-out into the lower border, as much as fits.

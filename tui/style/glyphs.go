@@ -33,6 +33,9 @@ type Glyphs struct {
 	Celsius             string
 	Sep                 string
 
+	Marked string // before a marked row of a list
+	Levels string // of a curve in one row, from low to high
+
 	Ramp string // from empty to full, for images without colour
 }
 
@@ -45,6 +48,7 @@ var Unicode = Glyphs{
 	BarFull: '█', BarEmpty: ' ', BarParts: []rune("▏▎▍▌▋▊▉"), BarOpen: "▕", BarClose: "▏",
 	Running: "●", Paused: "‖", Busy: "◐", Waiting: "○", Done: "✓", Failed: "✗", Selected: "▸",
 	Left: "←", Right: "→", Up: "↑", Down: "↓", Celsius: "°C", Sep: "·",
+	Marked: "■", Levels: "▁▂▃▄▅▆▇█",
 	Ramp: " .:-=+*#%@",
 }
 
@@ -56,6 +60,7 @@ var ASCII = Glyphs{
 	BarFull: '#', BarEmpty: '.', BarOpen: "[", BarClose: "]",
 	Running: "*", Paused: "=", Busy: "~", Waiting: "o", Done: "+", Failed: "!", Selected: ">",
 	Left: "left", Right: "right", Up: "up", Down: "down", Celsius: "C", Sep: "-",
+	Marked: "x", Levels: "_.-~=+*#",
 	Ramp: " .:-=+*#%@",
 }
 

@@ -1,0 +1,86 @@
+package runs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cifartui/train/config"
+	"cifartui/train/record"
+)
+
+// Labels names runs by the settings that set them apart, "batch 64" or "lr 0.1,
+// seed 2", and by their names where those don't tell them apart.
+func Labels(runs []*record.Run) []string {
+	names, settings := make([]string, len(runs)), settingsOf(runs)
+	for i, r := range runs {
+		names[i] = r.Name
+	}
+	return LabelsBy(names, settings)
+}
+
+// LabelsBy is [Labels] for runs of which the names and the settings are known; nil
+// settings are not known.
+func LabelsBy(names []string, settings []*config.Config) []string {
+	keys := differ(settings, compared)
+	labels := slices.Clone(names)
+	for i, c := range settings {
+		if c == nil || len(keys) == 0 {
+			continue
+		}
+		var parts []string
+		for _, k := range keys {
+			parts = append(parts, fmt.Sprintf("%s %v", k, c.Field(k)))
+		}
+		labels[i] = strings.Join(parts, ", ")
+	}
+	seen := map[string]bool{}
+	for _, l := range labels {
+		if seen[l] {
+			return names
+		}
+		seen[l] = true
+	}
+	return labels
+}
+
+func settingsOf(runs []*record.Run) []*config.Config {
+	settings := make([]*config.Config, len(runs))
+	for i, r := range runs {
+		if r.Started != nil {
+			settings[i] = &r.Started.Config
+		}
+	}
+	return settings
+}
+
+// compared are the settings that bear on what a run learns, in the order in
+// which labels tell them.
+var compared = []string{
+	"batch", "lr", "optimizer", "dropout", "augment", "seed", "momentum", "weight_decay",
+	"schedule", "shuffle", "preprocess", "val_split", "data",
+}
+
+// differing returns those of compared in which runs differ.
+func differing(runs []*record.Run) []string { return differ(settingsOf(runs), compared) }
+
+// differ returns those of keys in which settings differ.
+func differ(settings []*config.Config, keys []string) (apart []string) {
+	for _, k := range keys {
+		first, some := "", false
+		for _, c := range settings {
+			if c == nil {
+				continue
+			}
+			v := fmt.Sprint(c.Field(k)) // a setting may be a list
+			if !some {
+				first, some = v, true
+			}
+			if v != first {
+				apart = append(apart, k)
+				break
+			}
+		}
+	}
+	return apart
+}

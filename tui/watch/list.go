@@ -1,0 +1,333 @@
+package watch
+
+import (
+	"cmp"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"cifartui/train/runs"
+	"cifartui/train/survey"
+)
+
+// A row is a run in the list.
+type row struct {
+	*survey.Run
+	job    runs.Job
+	mark   int    // from 1: its colour and stroke among those that are marked; 0: it is not
+	spark  string // of val_acc
+	points int    // that the spark was drawn of
+	asked  bool   // the times of its epochs were asked for
+}
+
+// list is the runs: those there are, those that are shown, in which order, and the
+// one that keys act on.
+type list struct {
+	rows     map[string]*row // by folder
+	shown    []*row          // that the query means, in order
+	query    survey.Query
+	text     string // of the query
+	order    int    // index into orders
+	reversed bool
+
+	chosen string // folder; "": the first
+	at     int    // where it is in shown
+	first  int    // row of shown at the window's top
+	marks  []string
+	listed bool // all folders have been read
+	live   int  // how many are
+	paused int
+	failed int
+	jobs   bool // some run has a job
+
+	problem string // a folder can't be read
+	stale   bool   // shown is to be made anew
+}
+
+func newList() *list { return &list{rows: make(map[string]*row), stale: true} }
+
+// An ordering is what the list can be sorted by.
+type ordering struct {
+	name    string
+	compare func(a, b *row) int
+}
+
+// orders are the ways to sort the list, each with what a person wants to see first
+// at the top.
+var orders = []ordering{
+	{"newest", func(a, b *row) int { return b.Created.Compare(a.Created) }},
+	{"name", func(a, b *row) int { return compareNames(a.Name, b.Name) }},
+	{"state", func(a, b *row) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.State, b.State)) }},
+	{"best val_acc", func(a, b *row) int { return cmp.Compare(best(b), best(a)) }},
+	{"epochs", func(a, b *row) int { return cmp.Compare(b.Epoch, a.Epoch) }},
+	{"images a second", func(a, b *row) int { return cmp.Compare(b.ImagesPerSecond, a.ImagesPerSecond) }},
+	{"machine", func(a, b *row) int { return compareNames(a.Machine(), b.Machine()) }},
+}
+
+// rank puts what is at work before what is not.
+func rank(r *row) int {
+	switch {
+	case r.Problem != "":
+		return 3
+	case r.Live:
+		return 0
+	case r.State == survey.NotBegun:
+		return 1
+	}
+	return 2
+}
+
+func best(r *row) float64 {
+	if r.BestEpoch == 0 {
+		return -1
+	}
+	return float64(r.BestValAcc)
+}
+
+// compareNames orders names as people do: "batch=64" before "batch=128".
+func compareNames(a, b string) int {
+	for a != "" && b != "" {
+		na, nb := digits(a), digits(b)
+		if na != "" && nb != "" {
+			x, y := strings.TrimLeft(na, "0"), strings.TrimLeft(nb, "0")
+			if c := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); c != 0 {
+				return c
+			}
+			a, b = a[len(na):], b[len(nb):]
+			continue
+		}
+		if a[0] != b[0] {
+			return cmp.Compare(a[0], b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits returns the digits that s begins with.
+func digits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))] }
+
+// learn takes up what has changed.
+func (l *list) learn(u survey.Update, now time.Time) {
+	for _, r := range u.Runs {
+		old := l.rows[r.Folder]
+		if old == nil {
+			old = &row{}
+			l.rows[r.Folder] = old
+		}
+		old.Run = r
+	}
+	for _, folder := range u.Gone {
+		delete(l.rows, folder)
+		l.unmark(folder)
+	}
+	l.listed, l.problem = u.Listed, u.Problem
+	l.live, l.paused, l.failed = 0, 0, 0
+	for _, r := range l.rows {
+		switch {
+		case r.Paused():
+			l.live++
+			l.paused++
+		case r.Live:
+			l.live++
+		case r.Outcome == "failed" || r.Outcome == "diverged":
+			l.failed++
+		}
+	}
+	l.stale = true
+}
+
+// learnJobs takes up what the scheduler knows.
+func (l *list) learnJobs(jobs map[string]runs.Job) {
+	l.jobs = false
+	for folder, r := range l.rows {
+		r.job = jobs[folder]
+		l.jobs = l.jobs || r.job != runs.Job{}
+	}
+	l.stale = true
+}
+
+// settle makes ready what is shown, and holds what is chosen to what there is, in
+// a window of so many rows.
+func (l *list) settle(now time.Time, rows int) {
+	if l.stale {
+		l.arrange(now)
+		l.stale = false
+	}
+	if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.Folder == l.chosen }); i >= 0 && l.chosen != "" {
+		l.at = i
+	} else if l.chosen == "" {
+		l.at = 0
+	}
+	l.at = max(0, min(l.at, len(l.shown)-1))
+	rows = max(rows, 1)
+	margin := min(2, (rows-1)/2)
+	l.first = min(l.first, l.at-margin)
+	l.first = max(l.first, l.at-rows+1+margin)
+	l.first = max(0, min(l.first, len(l.shown)-rows))
+}
+
+// arrange chooses what is shown and sorts it.
+func (l *list) arrange(now time.Time) {
+	l.shown = l.shown[:0]
+	for _, r := range l.rows {
+		if l.query.Holds(survey.Asked{Run: r.Run, Job: r.job, Marked: r.mark > 0, Now: now}) {
+			l.shown = append(l.shown, r)
+		}
+	}
+	compare := orders[l.order].compare
+	slices.SortFunc(l.shown, func(a, b *row) int {
+		c := compare(a, b)
+		if l.reversed {
+			c = -c
+		}
+		if c == 0 {
+			c = cmp.Or(b.Created.Compare(a.Created), compareNames(a.Name, b.Name), cmp.Compare(a.Folder, b.Folder))
+		}
+		return c
+	})
+}
+
+// ask changes which runs are shown.
+func (l *list) ask(text string) {
+	if text != l.text {
+		l.text, l.query, l.stale = text, survey.Parse(text), true
+	}
+}
+
+// chosenRow is the run that keys act on; nil: there is none.
+func (l *list) chosenRow() *row {
+	if l.at < len(l.shown) {
+		return l.shown[l.at]
+	}
+	return nil
+}
+
+// move chooses the run d rows further down.
+func (l *list) move(d int) {
+	if n := len(l.shown); n > 0 {
+		l.at = max(0, min(l.at+d, n-1))
+		l.chosen = l.shown[l.at].Folder
+	}
+}
+
+// choose chooses a run by its folder, or one of a comparison's.
+func (l *list) choose(folder string) {
+	l.chosen = folder
+	for _, r := range l.rows {
+		if same(r.Folder, folder) || same(r.Comparison, folder) {
+			l.chosen = r.Folder
+			return
+		}
+	}
+}
+
+// toggle marks the chosen run, or takes its mark away.
+func (l *list) toggle() {
+	r := l.chosenRow()
+	switch {
+	case r == nil:
+	case r.mark > 0:
+		l.unmark(r.Folder)
+	default:
+		l.mark(r)
+	}
+}
+
+func (l *list) mark(r *row) {
+	if r.mark == 0 {
+		r.mark = l.freeMark()
+		l.marks = append(l.marks, r.Folder)
+		l.stale = true
+	}
+}
+
+// freeMark is the least number that no marked run has: those of the others stay.
+func (l *list) freeMark() int {
+	taken := make([]bool, len(l.marks)+2)
+	for _, r := range l.marked() {
+		if r.mark < len(taken) {
+			taken[r.mark] = true
+		}
+	}
+	return 1 + slices.Index(taken[1:], false)
+}
+
+func (l *list) unmark(folder string) {
+	i := slices.Index(l.marks, folder)
+	if i < 0 {
+		return
+	}
+	l.marks = slices.Delete(l.marks, i, i+1)
+	if r := l.rows[folder]; r != nil {
+		r.mark = 0
+	}
+	l.stale = true
+}
+
+// markShown marks all runs that are shown or, where they are, takes all marks away.
+func (l *list) markShown() {
+	all := true
+	for _, r := range l.shown {
+		all = all && r.mark > 0
+	}
+	for _, r := range l.shown {
+		if all {
+			r.mark = 0
+		} else {
+			l.mark(r)
+		}
+	}
+	if all {
+		l.unmarkAll()
+	}
+}
+
+func (l *list) unmarkAll() {
+	for _, r := range l.rows {
+		r.mark = 0
+	}
+	l.marks, l.stale = nil, true
+}
+
+// marked are the marked runs in the order in which they were.
+func (l *list) marked() []*row {
+	rows := make([]*row, 0, len(l.marks))
+	for _, f := range l.marks {
+		if r := l.rows[f]; r != nil {
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// meant are the runs that a key acts on: those that are marked or, where none is,
+// the chosen one.
+func (l *list) meant() []*row {
+	if rows := l.marked(); len(rows) > 0 {
+		return rows
+	}
+	if r := l.chosenRow(); r != nil {
+		return []*row{r}
+	}
+	return nil
+}
+
+// same reports whether two paths are of one folder.
+func same(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	x, err := filepath.Abs(a)
+	if err != nil {
+		return false
+	}
+	y, err := filepath.Abs(b)
+	return err == nil && x == y
+}
+
+func parent(folder string) string { return filepath.Dir(folder) }

@@ -1,0 +1,150 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+
+	"cifartui/train/config"
+	"cifartui/tui/canvas"
+	"cifartui/tui/format"
+	"cifartui/tui/style"
+)
+
+// settings is the pane that shows the settings of the marked runs side by side.
+type settings struct {
+	first int // run of the first column
+}
+
+// aspects are what a run is compared in besides its settings.
+var aspects = []struct {
+	name string
+	of   func(*row) string
+}{
+	{"machine", func(r *row) string { return r.Machine() }},
+	{"kernels", func(r *row) string { return r.About.Kernels }},
+	{"version", func(r *row) string { return r.About.Version }},
+	{"dataset", func(r *row) string { return r.About.Dataset }},
+}
+
+// A settingLine is one setting of all runs that are compared.
+type settingLine struct {
+	name   string
+	values []string
+	differ bool
+}
+
+// settingLines are the settings of runs: first those that differ, then the others.
+func settingLines(rows []*row) []settingLine {
+	var lines []settingLine
+	add := func(name string, of func(*row) string) {
+		l := settingLine{name: name}
+		for _, r := range rows {
+			v := of(r)
+			l.differ = l.differ || len(l.values) > 0 && v != l.values[0]
+			l.values = append(l.values, v)
+		}
+		lines = append(lines, l)
+	}
+	for _, key := range config.Keys() {
+		if key == "name" || key == "runs" {
+			continue
+		}
+		add(key, func(r *row) string { return fmt.Sprint(r.Config.Field(key)) })
+	}
+	for _, a := range aspects {
+		add(a.name, a.of)
+	}
+	slices.SortStableFunc(lines, func(a, b settingLine) int {
+		switch {
+		case a.differ == b.differ:
+			return 0
+		case a.differ:
+			return -1
+		}
+		return 1
+	})
+	return lines
+}
+
+// Widths of the pane's columns.
+const (
+	settingName  = 16
+	settingLeast = 8
+	settingMost  = 28
+)
+
+// drawSettings draws the settings side by side, differences in colour and first.
+func (m *Model) drawSettings(a canvas.Area) {
+	in := a.Box(style.Frame, m.glyphs)
+	rows := m.list.meant()
+	a.Text(2, 0, style.Heading, " settings ")
+	if len(rows) == 0 {
+		in.Centre(max(0, in.H/2-1), style.Dim, "No run is chosen.")
+		return
+	}
+	in = in.Sub(1, 0, in.W-2, in.H)
+	columns := max(1, (in.W-settingName)/(settingLeast+1))
+	m.setting.first = max(0, min(m.setting.first, len(rows)-columns))
+	lines := settingLines(rows)
+	shown := rows[m.setting.first:min(len(rows), m.setting.first+columns)]
+	width := min(settingMost, (in.W-settingName)/len(shown)-1)
+	for i, r := range shown {
+		st, mark := style.Heading, ""
+		if r.mark > 0 {
+			st, mark = style.Run(r.mark-1), m.glyphs.Marked+" "
+		}
+		in.Right(settingName+(i+1)*(width+1), 0, st, mark+tail(r.Name, width-len([]rune(mark)), m.glyphs))
+	}
+	for y, l := range lines {
+		if y+1 >= in.H {
+			break
+		}
+		st := style.Dim
+		if l.differ {
+			st = style.Caution
+		}
+		in.Text(0, y+1, st, canvas.Elide(l.name, settingName, m.glyphs))
+		for i := range shown {
+			value := style.Dim
+			if l.differ {
+				value = style.Plain
+				if r := shown[i]; r.mark > 0 {
+					value = style.Run(r.mark - 1)
+				}
+			}
+			v := l.values[m.setting.first+i]
+			if v == "" {
+				v = "-"
+			}
+			in.Right(settingName+(i+1)*(width+1), y+1, value, canvas.Elide(v, width, m.glyphs))
+		}
+	}
+	if len(rows) > len(shown) {
+		where := fmt.Sprintf(" runs %d to %d of %d ", m.setting.first+1, m.setting.first+len(shown), len(rows))
+		a.Text(a.W-2-canvas.Width(where), a.H-1, style.Dim, where)
+	}
+	if n := differing(lines); n > 0 {
+		a.Text(13, 0, style.Caution, " "+format.Plural(n, "difference")+" ")
+	}
+}
+
+// tail shortens a name to its end, in which those of many runs differ.
+func tail(name string, w int, g *style.Glyphs) string {
+	r := []rune(name)
+	for canvas.Width(string(r)) > w && len(r) > 1 {
+		r = r[1:]
+		if canvas.Width(g.Dots+string(r)) <= w {
+			return g.Dots + string(r)
+		}
+	}
+	return string(r)
+}
+
+func differing(lines []settingLine) (n int) {
+	for _, l := range lines {
+		if l.differ {
+			n++
+		}
+	}
+	return n
+}
