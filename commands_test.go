@@ -141,6 +141,8 @@ func TestWordsAreReadAsMeant(t *testing.T) {
 	t.Setenv("HOME", home)
 	for _, c := range []struct{ in, want []string }{
 		{[]string{"--augment", "false", "--epochs", "2"}, []string{"--augment=false", "--epochs", "2"}},
+		{[]string{"--augment", "flip,rotate=10", "--epochs", "2"}, []string{"--augment=flip,rotate=10", "--epochs", "2"}},
+		{[]string{"--augment", "train", "--augment", "--epochs", "2"}, []string{"--augment", "train", "--augment", "--epochs", "2"}},
 		{[]string{"train", "--no-tui", "true"}, []string{"train", "--no-tui=true"}},
 		{[]string{"ctl", "--wait", "true", "stop"}, []string{"ctl", "--wait", "true", "stop"}},
 		{[]string{"--name", "false"}, []string{"--name", "false"}},

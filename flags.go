@@ -77,7 +77,8 @@ func expandHome(path string) string {
 }
 
 // joinBooleans makes one word of a switch and the value that follows it, as in
-// "--augment false", which the flags library takes for a switch and a command.
+// "--shuffle false" and "--augment flip,rotate", which the flags library takes
+// for a switch and a command.
 // Only where nothing but flags is expected: another command's argument may be
 // called so.
 func joinBooleans(root *cobra.Command, args []string) []string {
@@ -87,9 +88,9 @@ func joinBooleans(root *cobra.Command, args []string) []string {
 	}
 	var joined []string
 	for _, arg := range args {
-		if n := len(joined); n > 0 && (arg == "true" || arg == "false") {
+		if n := len(joined); n > 0 {
 			name, dashes := strings.CutPrefix(joined[n-1], "--")
-			if f := cmd.Flags().Lookup(name); dashes && f != nil && f.Value.Type() == "bool" {
+			if f := cmd.Flags().Lookup(name); dashes && f != nil && isValueOf(f, arg, cmd) {
 				joined[n-1] += "=" + arg
 				continue
 			}
@@ -97,4 +98,16 @@ func joinBooleans(root *cobra.Command, args []string) []string {
 		joined = append(joined, arg)
 	}
 	return joined
+}
+
+// isValueOf reports whether a word behind a flag that can stand alone is its
+// value, and not the next flag or the command.
+func isValueOf(f *pflag.Flag, word string, cmd *cobra.Command) bool {
+	switch f.Value.Type() {
+	case "bool":
+		return word == "true" || word == "false"
+	case new(config.Augment).Type():
+		return !strings.HasPrefix(word, "-") && word != cmd.Name()
+	}
+	return false
 }

@@ -10,9 +10,12 @@ import (
 
 // gpuLacks says what a run wants that the GPU's kernels are not made for, in a
 // line; nil if there is nothing.
-func gpuLacks(_ config.Config, d *cifar.Dataset) error {
+func gpuLacks(c config.Config, d *cifar.Dataset) error {
 	if size := d.Train.Size; size != cifar.Size {
 		return fmt.Errorf("the GPU's kernels are made for images of %d pixels, not of %d", cifar.Size, size)
+	}
+	if a := c.Augment; a != (config.Augment{}) && a != config.Default().Augment {
+		return fmt.Errorf("the GPU's kernels augment by shifts of 12.5%% and flips, not by %s", a.Kinds())
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const maxShift = Size / shiftPart // of CIFAR's images, in pixels
+const maxShift = Size / 8 // of CIFAR's images by the default, in pixels
 
 // Published outputs of SplitMix64 for the seed 1234567 (rosettacode.org,
 // Pseudo-random numbers/Splitmix64).
@@ -39,7 +39,7 @@ func TestAugmentationHasKerasLaw(t *testing.T) {
 	var dx, dy [2*maxShift + 1]int
 	flips, together := 0, 0
 	for i := range n {
-		a := draw(7, 1+i%3, i, Size)
+		a := DefaultAugment().draw(7, 1+i%3, i, Size)
 		dx[a.dx+maxShift]++
 		dy[a.dy+maxShift]++
 		if a.flip {
@@ -69,9 +69,10 @@ func TestAugmentationHasKerasLaw(t *testing.T) {
 
 func TestAugmentationDependsOnSeedEpochAndImage(t *testing.T) {
 	const n = 64
-	all := func(seed uint64, epoch int) (out [n]augmentation) {
+	all := func(seed uint64, epoch int) (out [n][3]any) {
 		for i := range out {
-			out[i] = draw(seed, epoch, i, Size)
+			a := DefaultAugment().draw(seed, epoch, i, Size)
+			out[i] = [3]any{a.dx, a.dy, a.flip}
 		}
 		return out
 	}
@@ -194,9 +195,9 @@ func TestShiftAndFlipAgainstPaddingAndCutting(t *testing.T) {
 	for dy := -maxShift; dy <= maxShift; dy++ {
 		for dx := -maxShift; dx <= maxShift; dx++ {
 			for k := range 4 {
-				a := augmentation{dx, dy, k&1 == 1, k&2 == 2}
+				a := augmentation{dx: dx, dy: dy, flip: k&1 == 1, reflect: k&2 == 2}
 				guarded[0], guarded[Pixels+1] = 77, 77
-				p.write(guarded[1:Pixels+1], image, Size, a)
+				p.write(guarded[1:Pixels+1], image, Size, &a)
 				if !slices.Equal(guarded[1:Pixels+1], naive(image, a)) {
 					t.Fatalf("%+v differs", a)
 				}
@@ -299,7 +300,8 @@ func BenchmarkWrite(b *testing.B) {
 	p, _ := NewPreprocess(Unit, nil)
 	dst := make([]float32, Pixels)
 	for i := range b.N {
-		p.write(dst, set.Image(i%1024), Size, draw(1, 1, i, Size))
+		a := DefaultAugment().draw(1, 1, i, Size)
+		p.write(dst, set.Image(i%1024), Size, &a)
 	}
 }
 

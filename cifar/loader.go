@@ -14,8 +14,8 @@ import (
 type LoaderConfig struct {
 	Batch      int         // images in a batch; less than 1 means 1
 	Shuffle    bool        // a new order each epoch
-	Augment    bool        // shift and flip each image anew each epoch
-	Reflect    bool        // fill by reflection what a shift leaves empty, instead of by the nearest pixels
+	Augment    Augment     // what is done to each image anew each epoch
+	Reflect    bool        // fill by reflection what a shift or another kind leaves empty, instead of by the nearest pixels
 	Alternate  bool        // flip images in every other epoch, instead of by chance
 	Size       int         // height and width of the images, made smaller last of all; 0 means the set's
 	Preprocess *Preprocess // nil means Unit
@@ -169,13 +169,18 @@ func (l *Loader) pixels() int { return l.config.Size * l.config.Size * Channels 
 
 // work prepares batches until there are none left or the stream ends.
 func (b *Batches) work() {
-	small := newShrink(b.loader.set.Size, b.loader.config.Size)
+	c, size := &b.loader.config, b.loader.set.Size
+	small := newShrink(size, c.Size)
+	var room [][Channels]float64
+	if c.Augment.warps() {
+		room = make([][Channels]float64, size*size)
+	}
 	for {
 		batch, n := b.claim()
 		if batch == nil {
 			return
 		}
-		b.fill(batch, n, small)
+		b.fill(batch, n, small, room)
 		b.ready[n%len(b.ready)] <- batch // never blocks: see claim
 	}
 }
@@ -200,8 +205,9 @@ func (b *Batches) claim() (*Batch, int) {
 	}
 }
 
-// fill makes batch n; small, if not nil, makes its images smaller.
-func (b *Batches) fill(batch *Batch, n int, small *shrink) {
+// fill makes batch n; small, if not nil, makes its images smaller, room is for
+// their augmentation.
+func (b *Batches) fill(batch *Batch, n int, small *shrink, room [][Channels]float64) {
 	c, set := &b.loader.config, b.loader.set
 	images := b.order[n*c.Batch : min((n+1)*c.Batch, set.Len())]
 	pixels := b.loader.pixels()
@@ -211,20 +217,20 @@ func (b *Batches) fill(batch *Batch, n int, small *shrink) {
 	copy(batch.Index, images)
 	for row, i := range images {
 		var a augmentation
-		if c.Augment {
-			a = draw(c.Seed, b.epoch, i, set.Size)
-			a.reflect = c.Reflect
-			if c.Alternate {
+		if c.Augment != (Augment{}) {
+			a = c.Augment.draw(c.Seed, b.epoch, i, set.Size)
+			a.reflect, a.room = c.Reflect, room
+			if c.Alternate && c.Augment.Flip {
 				a.flip = alternate(c.Seed, b.epoch, i)
 			}
 		}
 		batch.Labels[row] = set.Labels[i]
 		x := batch.X[row*pixels : (row+1)*pixels]
 		if small == nil {
-			c.Preprocess.write(x, set.Image(i), set.Size, a)
+			c.Preprocess.write(x, set.Image(i), set.Size, &a)
 			continue
 		}
-		c.Preprocess.write(small.whole, set.Image(i), set.Size, a)
+		c.Preprocess.write(small.whole, set.Image(i), set.Size, &a)
 		small.write(x)
 	}
 }

@@ -63,7 +63,7 @@ func sameBatches(t *testing.T, got, want []copied) {
 
 func TestBatchesDoNotDependOnWorkersOrOnWhereAnEpochBegins(t *testing.T) {
 	set := testSet(103)
-	config := LoaderConfig{Batch: 8, Shuffle: true, Augment: true, Seed: 5, Workers: 1, Ahead: 1}
+	config := LoaderConfig{Batch: 8, Shuffle: true, Augment: DefaultAugment(), Seed: 5, Workers: 1, Ahead: 1}
 	want := drain(t, NewLoader(set, config).Epoch(context.Background(), 3, 0))
 	for _, workers := range []int{1, 2, 7} {
 		for _, ahead := range []int{1, 3, 40} {
@@ -132,7 +132,7 @@ func TestUnshuffledUnaugmentedBatchesAreTheSet(t *testing.T) {
 }
 
 func TestNothingIsAllocatedPerBatch(t *testing.T) {
-	l := NewLoader(testSet(64), LoaderConfig{Batch: 1, Shuffle: true, Augment: true, Workers: 1})
+	l := NewLoader(testSet(64), LoaderConfig{Batch: 1, Shuffle: true, Augment: DefaultAugment(), Workers: 1})
 	drain(t, l.Epoch(context.Background(), 1, 0)) // makes the buffers
 	b := l.Epoch(context.Background(), 2, 0)
 	defer b.Close()
@@ -171,7 +171,7 @@ func TestBuffersAreUsedAgain(t *testing.T) {
 
 func TestHeldBatchStaysWholeAndHoldingAllIsAnError(t *testing.T) {
 	set := testSet(40)
-	l := NewLoader(set, LoaderConfig{Batch: 2, Workers: 1, Ahead: 2, Augment: true})
+	l := NewLoader(set, LoaderConfig{Batch: 2, Workers: 1, Ahead: 2, Augment: DefaultAugment()})
 	want := drain(t, l.Epoch(context.Background(), 1, 0))
 	b := l.Epoch(context.Background(), 1, 0)
 	var held []*Batch
@@ -241,7 +241,7 @@ func BenchmarkLoader(b *testing.B) {
 	set := testSet(4096)
 	for _, augment := range []bool{false, true} {
 		b.Run(fmt.Sprintf("augment=%v", augment), func(b *testing.B) {
-			l := NewLoader(set, LoaderConfig{Batch: 64, Shuffle: true, Augment: augment, Workers: 1})
+			l := NewLoader(set, LoaderConfig{Batch: 64, Shuffle: true, Augment: map[bool]Augment{true: DefaultAugment()}[augment], Workers: 1})
 			images, epoch := 0, 0
 			b.ReportAllocs()
 			for images < b.N {

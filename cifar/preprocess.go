@@ -122,7 +122,7 @@ func (p *Preprocess) Apply(dst []float32, src []byte, size int) error {
 		return fmt.Errorf("cifar: preprocess %d bytes into %d values: want the same number, a multiple of %d", len(src), len(dst), n)
 	}
 	for i := 0; i < len(src); i += n {
-		p.write(dst[i:i+n], src[i:i+n], size, augmentation{})
+		p.write(dst[i:i+n], src[i:i+n], size, &augmentation{})
 	}
 	return nil
 }

@@ -43,6 +43,11 @@ func (r *rng) below(n int) int {
 // between returns a number in [lo,hi].
 func (r *rng) between(lo, hi int) int { return lo + r.below(hi-lo+1) }
 
+// within returns a number in [-most,most).
+func (r *rng) within(most float64) float64 {
+	return float64((float64(r.next()>>11)/(1<<52) - 1) * most)
+}
+
 // chance is true in percent of 100 cases.
 func (r *rng) chance(percent int) bool { return r.below(100) < percent }
 
@@ -53,4 +58,8 @@ const (
 	forSplit
 	forDemo
 	forFlips
+	forRotate
+	forZoom
+	forCutout
+	forColor
 )

@@ -35,7 +35,10 @@ func ownData() *cifar.Dataset {
 
 // ownOptions trains the network of the data, with few filters.
 func ownOptions(t testing.TB) Options {
-	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 2 })
+	o := tinyOptions(t, func(c *config.Config) {
+		c.Epochs, c.Fill = 2, "reflect"
+		c.Augment = config.Augment{Shift: 0.2, Flip: true, Rotate: 30, Zoom: 0.2, Cutout: 0.3, Color: 0.5}
+	})
 	o.Dataset = ownData()
 	spec := NetworkFor(o.Config, o.Dataset)
 	spec.Filters = []int{4, 8, 8}

@@ -53,7 +53,7 @@ func (s *script) emit(e event.Event) { s.events = append(s.events, e) }
 
 func (s *script) config() config.Config {
 	return config.Config{
-		Name: s.name, Runs: "runs", Data: "auto", Preprocess: "unit", Augment: true, Shuffle: true,
+		Name: s.name, Runs: "runs", Data: "auto", Preprocess: "unit", Augment: config.Default().Augment, Shuffle: true,
 		Batch: s.batch, Epochs: s.epochs, Seed: 1, Dropout: 0.5, Optimizer: "adadelta", LR: 1,
 		Schedule: "constant", Monitor: "val_acc", Patience: 20,
 	}

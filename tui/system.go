@@ -222,6 +222,14 @@ func onOff(b bool) string {
 	return "off"
 }
 
+// augmentWords say what is done to the images.
+func augmentWords(c config.Config) string {
+	if c.Augment == (config.Augment{}) || c.Augment == config.Default().Augment {
+		return onOff(c.Augment != config.Augment{})
+	}
+	return c.Augment.Kinds()
+}
+
 // settingLines are the run's settings.
 func (v *systemView) settingLines(r *run) [][]style.Span {
 	c, s := r.Started.Config, r.Started
@@ -253,7 +261,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 	lines = append(lines, recipeLines(c)...)
 	return append(lines, [][]style.Span{
 		setting("dropout", fmt.Sprint(c.Dropout)),
-		setting("augment", onOff(c.Augment)+", shuffle "+onOff(c.Shuffle)),
+		setting("augment", augmentWords(c)+", shuffle "+onOff(c.Shuffle)),
 		setting("preprocess", c.Preprocess),
 		setting("early stop", stop),
 		setting("seed", fmt.Sprint(c.Seed)),

@@ -91,7 +91,7 @@ func newTrainTask(ctx context.Context, b nn.Backend, spec nn.Spec, batch int) (*
 	if err != nil {
 		return nil, err
 	}
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: batch, Shuffle: true, Augment: true, Preprocess: pre, Seed: 1})
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: batch, Shuffle: true, Augment: cifar.DefaultAugment(), Preprocess: pre, Seed: 1})
 	images, err := feed.New(b, loader)
 	if err != nil {
 		return nil, err

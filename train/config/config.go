@@ -25,14 +25,14 @@ type Config struct {
 
 	Recipe string `json:"recipe,omitempty" yaml:"recipe,omitempty"` // whose settings these are, but for those given besides: see Recipes
 
-	Data       string `json:"data" yaml:"data"`                       // auto, cifar100, demo or a folder
-	Size       int    `json:"size,omitempty" yaml:"size,omitempty"`   // height and width that a folder's pictures are fitted to; 0: 32
-	ValSplit   int    `json:"val_split" yaml:"val_split"`             // training images held out for validation; 0: validate on the test set
-	Preprocess string `json:"preprocess" yaml:"preprocess"`           // unit, signed, mean or standard
-	Augment    bool   `json:"augment" yaml:"augment"`                 // shifts and flips
-	Shuffle    bool   `json:"shuffle" yaml:"shuffle"`                 // a new order each epoch
-	Fill       string `json:"fill,omitempty" yaml:"fill,omitempty"`   // what a shift leaves empty: nearest or reflect; "": nearest
-	Flips      string `json:"flips,omitempty" yaml:"flips,omitempty"` // random or alternate; "": random
+	Data       string  `json:"data" yaml:"data"`                       // auto, cifar100, demo or a folder
+	Size       int     `json:"size,omitempty" yaml:"size,omitempty"`   // height and width that a folder's pictures are fitted to; 0: 32
+	ValSplit   int     `json:"val_split" yaml:"val_split"`             // training images held out for validation; 0: validate on the test set
+	Preprocess string  `json:"preprocess" yaml:"preprocess"`           // unit, signed, mean or standard
+	Augment    Augment `json:"augment" yaml:"augment"`                 // what is done to the images each time
+	Shuffle    bool    `json:"shuffle" yaml:"shuffle"`                 // a new order each epoch
+	Fill       string  `json:"fill,omitempty" yaml:"fill,omitempty"`   // what a shift leaves empty: nearest or reflect; "": nearest
+	Flips      string  `json:"flips,omitempty" yaml:"flips,omitempty"` // random or alternate; "": random
 
 	Batch       int     `json:"batch" yaml:"batch"`
 	Epochs      int     `json:"epochs" yaml:"epochs"`
@@ -77,7 +77,7 @@ func Default() Config {
 		Recipe:      "article",
 		Data:        "auto",
 		Preprocess:  "unit",
-		Augment:     true,
+		Augment:     cifar.DefaultAugment(),
 		Shuffle:     true,
 		Fill:        Fills()[0],
 		Flips:       FlipModes()[0],
@@ -92,6 +92,9 @@ func Default() Config {
 		SaveSeconds: 60,
 	}
 }
+
+// Augment is what is done to the images each time they are trained on.
+type Augment = cifar.Augment
 
 // Optimizers are the optimizers that a run can be trained with.
 func Optimizers() []string { return []string{"adadelta", "sgd", "sgdw", "muon", "adam", "adamw"} }

@@ -14,7 +14,7 @@ func TestDefaultIsTheArticlesRecipe(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if c.Batch != 64 || c.Epochs != 200 || c.Optimizer != "adadelta" || c.Dropout != 0.5 || !c.Augment || c.Monitor != "val_acc" || c.Patience != 20 {
+	if c.Batch != 64 || c.Epochs != 200 || c.Optimizer != "adadelta" || c.Dropout != 0.5 || c.Augment != Default().Augment || c.Monitor != "val_acc" || c.Patience != 20 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -56,7 +56,9 @@ func TestConfigFiles(t *testing.T) {
 		want  func(*Config)
 		wrong string // in the error
 	}{
-		"yaml":             {text: "batch: 128\nlr: 1e-3\nseed: 18446744073709551615\naugment: false\nname: big\n", want: func(c *Config) { c.Batch, c.LR, c.Seed, c.Augment, c.Name = 128, 1e-3, math.MaxUint64, false, "big" }},
+		"yaml": {text: "batch: 128\nlr: 1e-3\nseed: 18446744073709551615\naugment: false\nname: big\n", want: func(c *Config) {
+			c.Batch, c.LR, c.Seed, c.Augment, c.Name = 128, 1e-3, math.MaxUint64, Augment{}, "big"
+		}},
 		"json":             {text: ` {"batch": 128, "lr": 1e-3, "about": {"version": "1"}}`, want: func(c *Config) { c.Batch, c.LR = 128, 1e-3 }},
 		"length of time":   {text: "budget: 31m15s\n", want: func(c *Config) { c.Budget = 1875 }},
 		"seconds":          {text: `{"budget": 1875}`, want: func(c *Config) { c.Budget = 1875 }},

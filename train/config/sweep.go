@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cifartui/cifar"
 )
 
 // A Sweep is one setting that the runs of a comparison vary.
@@ -59,15 +61,17 @@ func (s Sweep) set(c Config, value string) (Config, string, error) {
 	case "dropout":
 		c.Dropout, err = ParseNumber(value)
 	case "augment":
-		wrong = "true or false"
-		c.Augment, err = strconv.ParseBool(value)
+		wrong = "true, false, or kinds joined by +, as in shift+flip+rotate=10"
+		if c.Augment, err = cifar.ParseAugment(value); err != nil {
+			wrong += fmt.Sprintf(" (%v)", err)
+		}
 	case "optimizer":
 		c.Optimizer = value
 	}
 	if err != nil {
 		return c, "", fmt.Errorf("%s %q: want %s", s.Key, value, wrong)
 	}
-	return c, fmt.Sprintf("%s=%v", s.Key, c.Field(s.Key)), nil
+	return c, strings.ReplaceAll(fmt.Sprintf("%s=%v", s.Key, c.Field(s.Key)), ",", "+"), nil
 }
 
 // Expand returns the settings of a comparison's runs: base with every

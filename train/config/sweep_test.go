@@ -30,7 +30,7 @@ func TestExpandIsTheProduct(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("runs %v, want %v", names, want)
 	}
-	if runs[3].Batch != 128 || runs[3].Augment || !runs[2].Augment {
+	if runs[3].Batch != 128 || runs[3].Augment != (Augment{}) || runs[2].Augment != Default().Augment {
 		t.Errorf("settings %+v", runs[3])
 	}
 	many := make([]string, 100)

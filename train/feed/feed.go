@@ -25,12 +25,12 @@ func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
 	f := &Feed{loader: loader}
 	set, c := loader.Set(), loader.Config()
 	h, ok := on.(nn.Holder)
-	if !ok || c.Size != cifar.Size || set.Size != cifar.Size {
+	if !ok || c.Size != cifar.Size || set.Size != cifar.Size || c.Augment != (cifar.Augment{}) && c.Augment != cifar.DefaultAugment() {
 		return f, nil
 	}
 	var err error
 	f.held, err = h.Hold(nn.Data{
-		Pixels: set.Pixels, Labels: set.Labels, Table: c.Preprocess.Table(), Augment: c.Augment,
+		Pixels: set.Pixels, Labels: set.Labels, Table: c.Preprocess.Table(), Augment: c.Augment != cifar.Augment{},
 		Reflect: c.Reflect, Alternate: c.Alternate, Seed: c.Seed,
 	})
 	if err != nil {

@@ -65,7 +65,7 @@ func TestHeldSetsGiveTheSameBatches(t *testing.T) {
 	for i := range set.Pixels {
 		set.Pixels[i] = byte(i * i >> 4)
 	}
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: 4, Shuffle: true, Augment: true, Seed: 7})
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: 4, Shuffle: true, Augment: cifar.DefaultAugment(), Seed: 7})
 	var losses [2][]float64
 	for i := range losses {
 		cpu := nn.NewCPU(1)

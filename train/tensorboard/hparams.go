@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
 )
 
@@ -28,7 +29,7 @@ func hparams(started *event.RunStarted) []hparam {
 		{"momentum", c.Momentum},
 		{"weight_decay", c.WeightDecay},
 		{"dropout", c.Dropout},
-		{"augment", c.Augment},
+		{"augment", augment(c.Augment)},
 		{"shuffle", c.Shuffle},
 		{"preprocess", c.Preprocess},
 		{"val_split", float64(c.ValSplit)},
@@ -46,6 +47,15 @@ func hparams(started *event.RunStarted) []hparam {
 		}
 	}
 	return list
+}
+
+// augment is a boolean, as for all runs before there were kinds, where that says
+// all.
+func augment(a config.Augment) any {
+	if a == (config.Augment{}) || a == config.Default().Augment {
+		return a != config.Augment{}
+	}
+	return a.Kinds()
 }
 
 // metrics lists what the HParams tab shows beside the hyperparameters: the last

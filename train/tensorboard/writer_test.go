@@ -182,7 +182,7 @@ var start = time.Date(2026, 11, 23, 14, 5, 0, 0, time.UTC)
 func started(resumedTotal int64) *event.RunStarted {
 	r := &event.RunStarted{
 		Header: event.Header{Event: event.KindRunStarted, Time: start, Run: "r"},
-		Config: config.Config{Batch: 64, Epochs: 3, Optimizer: "adadelta", Augment: true, Dropout: 0.5, LR: 1},
+		Config: config.Config{Batch: 64, Epochs: 3, Optimizer: "adadelta", Augment: config.Default().Augment, Dropout: 0.5, LR: 1},
 	}
 	if resumedTotal > 0 {
 		r.Resumed, r.ResumedTotal, r.Elapsed = true, resumedTotal, float64(resumedTotal)

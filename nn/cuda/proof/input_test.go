@@ -132,7 +132,7 @@ func checkBatch(d *device, augment uint32) error {
 	if err != nil {
 		return err
 	}
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: size, Shuffle: true, Augment: augment&augments != 0,
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: size, Shuffle: true, Augment: augmentFor(augment),
 		Reflect: augment&reflects != 0, Alternate: augment&alternates != 0, Preprocess: scale, Seed: seed, Workers: 1})
 	batches := loader.Epoch(context.Background(), epoch, skip)
 	defer batches.Close()
@@ -193,4 +193,12 @@ func demoSet() *cifar.Set {
 		s.Labels[i] = byte(i * 7 % 10)
 	}
 	return &cifar.Set{Size: s.Size, Pixels: slices.Clip(s.Pixels), Labels: s.Labels}
+}
+
+// augmentFor is what the bits of Step.augment stand for.
+func augmentFor(bits uint32) cifar.Augment {
+	if bits&augments == 0 {
+		return cifar.Augment{}
+	}
+	return cifar.DefaultAugment()
 }
