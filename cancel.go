@@ -98,14 +98,27 @@ func findMember(dir, which string) (string, error) {
 	return filepath.Join(parent, filepath.Base(which)), nil
 }
 
-// submittedRuns are the run folders that a folder stands for, and whether they
-// were given to a scheduler.
+// submittedRuns are the run folders that a folder stands for, with those of runs
+// that have not begun, and whether they were given to a scheduler.
 func submittedRuns(folder string) (members []string, submitted bool, err error) {
-	if members, err = config.RunFolders(folder); err != nil {
+	comparison := folder
+	if !rundir.IsComparison(folder) {
+		members, comparison = []string{folder}, filepath.Dir(folder)
+	}
+	list, err := slurm.Read(comparison)
+	if err != nil || len(list) == 0 {
 		return nil, false, err
 	}
-	list, err := slurm.Read(filepath.Dir(members[0]))
-	return members, len(list) > 0, err
+	if members == nil {
+		file, err := config.ReadComparison(folder)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, name := range file.Runs {
+			members = append(members, filepath.Join(folder, name))
+		}
+	}
+	return members, true, nil
 }
 
 // A canceller remembers what was done for each run, to do it once.
@@ -117,13 +130,12 @@ type canceller struct {
 // round does what is to be done for the runs as they stand, and counts those
 // that are still in the queue or live.
 func (c canceller) round(ctx context.Context, members []string, queue map[string]runs.Job) (left int, err error) {
-	var pending, kill []string
+	var pending, running, kill []string
 	type answer struct {
 		member string
 		err    error
 	}
 	answers := make(chan answer, len(members))
-	asked := 0
 	for _, member := range members {
 		job, queued := queue[member]
 		_, live := rundir.Live(member)
@@ -136,18 +148,21 @@ func (c canceller) round(ctx context.Context, members []string, queue map[string
 		case queued && waits:
 			pending = append(pending, job.ID)
 		case !c.stopped[member] && job.State != "completing":
-			c.stopped[member] = true
-			asked++
-			go func() { answers <- answer{member, askToStop(ctx, member)} }()
+			running = append(running, member)
 		}
 	}
+	// Those that wait go first: they would take the nodes that become free.
 	if len(pending) > 0 {
 		fmt.Fprintf(c.out, "%s: taken out of the queue\n", listed(pending))
 		if err := slurm.CancelPending(ctx, pending); err != nil {
 			return left, err
 		}
 	}
-	for range asked {
+	for _, member := range running {
+		c.stopped[member] = true
+		go func() { answers <- answer{member, askToStop(ctx, member)} }()
+	}
+	for range running {
 		a := <-answers
 		if a.err == nil {
 			continue
