@@ -312,7 +312,7 @@ func running(t *testing.T, folder string, n int) *event.RunStarted {
 }
 
 // submitted is the job's number in what submit printed.
-var submitted = regexp.MustCompile(`^Job ([0-9]+): `)
+var submitted = regexp.MustCompile(`(?m)^Job ([0-9]+): `)
 
 // A comparison of three on a real Slurm, each run ill-treated in another way, ends
 // with the bits of the same runs trained alone.
