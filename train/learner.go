@@ -272,8 +272,13 @@ func (l *learner) factor(at *standing) float64 {
 // progress is where the batch to be submitted next stands in the schedule, and
 // how many steps that has.
 func (l *learner) progress(at *standing) (step float64, steps int64) {
-	steps = int64(at.epochs(l.config)) * int64(l.steps)
-	if m := l.config.MaxSteps; m > 0 {
+	return l.progressBy(l.config, at)
+}
+
+// progressBy is progress with the length of other settings.
+func (l *learner) progressBy(c config.Config, at *standing) (step float64, steps int64) {
+	steps = int64(at.epochs(c)) * int64(l.steps)
+	if m := c.MaxSteps; m > 0 {
 		steps = min(steps, m)
 	}
 	next := at.Total + int64(len(l.ahead))

@@ -76,6 +76,12 @@ func (r *run) train() (event.Outcome, error) {
 	if err := r.build(); err != nil {
 		return "", err
 	}
+	if r.t.resumed && r.over() {
+		r.nothingLeft()
+		if r.stepsUp() {
+			return r.atLimit()
+		}
+	}
 	for !r.at.over(r.config) {
 		if outcome, err := r.epoch(); outcome != "" || err != nil {
 			return outcome, err
@@ -100,12 +106,6 @@ func (r *run) build() (err error) {
 		if err := r.net.resume(r.t.from); err != nil {
 			return fmt.Errorf("resume %s: %w", r.t.folder, err)
 		}
-		if r.at.Step > 0 && r.at.Sums.LR == 0 { // a file of an old version
-			r.at.Sums.LR = r.rate()
-		}
-		if r.t.options.NewRate || r.config.LR != r.t.from.Config.LR {
-			r.rebase(nn.BaseRate(r.config.Optimizer, r.config.LR))
-		}
 	case r.t.init != nil:
 		if err := r.net.begin(r.t.init); err != nil {
 			return fmt.Errorf("weights: %s: %w", r.config.Init, err)
@@ -127,12 +127,8 @@ func (r *run) build() (err error) {
 	if err := r.plan(); err != nil {
 		return err
 	}
-	if r.t.resumed && r.at.over(r.config) {
-		r.warn(r.at.nothingLeft(r.config))
-		return nil
-	}
-	if r.t.options.NewRate && r.keep.unsaved {
-		return r.saveLast() // a kill would bring the old rate back
+	if r.t.from != nil {
+		return r.resettle()
 	}
 	return nil
 }
@@ -198,11 +194,8 @@ func (r *run) batches() (event.Outcome, error) {
 		if r.at.Step == r.net.steps { // await has read the last ones
 			break
 		}
-		if m := r.config.MaxSteps; m > 0 && r.at.Total >= m {
-			if err := r.test(); err != nil {
-				return "", err
-			}
-			return event.OutcomeFinished, r.saveNow("last")
+		if r.stepsUp() {
+			return r.atLimit()
 		}
 		if err := r.net.submit(r.ctx, images, &r.at); err != nil {
 			return "", fmt.Errorf("epoch %d, step %d: %w", r.at.Epoch, r.at.Step+r.net.underWay()+1, err)

@@ -100,23 +100,29 @@ func (r *run) keepWeights(e *event.EpochDone) error {
 
 // saveNow writes the weights and last.ckpt, whatever the moment.
 func (r *run) saveNow(reason string) error {
-	w, err := r.weights(r.net.evaluated())
+	f, err := r.weightsNow(reason)
 	if err != nil {
 		return err
 	}
-	var f weightsFile
-	if n := len(r.at.History); r.at.Step == 0 && n > 0 {
-		f = r.afterEpochFile(r.at.History[n-1], reason, w)
-		r.at.BestKept = r.at.BestKept || f.name == r.at.BestFile
-	} else {
-		f = weightsFile{
-			name: checkpoint.StepName(r.t.options.Dataset.Name, r.at.epochs(r.config), r.at.Epoch, r.at.Step), reason: reason,
-			epoch: r.at.Epoch, step: r.at.Step, total: r.at.Total,
-			acc: checkpoint.NotKnown, loss: checkpoint.NotKnown, tensors: w,
-		}
-	}
+	r.at.BestKept = r.at.BestKept || f.name == r.at.BestFile
 	r.write(f)
 	return r.saveLast()
+}
+
+// weightsNow is the file for the weights as they are.
+func (r *run) weightsNow(reason string) (weightsFile, error) {
+	w, err := r.weights(r.net.evaluated())
+	if err != nil {
+		return weightsFile{}, err
+	}
+	if n := len(r.at.History); r.at.Step == 0 && n > 0 {
+		return r.afterEpochFile(r.at.History[n-1], reason, w), nil
+	}
+	return weightsFile{
+		name: checkpoint.StepName(r.t.options.Dataset.Name, r.at.epochs(r.config), r.at.Epoch, r.at.Step), reason: reason,
+		epoch: r.at.Epoch, step: r.at.Step, total: r.at.Total,
+		acc: checkpoint.NotKnown, loss: checkpoint.NotKnown, tensors: w,
+	}, nil
 }
 
 // write writes a weights file. One that cannot be written is tried again at the

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"fmt"
 	"time"
 
 	"cifartui/train/checkpoint"
@@ -27,7 +26,8 @@ func standAt(from *checkpoint.Checkpoint, now func() time.Time) standing {
 	if from != nil {
 		s.Position = from.Position
 	}
-	s.clock = stopwatch{now: now, total: time.Duration(s.Elapsed * float64(time.Second))}
+	s.clock = stopwatch{now: now}
+	s.clock.rewind(s.Elapsed)
 	return s
 }
 
@@ -44,17 +44,6 @@ func (s *standing) epochs(c config.Config) int {
 		return s.Plan.Epochs
 	}
 	return c.Epochs
-}
-
-// nothingLeft says why a resumed run has nothing to train.
-func (s *standing) nothingLeft(c config.Config) string {
-	switch {
-	case s.Epoch > s.epochs(c) && c.Budget > 0:
-		return fmt.Sprintf("all %d epochs that fit the budget are done: to train on, resume with a longer --budget", s.epochs(c))
-	case s.Epoch > s.epochs(c):
-		return fmt.Sprintf("all %d epochs are done: to train on, resume with more --epochs", s.epochs(c))
-	}
-	return fmt.Sprintf("the run stopped early, after %d epochs without a better %s: to train on, resume with more --patience, or 0", s.Monitor.Wait, c.Monitor)
 }
 
 // trained moves over a batch, one of steps in an epoch.
@@ -135,6 +124,11 @@ func (c *stopwatch) stop() {
 		c.total += c.now().Sub(c.since)
 		c.running = false
 	}
+}
+
+// rewind stops the watch at what it showed at a time.
+func (c *stopwatch) rewind(seconds float64) {
+	c.total, c.running = time.Duration(seconds*float64(time.Second)), false
 }
 
 func (c *stopwatch) seconds() float64 {

@@ -155,18 +155,6 @@ func (r *run) setRate(rate float64) {
 	r.announce(&event.LearnRateChanged{From: from, To: rate, Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total})
 }
 
-// rebase makes rate the one that the schedule multiplies, wherever it stands.
-func (r *run) rebase(rate float64) {
-	if rate == r.at.Rate {
-		return
-	}
-	f := r.factor()
-	e := &event.LearnRateChanged{From: r.at.Rate * f, To: rate * f, Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total}
-	r.at.Rate = rate
-	r.keep.unsaved = true
-	r.announce(e)
-}
-
 // refuseRate tells why a learning rate is not set.
 func (r *run) refuseRate(why string) { r.announce(&event.Warning{Message: why, Refuses: "lr"}) }
 
