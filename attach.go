@@ -104,7 +104,7 @@ func attached(ctx context.Context, target control.Target) (tui.Options, *control
 		return tui.Options{}, nil, err
 	}
 	o := tui.Options{
-		Source: located{client, memberFolder(target.Folder, rundir.IsComparison(target.Folder))}, Mode: tui.Attached, Name: target.Name(), Version: programVersion(),
+		Source: client, Mode: tui.Attached, Name: target.Name(), Version: programVersion(),
 		Checkpoints: checkpointFiles{}, Remote: trainsElsewhere(target.Folder),
 	}
 	if why := client.ReadOnly(); why != "" {

@@ -3,12 +3,17 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cifartui/train/checkpoint/checkpointtest"
+	"cifartui/train/control"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -103,6 +108,83 @@ func TestTakenNameIsSaid(t *testing.T) {
 		p.mustEnd(t, 0)
 		if !strings.Contains(p.errs.String(), "called "+name+"-2") {
 			t.Errorf("it does not say that it is called %s-2: %s", name, p.errs.String())
+		}
+	}
+}
+
+// A run whose folder was moved is one run wherever it is looked at: live, attached
+// to, and from its record, under the name and in the folder that it has now.
+func TestMovedRunIsOneRun(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	before, folder := filepath.Join(runs, "before"), filepath.Join(runs, "after")
+	p := start(t, append(endless(runs, "before"), "--no-tui")...)
+	has(t, before, "epoch", func(*event.EpochDone) bool { return true })
+	p.Process.Signal(syscall.SIGTERM)
+	p.mustEnd(t, exitStopped)
+	trained := steps(before)
+	if err := os.Rename(before, folder); err != nil {
+		t.Fatal(err)
+	}
+	// One of the old name, which the moved one's record tells of.
+	start(t, small(runs, "before")...).mustEnd(t, 0)
+
+	p = start(t, "--no-tui", "--runs", runs, "--resume", "after")
+	eventually(t, "step", func() bool { return steps(folder) > trained })
+	one := func(where string, events []event.Event) {
+		t.Helper()
+		for _, e := range events {
+			if e.Head().Run != "after" {
+				t.Fatalf("%s: an event of run %q: %+v", where, e.Head().Run, e)
+			}
+			if s, ok := e.(*event.RunStarted); ok && s.Folder != folder {
+				t.Errorf("%s: its folder is %s, want %s", where, s.Folder, folder)
+			}
+		}
+	}
+	states := func(where string) {
+		t.Helper()
+		out, err := exec.Command(program(t), "ctl", "--runs", runs, "after", "status", "--json").Output()
+		var list []control.Status
+		if err == nil {
+			err = json.Unmarshal(out, &list)
+		}
+		if err != nil || len(list) != 1 || list[0].Run != "after" || list[0].Folder != folder {
+			t.Errorf("%s: status: %v, %+v", where, err, list)
+		}
+	}
+	states("live")
+	client, err := control.Dial(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attached := drain(t.Context(), client, func(e event.Event) bool {
+		s, ok := e.(*event.StepDone)
+		return ok && s.Total > trained
+	})
+	client.Close()
+	one("attached", attached)
+	if len(attached) == 0 || attached[0].Head().Seq != 1 {
+		t.Errorf("attached, its past is not told: %d events", len(attached))
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	p.mustEnd(t, exitStopped)
+	states("ended")
+	one("record", recorded(folder))
+}
+
+// drain reads events until one is the last that is wanted, or there are no more.
+func drain(ctx context.Context, source event.Source, last func(event.Event) bool) (all []event.Event) {
+	for {
+		events, err := source.Next(ctx, 256)
+		all = append(all, events...)
+		for _, e := range events {
+			if last(e) {
+				return all
+			}
+		}
+		if err != nil {
+			return all
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"cifartui/train/config"
 	"cifartui/train/record"
-	"cifartui/train/rundir"
 	"cifartui/train/runs"
 	"cifartui/tui"
 )
@@ -50,7 +49,7 @@ func replayed(folder string) (tui.Options, *record.Series, error) {
 		return tui.Options{}, nil, err
 	}
 	return tui.Options{
-		Source: located{records, memberFolder(folder, rundir.IsComparison(folder))}, Mode: tui.Replay, Name: filepath.Base(folder), Version: programVersion(),
+		Source: records, Mode: tui.Replay, Name: filepath.Base(folder), Version: programVersion(),
 		Checkpoints: checkpointFiles{},
 		ReadOnlyWhy: "this run is read from its record",
 	}, records, nil

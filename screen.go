@@ -10,7 +10,6 @@ import (
 	"cifartui/cifar"
 	"cifartui/train/event"
 	"cifartui/train/record"
-	"cifartui/train/rundir"
 	"cifartui/tui"
 	"cifartui/tui/watch"
 )
@@ -24,7 +23,6 @@ func (l *leg) screen(ctx context.Context) (next *plan, err error) {
 		if source, err = record.Resumed(l.plan.Resume, events); err != nil {
 			return nil, err
 		}
-		source = located{source, memberFolder(l.plan.Resume, rundir.IsComparison(l.plan.Resume))}
 	}
 	l.errs.hold() // lines would garble the screen; warnings are events
 	result, asked, err := l.show(ctx, source)

@@ -114,7 +114,10 @@ func (s *settings) locate() error {
 		*path = abs
 	}
 	if s.Again {
-		return s.again()
+		if err := s.again(); err != nil || s.Resume == "" {
+			return err
+		}
+		return s.checkResume()
 	}
 	if s.Resume == "" {
 		return nil
@@ -131,6 +134,9 @@ func (s *settings) locate() error {
 func (s *settings) checkResume() error {
 	if base := filepath.Base(s.Resume); s.Given["name"] && s.Name != "" && s.Name != base {
 		return usage("--name is for a new run: %s keeps its name when it is resumed (to call it %s, rename its folder first)", base, s.Name)
+	}
+	if saved, err := (plan{*s}).resumedConfig(); err == nil && saved.Budget > 0 && s.Given["epochs"] && !s.Given["budget"] {
+		return usage("--epochs: %s has a budget, which says how many: give another --budget, or --budget 0 and the epochs", s.Resume)
 	}
 	if !rundir.IsComparison(s.Resume) {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"cifartui/nn"
@@ -309,7 +310,7 @@ func (r *run) lost() error {
 func (r *run) started() {
 	e := &event.RunStarted{
 		Config:      r.config,
-		Folder:      r.t.folder,
+		Folder:      absolute(r.t.folder),
 		Dataset:     r.t.options.Dataset.Name,
 		Demo:        r.t.options.Dataset.Demo,
 		Classes:     r.t.options.Dataset.Classes,
@@ -341,6 +342,14 @@ func (r *run) started() {
 	if r.config.SmallEpochs > 0 && !resamples(r.t.options.Backend) {
 		r.warn(fmt.Sprintf("the %s kernels train on images of one size: the first epochs are not on smaller ones", r.t.options.Backend.Name()))
 	}
+}
+
+// absolute is a path that means the same from every folder, if that can be told.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // become changes the state.

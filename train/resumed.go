@@ -41,22 +41,23 @@ func (r *run) resettle() error {
 }
 
 // tellLength tells what another length of the run does to what goes by it: the
-// learning rate's schedule and the size of the images. A budget plans both anew.
+// learning rate's schedule and the size of the images. With a budget both go on
+// where they stand.
 func (r *run) tellLength() {
 	if r.at.Plan != nil {
 		return
 	}
-	from := r.t.from.Config
-	was, steps := r.net.progressBy(from, &r.at)
-	old := r.net.schedule.Rate(was, steps)
-	if f := r.factor(); f != old {
-		r.warn(fmt.Sprintf("the schedule %q is now over %s instead of %s: the learning rate goes on at %.4g instead of %.4g (--lr and a run's learning rate set another one)",
-			r.config.Schedule, lengthOf(r.config.Epochs, r.config.MaxSteps), lengthOf(from.Epochs, from.MaxSteps), r.at.Rate*f, r.at.Rate*old))
+	from, was := r.t.from.Config, r.at
+	was.Plan = r.t.from.Plan
+	rate := was.Rate * r.net.schedule.Rate(r.net.progressBy(from, &was))
+	epochs, before := r.at.epochs(r.config), was.epochs(from)
+	if now := r.rate(); now != rate {
+		r.warn(fmt.Sprintf("the schedule %q is now over %s instead of %s: the learning rate goes on at %.4g instead of %.4g (--lr sets the rate that the schedule multiplies)",
+			r.config.Schedule, lengthOf(epochs, r.config.MaxSteps), lengthOf(before, from.MaxSteps), now, rate))
 	}
-	before, size := r.net.sizeAt(r.at.Epoch, from.Epochs), r.net.sizeAt(r.at.Epoch, r.config.Epochs)
-	if size != before {
+	if size, old := r.net.sizeAt(r.at.Epoch, epochs), r.net.sizeAt(r.at.Epoch, before); size != old {
 		r.warn(fmt.Sprintf("of %d epochs instead of %d others are on smaller images: epoch %d trains on %dx%d pixels instead of %dx%d",
-			r.config.Epochs, from.Epochs, r.at.Epoch, size, size, before, before))
+			epochs, before, r.at.Epoch, size, size, old, old))
 	}
 }
 

@@ -31,7 +31,10 @@ type checkpointsView struct {
 	chosen  int
 	run     string // whose files are listed
 	listed  []checkpoint.Info
+	upTo    uint64 // number of the newest event before the listing
+	at      time.Time
 	listing bool
+	again   bool // to be listed once more: something has changed meanwhile
 	problem string
 	checked map[string]string // by path: what verifying found
 }
@@ -55,17 +58,24 @@ func (v *checkpointsView) open() tea.Cmd { return v.list() }
 func (v *checkpointsView) receive(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case filesMsg:
-		v.listing, v.run, v.listed, v.problem = false, msg.run, msg.files, ""
+		v.listing, v.run, v.listed, v.upTo, v.problem = false, msg.run, msg.files, msg.upTo, ""
 		if msg.err != nil {
 			v.problem = format.Sentence(msg.err.Error())
 		}
-		v.now = msg.at
+		v.at, v.now = msg.at, msg.at
+		if v.again {
+			return v.list()
+		}
 	case verifiedMsg:
 		v.verified(msg)
 	case deletedMsg:
 		return v.deleted(msg)
 	case copiedMsg:
 		v.say(style.Plain, "Copied "+msg.path)
+	case tickMsg: // files come and go without an event when somebody else is at them
+		if v.shown == viewCheckpoints && msg.at.Sub(v.at) >= listPause {
+			return v.list()
+		}
 	case eventsMsg:
 		if v.shown == viewCheckpoints && slices.ContainsFunc(msg.events, isCheckpoint) {
 			return v.list()
@@ -92,6 +102,10 @@ func (v *checkpointsView) settle() (cmd tea.Cmd) {
 	v.chosen = max(0, min(v.chosen, len(v.rows)-1))
 	return cmd
 }
+
+// listPause is the time after which the files are listed again while they are
+// shown.
+const listPause = 5 * time.Second
 
 // scroll moves the choice.
 func (v *checkpointsView) scroll(d int) { v.chosen = max(0, min(v.chosen+d, len(v.rows)-1)) }
@@ -150,13 +164,13 @@ func (v *checkpointsView) listedRows(r *run) (rows []fileRow) {
 
 // withEvents adds what events tell of the files.
 func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
-	listed := v.run == r.Name && !v.listing && v.o.Checkpoints != nil
+	listed := v.run == r.Name && v.problem == "" && v.o.Checkpoints != nil
 	for _, e := range r.Checkpoints {
 		i := slices.IndexFunc(rows, func(f fileRow) bool { return f.File == e.File })
 		known := i >= 0
 		if !known {
-			if listed && v.now.Sub(e.Time) > time.Minute {
-				continue // long gone from the folder
+			if listed && e.Seq <= v.upTo {
+				continue // it was written before the files were listed, and is gone
 			}
 			i = len(rows)
 			rows = append(rows, fileRow{})
@@ -212,14 +226,17 @@ func (v *checkpointsView) hasCheckpoint() bool { return len(v.rows) > 0 }
 // list reads the run's checkpoint folder.
 func (v *checkpointsView) list() tea.Cmd {
 	r, files := v.current(), v.o.Checkpoints
-	if r == nil || files == nil || v.listing {
+	if r == nil || files == nil {
+		return nil
+	}
+	if v.again = v.listing; v.again {
 		return nil
 	}
 	v.listing = true
-	name, folder := r.Name, r.Started.Folder
+	name, folder, upTo := r.Name, r.Started.Folder, r.Seq
 	return v.do(func() tea.Msg {
 		list, err := files.List(folder)
-		return filesMsg{name, list, err, v.o.now()}
+		return filesMsg{name, list, upTo, err, v.o.now()}
 	})
 }
 
@@ -272,14 +289,6 @@ func (v *checkpointsView) deleted(msg deletedMsg) tea.Cmd {
 		return nil
 	}
 	v.say(style.Plain, "Deleted "+filepath.Base(msg.path)+".")
-	if r := v.current(); r != nil {
-		for i, e := range r.Checkpoints {
-			if e.File == filepath.Base(msg.path) {
-				r.Checkpoints = append(r.Checkpoints[:i:i], r.Checkpoints[i+1:]...)
-				break
-			}
-		}
-	}
 	return v.list()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,7 +194,7 @@ func TestDeletingAsksAndListsAnew(t *testing.T) {
 	}
 	n := len(b.files.rows)
 	b.press("D", "d")
-	if len(files.deleted) != 1 || !strings.Contains(files.deleted[0], "EP03") || len(b.files.rows) != n-1 {
+	if len(files.deleted) != 1 || !strings.Contains(files.deleted[0], "EP01") || len(b.files.rows) != n-1 {
 		t.Errorf("deleted %v, %d files left of %d", files.deleted, len(b.files.rows), n)
 	}
 	files.err = errors.New("delete checkpoint: permission denied")
@@ -210,6 +211,30 @@ func TestASavedCheckpointIsListedAtOnce(t *testing.T) {
 	b.feed(s.events[n:]...)
 	says(t, b, "CIFAR10-EP04-STEP00100.safetensors")
 	says(t, b, "manual")
+}
+
+// A file that is gone is not listed any more, however new it is, and no file is
+// the best in its place but one that is there.
+func TestAFileThatIsGoneIsNotListed(t *testing.T) {
+	files := &fakeFiles{}
+	s := newScript("model_20261123_1405", 64, 200).run(3)
+	b := newBench(t, Options{Checkpoints: files}, 120, 40, s.events...)
+	b.press("3")
+	says(t, b, "EP03")
+	// Somebody else deletes it.
+	files.list = slices.DeleteFunc(files.list, func(f checkpoint.Info) bool { return strings.Contains(f.File, "EP03") })
+	b.at = b.at.Add(listPause)
+	b.run(b.files.receive(tickMsg{b.at}))
+	for _, row := range b.files.rows {
+		if strings.Contains(row.File, "EP03") {
+			t.Errorf("%s is listed as %s", row.File, row.kind())
+		}
+	}
+	// One that is saved after the files were listed is there.
+	n := len(s.events)
+	s.emit(&event.CheckpointSaved{Header: s.head(event.KindCheckpointSaved), File: "CIFAR10-EP04-STEP00100.safetensors", Reason: "manual", Epoch: 4, Step: 100})
+	b.Update(eventsMsg{events: s.events[n:], at: b.at})
+	says(t, b, "CIFAR10-EP04-STEP00100.safetensors")
 }
 
 func TestFilesTellWhatEventsDoNot(t *testing.T) {

@@ -61,6 +61,9 @@ func (b *bench) feed(es ...event.Event) {
 	if t := es[len(es)-1].Head().Time; t.After(b.at) {
 		b.at = t
 	}
+	if files, ok := b.o.Checkpoints.(*fakeFiles); ok {
+		files.write(es)
+	}
 	b.Update(eventsMsg{events: es, at: b.at})
 	b.check()
 }

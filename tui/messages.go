@@ -66,6 +66,7 @@ type loadedMsg struct{ err error }
 type filesMsg struct {
 	run   string
 	files []checkpoint.Info
+	upTo  uint64 // number of the run's newest event when they were asked for
 	err   error
 	at    time.Time
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -298,13 +300,52 @@ type fakeFiles struct {
 	err     error
 }
 
-func (f *fakeFiles) List(string) ([]checkpoint.Info, error) { return f.list, f.err }
-func (f *fakeFiles) Verify(string) error                    { return f.err }
+func (f *fakeFiles) List(folder string) ([]checkpoint.Info, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := slices.Clone(f.list)
+	for i := range list {
+		if list[i].Path == "" {
+			list[i].Path = filepath.Join(folder, "checkpoints", list[i].File)
+		}
+	}
+	return list, f.err
+}
+
+func (f *fakeFiles) Verify(string) error { return f.err }
+
 func (f *fakeFiles) Delete(path string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.deleted = append(f.deleted, path)
+	if f.err == nil {
+		f.remove(filepath.Base(path))
+	}
 	return f.err
+}
+
+func (f *fakeFiles) remove(file string) {
+	f.list = slices.DeleteFunc(f.list, func(c checkpoint.Info) bool { return c.File == file })
+}
+
+// write has the files be there that events tell of.
+func (f *fakeFiles) write(events []event.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range events {
+		c, ok := e.(*event.CheckpointSaved)
+		if !ok {
+			continue
+		}
+		f.remove(c.File)
+		for _, old := range c.Removed {
+			f.remove(old)
+		}
+		f.list = append(f.list, checkpoint.Info{
+			File: c.File, Size: c.Size, Time: c.Time,
+			Resumable: c.Reason == "last", Epoch: c.Epoch, Step: c.Step, ValAcc: c.ValAcc, ValLoss: c.ValLoss,
+		})
+	}
 }
 
 // noData is the error of data that is not there.

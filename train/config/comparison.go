@@ -93,6 +93,14 @@ func RunFolders(folder string) ([]string, error) {
 	return folders, nil
 }
 
+// RunFolder is the folder of a run in what RunFolders stands for.
+func RunFolder(folder, run string) string {
+	if rundir.IsComparison(folder) {
+		return filepath.Join(folder, filepath.Base(run))
+	}
+	return folder
+}
+
 // Order says how the runs of a comparison share the machine.
 type Order string
 

@@ -235,7 +235,7 @@ func (c Config) smallOf(epochs int) int {
 var fixed = []string{
 	"recipe", "size", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "small_epochs", "small_size", "batch", "seed", "dropout",
 	"smoothing", "optimizer", "momentum", "weight_decay", "bias_lr", "dense_lr", "dense_momentum", "dense_decay",
-	"schedule", "warmup", "average", "monitor",
+	"schedule", "warmup", "average", "monitor", "init",
 }
 
 // CheckResume compares the settings of a resume with those the run was trained
@@ -245,10 +245,18 @@ func (c Config) CheckResume(saved Config) error {
 	for _, key := range fixed {
 		was, is := saved.Field(key), c.Field(key)
 		if was != is {
-			wrong = append(wrong, fmt.Errorf("%s: the run was trained with %v and cannot go on with %v: leave it out, or start a new run", key, was, is))
+			wrong = append(wrong, fmt.Errorf("%s: the run was trained with %v and cannot go on with %v: leave it out, or start a new run", key, orNothing(was), orNothing(is)))
 		}
 	}
 	return errors.Join(wrong...)
+}
+
+// orNothing is a setting's value, in words where there is none to see.
+func orNothing(value any) any {
+	if value == "" {
+		return "nothing"
+	}
+	return value
 }
 
 // TrainsAs reports whether settings would train a run as others did: they differ

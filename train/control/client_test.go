@@ -256,7 +256,7 @@ func TestWaitReturnsHowItEnded(t *testing.T) {
 		r.close(true)
 	})
 	ended, err := Wait(t.Context(), c)
-	if err != nil || ended["r"] == nil || ended["r"].Outcome != event.OutcomeDiverged {
+	if err != nil || ended[r.name] == nil || ended[r.name].Outcome != event.OutcomeDiverged {
 		t.Errorf("%v, %v", ended, err)
 	}
 	if _, err := c.Next(t.Context(), 1); err != io.EOF {

@@ -97,18 +97,18 @@ func (f *feed) history(buf []byte, limit int) []byte {
 			if err != nil {
 				break // no whole line now; an unreadable file is one that says no more
 			}
-			h, ok := parseHead(line, l.run == "")
+			h, ok := parseHead(line)
 			if !ok {
 				continue
 			}
-			if l.run == "" {
-				l.run = h.Run
+			if !l.begun {
+				l.begun = true
 				if since := f.since[l.run]; h.Seq < since && l.seek(since) == nil {
 					continue
 				}
 			}
 			if h.Seq > f.since[l.run] {
-				buf = append(append(buf, line...), '\n')
+				buf = append(append(buf, l.placed(line)...), '\n')
 				f.since[l.run] = h.Seq
 				f.progress = time.Now()
 			}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
 )
@@ -133,6 +134,9 @@ func (r *reader) fromSocket(ctx context.Context, max int) ([]event.Event, error)
 				return events, err
 			}
 		} else if e, err := event.Decode(line); err == nil { // else of a later version
+			if s, ok := e.(*event.RunStarted); ok {
+				s.Folder = config.RunFolder(r.folder, s.Run) // as seen from here
+			}
 			events = append(events, e)
 		}
 		if len(events) >= max {

@@ -26,6 +26,7 @@ import (
 type rig struct {
 	t      testing.TB
 	folder string
+	name   string // of the run
 	bus    *event.Bus
 	server *Server
 	lock   *os.File
@@ -48,7 +49,7 @@ const rigSteps = 50 // batches in an epoch
 
 func newRig(t testing.TB, folder string) *rig {
 	t.Helper()
-	r := &rig{t: t, folder: folder, logLag: 5 * time.Millisecond}
+	r := &rig{t: t, folder: folder, name: rundir.Name(folder), logLag: 5 * time.Millisecond}
 	r.takeLock()
 	r.open()
 	t.Cleanup(func() { r.close(true) })
@@ -77,7 +78,7 @@ func (r *rig) open() {
 	sub := r.bus.Subscribe()
 	r.logged.Go(func() { r.log(sub) })
 	live := r.bus.SubscribeSteps(1)
-	s, err := Serve(Options{Folder: r.folder, Name: "r", Events: live, Control: r})
+	s, err := Serve(Options{Folder: r.folder, Name: r.name, Events: live, Control: r})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func (r *rig) emit(e event.Event) {
 func (r *rig) emitLocked(e event.Event) {
 	h := e.Head()
 	r.seq++
-	h.Seq, h.Time, h.Run = r.seq, time.Now().UTC(), "r"
+	h.Seq, h.Time, h.Run = r.seq, time.Now().UTC(), r.name
 	switch e := e.(type) {
 	case *event.RunStarted:
 		h.Event, r.state = event.KindRunStarted, event.StateStarting

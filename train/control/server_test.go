@@ -136,7 +136,7 @@ func TestCommandsReachTheTrainer(t *testing.T) {
 	c := r.dial()
 	to := event.To{Why: "space pressed"}
 	want := []event.Command{
-		event.Pause{To: to}, event.Resume{To: to}, event.Save{To: event.To{Run: "r", Why: "ctl"}},
+		event.Pause{To: to}, event.Resume{To: to}, event.Save{To: event.To{Run: r.name, Why: "ctl"}},
 		event.SetLearnRate{To: to, Rate: 0.25}, event.Stop{To: to, After: event.AfterEpoch},
 	}
 	for _, cmd := range want {
@@ -164,7 +164,7 @@ func TestWaitAnswersWhenTheEffectIsThere(t *testing.T) {
 		{Request{Cmd: VerbPause}, &event.Warning{}, &event.StateChanged{State: event.StatePaused}},
 		{Request{Cmd: VerbSave}, &event.CheckpointSaved{Reason: "best"}, &event.CheckpointSaved{Reason: "manual"}},
 		{Request{Cmd: VerbLR, Rate: &rate}, &event.LearnRateChanged{To: 0.1}, &event.LearnRateChanged{To: 0.5}},
-		{Request{Cmd: VerbResume, Run: "r"}, &event.StateChanged{State: event.StateSaving}, &event.StateChanged{State: event.StateRunning}},
+		{Request{Cmd: VerbResume, Run: r.name}, &event.StateChanged{State: event.StateSaving}, &event.StateChanged{State: event.StateRunning}},
 		{Request{Cmd: VerbStop}, &event.StateChanged{State: event.StateStopping}, &event.RunEnded{Outcome: event.OutcomeStopped}},
 	} {
 		step.request.Wait = true

@@ -153,7 +153,7 @@ func (b *overview) names(run string) []string {
 
 // read folds an event log.
 func (b *overview) read(path string) error {
-	t := &tail{path: path}
+	t := newTail(path)
 	defer t.close()
 	return b.readFrom(t)
 }
@@ -165,7 +165,7 @@ func (b *overview) readFrom(t *tail) error {
 	var step []byte
 	flush := func() {
 		if len(step) > 0 {
-			if e, err := event.Decode(step); err == nil {
+			if e, err := t.event(step); err == nil {
 				b.apply(e)
 			}
 			step = step[:0]
@@ -182,12 +182,12 @@ func (b *overview) readFrom(t *tail) error {
 			return err
 		}
 		if bytes.HasPrefix(line, stepLine) {
-			if _, ok := parseHead(line, false); ok {
+			if _, ok := parseHead(line); ok {
 				step = append(step[:0], line...)
 			}
 			continue
 		}
-		e, err := event.Decode(line)
+		e, err := t.event(line)
 		if err != nil {
 			continue // damaged, or of a later version
 		}

@@ -8,38 +8,38 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // head is what a line of events.jsonl is sorted by.
 type head struct {
 	Event event.Kind `json:"event"`
 	Seq   uint64     `json:"seq"`
-	Run   string     `json:"run"`
 }
 
 // parseHead reads the head of a line. Lines of this program begin with event
 // and seq and are read without a look at the rest; any other order is JSON too.
 // ok is false where the line is no whole object or has no number: such a line
 // (torn by a kill, damaged on disk) is passed over.
-func parseHead(line []byte, run bool) (h head, ok bool) {
+func parseHead(line []byte) (h head, ok bool) {
 	if len(line) < 2 || line[len(line)-1] != '}' {
 		return h, false
 	}
-	if !run {
-		if rest, found := bytes.CutPrefix(line, []byte(`{"event":"`)); found {
-			kind, rest, found := bytes.Cut(rest, []byte(`","seq":`))
-			if found && !bytes.ContainsAny(kind, `"\`) {
-				seq, digits := uint64(0), 0
-				for digits < len(rest) && digits < 18 && '0' <= rest[digits] && rest[digits] <= '9' {
-					seq = seq*10 + uint64(rest[digits]-'0')
-					digits++
-				}
-				if digits > 0 && rest[digits] == ',' && seq > 0 {
-					return head{Event: event.Kind(kind), Seq: seq}, true
-				}
+	if rest, found := bytes.CutPrefix(line, []byte(`{"event":"`)); found {
+		kind, rest, found := bytes.Cut(rest, []byte(`","seq":`))
+		if found && !bytes.ContainsAny(kind, `"\`) {
+			seq, digits := uint64(0), 0
+			for digits < len(rest) && digits < 18 && '0' <= rest[digits] && rest[digits] <= '9' {
+				seq = seq*10 + uint64(rest[digits]-'0')
+				digits++
+			}
+			if digits > 0 && rest[digits] == ',' && seq > 0 {
+				return head{Event: event.Kind(kind), Seq: seq}, true
 			}
 		}
 	}
@@ -64,8 +64,44 @@ type tail struct {
 	memory []byte
 	// dry is set when the last line in buf was half a line.
 	dry bool
-	// run is the name of the log's run, once its reader knows it.
-	run string
+	// run is the name of the log's run, which is its folder's; begun is set once a
+	// reader has gone to where it reads on.
+	run   string
+	mark  []byte // as a line tells it
+	begun bool
+}
+
+func newTail(path string) *tail {
+	run := rundir.Name(filepath.Dir(path))
+	name, _ := json.Marshal(run) // text always has a JSON form
+	return &tail{path: path, run: run, mark: append([]byte(`"run":`), name...)}
+}
+
+// event decodes a line of the log, as [record.Reader] does.
+func (t *tail) event(line []byte) (event.Event, error) {
+	e, err := event.Decode(line)
+	if err == nil {
+		record.Place(e, t.run, filepath.Dir(t.path))
+	}
+	return e, err
+}
+
+// placed is a line of the log with the name of its run, whatever that was called
+// when the line was written.
+func (t *tail) placed(line []byte) []byte {
+	const beginning = 200 // far over what stands before the name
+	if bytes.Contains(line[:min(len(line), beginning)], t.mark) {
+		return line
+	}
+	e, err := t.event(line)
+	if err != nil {
+		return line // of a later version
+	}
+	other, err := json.Marshal(e)
+	if err != nil {
+		return line
+	}
+	return other
 }
 
 // allTails returns the tails of a folder's event logs: those it is given, and
@@ -73,7 +109,7 @@ type tail struct {
 func allTails(folder string, have []*tail) []*tail {
 	for _, path := range eventLogs(folder) {
 		if !slices.ContainsFunc(have, func(t *tail) bool { return t.path == path }) {
-			have = append(have, &tail{path: path})
+			have = append(have, newTail(path))
 		}
 	}
 	return have
@@ -178,7 +214,7 @@ func (t *tail) lineAfter(from, to int64) (int64, head, error) {
 		if first {
 			continue // the rest of a line that starts before
 		}
-		if h, ok := parseHead(line, false); ok {
+		if h, ok := parseHead(line); ok {
 			return start, h, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -24,7 +25,7 @@ func seqs(t *testing.T, tl *tail) []uint64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h, ok := parseHead(l, false); ok {
+		if h, ok := parseHead(l); ok {
 			got = append(got, h.Seq)
 		}
 	}
@@ -34,7 +35,7 @@ func seqs(t *testing.T, tl *tail) []uint64 {
 // half off and write another line in its place.
 func TestTailForgetsHalfALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
-	tl := &tail{path: path}
+	tl := newTail(path)
 	defer tl.close()
 	if got := seqs(t, tl); got != nil {
 		t.Fatalf("a file that is not there gave %v", got)
@@ -75,7 +76,7 @@ func TestTailSeekMissesNothing(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tl := &tail{path: path}
+	tl := newTail(path)
 	defer tl.close()
 	for range 50 {
 		i := rng.IntN(len(all))
@@ -104,6 +105,14 @@ func TestTailSeekMissesNothing(t *testing.T) {
 	}
 }
 
+// fullHead is parseHead by JSON alone.
+func fullHead(line []byte) (h head, ok bool) {
+	if len(line) < 2 || line[len(line)-1] != '}' || json.Unmarshal(line, &h) != nil || h.Seq == 0 {
+		return head{}, false
+	}
+	return h, true
+}
+
 func TestParseHead(t *testing.T) {
 	for in, want := range map[string]uint64{
 		`{"event":"step","seq":12,"run":"r"}`:                   12,
@@ -116,11 +125,11 @@ func TestParseHead(t *testing.T) {
 		`}`:                                                     0,
 		``:                                                      0,
 	} {
-		h, ok := parseHead([]byte(in), false)
+		h, ok := parseHead([]byte(in))
 		if h.Seq != want || ok != (want > 0) {
 			t.Errorf("%s: %d, %v; want %d", in, h.Seq, ok, want)
 		}
-		if h, _ := parseHead([]byte(in), true); h.Seq != want {
+		if h, _ := fullHead([]byte(in)); h.Seq != want {
 			t.Errorf("%s: read in full %d, want %d", in, h.Seq, want)
 		}
 	}

@@ -34,7 +34,10 @@ func glance(folder string) (run *Run, at int64, err error) {
 			return run, at, err
 		}
 	}
-	run = &Run{Name: filepath.Base(filepath.Clean(folder))}
+	run = &Run{Name: rundir.Name(folder)}
+	for _, e := range tail {
+		Place(e, run.Name, folder)
+	}
 	if len(tail) > 0 {
 		if s, ok := tail[0].(*event.RunStarted); ok { // the table is as of after it
 			run.Apply(s)

@@ -58,7 +58,7 @@ func FollowWhole(folder string) (*Follower, error) {
 	return f, err
 }
 
-func nameless(folder string) *Run { return &Run{Name: filepath.Base(filepath.Clean(folder))} }
+func nameless(folder string) *Run { return &Run{Name: rundir.Name(folder)} }
 
 // Run is what is known of the run. It changes with the next look.
 func (f *Follower) Run() *Run { return f.run }
@@ -183,6 +183,7 @@ func (f *Follower) take(lines []byte, news *News) {
 		}
 		flush()
 		if e, err := event.Decode(line); err == nil {
+			Place(e, f.run.Name, f.folder)
 			f.apply(e, news)
 		}
 	}

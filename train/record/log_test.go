@@ -26,6 +26,16 @@ func equal(a, b any) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(x, y) && reflect.TypeOf(a) == reflect.TypeOf(b)
 }
 
+// folderA is the folder of a run called a, as the events of these tests are.
+func folderA(t testing.TB) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "a")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
 func writeLog(t testing.TB, folder string, events []event.Event) {
 	t.Helper()
 	l, _, err := OpenLog(rundir.OS{}, folder)
@@ -62,8 +72,9 @@ func readAll(t testing.TB, path string) []event.Event {
 }
 
 func TestEveryEventComesBackFromTheRecord(t *testing.T) {
-	folder := t.TempDir()
+	folder := folderA(t)
 	want := eventtest.All()
+	want[0].(*event.RunStarted).Folder = folder
 	writeLog(t, folder, want)
 	got := readAll(t, folder)
 	if len(got) != len(want) {
@@ -76,8 +87,35 @@ func TestEveryEventComesBackFromTheRecord(t *testing.T) {
 	}
 }
 
+// A record that is found in another folder than it was written in is of the run
+// of that folder.
+func TestRecordIsOfTheFolderItIsFoundIn(t *testing.T) {
+	folder := folderA(t)
+	writeLog(t, folder, eventtest.All())
+	moved := filepath.Join(t.TempDir(), "b")
+	if err := os.Rename(folder, moved); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range readAll(t, moved) {
+		if e.Head().Run != "b" {
+			t.Errorf("%s is of %s", e.Head().Event, e.Head().Run)
+		}
+		if s, ok := e.(*event.RunStarted); ok && s.Folder != moved {
+			t.Errorf("its folder is %s, want %s", s.Folder, moved)
+		}
+	}
+	if origin, err := Origin(moved); err != nil || origin == moved {
+		t.Errorf("it was begun in %s, %v", origin, err)
+	}
+	t.Chdir(moved)
+	run, err := Read(".")
+	if err != nil || run.Name != "b" {
+		t.Errorf("read from inside it is called %q, %v", run.Name, err)
+	}
+}
+
 func TestPixelsAreWrittenOnceAndFilledIn(t *testing.T) {
-	folder := t.TempDir()
+	folder := folderA(t)
 	pixels := bytes.Repeat([]byte{7}, 3072)
 	var want []event.Event
 	for i := range 5 {
@@ -127,7 +165,7 @@ func TestStepLinesAreFewerThanSteps(t *testing.T) {
 }
 
 func TestHalfALineIsLeftOutAndCutOffAtTheResume(t *testing.T) {
-	folder := t.TempDir()
+	folder := folderA(t)
 	path := filepath.Join(folder, rundir.EventsFile)
 	events := eventtest.All()
 	writeLog(t, folder, events[:4])

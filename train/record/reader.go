@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -15,8 +16,14 @@ import (
 
 // Reader reads a run's events.jsonl. It is a [event.Source] for one goroutine.
 // Lines that it cannot read are left out and counted.
+//
+// The events are of the run of the folder that the record is found in: their run
+// is called as that is, and a RunStarted tells that folder, whatever it was called
+// and wherever it was when they were written.
 type Reader struct {
-	file *os.File
+	file   *os.File
+	name   string // of the run
+	folder string
 
 	buf   []byte // a part of the file
 	at    int64  // in the file: where buf starts
@@ -48,7 +55,8 @@ func Open(path string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
-	return &Reader{file: f, pixels: make(map[int][]byte)}, nil
+	folder := filepath.Dir(path)
+	return &Reader{file: f, name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
 }
 
 // Close closes the file.
@@ -108,6 +116,7 @@ func (r *Reader) parse(events []event.Event, max int) []event.Event {
 // line reads one line; nil when it cannot.
 func (r *Reader) line(line []byte) event.Event {
 	if s := r.steps.parse(line); s != nil {
+		s.Run = r.name
 		return s
 	}
 	e, err := event.Decode(line)
@@ -117,6 +126,7 @@ func (r *Reader) line(line []byte) event.Event {
 		}
 		return nil
 	}
+	Place(e, r.name, r.folder)
 	if e, ok := e.(*event.Evaluated); ok {
 		for i := range e.Samples {
 			s := &e.Samples[i]
@@ -128,6 +138,36 @@ func (r *Reader) line(line []byte) event.Event {
 		}
 	}
 	return e
+}
+
+// Place says in an event that was read which run it is of, and where that is.
+func Place(e event.Event, name, folder string) {
+	e.Head().Run = name
+	if started, ok := e.(*event.RunStarted); ok {
+		started.Folder = folder
+	}
+}
+
+// Origin is the folder that a record tells it was begun in.
+func Origin(folder string) (string, error) {
+	f, err := rundir.Open(filepath.Join(folder, rundir.EventsFile))
+	if err != nil {
+		return "", fmt.Errorf("event log: %w", err)
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(io.LimitReader(f, maxLine)).ReadBytes('\n')
+	if err != nil {
+		return "", fmt.Errorf("event log: %w", err)
+	}
+	e, err := event.Decode(line)
+	if err != nil {
+		return "", err
+	}
+	started, ok := e.(*event.RunStarted)
+	if !ok {
+		return "", fmt.Errorf("event log: it begins with %s", e.Head().Event)
+	}
+	return started.Folder, nil
 }
 
 // fill reads on, and reports whether there is anything new to parse. It reads a

@@ -13,11 +13,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // Run is what the events of one run add up to. The zero value is a run that
@@ -87,7 +87,7 @@ func Read(folder string) (*Run, error) {
 			return nil, fmt.Errorf("run %s: %w", folder, err)
 		}
 	}
-	run.Name = filepath.Base(filepath.Clean(folder))
+	run.Name = rundir.Name(folder)
 	return run, nil
 }
 

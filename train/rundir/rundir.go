@@ -154,6 +154,14 @@ func Live(folder string) (pid int, live bool) {
 	return readPID(f), true
 }
 
+// Name is what a run in a folder is called, "." and such paths included.
+func Name(folder string) string {
+	if abs, err := filepath.Abs(folder); err == nil {
+		folder = abs
+	}
+	return filepath.Base(folder)
+}
+
 // IsRun reports whether a folder is a run's.
 func IsRun(folder string) bool {
 	st, err := os.Stat(filepath.Join(folder, ConfigFile))

@@ -2,14 +2,12 @@ package runs
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"cifartui/train/event"
 	"cifartui/train/record"
 	"cifartui/train/rundir"
 )
@@ -111,22 +109,13 @@ func boolean(a, b bool) int {
 // around it if that is a comparison, as when it was trained. Of folders whose
 // records tell the same, the others are copies.
 func isOriginal(folder string) bool {
-	r, err := record.Open(folder)
+	origin, err := record.Origin(folder)
 	if err != nil {
 		return false
 	}
-	defer r.Close()
-	first, err := r.Next(context.Background(), 1)
-	if err != nil || len(first) == 0 {
-		return false
-	}
-	s, ok := first[0].(*event.RunStarted)
-	if !ok {
-		return false
-	}
-	same := filepath.Base(s.Folder) == filepath.Base(folder)
+	same := filepath.Base(origin) == filepath.Base(folder)
 	if parent := filepath.Dir(folder); same && rundir.IsComparison(parent) {
-		return filepath.Base(filepath.Dir(s.Folder)) == filepath.Base(parent)
+		return filepath.Base(filepath.Dir(origin)) == filepath.Base(parent)
 	}
 	return same
 }
