@@ -18,7 +18,7 @@ func Argument(folder string) string {
 		name = filepath.Base(dir) + "/" + name
 		dir = filepath.Dir(dir)
 	}
-	if dir == RunsFolder {
+	if here, err := filepath.Abs(RunsFolder); dir == RunsFolder || err == nil && dir == here {
 		return Quote(name)
 	}
 	return Quote(folder)
