@@ -20,7 +20,7 @@ func otherCommands() []*cobra.Command {
 		watchCommand(), attachCommand(), openCommand(), ctlCommand(), waitCommand(),
 		submitCommand(), cancelCommand(),
 		runsCommand(), compareCommand(), plotCommand(),
-		evalCommand(), averageCommand(),
+		evalCommand(), predictCommand(), exportCommand(), averageCommand(),
 		dataCommand(), summaryCommand(), benchCommand(), gpuCommand(),
 	}
 }

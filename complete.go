@@ -10,6 +10,8 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn/kernel"
+	"cifartui/nn/onnx"
+	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/plot"
 	"cifartui/train/rundir"
@@ -32,6 +34,8 @@ func flagWords() map[string][]string {
 		"mode":       {"train", "infer", "both"},
 		"x":          {string(plot.ByEpoch), "images", "time"},
 		"sweep":      keysOf(config.SweepKeys()),
+		"input":      {string(onnx.Float), string(onnx.Bytes)},
+		"dtype":      {string(checkpoint.Float32), string(checkpoint.Float16), string(checkpoint.BFloat16)},
 	}
 }
 

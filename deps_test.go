@@ -18,8 +18,8 @@ var layers = map[string]struct {
 	ours      []string
 	libraries []string
 }{
-	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/evaluate", "train/event",
-		"train/metrics", "train/model", "train/plot", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui", "train/survey/surveytest", "tui/watch"}},
+	"cifartui": {ours: []string{"cifar", "cifar/picture", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "nn/onnx", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/evaluate", "train/event",
+		"train/metrics", "train/model", "train/plot", "train/predict", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui", "train/survey/surveytest", "tui/watch"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {ours: []string{"cifar/picture"}},
 	"cifartui/cifar/picture":      {},
@@ -49,6 +49,7 @@ var layers = map[string]struct {
 	"cifartui/train/metrics":            {ours: []string{"train/config", "train/event", "train/record"}},
 	"cifartui/train/model":              {ours: []string{"cifar", "nn", "train", "train/checkpoint", "train/config", "train/event", "train/record", "train/rundir", "train/runs"}}, // its tests train
 	"cifartui/train/plot":               {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
+	"cifartui/train/predict":            {ours: []string{"cifar/picture", "nn", "train/checkpoint", "train/model"}}, // its benchmark asks a model
 	"cifartui/train/record":             {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/rundir":             {},
 	"cifartui/train/runs":               {ours: []string{"train/checkpoint", "train/config", "train/event", "train/record", "train/rundir"}},

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sync/semaphore"
@@ -60,7 +61,7 @@ func (r *Reader) File(ctx context.Context, path string) ([]byte, error) {
 	}
 	pixels, err := r.Fit(ctx, data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, named(path, err)
 	}
 	return pixels, nil
 }
@@ -105,7 +106,7 @@ func (r *Reader) Fit(ctx context.Context, data []byte) ([]byte, error) {
 func readFile(path string) ([]byte, error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, named(path, err)
 	}
 	// To open a named pipe would wait for somebody to write to it.
 	if !st.Mode().IsRegular() {
@@ -113,14 +114,23 @@ func readFile(path string) ([]byte, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, named(path, err)
 	}
 	defer f.Close()
 	data, err := readAll(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, named(path, err)
 	}
 	return data, nil
+}
+
+// named puts the file's name before what went wrong, without the system call.
+func named(path string, err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // readAll reads to the end, or to what no picture's file may have.

@@ -57,7 +57,7 @@ type Model struct {
 }
 
 // Whitening is a linear map of a whole image: Matrix (x - Mean), where x are its
-// numbers in the order channel, row, column.
+// numbers in the order row, column, channel.
 type Whitening struct {
 	Mean   []float32 // 3*Size*Size
 	Matrix []float32 // as many rows of as many numbers

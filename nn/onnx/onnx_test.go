@@ -73,9 +73,9 @@ func (m Model) apply(pixels []byte) []float32 {
 	plane := m.Spec.Size * m.Spec.Size
 	x := make([]float32, len(pixels))
 	for at := 0; at < len(pixels); at += 3 * plane {
-		image := make([]float64, 3*plane)
+		image := make([]float64, 3*plane) // [size][size][3]
 		for i := range image {
-			image[i] = (float64(pixels[at+i])/255 - m.Mean[i/plane]) / m.Std[i/plane]
+			image[i%plane*3+i/plane] = (float64(pixels[at+i])/255 - m.Mean[i/plane]) / m.Std[i/plane]
 		}
 		if w := m.Whitening; w != nil {
 			white := make([]float64, len(image))
@@ -89,7 +89,7 @@ func (m Model) apply(pixels []byte) []float32 {
 			image = white
 		}
 		for i, v := range image {
-			x[at+i%plane*3+i/plane] = float32(v)
+			x[at+i] = float32(v)
 		}
 	}
 	return x

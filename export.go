@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cifartui/nn"
+	"cifartui/nn/onnx"
+	"cifartui/train/checkpoint"
+	"cifartui/train/model"
+	"cifartui/train/rundir"
+)
+
+// exportSettings is what the export command can be told.
+type exportSettings struct {
+	runs, out, input, dtype string
+	force                   bool
+}
+
+// What export writes, by the ending of the file's name.
+const onnxExt = ".onnx"
+
+func exportCommand() *cobra.Command {
+	var s exportSettings
+	cmd := &cobra.Command{
+		Use:   "export RUN|FILE -o FILE",
+		Short: "Write trained weights for other programs: ONNX, or safetensors",
+		Long: `Export writes a trained network for other programs to run.
+
+  -o NAME.onnx         the whole network, its preprocessing inside: input "images",
+                       float [N, 3, height, width] from 0 to 1, or with --input
+                       uint8 bytes [N, height, width, 3]; output "probabilities",
+                       [N, classes]. N is free. The metadata has the names of the
+                       classes, a JSON list under "classes".
+  -o NAME.safetensors  the weights under PyTorch's names, in --dtype f32, f16 or
+                       bf16, with the same metadata
+
+A RUN stands for its best weights, a FILE is one of weights (.safetensors) or a
+last.ckpt. A file that is there is kept unless --force is given.`,
+		Example: `  cifartui export last -o model.onnx
+  cifartui export last -o model.onnx --input uint8
+  cifartui export last -o half.safetensors --dtype f16`,
+		Args: func(cmd *cobra.Command, args []string) error { return s.check(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return s.export(cmd, args[0]) },
+	}
+	runsFlag(cmd, &s.runs)
+	f := cmd.Flags()
+	f.StringVarP(&s.out, "output", "o", "", "`file` to write: .onnx or .safetensors")
+	f.StringVar(&s.input, "input", string(onnx.Float), "what the ONNX file takes: "+words(onnx.Inputs()))
+	f.StringVar(&s.dtype, "dtype", string(checkpoint.Float32), "numbers of the safetensors file: "+words(checkpoint.DTypes()))
+	f.BoolVar(&s.force, "force", false, "write over a file that is there")
+	return cmd
+}
+
+// words lists names for help.
+func words[S ~string](list []S) string {
+	names := make([]string, len(list))
+	for i, s := range list {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ", ")
+}
+
+// check refuses what cannot be, naming the flag.
+func (s *exportSettings) check(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return usage(`%s: name a run, as last ("cifartui runs" lists them), or a file of weights`, cmd.CommandPath())
+	case len(args) > 1:
+		return usage("%s: one network at a time, not %d", cmd.CommandPath(), len(args))
+	case s.out == "":
+		return usage("%s: say where to: -o model.onnx, or -o model.safetensors", cmd.CommandPath())
+	case !slices.Contains(onnx.Inputs(), onnx.Input(s.input)):
+		return usage("--input: %q is none of %s", s.input, words(onnx.Inputs()))
+	case !slices.Contains(checkpoint.DTypes(), checkpoint.DType(s.dtype)):
+		return usage("--dtype: %q is none of %s", s.dtype, words(checkpoint.DTypes()))
+	}
+	switch changed, ext := cmd.Flags().Changed, strings.ToLower(filepath.Ext(s.out)); {
+	case ext != onnxExt && ext != checkpoint.WeightsExt:
+		return usage("-o %s: the name must end in %s or %s, which says what is written", s.out, onnxExt, checkpoint.WeightsExt)
+	case ext == onnxExt && changed("dtype"):
+		return usage("--dtype is for %s: an ONNX file is written in float32", checkpoint.WeightsExt)
+	case ext != onnxExt && changed("input"):
+		return usage("--input is for %s: weights have no input", onnxExt)
+	}
+	return nil
+}
+
+// export writes the file.
+func (s *exportSettings) export(cmd *cobra.Command, which string) error {
+	if err := mayWrite(s.out, s.force); err != nil {
+		return err
+	}
+	models, err := openModels(s.runs, []string{which}, notes(cmd.ErrOrStderr()))
+	if err != nil {
+		return err
+	}
+	if len(models) > 1 {
+		return usage("%s is a comparison of %d runs: name one of them", which, len(models))
+	}
+	m := models[0]
+	write, what := s.weights(m)
+	if strings.EqualFold(filepath.Ext(s.out), onnxExt) {
+		write, what = s.onnx(m)
+	}
+	size, err := rundir.WriteAtomic(rundir.OS{}, s.out, write)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.out, err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %.1f MB, %s\n", s.out, float64(size)/1e6, what)
+	return err
+}
+
+// weights is what writes a safetensors file, and what that is.
+func (s *exportSettings) weights(m *model.Model) (write func(io.Writer) error, what string) {
+	w := checkpoint.Weights{Tensors: m.Tensors, Meta: m.Meta}
+	return func(to io.Writer) error { return w.EncodeAs(to, checkpoint.DType(s.dtype)) },
+		fmt.Sprintf("%d tensors in %s", len(m.Tensors), s.dtype)
+}
+
+// onnx is what writes an ONNX file, and what that is.
+func (s *exportSettings) onnx(m *model.Model) (write func(io.Writer) error, what string) {
+	o := onnx.Model{
+		Spec: m.Spec, Mean: m.Preprocess.Mean(), Std: m.Preprocess.Std(),
+		Input: onnx.Input(s.input), Metadata: m.Meta, Version: programVersion(),
+	}
+	for _, t := range m.Tensors {
+		o.Tensors = append(o.Tensors, nn.Tensor(t))
+	}
+	images := fmt.Sprintf("float [N, 3, %[1]d, %[1]d] from 0 to 1", m.Spec.Size)
+	if o.Input == onnx.Bytes {
+		images = fmt.Sprintf("bytes [N, %[1]d, %[1]d, 3]", m.Spec.Size)
+	}
+	return o.Write, fmt.Sprintf("ONNX opset %d: %s %s -> %s [N, %d]", onnx.Opset, onnx.InputName, images, onnx.OutputName, m.Spec.Classes)
+}
