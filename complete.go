@@ -36,6 +36,10 @@ func flagWords() map[string][]string {
 		"sweep":      keysOf(config.SweepKeys()),
 		"input":      {string(onnx.Float), string(onnx.Bytes)},
 		"dtype":      {string(checkpoint.Float32), string(checkpoint.Float16), string(checkpoint.BFloat16)},
+
+		"initializer": config.Initializers(),
+		"freeze":      {"conv", "fc", "dense"},
+		"lr-scale":    {"conv=", "fc=", "dense="},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func expandHome(path string) string {
 // called so.
 func joinBooleans(root *cobra.Command, args []string) []string {
 	cmd, _, _ := root.Find(args) // an unknown command is told later
-	if cmd != root && cmd.Name() != "train" && cmd.Name() != "submit" {
+	if cmd != root && !slices.Contains([]string{"train", "submit", "summary"}, cmd.Name()) {
 		return args
 	}
 	var joined []string

@@ -116,6 +116,19 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 			t.Errorf("auto gives a %T and says %q", b, note)
 		}
 	})
+	c := config.Default()
+	for says, network := range map[string]config.Config{
+		"hidden dense layers":    {Dense: "128"},
+		"filters, not for 48":    {Filters: "64,48"},
+		"":                       {Filters: "32,96", Freeze: "conv1-conv2", LRScale: "conv=0.1"},
+		"kernels know no hidden": {Dense: "128", Filters: "7"},
+	} {
+		c.Filters, c.Dense, c.Freeze, c.LRScale = network.Filters, network.Dense, network.Freeze, network.LRScale
+		err := plan{}.gpuLacks(c, &cifar.Dataset{Train: cifar.NewSet(32, 1), Classes: cifar.ClassNames()})
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("%+v: %v, want %q", network, err, says)
+		}
+	}
 	if code, _, errs := gpuTool(t, "--device", "gpu"); code != exitUsage || !strings.Contains(errs, "cuda:N") {
 		t.Errorf("--device gpu: exit %d, %s", code, errs)
 	}
@@ -155,10 +168,9 @@ func gpuRun(t *testing.T, d *cudatest.Driver, resume string) train.Options {
 	}
 	t.Cleanup(b.Close)
 	c := config.Default()
-	c.Runs, c.Batch, c.Epochs, c.SaveSeconds = t.TempDir(), 4, 1, 0
+	c.Runs, c.Batch, c.Epochs, c.SaveSeconds, c.Filters = t.TempDir(), 4, 1, 0, "32"
 	return train.Options{
 		Config: c, Resume: resume, Backend: b, Version: "test",
-		Network: &nn.Spec{Size: 32, Filters: []int{32}, Classes: 10, Dropout: 0.5},
 		Dataset: &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: set(18), Test: set(8), Classes: cifar.ClassNames()},
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"cifartui/cifar"
+	"cifartui/nn/cuda"
+	"cifartui/train"
 	"cifartui/train/config"
 	"cifartui/train/rundir"
 )
@@ -17,7 +19,11 @@ func gpuLacks(c config.Config, d *cifar.Dataset) error {
 	if a := c.Augment; a != (config.Augment{}) && a != config.Default().Augment {
 		return fmt.Errorf("the GPU's kernels augment by shifts of 12.5%% and flips, not by %s", a.Kinds())
 	}
-	return nil
+	spec, err := train.NetworkFor(c, d)
+	if err != nil {
+		return nil // it is told when the run is made
+	}
+	return cuda.Lacks(spec)
 }
 
 // gpuLacks is that of all runs of a plan, whose settings are c where it does not

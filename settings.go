@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"cifartui/cifar"
+	"cifartui/train"
 	"cifartui/train/config"
 	"cifartui/train/rundir"
 	"cifartui/train/runs"
@@ -92,7 +95,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 
 	s.batches = []string{strconv.Itoa(s.Batch)}
 	f.StringSliceVar(&s.batches, "batch", s.batches, "images a step; several (64,128,256,512) are compared")
-	f.StringArrayVar(&s.Sweep, "sweep", nil, "compare `key=v1,v2`: batch, lr, optimizer, dropout, augment or seed; may be given again")
+	f.StringArrayVar(&s.Sweep, "sweep", nil, "compare `key=v1,v2`: "+strings.Join(config.SweepKeys(), ", ")+"; may be given again")
 	f.StringVar(&s.Order, "order", s.Order, "comparisons: interleave (an epoch of each in turn, the default) or sequential")
 	f.StringVar(&s.Parallel, "parallel", s.Parallel, "comparisons: train `n` runs at once, each with its share of the processor or its own GPU; auto (the default): one a GPU, or one")
 	f.IntVar(&s.Epochs, "epochs", s.Epochs, "epochs at most")
@@ -103,6 +106,12 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed of weights, order, augmentation and dropout")
 	f.IntVar(&s.Threads, "threads", s.Threads, "processor threads (0: all that this process may use); results do not depend on it")
 	f.Float64Var(&s.Dropout, "dropout", s.Dropout, "share of units dropped before the dense layer")
+
+	f.Var(&s.Filters, "filters", "filters of each block of two convolutions and a pool")
+	f.Var(&s.Dense, "dense", "units of hidden dense layers before the last one, as 128 (0: none)")
+	f.StringVar(&s.Initializer, "initializer", s.Initializer, "first weights: "+strings.Join(config.Initializers(), ", "))
+	f.StringVar(&s.Freeze, "freeze", s.Freeze, "`layers` that stay as they are, as conv1-conv4 or conv,fc1")
+	f.StringVar(&s.LRScale, "lr-scale", s.LRScale, "`factors` of the learning rate for layers, as conv=0.1,dense=1")
 
 	f.Float64Var(&s.Smoothing, "smoothing", s.Smoothing, "label smoothing: part of a label that all classes share")
 
@@ -404,8 +413,15 @@ func (s *settings) check() error {
 	if err := s.Config.Validate(); err != nil {
 		return usage("%w", err)
 	}
+	runs := []config.Config{s.Config}
 	if len(s.sweeps) > 0 {
-		if _, err := config.Expand(s.Config, s.sweeps); err != nil {
+		var err error
+		if runs, err = config.Expand(s.Config, s.sweeps); err != nil {
+			return usage("%w", err)
+		}
+	}
+	for _, r := range runs { // by what is known before the data
+		if _, err := train.NetworkOf(r, cmp.Or(r.Size, cifar.Size), cifar.Classes); err != nil {
 			return usage("%w", err)
 		}
 	}

@@ -1,29 +1,71 @@
 package main
 
 import (
-	"github.com/spf13/cobra"
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
 
-	"cifartui/nn"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"cifartui/cifar"
+	"cifartui/train"
+	"cifartui/train/config"
 )
 
+// summaryFlags are the flags of training that say what the network is and what
+// it learns from.
+var summaryFlags = []string{"config", "recipe", "size", "filters", "dense", "dropout", "initializer", "freeze", "lr-scale", "preprocess", "augment", "batch"}
+
 func summaryCommand() *cobra.Command {
-	var batch int
-	var dropout float64
+	s := defaultSettings()
+	classes := cifar.Classes
 	cmd := &cobra.Command{
 		Use:   "summary",
-		Short: "Print the network's layers, parameters, memory and arithmetic",
+		Short: "Print the network's layers, parameters, memory and arithmetic, as training with the same flags has them",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if batch < 1 || batch > 65536 {
-				return usage("--batch: %d is not between 1 and 65536", batch)
+			if err := s.resolve(cmd); err != nil {
+				return err
 			}
-			if !(dropout >= 0 && dropout < 1) {
-				return usage("--dropout: %g is not from 0 up to but not including 1", dropout)
+			if len(s.sweeps) > 0 {
+				return usage("--batch: one batch size is wanted")
 			}
-			return nn.VGG(dropout).Summary(cmd.OutOrStdout(), batch)
+			return summarize(cmd.OutOrStdout(), s.Config, classes)
 		},
 	}
-	cmd.Flags().IntVar(&batch, "batch", 64, "batch size that the memory is given for")
-	cmd.Flags().Float64Var(&dropout, "dropout", 0.5, "share of units dropped before the dense layer")
+	all := pflag.NewFlagSet("train", pflag.ContinueOnError)
+	s.flags(all)
+	for _, name := range summaryFlags {
+		cmd.Flags().AddFlag(all.Lookup(name))
+	}
+	cmd.Flags().Lookup("recipe").Usage = `settings to begin with: those that "cifartui train --help" lists`
+	cmd.Flags().Lookup("batch").Usage = "batch size that the memory is given for"
+	cmd.Flags().IntVar(&classes, "classes", classes, "classes of the data")
+	cmd.Flags().SortFlags = false
 	return cmd
+}
+
+// summarize prints the network of a run with settings c, and what else decides
+// how it begins and what it is shown.
+func summarize(w io.Writer, c config.Config, classes int) error {
+	spec, err := train.NetworkOf(c, cmp.Or(c.Size, cifar.Size), classes)
+	if err != nil {
+		return usage("%w", err)
+	}
+	if err := spec.Summary(w, c.Batch); err != nil {
+		return err
+	}
+	var b strings.Builder
+	if c.LRScale != "" {
+		fmt.Fprintf(&b, "Learning rate: times %s\n", strings.ReplaceAll(c.LRScale, ",", ", "))
+	}
+	augmented := "not augmented"
+	if c.Augment != (config.Augment{}) {
+		augmented = "in training augmented by " + c.Augment.Kinds()
+	}
+	fmt.Fprintf(&b, "Images: %dx%d, preprocessed: %s, %s\n", spec.Size, spec.Size, c.Preprocess, augmented)
+	_, err = io.WriteString(w, b.String())
+	return err
 }

@@ -20,7 +20,7 @@ func (s Spec) Fits(ts []Tensor) error {
 	if len(s.Filters) > 9 { // which halve maxSize to one pixel
 		return fmt.Errorf("nn: %d blocks of filters: want at most 9", len(s.Filters))
 	}
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return err
 	}
 	for _, t := range ts {

@@ -41,7 +41,7 @@ func newGraphAt(on Backend, s Spec, size int, params []param, capacity int, trai
 	}
 	side := s.Size >> len(s.Filters) // of the features that the dense layer knows
 	s.Size = size
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	building.Lock()

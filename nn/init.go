@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"strings"
 
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
@@ -113,6 +114,20 @@ func generator(seed uint64, name string) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
+}
+
+// Initial returns the parameters of one layer as New draws them.
+func (s Spec) Initial(layer string, seed uint64) ([]Tensor, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	var ps []param
+	for _, p := range describeParams(s) {
+		if strings.HasPrefix(p.name, layer+".") {
+			ps = append(ps, p)
+		}
+	}
+	return initialValues(ps, s.Initializer, seed), nil
 }
 
 // initialValues returns the parameters of a fresh network: weights drawn by an

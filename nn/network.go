@@ -25,7 +25,7 @@ type param struct {
 // Spec's Initializer says, zero biases. The backend stays the caller's, to close after everything that
 // was made on it.
 func New(b Backend, s Spec, seed uint64) (*Network, error) {
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	n := &Network{spec: s, on: b, params: describeParams(s)}

@@ -73,8 +73,8 @@ const (
 	maxParams = 64_000_000 // a weights file that is read back may hold some more
 )
 
-// validate reports what makes s impossible to build.
-func (s Spec) validate() error {
+// Validate reports what makes s impossible to build.
+func (s Spec) Validate() error {
 	if len(s.Filters) == 0 {
 		return errors.New("nn: the network needs at least one block of filters")
 	}

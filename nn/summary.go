@@ -19,7 +19,7 @@ type Footprint struct {
 
 // Footprint plans the memory for a batch of so many images.
 func (s Spec) Footprint(batch int) (Footprint, error) {
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return Footprint{}, err
 	}
 	weights := 4 * int64(s.Params())

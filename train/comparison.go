@@ -41,8 +41,6 @@ type ComparisonOptions struct {
 	// of the backend's threads; 0 is one, or in a resume what it was, and less
 	// than 0 one whatever it was. GPUs take one each.
 	Parallel int
-	// Network is the network to train; nil means NetworkFor the data.
-	Network *nn.Spec
 	// Resume is the comparison's folder to go on in; "" starts a new one.
 	Resume string
 	// Exact has a new comparison be called Config.Name and nothing else, see
@@ -223,12 +221,7 @@ func fit(o ComparisonOptions, order config.Order, atOnce int, entries []entry) (
 			left = append(left, e.options.Config)
 		}
 	}
-	all, largest, err := memoryOf(left, func(c config.Config) nn.Spec {
-		if o.Network != nil {
-			return *o.Network
-		}
-		return NetworkFor(c, o.Dataset)
-	}, atOnce)
+	all, largest, err := memoryOf(left, func(c config.Config) (nn.Spec, error) { return NetworkFor(c, o.Dataset) }, atOnce)
 	if err != nil {
 		return "", err
 	}
@@ -245,7 +238,7 @@ type entry struct {
 func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error) {
 	folder := filepath.Join(c.folder, r.Name)
 	r.Runs = c.folder
-	e := entry{options: Options{Config: r, NewRate: o.NewRate, Dataset: o.Dataset, Network: o.Network, Version: o.Version, Now: o.Now}}
+	e := entry{options: Options{Config: r, NewRate: o.NewRate, Dataset: o.Dataset, Version: o.Version, Now: o.Now}}
 	if !rundir.IsRun(folder) {
 		e.options.Exact = true // a kill may have left its folder half made
 		return e, nil

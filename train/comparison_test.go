@@ -26,7 +26,7 @@ func tinyComparison(t testing.TB, order config.Order) ComparisonOptions {
 	o := tinyOptions(t)
 	return ComparisonOptions{
 		Config: o.Config, Sweeps: []config.Sweep{{Key: "batch", Values: []string{"16", "32", "8"}}}, Order: order,
-		Dataset: o.Dataset, Backends: []nn.Backend{o.Backend}, Network: o.Network, Version: "test",
+		Dataset: o.Dataset, Backends: []nn.Backend{o.Backend}, Version: "test",
 	}
 }
 
@@ -483,7 +483,7 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 		t.Skip("takes a minute and the whole machine: set CIFARTUI_LONG to run it")
 	}
 	o := tinyComparison(t, config.Interleave)
-	o.Network = nil // the article's
+	o.Config.Filters = config.Default().Filters
 	o.Backends = []nn.Backend{nn.NewCPU(0)}
 	defer o.Backends[0].Close()
 	o.Dataset.Train, o.Dataset.Test = tinySet(1536, 1), tinySet(200, 2)

@@ -17,4 +17,7 @@ func TestSettingsNameWhatTheNetworkOffers(t *testing.T) {
 	if got, want := config.Schedules(), nn.ScheduleNames(); !slices.Equal(got, want) {
 		t.Errorf("schedules %v, the network has %v", got, want)
 	}
+	if got, want := config.Initializers(), nn.Initializers(); !slices.Equal(got, want) {
+		t.Errorf("initializers %v, the network has %v", got, want)
+	}
 }

@@ -78,8 +78,12 @@ func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error
 			return nil, err
 		}
 	}
+	rates, err := layerRates(c, spec)
+	if err != nil {
+		return nil, err
+	}
 	l.solver, err = nn.NewSolver(l.backend, c.Optimizer, nn.SolverOptions{
-		LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay,
+		LR: c.LR, Momentum: c.Momentum, WeightDecay: c.WeightDecay, LayerRates: rates,
 		BiasLR: c.BiasLR, DenseLR: c.DenseLR, DenseMomentum: c.DenseMomentum, DenseDecay: c.DenseDecay,
 	})
 	if err != nil {

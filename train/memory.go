@@ -15,10 +15,13 @@ import (
 
 // memoryOf is about how many bytes the networks of runs take when they are all
 // built, and when only the largest are, as many as train at once.
-func memoryOf(runs []config.Config, network func(config.Config) nn.Spec, atOnce int) (all, largest int64, err error) {
+func memoryOf(runs []config.Config, network func(config.Config) (nn.Spec, error), atOnce int) (all, largest int64, err error) {
 	var each []int64
 	for _, r := range runs {
-		spec := network(r)
+		spec, err := network(r)
+		if err != nil {
+			return 0, 0, err
+		}
 		trained, err := spec.Footprint(r.Batch)
 		if err != nil {
 			return 0, 0, err

@@ -14,7 +14,7 @@ func TestMemoryOfTheArticlesComparison(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	article := func(c config.Config) nn.Spec { return nn.VGG(c.Dropout) }
+	article := func(c config.Config) (nn.Spec, error) { return nn.VGG(c.Dropout), nil }
 	all, largest, err := memoryOf(runs, article, 1)
 	if err != nil {
 		t.Fatal(err)

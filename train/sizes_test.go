@@ -40,9 +40,6 @@ func ownOptions(t testing.TB) Options {
 		c.Augment = config.Augment{Shift: 0.2, Flip: true, Rotate: 30, Zoom: 0.2, Cutout: 0.3, Color: 0.5}
 	})
 	o.Dataset = ownData()
-	spec := NetworkFor(o.Config, o.Dataset)
-	spec.Filters = []int{4, 8, 8}
-	o.Network = &spec
 	return o
 }
 

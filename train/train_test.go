@@ -47,14 +47,13 @@ func tinyData() *cifar.Dataset {
 func tinyOptions(t testing.TB, change ...func(*config.Config)) Options {
 	c := config.Default()
 	c.Runs = filepath.Join(t.TempDir(), "runs")
-	c.Batch, c.Epochs, c.Patience, c.SaveSeconds = 8, 3, 0, 0
+	c.Batch, c.Epochs, c.Patience, c.SaveSeconds, c.Filters = 8, 3, 0, 0, "4,8,8"
 	for _, f := range change {
 		f(&c)
 	}
-	spec := nn.Spec{Size: 32, Filters: []int{4, 8, 8}, Classes: 10, Dropout: c.Dropout}
 	b := nn.NewCPU(1)
 	t.Cleanup(b.Close)
-	return Options{Config: c, Dataset: tinyData(), Backend: b, Network: &spec, Version: "test"}
+	return Options{Config: c, Dataset: tinyData(), Backend: b, Version: "test"}
 }
 
 // recorder collects a run's events, and does something at some of them.
@@ -203,8 +202,12 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fast.Runs, fast.Batch, fast.Epochs, fast.SaveSeconds = c.Runs, c.Batch, c.Epochs, c.SaveSeconds
+			fast.Runs, fast.Batch, fast.Epochs, fast.SaveSeconds, fast.Filters = c.Runs, c.Batch, c.Epochs, c.SaveSeconds, c.Filters
 			*c = fast
+		},
+		"a hidden layer, some frozen, some slow": func(c *config.Config) {
+			c.Filters, c.Dense, c.Freeze, c.LRScale, c.Initializer = "5,3", "7", "conv1-conv2", "conv=0.5,fc1=2", "orthogonal"
+			c.Optimizer, c.Momentum, c.WeightDecay, c.Average = "sgdw", 0.9, 0.05, 0.75
 		},
 		"held out, averaged, early": func(c *config.Config) {
 			c.ValSplit, c.Optimizer, c.Momentum, c.Average = 10, "sgdw", 0.9, 0.5

@@ -34,8 +34,6 @@ type Options struct {
 	Dataset *cifar.Dataset
 	// Backend computes. It stays the caller's, to close after Run.
 	Backend nn.Backend
-	// Network is the network to train; nil means NetworkFor the data.
-	Network *nn.Spec
 	// Resume is the run folder to go on in; "" starts a new run.
 	Resume string
 	// Exact has a new run be called Config.Name and nothing else. A folder of that
@@ -172,17 +170,16 @@ func (t *Trainer) check() error {
 	if err := t.checkSplit(t.options.Dataset); err != nil {
 		return fmt.Errorf("settings:\n%w", err)
 	}
-	t.spec = NetworkFor(t.config, t.options.Dataset)
-	if t.options.Network != nil {
-		t.spec = *t.options.Network
-		t.spec.Smoothing = t.config.Smoothing
+	var err error
+	if t.spec, err = NetworkFor(t.config, t.options.Dataset); err != nil {
+		return fmt.Errorf("settings:\n%w", err)
 	}
 	if small := t.config.Small(); t.config.SmallEpochs > 0 && small >= t.spec.Size {
 		return fmt.Errorf("settings:\nsmall_size: %d is not allowed: the data's images have %d pixels a side", small, t.spec.Size)
 	}
 	t.data = sumOf(t.options.Dataset)
 	if _, host := t.options.Backend.(*nn.CPU); host && t.options.Turns == nil {
-		needs, _, err := memoryOf([]config.Config{t.config}, func(config.Config) nn.Spec { return t.spec }, 1)
+		needs, _, err := memoryOf([]config.Config{t.config}, func(config.Config) (nn.Spec, error) { return t.spec, nil }, 1)
 		if err != nil {
 			return err
 		}
@@ -223,16 +220,6 @@ func (t *Trainer) validatesOnTest() bool {
 
 // testsAtEnd reports whether the best weights are tested at the end.
 func (t *Trainer) testsAtEnd() bool { return !t.validatesOnTest() && t.options.Dataset.Test.Len() > 0 }
-
-// readInit reads the weights that a run starts with, if the settings name any.
-func (t *Trainer) readInit() error {
-	if t.config.Init == "" {
-		return nil
-	}
-	w, err := checkpoint.ReadWeights(t.config.Init)
-	t.init = w.Tensors
-	return err
-}
 
 // open takes the folder's lock, reads what is in it and makes it ready.
 func (t *Trainer) open(about config.About) error {

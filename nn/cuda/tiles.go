@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,6 +62,24 @@ func (c *conv) use(p pass, k tile) {
 			*x.tile = k
 		}
 	}
+}
+
+// channels is what the numbers of filters that the kernels are made for are
+// multiples of.
+const channels = 32
+
+// Lacks says what of a network the kernels are not made for, in a line; nil if
+// there is nothing.
+func Lacks(s nn.Spec) error {
+	if len(s.Dense) > 0 {
+		return errors.New("the GPU's kernels know no hidden dense layers")
+	}
+	for _, f := range s.Filters {
+		if f%channels != 0 {
+			return fmt.Errorf("the GPU's kernels are made for multiples of %d filters, not for %d", channels, f)
+		}
+	}
+	return nil
 }
 
 // choose picks the kernels of c.

@@ -78,15 +78,20 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 		solver string
 		o      nn.SolverOptions
 		steps  int
+		frozen []string
 	}{
-		{"adadelta", nn.SolverOptions{LR: 0.5}, 20},
-		{"sgdw", nn.SolverOptions{LR: 0.02, Momentum: 0.9, WeightDecay: 1e-3, BiasLR: 0.1}, 4},
-		{"adam", nn.SolverOptions{WeightDecay: 0.01}, 4},
-		{"muon", nn.SolverOptions{WeightDecay: 0.05, Momentum: 0.8}, 4},
+		{"adadelta", nn.SolverOptions{LR: 0.5}, 20, nil},
+		{"sgdw", nn.SolverOptions{LR: 0.02, Momentum: 0.9, WeightDecay: 1e-3, BiasLR: 0.1}, 4, nil},
+		{"adam", nn.SolverOptions{WeightDecay: 0.01}, 4, nil},
+		{"muon", nn.SolverOptions{WeightDecay: 0.05, Momentum: 0.8}, 4, nil},
+		{"adadelta", nn.SolverOptions{LayerRates: map[string]float64{"conv4": 0.25}}, 3, []string{"conv1", "conv2"}},
+		{"adam", nn.SolverOptions{LayerRates: map[string]float64{"conv1": 0.1, "dense": 2}}, 2, []string{"conv3"}},
+		{"muon", nn.SolverOptions{LayerRates: map[string]float64{"conv4": 0.1}}, 2, []string{"conv1", "conv2", "conv3", "conv4"}},
 	} {
-		t.Run(c.solver, func(t *testing.T) {
+		t.Run(strings.Join(append([]string{c.solver}, c.frozen...), " "), func(t *testing.T) {
 			const batch = 8
 			s := small
+			s.Frozen = c.frozen
 			s.Dropout, s.Smoothing = 0.25, 0.1
 			gpu := open(t, standin.New(8, 0))
 			cpu := nn.NewCPU(2)

@@ -44,6 +44,12 @@ type Config struct {
 	Threads     int     `json:"threads" yaml:"threads"` // 0: what the process may use
 	Dropout     float64 `json:"dropout" yaml:"dropout"` // share of units dropped, in [0,1)
 
+	Filters     Widths `json:"filters,omitempty" yaml:"filters,omitempty"`         // of each block's convolutions; "": 64,128,256
+	Dense       Widths `json:"dense,omitempty" yaml:"dense,omitempty"`             // units of hidden dense layers; "": there are none
+	Initializer string `json:"initializer,omitempty" yaml:"initializer,omitempty"` // of the first weights, see Initializers; "": he_normal
+	Freeze      string `json:"freeze,omitempty" yaml:"freeze,omitempty"`           // layers that stay as they are, as conv1-conv4,dense
+	LRScale     string `json:"lr_scale,omitempty" yaml:"lr_scale,omitempty"`       // factors of the learning rate, as conv=0.1,dense=1
+
 	Smoothing float64 `json:"smoothing,omitempty" yaml:"smoothing,omitempty"` // part of a label that is shared among all classes, in [0,1)
 
 	Optimizer   string  `json:"optimizer" yaml:"optimizer"` // see Optimizers
@@ -85,6 +91,8 @@ func Default() Config {
 		Epochs:      200,
 		Seed:        1,
 		Dropout:     0.5,
+		Filters:     filters,
+		Initializer: Initializers()[0],
 		Optimizer:   "adadelta",
 		Schedule:    "constant",
 		Monitor:     "val_acc",
@@ -154,6 +162,10 @@ func (c Config) Validate() error {
 	check(c.MaxSteps >= 0 && c.MaxSteps <= maxSteps, "max_steps", c.MaxSteps, fmt.Sprintf("0 (no limit) to %d", int64(maxSteps)))
 	check(c.Threads >= 0 && c.Threads <= MaxThreads, "threads", c.Threads, fmt.Sprintf("0 (all that the process may use) to %d", MaxThreads))
 	number("dropout", c.Dropout, c.Dropout >= 0 && c.Dropout < 1, "0 up to but not including 1")
+	for key, err := range c.checkLayers() {
+		wrong = append(wrong, fmt.Errorf("%s: %w", key, err))
+	}
+	oneOf("initializer", cmp.Or(c.Initializer, Initializers()[0]), Initializers())
 	oneOf("optimizer", c.Optimizer, Optimizers())
 	const part = "0 up to but not including 1"
 	decay := fmt.Sprintf("0 to %d", maxDecay)
@@ -236,12 +248,22 @@ var fixed = []string{
 	"recipe", "size", "val_split", "preprocess", "augment", "shuffle", "fill", "flips", "small_epochs", "small_size", "batch", "seed", "dropout",
 	"smoothing", "optimizer", "momentum", "weight_decay", "bias_lr", "dense_lr", "dense_momentum", "dense_decay",
 	"schedule", "warmup", "average", "monitor", "init",
+	"filters", "dense", "initializer", "freeze", "lr_scale",
+}
+
+// filled is c with the defaults of settings that runs of old did not have.
+func (c Config) filled() Config {
+	c.Fill, c.Flips = cmp.Or(c.Fill, Fills()[0]), cmp.Or(c.Flips, FlipModes()[0])
+	c.Dense = cmp.Or(c.Dense, "0")
+	c.Filters, c.Initializer = cmp.Or(c.Filters, filters), cmp.Or(c.Initializer, Initializers()[0])
+	return c
 }
 
 // CheckResume compares the settings of a resume with those the run was trained
 // with, and names each one that must stay.
 func (c Config) CheckResume(saved Config) error {
 	var wrong []error
+	c, saved = c.filled(), saved.filled()
 	for _, key := range fixed {
 		was, is := saved.Field(key), c.Field(key)
 		if was != is {

@@ -21,7 +21,7 @@ func (s Sweep) String() string { return s.Key + "=" + strings.Join(s.Values, ","
 
 // SweepKeys are the settings that can be varied.
 func SweepKeys() []string {
-	return []string{"batch", "lr", "optimizer", "dropout", "augment", "seed"}
+	return []string{"batch", "lr", "optimizer", "dropout", "augment", "seed", "dense", "initializer"}
 }
 
 // MaxRuns bounds a comparison: more runs than anyone can look at are a slip.
@@ -67,6 +67,11 @@ func (s Sweep) set(c Config, value string) (Config, string, error) {
 		}
 	case "optimizer":
 		c.Optimizer = value
+	case "initializer":
+		c.Initializer = value
+	case "dense":
+		wrong = "the units of a hidden dense layer, 0 for none"
+		err = c.Dense.Set(value)
 	}
 	if err != nil {
 		return c, "", fmt.Errorf("%s %q: want %s", s.Key, value, wrong)

@@ -45,13 +45,12 @@ func trained(t *testing.T, change func(*config.Config)) (string, *cifar.Dataset,
 	t.Helper()
 	c := config.Default()
 	c.Runs = filepath.Join(t.TempDir(), "runs")
-	c.Name, c.Batch, c.Epochs, c.SaveSeconds, c.Preprocess = "run", 8, 4, 0, "standard"
+	c.Name, c.Batch, c.Epochs, c.SaveSeconds, c.Preprocess, c.Filters, c.Dropout = "run", 8, 4, 0, "standard", "4,8,8", 0.25
 	change(&c)
 	d := &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: tiny(60, 1), Test: tiny(30, 2), Classes: cifar.ClassNames()}
 	b := nn.NewCPU(1)
 	defer b.Close()
-	s := spec
-	tr, err := train.NewTrainer(train.Options{Config: c, Dataset: d, Backend: b, Network: &s, Version: "test"})
+	tr, err := train.NewTrainer(train.Options{Config: c, Dataset: d, Backend: b, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
