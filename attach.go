@@ -105,7 +105,7 @@ func attached(ctx context.Context, target control.Target) (tui.Options, *control
 	}
 	o := tui.Options{
 		Source: client, Mode: tui.Attached, Name: target.Name(), Version: programVersion(),
-		Checkpoints: checkpointFiles{}, Remote: trainsElsewhere(target.Folder),
+		Checkpoints: checkpointFiles{}, Images: new(validationImages), Remote: trainsElsewhere(target.Folder),
 	}
 	if why := client.ReadOnly(); why != "" {
 		o.ReadOnlyWhy = why

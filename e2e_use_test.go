@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"image/png"
@@ -117,5 +118,63 @@ func TestEvalAndAverageAsTyped(t *testing.T) {
 	}
 	if e := said(t, "eval", filepath.Join(runs, "a", rundir.CheckpointsDir, "last.ckpt"), "--device", "cpu"); !strings.Contains(e, "demo, the test part, 10 images") {
 		t.Errorf("of last.ckpt: %s", e)
+	}
+}
+
+// The screen walks through the images of a run with what was said of each: as
+// eval says it of the same weights, on the machine that has the data.
+func TestScreenReadsTheImagesOfARun(t *testing.T) {
+	t.Parallel()
+	folder := reference(t)
+	images := new(validationImages)
+	g, err := images.Open(t.Context(), folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := record.Read(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := 0
+	for i, label := range g.Labels {
+		if g.Said(i) == int(label) {
+			right++
+		}
+		if len(g.Image(i)) != 3*32*32 {
+			t.Errorf("image %d has %d bytes", i, len(g.Image(i)))
+		}
+	}
+	if last := r.LastEpoch(); g.Epoch != last.Epoch || float64(right)/float64(len(g.Labels)) != float64(last.ValAcc) {
+		t.Errorf("epoch %d, %d of %d right; the record says %d, %v", g.Epoch, right, len(g.Labels), last.Epoch, last.ValAcc)
+	}
+	examples := g.Augment(3)
+	if len(examples) != augmentedExamples || len(examples[0]) != 3*32*32 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	differ := 0
+	for _, px := range examples {
+		if !bytes.Equal(px, g.Image(3)) {
+			differ++
+		}
+	}
+	if differ < augmentedExamples/2 {
+		t.Errorf("%d of %d examples differ from the image", differ, len(examples))
+	}
+	copied := t.TempDir()
+	if _, err := images.Open(t.Context(), copied); err == nil || !strings.Contains(err.Error(), "after the first epoch") {
+		t.Errorf("a run without: %v", err)
+	}
+	for _, name := range []string{rundir.PredictionsFile, rundir.ConfigFile} {
+		b, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.Replace(b, []byte("demo:40"), []byte("demo:80"), 1)
+		if err := os.WriteFile(filepath.Join(copied, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := images.Open(t.Context(), copied); err == nil || !strings.Contains(err.Error(), "not those") {
+		t.Errorf("a run on other images: %v", err)
 	}
 }

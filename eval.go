@@ -12,6 +12,7 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train"
 	"cifartui/train/config"
 	"cifartui/train/evaluate"
 	"cifartui/train/model"
@@ -81,7 +82,7 @@ is null.`,
 	f := cmd.Flags()
 	f.StringVar(&s.data, "data", "", "images to evaluate on, as train takes them (default: what the weights were trained on)")
 	f.StringVar(&s.dataURL, "data-url", "", "fetch the data from this `address` instead of its home page")
-	f.StringVar(&s.split, "split", evaluate.Test, "part of the data: "+strings.Join(evaluate.Parts(), ", "))
+	f.StringVar(&s.split, "split", "", "part of the data: "+strings.Join(evaluate.Parts(), ", ")+" (default: test, or val of data that has no test images)")
 	f.StringVar(&s.tta, "tta", "", "test-time augmentation: flip (also the mean over each image and its mirror image)")
 	f.IntVar(&s.worst, "worst", 0, "write a PNG `file` with the N worst mistakes: --worst N FILE.png")
 	f.BoolVar(&s.asJSON, "json", false, "print JSON")
@@ -114,8 +115,10 @@ func (s *evalSettings) check(cmd *cobra.Command, args []string) error {
 	case s.threads < 0 || s.threads > config.MaxThreads:
 		return usage("--threads: %d is not between 0 and %d", s.threads, config.MaxThreads)
 	}
-	if err := oneOf("split", s.split, evaluate.Parts()...); err != nil {
-		return err
+	if s.split != "" {
+		if err := oneOf("split", s.split, evaluate.Parts()...); err != nil {
+			return err
+		}
 	}
 	if err := oneOf("tta", s.tta, "", "flip"); err != nil {
 		return usage("--tta: %q: there is only flip", s.tta)
@@ -140,12 +143,17 @@ func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Se
 		}
 	}
 	meter := newProgressLine(cmd.ErrOrStderr())
-	d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, URL: s.dataURL, Seed: demoSeed, Progress: meter.Show})
+	d, err := cifar.Open(cmd.Context(), cifar.Options{
+		Data: data, URL: s.dataURL, Seed: demoSeed, Size: models[0].Spec.Size, Free: train.FreeMemory(), Progress: meter.Show,
+	})
 	meter.End()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	set, err := evaluate.Part(d, s.split, models)
+	for _, n := range d.Notes {
+		note("%s", n)
+	}
+	set, part, err := evaluate.Part(d, s.split, models)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -163,7 +171,7 @@ func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Se
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return &evaluate.Report{Data: d.Name, Part: s.split, Images: set.Len(), Result: result}, set, d.Classes, nil
+	return &evaluate.Report{Data: d.Name, Part: part, Images: set.Len(), Result: result}, set, d.Classes, nil
 }
 
 // writeSheet writes the contact sheet of the worst mistakes, of the ensemble if

@@ -50,7 +50,7 @@ func replayed(folder string) (tui.Options, *record.Series, error) {
 	}
 	return tui.Options{
 		Source: records, Mode: tui.Replay, Name: filepath.Base(folder), Version: programVersion(),
-		Checkpoints: checkpointFiles{},
+		Checkpoints: checkpointFiles{}, Images: new(validationImages),
 		ReadOnlyWhy: "this run is read from its record",
 	}, records, nil
 }

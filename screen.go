@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cifartui/cifar"
+	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
 	"cifartui/tui"
@@ -99,7 +100,7 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 	w.First, w.Folder = true, l.folder
 	w.Screen = tui.Options{
 		Source: events, Control: l, Mode: tui.Live, Name: l.plan.Name, CanDetach: true,
-		Checkpoints: checkpointFiles{}, Theme: l.plan.Theme, Keys: l.plan.Keys, Version: programVersion(),
+		Checkpoints: checkpointFiles{}, Images: &validationImages{trained: l.trainsOn}, Theme: l.plan.Theme, Keys: l.plan.Keys, Version: programVersion(),
 		Load: func(ctx context.Context, data string, report func(tui.Progress)) error {
 			p := l.plan
 			if data != "" {
@@ -112,6 +113,17 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 	close(closed)
 	cancel()
 	return result, <-watched, err
+}
+
+// trainsOn is the data of the runs that are trained, if it is what settings call
+// for.
+func (l *leg) trainsOn(c config.Config) *cifar.Dataset {
+	l.starting.Lock()
+	defer l.starting.Unlock()
+	if s := l.session; s.data == dataKey(c) {
+		return s.dataset
+	}
+	return nil
 }
 
 // began waits for a start under way to succeed or be called off, and reports

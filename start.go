@@ -76,7 +76,7 @@ func (l *leg) listen() error {
 // open reads the data and makes the backends, each once a session.
 func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(cifar.Progress)) error {
 	s := l.session
-	if data := fmt.Sprintf("%d %s", c.Size, c.Data); s.dataset == nil || s.data != data {
+	if data := dataKey(c); s.dataset == nil || s.data != data {
 		d, err := cifar.Open(ctx, cifar.Options{
 			Data: c.Data, URL: p.DataURL, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory(), Progress: progress,
 		})
@@ -101,6 +101,9 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 	}
 	return nil
 }
+
+// dataKey is what settings call their data.
+func dataKey(c config.Config) string { return fmt.Sprintf("%d %s", c.Size, c.Data) }
 
 // cannot is an error at the start, with the title that a screen shows it under.
 func cannot(title string, err error) error { return &tui.StartError{Title: title, Err: err} }

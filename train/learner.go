@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,12 +96,9 @@ func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error
 
 // readImages splits the data and prepares to feed it.
 func (l *learner) readImages(d *cifar.Dataset) (err error) {
-	set := d.Train
-	l.val = cmp.Or(d.Val, d.Test)
-	if n := l.config.ValSplit; n > 0 {
-		if set, l.val, err = set.Split(n, l.config.Seed); err != nil {
-			return err
-		}
+	var set *cifar.Set
+	if set, l.val, err = l.config.Parts(d); err != nil {
+		return err
 	}
 	if l.prep, err = cifar.NewPreprocess(l.config.Preprocess, set); err != nil {
 		return err

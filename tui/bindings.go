@@ -58,6 +58,14 @@ func (m *Model) listBindings() []keymap.Binding {
 	}))
 }
 
+// back leaves what was opened last.
+func (m *Model) back() tea.Cmd {
+	if m.shown == viewSamples && m.samples.back() {
+		return nil
+	}
+	return m.curves.back()
+}
+
 // screenBindings are the keys that turn to a view, and those of the screen.
 func (m *Model) screenBindings() []keymap.Binding {
 	to := func(v func() viewID) func() tea.Cmd { return func() tea.Cmd { return m.show(v()) } }
@@ -71,7 +79,7 @@ func (m *Model) screenBindings() []keymap.Binding {
 		{Action: "samples", Keys: []string{"4"}, Long: "Samples", Do: view(viewSamples)},
 		{Action: "system", Keys: []string{"5"}, Long: "System and log", Do: view(viewSystem)},
 		{Action: "all_runs", Keys: []string{"0", "backspace"}, Short: "all runs", Rank: 3, Long: "the screen over all runs", When: func() bool { return m.o.AllRuns }, WhyNot: func() string { return "There is no screen over all runs here." }, Do: m.allRuns},
-		{Action: "back", Keys: []string{"esc"}, Long: "take away the cursor, then the zoom", Do: m.curves.back},
+		{Action: "back", Keys: []string{"esc"}, Long: "take away the cursor, then the zoom; leave the images", Do: m.back},
 		{Action: "help", Keys: []string{"?"}, Short: "help", Rank: 1, Long: "this help", Do: m.help.Toggle},
 		{Action: "quit", Keys: []string{"q", "ctrl+c"}, Short: "quit", Long: "leave: stop the run, or let it train", Do: m.steering.askQuit},
 	})

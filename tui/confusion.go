@@ -58,6 +58,10 @@ const (
 	shareWidth = 11 // precision and recall
 )
 
+// A cell is a place in the matrix: what images are, and what they were taken for,
+// -1 for anything.
+type cell struct{ is, said int }
+
 // share shows a share of an image count, which may be 0/0.
 func share(v float64) string {
 	if math.IsNaN(v) {
@@ -66,14 +70,26 @@ func share(v float64) string {
 	return format.Percent(v)
 }
 
+// words say what a cell stands for, and how many images that are.
+func (c confusion) words(at cell) string {
+	if at.said < 0 {
+		return fmt.Sprintf("%s: %s", c.names[at.is], format.Plural(c.totals[at.is], "image"))
+	}
+	return fmt.Sprintf("%s taken for %s: %s", c.names[at.is], c.names[at.said], format.Plural(c.counts[at.is][at.said], "image"))
+}
+
 // drawMatrix draws the matrix in a frame from row top on, narrow in percent where
-// it must.
-func (v *samplesView) drawMatrix(a canvas.Area, top int) {
+// it must. chosen is the cell that is chosen, nil for none; of more columns than
+// there is room for those round it are drawn.
+func (v *samplesView) drawMatrix(a canvas.Area, top int, chosen *cell) {
 	g, c := v.glyphs, v.matrix
 	in := a.Box(style.Frame, g)
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Heading.Text(" confusion ")),
 		canvas.Ranked(2, style.Dim.Text(" rows: what it is, columns: what was said ")),
+	}
+	if chosen != nil && chosen.is < len(c.counts) {
+		parts[1] = canvas.Ranked(1, style.Plain.Text(" "+c.words(*chosen)+" "))
 	}
 	a.Sub(2, 0, a.W-4, 1).Line(0, 0, parts, []canvas.Part{canvas.Ranked(1, style.Dim.Text(fmt.Sprintf(" epoch %d ", c.epoch)))})
 	n := len(c.counts)
@@ -86,18 +102,29 @@ func (v *samplesView) drawMatrix(a canvas.Area, top int) {
 			name, cellW, percents = 6, 3, true
 		}
 	}
+	left := 0 // the first column drawn
+	if fit := max(1, (in.W-name)/cellW); n > fit {
+		n = fit
+		if chosen != nil {
+			left = max(0, chosen.said-fit+1)
+		}
+	}
 	for j := range n {
-		in.Right(name+(j+1)*cellW, 0, style.Dim, abbreviate(c.names[j], cellW-1))
+		in.Right(name+(j+1)*cellW, 0, style.Dim, abbreviate(c.names[left+j], cellW-1))
 	}
 	if shares {
 		in.Right(name+n*cellW+shareWidth+1, 0, style.Dim, "precision")
 		in.Right(name+n*cellW+2*shareWidth+1, 0, style.Dim, "recall")
 	}
 	y := 1
-	for i := top; i < n && y < in.H; i++ {
-		in.Text(0, y, style.Plain, canvas.Elide(c.names[i], name-1, g))
+	for i := top; i < len(c.counts) && y < in.H; i++ {
+		s := style.Plain
+		if chosen != nil && *chosen == (cell{i, -1}) {
+			s = style.Chosen
+		}
+		in.Text(0, y, s, canvas.Elide(c.names[i], name-1, g))
 		for j := range n {
-			v := c.counts[i][j]
+			v := c.counts[i][left+j]
 			text := fmt.Sprint(v)
 			if percents {
 				text = fmt.Sprintf("%.0f", min(99, 100*float64(v)/float64(max(c.totals[i], 1))))
@@ -105,7 +132,11 @@ func (v *samplesView) drawMatrix(a canvas.Area, top int) {
 			if v == 0 {
 				text = g.Sep
 			}
-			in.Right(name+(j+1)*cellW, y, c.cellStyle(i, j), text)
+			s := c.cellStyle(i, left+j)
+			if chosen != nil && *chosen == (cell{i, left + j}) {
+				s = style.Chosen
+			}
+			in.Right(name+(j+1)*cellW, y, s, text)
 		}
 		if shares {
 			in.Right(name+n*cellW+shareWidth+1, y, style.Plain, share(c.precision[i]))

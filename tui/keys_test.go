@@ -62,6 +62,13 @@ var actionTests = map[string]struct {
 	"copy_path":   {viewCheckpoints, nil, func(b *bench) bool { return strings.Contains(b.notice.Text, "/checkpoints/last.ckpt") }},
 	"delete":      {viewCheckpoints, nil, func(b *bench) bool { return b.dialog != nil && b.dialog.Title == "Delete" }},
 	"matrix":      {viewSamples, nil, func(b *bench) bool { return b.samples.part == imagesOnly }},
+	"look":        {viewSamples, nil, func(b *bench) bool { return b.samples.walk.image() == 0 }},
+	"image_left":  {viewSamples, []string{"enter", "down", "down"}, func(b *bench) bool { return b.samples.walk.image() == 1 }},
+	"image_right": {viewSamples, []string{"enter"}, func(b *bench) bool { return b.samples.walk.image() == 1 }},
+	"image_kind":  {viewSamples, []string{"enter"}, func(b *bench) bool { return b.samples.walk.image() == 4 }},
+	"image_class": {viewSamples, []string{"enter"}, func(b *bench) bool { return len(b.samples.walk.list) == 10 }},
+	"image_pair":  {viewSamples, []string{"enter"}, func(b *bench) bool { return len(b.samples.walk.list) == 8 }},
+	"augmented":   {viewSamples, []string{"enter"}, func(b *bench) bool { return len(b.samples.walk.examples) == 8 }},
 
 	"next_view":     {viewCharts, nil, func(b *bench) bool { return b.shown == viewCompare }},
 	"previous_view": {viewCharts, nil, func(b *bench) bool { return b.shown == viewSystem }},
@@ -97,7 +104,7 @@ func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 			continue
 		}
 		for _, key := range bind.Keys {
-			b := newBench(t, Options{CanDetach: true, AllRuns: true, Checkpoints: &fakeFiles{}}, 120, 40, events...)
+			b := newBench(t, Options{CanDetach: true, AllRuns: true, Checkpoints: &fakeFiles{}, Images: &fakeImages{}}, 120, 40, events...)
 			b.system.reading = true
 			b.open(test.view)
 			b.press(test.prep...)

@@ -90,7 +90,7 @@ func newModel(c *common) *Model {
 	m.charts = &chartsView{page: p, curves: m.curves}
 	m.compare = &compareView{page: p, curves: m.curves}
 	m.files = &checkpointsView{page: p}
-	m.samples = &samplesView{page: p}
+	m.samples = &samplesView{page: p, cell: cell{said: -1}, walk: walk{common: c, filter: everyImage, exampled: -1}}
 	m.system = &systemView{page: p}
 	c.turnTo = m.show
 	return m

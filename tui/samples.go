@@ -12,8 +12,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// samplesView is the Samples view: images that the network gets wrong, and the
-// confusion matrix.
+// samplesView is the Samples view: images that the network gets wrong, the
+// confusion matrix, and a walk through all images (walk.go).
 type samplesView struct {
 	page
 	part sampleParts
@@ -24,6 +24,8 @@ type samplesView struct {
 	of        *run
 	since     time.Time
 	matrix    confusion // of what is shown
+	cell      cell      // chosen in the matrix
+	walk      walk
 }
 
 // sampleParts are which parts of the view are shown.
@@ -40,19 +42,84 @@ const (
 const samplesPause = 10 * time.Second
 
 func (v *samplesView) bindings() []keymap.Binding {
-	return keymap.Grouped("Samples", keymap.In(viewSamples), v.needRun([]keymap.Binding{
+	return keymap.Grouped("Samples", keymap.In(viewSamples), append(v.needRun([]keymap.Binding{
 		{Action: "matrix", Keys: []string{"m"}, Short: "matrix", Rank: 3, Long: "images, the confusion matrix or both", Do: v.nextPart},
-	}))
+		{Action: "look", Keys: []string{"enter"}, Short: "look", Renamed: v.lookWord, Rank: 2, Long: "walk through the images; and back", Do: v.look},
+		{Action: "image_left", Keys: []string{"left", "h"}, Long: "the image before, a column left", Do: func() tea.Cmd { return v.sideways(-1) }},
+		{Action: "image_right", Keys: []string{"right", "l"}, Long: "the next image, a column right", Do: func() tea.Cmd { return v.sideways(1) }},
+	}), v.walk.bindings()...))
 }
 
+// nextPart shows the next part; from an image it goes to its place in the matrix.
 func (v *samplesView) nextPart() tea.Cmd {
+	if v.walk.on {
+		if i := v.walk.image(); i >= 0 {
+			v.cell = cell{int(v.walk.gallery.Labels[i]), v.walk.gallery.Said(i)}
+		}
+		v.walk.on, v.part = false, matrixOnly
+		return nil
+	}
 	v.part = (v.part + 1) % sampleKinds
 	v.top = 0
 	return nil
 }
 
-// scroll moves what is shown of the images or the matrix.
-func (v *samplesView) scroll(d int) { v.top = max(0, v.top+min(d, 1<<20)) } // settle holds it to what there is
+// look begins to walk through the images, all or those of the matrix's cell, or
+// leaves them.
+func (v *samplesView) look() tea.Cmd {
+	switch {
+	case v.walk.on:
+		v.back()
+		return nil
+	case v.evaluated != nil && v.shownPart() == matrixOnly:
+		return v.walk.begin(imageFilter{class: v.cell.is, said: v.cell.said})
+	}
+	return v.walk.begin(everyImage)
+}
+
+// lookWord is what look does now.
+func (v *samplesView) lookWord() string {
+	if v.walk.on {
+		return "back"
+	}
+	return "look"
+}
+
+// back leaves the walk, and reports whether there was one.
+func (v *samplesView) back() bool {
+	was := v.walk.on
+	v.walk.on = false
+	return was
+}
+
+// sideways goes to another image, or to another column of the matrix.
+func (v *samplesView) sideways(d int) tea.Cmd {
+	switch {
+	case v.walk.on:
+		v.walk.move(d)
+	case v.shownPart() == matrixOnly:
+		v.cell.said = max(-1, min(v.cell.said+d, len(v.matrix.counts)-1))
+	}
+	return nil
+}
+
+// scroll moves what is shown of the images, the cell of the matrix, or goes to
+// another image.
+func (v *samplesView) scroll(d int) {
+	switch {
+	case v.walk.on:
+		v.walk.move(d)
+	case v.shownPart() == matrixOnly:
+		v.cell.is += min(d, 1<<20)
+	default:
+		v.top = max(0, v.top+min(d, 1<<20)) // settle holds it to what there is
+	}
+}
+
+func (v *samplesView) receive(msg tea.Msg) tea.Cmd {
+	v.walk.receive(msg)
+	return nil
+}
 
 // settle shows the newest evaluation when it is time.
 func (v *samplesView) settle() tea.Cmd {
@@ -63,9 +130,15 @@ func (v *samplesView) settle() tea.Cmd {
 		}
 	}
 	if v.evaluated != nil {
+		n := len(v.matrix.counts)
+		v.cell.is, v.cell.said = max(0, min(v.cell.is, n-1)), min(v.cell.said, n-1)
+		if v.shownPart() == matrixOnly { // the cell stays in sight
+			rows := v.h - 3
+			v.top = max(v.cell.is-rows+1, min(v.top, v.cell.is))
+		}
 		v.top = max(0, min(v.top, v.last()))
 	}
-	return nil
+	return v.walk.settle()
 }
 
 // due reports whether something newer is to be shown of r.
@@ -122,19 +195,22 @@ func (v *samplesView) draw(a canvas.Area) {
 	case r == nil:
 		v.drawNothing(a, "samples")
 		return
+	case v.walk.on:
+		v.walk.draw(a, r.Started.Classes)
+		return
 	case v.evaluated == nil:
 		v.drawWords(a, "samples", "Images that the network gets wrong come after the first epoch.")
 		return
 	}
 	switch v.shownPart() {
 	case matrixOnly:
-		v.drawMatrix(a, v.top)
+		v.drawMatrix(a, v.top, &v.cell)
 	case imagesOnly:
 		v.drawImages(a, r)
 	default:
 		h := a.H - matrixHeight
 		v.drawImages(a.Sub(0, 0, a.W, h), r)
-		v.drawMatrix(a.Sub(0, h, a.W, matrixHeight), 0)
+		v.drawMatrix(a.Sub(0, h, a.W, matrixHeight), 0, nil)
 	}
 }
 

@@ -78,6 +78,9 @@ type Options struct {
 	ReadOnlyWhy string
 	// Checkpoints gives access to the files; nil where they can't be reached.
 	Checkpoints Checkpoints
+	// Images gives access to the validation images; nil where they can't be
+	// reached.
+	Images Images
 
 	// Load, when set, makes the data ready and starts the training, whose events
 	// then come from Source. Data is "" for what the settings say, "demo" or a

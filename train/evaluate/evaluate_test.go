@@ -160,11 +160,18 @@ func TestModelsThatDoNotFitTheDataAreRefused(t *testing.T) {
 		}
 	}
 	d := &cifar.Dataset{Train: noise(20), Test: noise(10)}
-	if _, err := Part(d, Val, []*model.Model{drawn(t, spec, 1)}); err == nil || !strings.Contains(err.Error(), "not in a run") {
+	if _, _, err := Part(d, Val, []*model.Model{drawn(t, spec, 1)}); err == nil || !strings.Contains(err.Error(), "not in a run") {
 		t.Errorf("the held out part of a file: %v", err)
 	}
-	if s, err := Part(d, Train, nil); err != nil || s != d.Train {
+	if s, _, err := Part(d, Train, nil); err != nil || s != d.Train {
 		t.Errorf("the training part: %v", err)
+	}
+	d.Test, d.Val = cifar.NewSet(cifar.Size, 0), noise(5) // as of a folder of pictures
+	if s, part, err := Part(d, "", []*model.Model{drawn(t, spec, 1)}); err != nil || s != d.Val || part != Val {
+		t.Errorf("without test images: %s %v", part, err)
+	}
+	if _, _, err := Part(d, Test, nil); err == nil || !strings.Contains(err.Error(), "no test images") {
+		t.Errorf("the test images that are not there: %v", err)
 	}
 }
 

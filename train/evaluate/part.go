@@ -46,39 +46,58 @@ func Data(models []*model.Model) (string, error) {
 	return data, nil
 }
 
-// Part is a part of a data set. For Val the models must be of runs that held the
-// same images out: what one held out another has learned.
-func Part(d *cifar.Dataset, part string, models []*model.Model) (*cifar.Set, error) {
+// Part is a part of a data set; "" means its test images or, of one that has
+// none, what was validated on. For Val the models must be of runs that held the
+// same images out, as what one held out another has learned, unless the data has
+// images for it. It returns also the part's name.
+func Part(d *cifar.Dataset, part string, models []*model.Model) (*cifar.Set, string, error) {
+	if part == "" {
+		part = Test
+		if d.Test.Len() == 0 {
+			part = Val
+		}
+	}
 	switch part {
 	case Test:
-		return d.Test, nil
+		if d.Test.Len() == 0 {
+			return nil, part, fmt.Errorf("%s has no test images: take the part %s or %s", d.Name, Val, Train)
+		}
+		return d.Test, part, nil
 	case Train:
-		return d.Train, nil
+		return d.Train, part, nil
 	case Val:
-	default:
-		return nil, fmt.Errorf("no part of the data is called %q: want %s", part, strings.Join(Parts(), ", "))
+		s, err := heldOut(d, models)
+		return s, part, err
 	}
+	return nil, part, fmt.Errorf("no part of the data is called %q: want %s", part, strings.Join(Parts(), ", "))
+}
+
+// heldOut is the part of a data set that the models did not learn from.
+func heldOut(d *cifar.Dataset, models []*model.Model) (*cifar.Set, error) {
 	var first config.Config
 	for i, m := range models {
 		folder := m.RunFolder()
-		if folder == "" {
+		if folder == "" && d.Val == nil {
 			return nil, fmt.Errorf("the part %s is what a run held out of its training images, and %s is not in a run's folder: name the run instead of a file, or take the part %s", Val, cmp.Or(m.Path, m.Name), Test)
 		}
-		c, _, err := config.ReadQuick(folder)
-		if err != nil {
-			return nil, err
+		var c config.Config
+		if folder != "" {
+			var err error
+			if c, _, err = config.ReadQuick(folder); err != nil {
+				return nil, err
+			}
 		}
-		if c.ValSplit == 0 {
+		if c.ValSplit == 0 && d.Val == nil {
 			return nil, fmt.Errorf("%s held no images out (--val-split): it validated on the test images: take the part %s", m.Name, Test)
 		}
 		if i == 0 {
 			first = c
-		} else if c.ValSplit != first.ValSplit || c.Seed != first.Seed {
+		} else if c.ValSplit != first.ValSplit || c.ValSplit > 0 && c.Seed != first.Seed {
 			return nil, fmt.Errorf("%s held out %d images drawn by seed %d and %s held out %d by seed %d: each has learned some that the other held out: evaluate them one at a time, or on the part %s",
 				models[0].Name, first.ValSplit, first.Seed, m.Name, c.ValSplit, c.Seed, Test)
 		}
 	}
-	_, held, err := d.Train.Split(first.ValSplit, first.Seed)
+	_, held, err := first.Parts(d)
 	return held, err
 }
 
