@@ -11,7 +11,8 @@ import (
 func fit(m image.Image, orientation, size int) []byte {
 	to := image.NewRGBA(image.Rect(0, 0, size, size))
 	draw.Draw(to, to.Bounds(), image.White, image.Point{}, draw.Src)
-	draw.CatmullRom.Scale(to, to.Bounds(), m, middle(m.Bounds(), orientation), draw.Over, nil)
+	square := middle(m.Bounds(), orientation)
+	draw.CatmullRom.Scale(to, to.Bounds(), converted(m, square), square, draw.Over, nil)
 	planes := make([]byte, 3*size*size)
 	for y := range size {
 		for x := range size {
@@ -23,6 +24,18 @@ func fit(m image.Image, orientation, size int) []byte {
 		}
 	}
 	return planes
+}
+
+// converted returns the part r of m in a form that is quick to scale: the filter
+// looks at each pixel several times, and converts a JPEG's colours each time.
+func converted(m image.Image, r image.Rectangle) image.Image {
+	switch m.(type) {
+	case *image.YCbCr, *image.CMYK:
+		to := image.NewRGBA(r)
+		draw.Draw(to, r, m, r.Min, draw.Src)
+		return to
+	}
+	return m
 }
 
 // middle returns the largest square in the middle of b. Where it can't lie

@@ -171,7 +171,7 @@ func inspectJPEG(h *header, data []byte, model color.Model) error {
 	if scans := bytes.Count(data, []byte{0xff, 0xda}); progressive && scans > maxScans {
 		return fmt.Errorf("%d scans, want at most %d", scans, maxScans)
 	}
-	each := samples
+	each := samples + 4 // and converted
 	if progressive {
 		each += 4 * samples
 	}
