@@ -123,10 +123,9 @@ func (m Model) preprocess(g *graph) {
 	zero := g.float("whitening.zero", []float32{0}, 1)
 	g.add("whitening.pixels", "Transpose", nil, numbers("perm", 0, 2, 3, 1))
 	g.add("whitening.flat", "Flatten", nil, number("axis", 1))
-	g.add("whitening.centred", "Sub", []string{g.float("whitening.mean", m.Whitening.Mean, 1, n)})
-	// Gemm multiplies rows from the right, by the matrix turned: a ZCA matrix need
-	// not be symmetric to the last bit.
-	g.add("whitened", "Gemm", []string{g.float("whitening.matrix", m.Whitening.Matrix, n, n), zero}, number("transB", 1))
+	// A row of the matrix gives a number, so images, which are rows, are multiplied
+	// by it transposed.
+	g.add("whitened", "Gemm", []string{g.float("whitening.matrix", m.Whitening, n, n), zero}, number("transB", 1))
 	g.constants = append(g.constants, constant{name: "whitening.shape", shape: []int{4}, ints: []int64{-1, size, size, 3}})
 	g.add("whitened.pixels", "Reshape", []string{"whitening.shape"})
 	g.add("whitened.planes", "Transpose", nil, numbers("perm", 0, 3, 1, 2))

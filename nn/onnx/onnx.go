@@ -47,20 +47,14 @@ type Model struct {
 	// Mean is taken from each channel of pixels from 0 to 1, which is then
 	// divided by Std.
 	Mean, Std [3]float64
-	// Whitening, if not nil, follows that.
-	Whitening *Whitening
+	// Whitening, if not nil, follows that: a matrix [n][n] that an image's n =
+	// 3*Size*Size numbers, in the order row, column, channel, are multiplied by.
+	Whitening []float32
 	Input     Input
 	// Metadata is kept in the file as it is; readers find the names of the
 	// classes there.
 	Metadata map[string]string
 	Version  string // of the program that writes
-}
-
-// Whitening is a linear map of a whole image: Matrix (x - Mean), where x are its
-// numbers in the order row, column, channel.
-type Whitening struct {
-	Mean   []float32 // 3*Size*Size
-	Matrix []float32 // as many rows of as many numbers
 }
 
 // Write writes the file.
@@ -88,9 +82,8 @@ func (m Model) check() error {
 			return errors.New("onnx: the preprocessing divides by zero")
 		}
 	}
-	n := 3 * m.Spec.Size * m.Spec.Size
-	if w := m.Whitening; w != nil && (len(w.Mean) != n || len(w.Matrix) != n*n) {
-		return fmt.Errorf("onnx: a whitening of %d and %d numbers, want %d and %d", len(w.Mean), len(w.Matrix), n, n*n)
+	if n := 3 * m.Spec.Size * m.Spec.Size; m.Whitening != nil && len(m.Whitening) != n*n {
+		return fmt.Errorf("onnx: a whitening matrix of %d numbers, want %d", len(m.Whitening), n*n)
 	}
 	return nil
 }

@@ -56,15 +56,14 @@ func drawn(t *testing.T, s nn.Spec) (*nn.Network, []nn.Tensor) {
 }
 
 // whitening mixes all numbers of an image, so that none may be elsewhere.
-func whitening(n int) *Whitening {
+func whitening(n int) []float32 {
 	r := rand.New(rand.NewPCG(5, 6))
-	w := &Whitening{Mean: make([]float32, n), Matrix: make([]float32, n*n)}
+	matrix := make([]float32, n*n)
 	for i := range n {
-		w.Mean[i] = r.Float32() / 2
-		w.Matrix[i*n+i] = 1
-		w.Matrix[i*n+r.IntN(n)] += 0.5
+		matrix[i*n+i] = 1
+		matrix[i*n+r.IntN(n)] += 0.5
 	}
-	return w
+	return matrix
 }
 
 // apply computes what m's preprocessing makes of bytes [n][3][size][size], as
@@ -77,12 +76,12 @@ func (m Model) apply(pixels []byte) []float32 {
 		for i := range image {
 			image[i%plane*3+i/plane] = (float64(pixels[at+i])/255 - m.Mean[i/plane]) / m.Std[i/plane]
 		}
-		if w := m.Whitening; w != nil {
+		if m.Whitening != nil {
 			white := make([]float64, len(image))
 			for row := range white {
-				for i, v := range w.Matrix[row*len(image) : (row+1)*len(image)] {
+				for i, v := range m.Whitening[row*len(image) : (row+1)*len(image)] {
 					if v != 0 {
-						white[row] += float64(v) * (image[i] - float64(w.Mean[i]))
+						white[row] += float64(v) * image[i]
 					}
 				}
 			}
@@ -134,7 +133,7 @@ func TestRuntimeGivesTheNetworksProbabilities(t *testing.T) {
 			{Mean: [3]float64{0.49, 0.48, 0.45}, Std: [3]float64{0.25, 0.24, 0.26}, Input: Bytes},
 		}
 		if spec.Size == 32 {
-			models = append(models, Model{Std: [3]float64{1, 1, 1}, Whitening: whitening(3 * 32 * 32), Input: Bytes})
+			models = append(models, Model{Mean: [3]float64{0.3, 0.2, 0.1}, Std: [3]float64{1, 1, 1}, Whitening: whitening(3 * 32 * 32), Input: Bytes})
 		}
 		for _, m := range models {
 			m.Spec, m.Tensors, m.Version = spec, tensors, "test"
@@ -302,7 +301,7 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 		"want one of [float uint8]": func(m *Model) { m.Input = "int8" },
 		"conv1.weight":              func(m *Model) { m.Tensors = m.Tensors[1:] },
 		"divides by zero":           func(m *Model) { m.Std[1] = 0 },
-		"a whitening of":            func(m *Model) { m.Whitening = whitening(5) },
+		"a whitening matrix of":     func(m *Model) { m.Whitening = whitening(5) },
 	} {
 		m := good
 		change(&m)
