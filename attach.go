@@ -4,12 +4,14 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"cifartui/train/config"
 	"cifartui/train/control"
+	"cifartui/train/event"
 	"cifartui/train/rundir"
 	"cifartui/tui"
 )
@@ -87,7 +89,7 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 		return err
 	}
 	defer client.Close()
-	o.Theme = s.theme
+	o.Theme, o.Source = s.theme, &calm{Source: o.Source}
 	if err := showRun(ctx, o, target.Folder, out); err != nil {
 		return err
 	}
@@ -113,6 +115,23 @@ func attached(ctx context.Context, target control.Target) (tui.Options, *control
 		o.Control, o.CanDetach = client, false
 	}
 	return o, client, nil
+}
+
+// calm is a source that leaves this process one processor once it has no more
+// history to give: a screen needs no more, and the others are the run's.
+type calm struct {
+	event.Source
+	live bool
+}
+
+// Next implements [event.Source].
+func (c *calm) Next(ctx context.Context, max int) ([]event.Event, error) {
+	events, err := c.Source.Next(ctx, max)
+	if !c.live && len(events) < max {
+		c.live = true
+		runtime.GOMAXPROCS(1)
+	}
+	return events, err
 }
 
 // trainsElsewhere reports whether a run folder is one that another machine trains

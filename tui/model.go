@@ -22,6 +22,11 @@ const (
 	// eventPause is how long the reader rests after it has caught up, so that
 	// numbers change at a pace one can read and the terminal is sent little.
 	eventPause = 200 * time.Millisecond
+	// watchPause is that of a screen on another process's run in which no key was
+	// pressed for attention: many of them may be left open, and what they take is
+	// taken from training.
+	watchPause = time.Second
+	attention  = 3 * time.Second
 	// chartPause is how often running charts take up new points.
 	chartPause = time.Second
 	// catchUpPause is how often the screen is drawn while history is read.
@@ -49,13 +54,15 @@ type Model struct {
 	samples *samplesView
 	system  *systemView
 
-	w, h    int       // of the window; 0 until it is known
-	flushed time.Time // when the charts last took up points
-	drawn   time.Time // when the frame was made
-	ticking bool      // a tickMsg is under way
-	stale   bool      // the body is to be drawn anew
-	body    string    // the frame without what is above and below the view
-	frame   string    // what View returns
+	w, h    int           // of the window; 0 until it is known
+	flushed time.Time     // when the charts last took up points
+	drawn   time.Time     // when the frame was made
+	ticking bool          // a tickMsg is under way
+	touched time.Time     // when a key was last pressed
+	hurry   chan struct{} // ends the reader's rest; holds one token, never closed
+	stale   bool          // the body is to be drawn anew
+	body    string        // the frame without what is above and below the view
+	frame   string        // what View returns
 
 	crash *Crash
 }
@@ -84,6 +91,7 @@ func New(ctx context.Context, o Options) (*Model, error) {
 func newModel(c *common) *Model {
 	p := page{common: c}
 	m := &Model{
+		hurry:  make(chan struct{}, 1),
 		common: c, steering: &steering{common: c}, curves: newCurves(c),
 		header: &header{c}, loading: &loading{common: c}, help: new(keymap.Help),
 	}
@@ -130,6 +138,7 @@ func (m *Model) wait(pause time.Duration) tea.Cmd {
 			defer t.Stop()
 			select {
 			case <-t.C:
+			case <-m.hurry:
 			case <-m.ctx.Done():
 			}
 		}
@@ -169,7 +178,7 @@ func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 		}
 		cmds = append(cmds, m.settle())
 	}
-	if m.w > 0 && (!m.catchingUp || m.now.Sub(m.drawn) >= catchUpPause) {
+	if m.w > 0 && m.drawDue(msg) {
 		m.drawn = m.now
 		if m.stale {
 			m.body, m.stale = m.drawBody(), false
@@ -177,6 +186,16 @@ func (m *Model) Update(msg tea.Msg) (same tea.Model, cmd tea.Cmd) {
 		m.frame = m.around(m.body)
 	}
 	return m, tea.Batch(cmds...)
+}
+
+// drawDue reports whether what a message changed is to be shown at once: history
+// that is read, and clocks on a screen that nobody touches, can wait a little.
+func (m *Model) drawDue(msg tea.Msg) bool {
+	since := m.now.Sub(m.drawn)
+	if _, tick := msg.(tickMsg); tick && m.untouched() && since >= 0 {
+		return since >= watchPause/2
+	}
+	return !m.catchingUp || since >= catchUpPause
 }
 
 // View implements [tea.Model].
@@ -209,7 +228,11 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case tea.WindowSizeMsg:
 		m.resize(msg.Width, msg.Height)
 	case tea.KeyMsg:
-		m.drawn = time.Time{}
+		m.drawn, m.touched = time.Time{}, m.o.now()
+		select {
+		case m.hurry <- struct{}{}:
+		default: // a token is there already
+		}
 		return m.key(msg)
 	case eventsMsg:
 		return m.apply(msg)
@@ -274,7 +297,7 @@ func (m *Model) apply(msg eventsMsg) tea.Cmd {
 	case msg.err == nil && msg.more:
 		next = m.wait(0)
 	case msg.err == nil:
-		next = m.wait(eventPause)
+		next = m.wait(m.pause())
 	case m.ctx.Err() != nil:
 	default:
 		m.sourceDone, m.catchingUp = true, false
@@ -289,6 +312,20 @@ func (m *Model) apply(msg eventsMsg) tea.Cmd {
 	return tea.Batch(next, m.tick())
 }
 
+// pause is how long the reader rests.
+func (m *Model) pause() time.Duration {
+	if m.untouched() {
+		return watchPause
+	}
+	return eventPause
+}
+
+// untouched reports whether the screen is one of maybe many on another process's
+// run, and nobody has pressed a key for a while.
+func (m *Model) untouched() bool {
+	return m.o.Mode == Attached && m.now.Sub(m.touched) > attention
+}
+
 // lose marks the runs that never told their end.
 func (m *Model) lose() {
 	for _, r := range m.all {
@@ -301,9 +338,14 @@ func (m *Model) lose() {
 	}
 }
 
-// flush moves new points into the charts once a second, or now.
+// flush moves new points into the charts once a second, on a screen that nobody
+// touches every other, or now.
 func (m *Model) flush(atOnce bool) {
-	if !atOnce && m.now.Sub(m.flushed) < chartPause && m.now.After(m.flushed) {
+	pause := chartPause
+	if m.untouched() {
+		pause *= 2
+	}
+	if !atOnce && m.now.Sub(m.flushed) < pause && m.now.After(m.flushed) {
 		return
 	}
 	m.flushed, m.stale = m.now, true

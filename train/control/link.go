@@ -17,7 +17,7 @@ const (
 	requestPause = 5 * time.Millisecond
 	// streamPause is the shortest time between two writes of steps to a client:
 	// no screen shows more. Other events are written at once.
-	streamPause = 100 * time.Millisecond
+	streamPause = 250 * time.Millisecond
 	// chunk is how much is written to a client at once.
 	chunk = 64 << 10
 )

@@ -25,9 +25,11 @@ type reader struct {
 
 	logs []*openLog
 	conn *conn
-	runs map[string]*readRun
-	lost time.Time // when the process was found to be out of reach; zero: it is not
-	dead bool      // it was, before the last look at the files
+	// decoder reads the lines that come by it.
+	decoder record.Decoder
+	runs    map[string]*readRun
+	lost    time.Time // when the process was found to be out of reach; zero: it is not
+	dead    bool      // it was, before the last look at the files
 }
 
 // stage is what a reader reads at present.
@@ -133,7 +135,7 @@ func (r *reader) fromSocket(ctx context.Context, max int) ([]event.Event, error)
 			if err := badReply(line); err != nil {
 				return events, err
 			}
-		} else if e, err := event.Decode(line); err == nil { // else of a later version
+		} else if e, err := r.decoder.Decode(line); err == nil { // else of a later version
 			if s, ok := e.(*event.RunStarted); ok {
 				s.Folder = config.RunFolder(r.folder, s.Run) // as seen from here
 			}

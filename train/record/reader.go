@@ -29,7 +29,7 @@ type Reader struct {
 	at    int64  // in the file: where buf starts
 	start int    // in buf: where the next line starts
 
-	steps   stepParser
+	decoder Decoder
 	pixels  map[int][]byte // of each image seen, see event.Sample.Pixels
 	skipped int
 }
@@ -115,11 +115,7 @@ func (r *Reader) parse(events []event.Event, max int) []event.Event {
 
 // line reads one line; nil when it cannot.
 func (r *Reader) line(line []byte) event.Event {
-	if s := r.steps.parse(line); s != nil {
-		s.Run = r.name
-		return s
-	}
-	e, err := event.Decode(line)
+	e, err := r.decoder.Decode(line)
 	if err != nil {
 		if len(bytes.TrimSpace(line)) > 0 {
 			r.skipped++

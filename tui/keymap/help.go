@@ -42,6 +42,9 @@ func columnsOf(w int, lines int) (cols, each int) {
 
 // Settle holds what is shown of a table to what there is, in an area of this size.
 func (p *Help) Settle(t Table, w, h int, g *style.Glyphs) {
+	if !p.On {
+		return // it is not shown, and the table's lines take a while
+	}
 	_, each := columnsOf(w-2, len(t.Lines(g)))
 	p.top = max(0, min(p.top, each-(h-2)))
 }
