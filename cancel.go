@@ -241,7 +241,7 @@ func waitSubmitted(ctx context.Context, members []string) (map[string]*event.Run
 				continue
 			}
 			if !rundir.IsRun(member) {
-				waiting = waiting || slurm.Here() != nil // only the queue knows more
+				waiting = waiting || !slurm.KnowsQueue() // nobody else knows more
 				continue
 			}
 			list, err := runs.Read(member)
@@ -249,7 +249,7 @@ func waitSubmitted(ctx context.Context, members []string) (map[string]*event.Run
 				return nil, err
 			}
 			ended[name] = list[0].Ended
-			if unsettled := list[0].Ended == nil || list[0].Ended.Signal != ""; unsettled && slurm.Here() != nil {
+			if unsettled := list[0].Ended == nil || list[0].Ended.Signal != ""; unsettled && !slurm.KnowsQueue() {
 				waiting = true // it may be on its way to another node
 			}
 		}

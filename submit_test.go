@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,7 +36,9 @@ func slurmHere(t *testing.T, programs map[string]string) {
 func tool(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = run(t.Context(), args, strings.NewReader(""), &o, &e)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // far over what any of these takes
+	defer cancel()
+	code = run(ctx, args, strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()
 }
 

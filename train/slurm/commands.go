@@ -88,6 +88,12 @@ func Here() error {
 	return nil
 }
 
+// KnowsQueue reports whether the queue can be asked from this machine.
+func KnowsQueue() bool {
+	_, err := exec.LookPath("squeue")
+	return err == nil
+}
+
 // Submit submits a script and returns the job's number. tasks, if there are any,
 // are those of its array to submit.
 func Submit(ctx context.Context, script string, tasks []string) (job string, err error) {
