@@ -15,6 +15,7 @@ import (
 	"cifartui/train/control"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
+	"cifartui/train/slurm"
 	"cifartui/tui"
 	"cifartui/tui/watch"
 )
@@ -61,7 +62,7 @@ A FOLDER holds run folders, or is a comparison's; without one it is that of --ru
 
 // overAll are the options of the screen over all runs in some folders.
 func overAll(folders ...string) watch.Options {
-	return watch.Options{Folders: folders, Open: openFromList, Send: sendFromList}
+	return watch.Options{Folders: folders, Open: openFromList, Send: sendFromList, Jobs: slurm.Jobs}
 }
 
 // showAll shows the screen over all runs, or the run's before it.

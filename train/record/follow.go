@@ -123,7 +123,10 @@ func (f *Follower) Look() (News, error) {
 
 // read takes the whole lines between what was read and size.
 func (f *Follower) read(size int64) (news News, err error) {
-	r, err := rundir.Open(f.path())
+	if !f.file.Mode().IsRegular() {
+		return news, fmt.Errorf("%s: not a file", f.path())
+	}
+	r, err := os.Open(f.path())
 	if err != nil {
 		return news, err
 	}

@@ -212,17 +212,18 @@ func (t term) compare(have any, op, want string) bool {
 		if !ok {
 			return false
 		}
+		near := math.Abs(n-w) <= 1e-7*math.Abs(w) // accuracies are kept in single precision
 		switch op {
 		case "=":
-			return n == w || math.Abs(n-w) <= 1e-9*math.Abs(w)
+			return near
 		case ">":
-			return n > w
+			return n > w && !near
 		case ">=":
-			return n >= w
+			return n > w || near
 		case "<":
-			return n < w
+			return n < w && !near
 		}
-		return n <= w
+		return n < w || near
 	}
 	text := strings.ToLower(fmt.Sprint(have))
 	switch op {

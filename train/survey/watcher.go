@@ -24,9 +24,10 @@ const (
 	// every listEvery by its list, as not every file system keeps that time.
 	folderEvery = time.Second
 	listEvery   = 30 * time.Second
-	// looksASecond bounds how many live, and how many other, runs are looked at in a
-	// second, in each of the folders.
-	looksASecond = 200
+	// livesASecond and othersASecond bound how many live runs, and how many others,
+	// are looked at in a second, in each of the folders.
+	livesASecond  = 100
+	othersASecond = 200
 	// readers is how many run folders are read side by side at first: more than
 	// there are cores, as a network's file system answers late.
 	readers = 16
@@ -153,6 +154,7 @@ type looker struct {
 
 	entries     map[string]*entry      // by folder
 	comparisons map[string]*comparison // by folder
+	live        int                    // runs, as of the last tick
 	modified    time.Time              // of the root's list of names
 	looked      time.Time              // at that
 	listed      time.Time              // when it was read
@@ -235,11 +237,10 @@ func (l *looker) settle(e *entry, r *Run, gone bool, now time.Time) {
 
 // pace is how often a run is looked at.
 func (l *looker) pace(e *entry) time.Duration {
-	n := time.Duration(len(l.entries))
 	if e.told != nil && e.told.Live {
-		return max(liveEvery, n*time.Second/looksASecond/4)
+		return max(liveEvery, time.Duration(l.live)*time.Second/livesASecond)
 	}
-	return max(idleEvery, n*time.Second/looksASecond)
+	return max(idleEvery, time.Duration(len(l.entries))*time.Second/othersASecond)
 }
 
 // lookAtFolders notices runs that appear or vanish.
@@ -390,11 +391,16 @@ func (l *looker) drop(e *entry) {
 
 // lookAtRuns looks at the runs that are due.
 func (l *looker) lookAtRuns(now time.Time) {
+	l.live = 0
 	for _, e := range l.entries {
-		if now.Before(e.due) {
-			continue
+		if e.told != nil && e.told.Live {
+			l.live++
 		}
-		l.lookAt(e, now)
+	}
+	for _, e := range l.entries {
+		if !now.Before(e.due) {
+			l.lookAt(e, now)
+		}
 	}
 }
 
