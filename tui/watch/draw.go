@@ -48,7 +48,11 @@ func (m *Model) layout(a canvas.Area) (list, pane canvas.Area) {
 	case m.pane == paneNone:
 		return a, none
 	case m.w >= besideWidth:
-		w := max(72, min(a.W*9/20, 112))
+		least := 73
+		if m.list.jobs {
+			least = 79
+		}
+		w := max(least, min(a.W*9/20, 112))
 		return a.Sub(0, 0, w, a.H), a.Sub(w, 0, a.W-w, a.H)
 	case m.h >= underHeight:
 		h := max(11, a.H*2/5)

@@ -14,11 +14,13 @@ import (
 // A row is a run in the list.
 type row struct {
 	*survey.Run
-	job    runs.Job
-	mark   int    // from 1: its colour and stroke among those that are marked; 0: it is not
-	spark  string // of val_acc
-	points int    // that the spark was drawn of
-	asked  bool   // the times of its epochs were asked for
+	job      runs.Job
+	mark     int      // from 1: its colour and stroke among those that are marked; 0: it is not
+	spark    string   // of val_acc
+	points   int      // that the spark was drawn of
+	asked    bool     // the times of its epochs were asked for
+	settings []string // as texts, of textsOf
+	textsOf  *survey.Run
 }
 
 // list is the runs: those there are, those that are shown, in which order, and the
@@ -31,15 +33,16 @@ type list struct {
 	order    int    // index into orders
 	reversed bool
 
-	chosen string // folder; "": the first
-	at     int    // where it is in shown
-	first  int    // row of shown at the window's top
-	marks  []string
-	listed bool // all folders have been read
-	live   int  // how many are
-	paused int
-	failed int
-	jobs   bool // some run has a job
+	chosen  string   // folder; "": the first
+	at      int      // where it is in shown
+	first   int      // row of shown at the window's top
+	marks   []string // folders, in the order in which they were marked
+	numbers []bool   // which numbers marks have, from 1
+	listed  bool     // all folders have been read
+	live    int      // how many are
+	paused  int
+	failed  int
+	jobs    bool // some run has a job
 
 	problem string // a folder can't be read
 	stale   bool   // shown is to be made anew
@@ -119,8 +122,8 @@ func (l *list) learn(u survey.Update, now time.Time) {
 		old.Run = r
 	}
 	for _, folder := range u.Gone {
-		delete(l.rows, folder)
 		l.unmark(folder)
+		delete(l.rows, folder)
 	}
 	l.listed, l.problem = u.Listed, u.Problem
 	l.live, l.paused, l.failed = 0, 0, 0
@@ -245,13 +248,12 @@ func (l *list) mark(r *row) {
 
 // freeMark is the least number that no marked run has: those of the others stay.
 func (l *list) freeMark() int {
-	taken := make([]bool, len(l.marks)+2)
-	for _, r := range l.marked() {
-		if r.mark < len(taken) {
-			taken[r.mark] = true
-		}
+	n := 1 + slices.Index(append(l.numbers, false), false)
+	if n > len(l.numbers) {
+		l.numbers = append(l.numbers, true)
 	}
-	return 1 + slices.Index(taken[1:], false)
+	l.numbers[n-1] = true
+	return n
 }
 
 func (l *list) unmark(folder string) {
@@ -261,34 +263,32 @@ func (l *list) unmark(folder string) {
 	}
 	l.marks = slices.Delete(l.marks, i, i+1)
 	if r := l.rows[folder]; r != nil {
-		r.mark = 0
+		l.numbers[r.mark-1], r.mark = false, 0
 	}
 	l.stale = true
 }
 
-// markShown marks all runs that are shown or, where they are, takes all marks away.
+// markShown marks all runs that are shown or, where they are, takes their marks
+// away.
 func (l *list) markShown() {
-	all := true
-	for _, r := range l.shown {
-		all = all && r.mark > 0
-	}
-	for _, r := range l.shown {
-		if all {
-			r.mark = 0
-		} else {
+	if slices.ContainsFunc(l.shown, func(r *row) bool { return r.mark == 0 }) {
+		for _, r := range l.shown {
 			l.mark(r)
 		}
+		return
 	}
-	if all {
-		l.unmarkAll()
+	for _, r := range l.shown {
+		l.numbers[r.mark-1], r.mark = false, 0
 	}
+	l.marks = slices.DeleteFunc(l.marks, func(f string) bool { return l.rows[f].mark == 0 })
+	l.stale = true
 }
 
 func (l *list) unmarkAll() {
 	for _, r := range l.rows {
 		r.mark = 0
 	}
-	l.marks, l.stale = nil, true
+	l.marks, l.numbers, l.stale = nil, nil, true
 }
 
 // marked are the marked runs in the order in which they were.

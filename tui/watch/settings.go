@@ -2,6 +2,7 @@ package watch
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"cifartui/train/config"
@@ -33,27 +34,27 @@ type settingLine struct {
 	differ bool
 }
 
+// notCompared are settings that say nothing of how a run learns.
+var notCompared = []string{"name", "runs"}
+
 // settingLines are the settings of runs: first those that differ, then the others.
 func settingLines(rows []*row) []settingLine {
-	var lines []settingLine
-	add := func(name string, of func(*row) string) {
-		l := settingLine{name: name}
-		for _, r := range rows {
-			v := of(r)
-			l.differ = l.differ || len(l.values) > 0 && v != l.values[0]
-			l.values = append(l.values, v)
+	keys := config.Keys()
+	lines := make([]settingLine, len(keys)+len(aspects))
+	for i := range lines {
+		if i < len(keys) {
+			lines[i].name = keys[i]
+		} else {
+			lines[i].name = aspects[i-len(keys)].name
 		}
-		lines = append(lines, l)
+		lines[i].values = make([]string, 0, len(rows))
 	}
-	for _, key := range config.Keys() {
-		if key == "name" || key == "runs" {
-			continue
+	for _, r := range rows {
+		for i, v := range r.texts() {
+			lines[i].add(v)
 		}
-		add(key, func(r *row) string { return fmt.Sprint(r.Config.Field(key)) })
 	}
-	for _, a := range aspects {
-		add(a.name, a.of)
-	}
+	lines = slices.DeleteFunc(lines, func(l settingLine) bool { return slices.Contains(notCompared, l.name) })
 	slices.SortStableFunc(lines, func(a, b settingLine) int {
 		switch {
 		case a.differ == b.differ:
@@ -64,6 +65,28 @@ func settingLines(rows []*row) []settingLine {
 		return 1
 	})
 	return lines
+}
+
+// texts are a run's settings, in the order of their keys, and the aspects.
+func (r *row) texts() []string {
+	if r.textsOf == r.Run {
+		return r.settings
+	}
+	v := reflect.ValueOf(&r.Config).Elem() // its fields are in the order of the keys
+	r.settings, r.textsOf = make([]string, 0, v.NumField()+len(aspects)), r.Run
+	for i := range v.NumField() {
+		r.settings = append(r.settings, fmt.Sprint(v.Field(i).Interface()))
+	}
+	for _, a := range aspects {
+		r.settings = append(r.settings, a.of(r))
+	}
+	return r.settings
+}
+
+// add adds the value of the next run.
+func (l *settingLine) add(value string) {
+	l.differ = l.differ || len(l.values) > 0 && value != l.values[0]
+	l.values = append(l.values, value)
 }
 
 // Widths of the pane's columns.
@@ -130,14 +153,14 @@ func (m *Model) drawSettings(a canvas.Area) {
 
 // tail shortens a name to its end, in which those of many runs differ.
 func tail(name string, w int, g *style.Glyphs) string {
-	r := []rune(name)
-	for canvas.Width(string(r)) > w && len(r) > 1 {
-		r = r[1:]
-		if canvas.Width(g.Dots+string(r)) <= w {
-			return g.Dots + string(r)
-		}
+	if canvas.Width(name) <= w {
+		return name
 	}
-	return string(r)
+	r := []rune(name)
+	for len(r) > 1 && canvas.Width(g.Dots+string(r)) > w {
+		r = r[1:]
+	}
+	return g.Dots + string(r)
 }
 
 func differing(lines []settingLine) (n int) {

@@ -20,20 +20,20 @@ const sparkWidth = 10
 func (m *Model) columns() []canvas.TableColumn {
 	job := canvas.TableColumn{Rank: -1}
 	if m.list.jobs {
-		job = canvas.TableColumn{Title: "job", Width: 22, Rank: 2}
+		job = canvas.TableColumn{Title: "job", Width: 18, Rank: 3}
 	}
 	return []canvas.TableColumn{
-		{Title: "run", Width: 14, Grows: true},
+		{Title: "run", Width: 19, Grows: true},
 		{Title: "state", Width: 11},
 		{Title: "epoch", Width: 7, Rank: 1, Right: true},
 		{Title: "best", Width: 6, Right: true},
-		{Title: "val_acc", Width: sparkWidth, Rank: 4},
-		{Title: "img/s", Width: 5, Rank: 5, Right: true},
-		{Title: "age", Width: 4, Rank: 3, Right: true},
-		{Title: "machine", Width: 10, Rank: 6},
+		{Title: "val_acc", Width: sparkWidth, Rank: 5},
+		{Title: "img/s", Width: 5, Rank: 6, Right: true},
+		{Title: "age", Width: 4, Rank: 4, Right: true},
+		{Title: "machine", Width: 10, Rank: 7},
 		job,
-		{Title: "at", Width: 4, Rank: 7, Right: true},
-		{Title: "left", Width: 6, Rank: 8, Right: true},
+		{Title: "at", Width: 4, Rank: 8, Right: true},
+		{Title: "left", Width: 6, Rank: 9, Right: true},
 	}
 }
 
