@@ -188,3 +188,62 @@ func drain(ctx context.Context, source event.Source, last func(event.Event) bool
 		}
 	}
 }
+
+// A record that was emptied does not cost the history: the table of epochs is as
+// it would be of a run that nobody touched.
+func TestEmptiedRecordGetsItsHistoryBack(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	table := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(runs, name, rundir.HistoryFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, name := range []string{"untouched", "emptied"} {
+		start(t, small(runs, name)...).mustEnd(t, 0)
+		if name == "emptied" {
+			if err := os.Truncate(filepath.Join(runs, name, rundir.EventsFile), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := start(t, "--no-tui", "--runs", runs, "--resume", name, "--epochs", "4")
+		p.mustEnd(t, 0)
+		if said := strings.Contains(p.errs.String(), "the checkpoint knows"); said != (name == "emptied") {
+			t.Errorf("%s: it says: %s", name, p.errs.String())
+		}
+	}
+	if got, want := table("emptied"), table("untouched"); got != want || strings.Count(want, "\n") != 5 {
+		t.Errorf("history.csv:\n%swant\n%s", got, want)
+	}
+}
+
+// What a person gives with --resume is obeyed, or refused with the reason.
+func TestWhatAResumeCannotObeyIsRefused(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	start(t, small(runs, "x", "--epochs", "1")...).mustEnd(t, 0)
+	start(t, "--no-tui", "--data", "demo:40", "--batch", "20,40", "--epochs", "1", "--runs", runs, "--name", "cmp").mustEnd(t, 0)
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--resume", "x", "--name", "y"}, exitUsage, "keeps its name"},
+		{[]string{"--resume", "x", "--name", "x"}, exitOK, "--epochs"},
+		{[]string{"--resume", "x", "--batch", "8"}, exitFailed, "batch"},
+		{[]string{"--resume", "x", "--init", filepath.Join(runs, "none.safetensors")}, exitFailed, "init"},
+		{[]string{"--resume", "cmp", "--batch", "20"}, exitUsage, "differ in"},
+		{[]string{"--resume", "cmp", "--checkpoint", "last.ckpt"}, exitUsage, "name one run"},
+		{[]string{"--resume-or-start"}, exitUsage, "--name"},
+		{[]string{"--resume-or-start", "--name", "x", "--resume", "x"}, exitUsage, "--resume"},
+	} {
+		p := start(t, append([]string{"--no-tui", "--runs", runs}, c.args...)...)
+		p.mustEnd(t, c.code)
+		if !strings.Contains(p.errs.String(), c.says) {
+			t.Errorf("%v: it says %s, which does not name %q", c.args, p.errs.String(), c.says)
+		}
+	}
+}

@@ -29,6 +29,9 @@ func (a *announcer) announce(e event.Event) {
 	h.Time = a.now().UTC().Truncate(time.Millisecond)
 	a.log.Put(e)
 	a.emit(e)
+	if note := a.log.Note(); note != "" {
+		a.warn(note)
+	}
 }
 
 // warn tells of trouble.

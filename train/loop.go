@@ -46,12 +46,9 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 		r.keep.best = t.from.Best
 	}
 	t.store.GaveUp = r.gaveUp
-	defer func() {
-		// The lock is released when all else is done. Closing a lock file that
-		// nothing was written to cannot lose anything.
-		_ = t.Close()
-	}()
+	defer t.Close() // also after a panic
 	defer func() { r.net.close() }()
+	r.log.Keep(t.beginning(), r.at.History)
 	r.started()
 	outcome, err := r.train()
 	if err != nil {
@@ -66,6 +63,11 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	r.at.clock.stop()
 	r.passTurn()
 	r.ended(outcome, err)
+	r.net.close()
+	_ = t.Close()                                       // of a lock file that nothing is written to
+	if err == nil && outcome != event.OutcomeDetached { // who goes on writes a whole one
+		err = r.log.Lost()
+	}
 	return err
 }
 
@@ -308,29 +310,8 @@ func (r *run) lost() error {
 
 // started tells that the run starts, and what a person should know of it.
 func (r *run) started() {
-	e := &event.RunStarted{
-		Config:      r.config,
-		Folder:      absolute(r.t.folder),
-		Dataset:     r.t.options.Dataset.Name,
-		Demo:        r.t.options.Dataset.Demo,
-		Classes:     r.t.options.Dataset.Classes,
-		TrainImages: r.t.options.Dataset.Train.Len() - r.config.ValSplit,
-		ValImages:   r.config.ValSplit,
-		ValIsTest:   r.t.validatesOnTest(),
-		LearnRate:   nn.BaseRate(r.config.Optimizer, r.config.LR),
-		Kernels:     r.t.options.Backend.Name(),
-		Threads:     r.t.options.Backend.Threads(),
-		AtOnce:      r.t.options.AtOnce,
-		PID:         os.Getpid(),
-		Version:     r.t.options.Version,
-		Resumed:     r.t.resumed,
-		Elapsed:     r.at.Elapsed,
-	}
-	if r.config.ValSplit == 0 {
-		e.ValImages = cmp.Or(r.t.options.Dataset.Val, r.t.options.Dataset.Test).Len()
-	}
-	e.Config.Epochs = r.at.epochs(r.config)
-	e.StepsPerEpoch = (e.TrainImages + r.config.Batch - 1) / r.config.Batch
+	e := r.t.beginning()
+	e.Resumed, e.Elapsed, e.Config.Epochs = r.t.resumed, r.at.Elapsed, r.at.epochs(r.config)
 	if r.t.resumed {
 		e.ResumedEpoch, e.ResumedStep, e.ResumedTotal = r.at.Epoch, r.at.Step, r.at.Total
 	}
@@ -342,6 +323,32 @@ func (r *run) started() {
 	if r.config.SmallEpochs > 0 && !resamples(r.t.options.Backend) {
 		r.warn(fmt.Sprintf("the %s kernels train on images of one size: the first epochs are not on smaller ones", r.t.options.Backend.Name()))
 	}
+}
+
+// beginning tells what is trained, as of a run that begins.
+func (t *Trainer) beginning() *event.RunStarted {
+	data := t.options.Dataset
+	e := &event.RunStarted{
+		Config:      t.config,
+		Folder:      absolute(t.folder),
+		Dataset:     data.Name,
+		Demo:        data.Demo,
+		Classes:     data.Classes,
+		TrainImages: data.Train.Len() - t.config.ValSplit,
+		ValImages:   t.config.ValSplit,
+		ValIsTest:   t.validatesOnTest(),
+		LearnRate:   nn.BaseRate(t.config.Optimizer, t.config.LR),
+		Kernels:     t.options.Backend.Name(),
+		Threads:     t.options.Backend.Threads(),
+		AtOnce:      t.options.AtOnce,
+		PID:         os.Getpid(),
+		Version:     t.options.Version,
+	}
+	if t.config.ValSplit == 0 {
+		e.ValImages = cmp.Or(data.Val, data.Test).Len()
+	}
+	e.StepsPerEpoch = (e.TrainImages + t.config.Batch - 1) / t.config.Batch
+	return e
 }
 
 // absolute is a path that means the same from every folder, if that can be told.

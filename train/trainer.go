@@ -254,6 +254,9 @@ func (t *Trainer) open(about config.About) error {
 		}
 		t.warnings = append(t.warnings, err.Error())
 	}
+	if t.from != nil {
+		t.mendRecord()
+	}
 	t.log, t.seq, err = record.OpenLog(t.options.disk, t.folder)
 	if err != nil {
 		return err
@@ -288,10 +291,26 @@ func (t *Trainer) lostCheckpoint() error {
 		}
 	}
 	if best >= 0 {
-		begin = fmt.Sprintf("begin a new run from its weights with --init %q", list[best].Path)
+		begin = fmt.Sprintf("begin a new run from its weights with --init %s", rundir.Quote(list[best].Path))
 	}
 	return fmt.Errorf("resume %s: its record tells of training up to epoch %d, but no checkpoint is left to go on from (%s): put it back, or %s",
 		t.folder, r.EpochsDone(), filepath.Join(rundir.CheckpointsDir, checkpoint.LastFile), begin)
+}
+
+// mendRecord gives the record the epochs back that the checkpoint tells of and
+// that it lacks, as after somebody has deleted, emptied or cut it.
+func (t *Trainer) mendRecord() {
+	history := make([]event.Event, len(t.from.History))
+	for i, e := range t.from.History {
+		history[i] = e
+	}
+	n, err := record.Mend(t.options.disk, t.folder, t.beginning(), history)
+	switch {
+	case err != nil:
+		t.warnings = append(t.warnings, err.Error())
+	case n > 0:
+		t.warnings = append(t.warnings, fmt.Sprintf("%s told of %d of the %d epochs that the checkpoint knows: the others are written again from there, but not the steps and the pictures that it told of", rundir.EventsFile, len(history)-n, len(history)))
+	}
 }
 
 // loadCheckpoint reads what the run goes on from, and checks that it is of

@@ -2,11 +2,14 @@ package record
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,11 +32,19 @@ type Log struct {
 	// queued and written count the events put in and those on disk.
 	queued, written int
 	trouble         error
+	// What is written again if somebody cuts the record, see Mend; what is to be
+	// told of that; and what was lost.
+	first *event.RunStarted
+	kept  []event.Event
+	note  string
+	lost  error
 
 	wake  chan struct{} // holds one token when there is something to do; never closed
 	moved chan struct{} // holds one token when written or trouble has changed; never closed
 	done  chan struct{} // closed by the goroutine when it ends
 }
+
+var errTooSlow = errors.New("the disk is too slow")
 
 const (
 	// stepLines is the time between two step lines: live readers get every
@@ -67,13 +78,78 @@ func OpenLog(d rundir.Disk, folder string) (*Log, uint64, error) {
 	return l, seq, nil
 }
 
+// Keep says what the record must not lose: how it begins, and the epochs before
+// this log was opened. What is put by Put is kept from then on.
+func (l *Log) Keep(first *event.RunStarted, past []*event.EpochDone) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.first = first
+	for _, e := range past {
+		l.kept = append(l.kept, e)
+	}
+}
+
 // Put adds an event. It does not wait.
 func (l *Log) Put(e event.Event) {
 	l.mu.Lock()
 	l.queue.Push(e)
 	l.queued++
+	if l.first != nil && kept(e) {
+		l.kept = append(l.kept, e)
+	}
 	l.mu.Unlock()
 	signal(l.wake)
+}
+
+// Note is what has become of the record since the last call; "" as a rule.
+func (l *Log) Note() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	note := l.note
+	l.note = ""
+	return note
+}
+
+// Lost is what the record, after Close, lacks of the run, or nil.
+func (l *Log) Lost() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.trouble != nil || l.written < l.queued {
+		return fmt.Errorf("the end of %s could not be written: %w", l.path, cmp.Or(l.trouble, errTooSlow))
+	}
+	return l.lost
+}
+
+// mend puts the record back after somebody has deleted or cut it.
+func (l *Log) mend(w *logWriter) error {
+	gone, cut := w.witness.fate(w.path)
+	if !gone && !cut {
+		return nil
+	}
+	l.mu.Lock()
+	first, events := l.first, slices.Clone(l.kept)
+	l.mu.Unlock()
+	// Those that were not written yet are about to be.
+	events = slices.DeleteFunc(events, func(e event.Event) bool { return e.Head().Seq > w.written })
+	note, lost := fmt.Sprintf("%s was deleted or replaced under the run: it is put back, whole", w.path), error(nil)
+	if gone {
+		if err := w.witness.restore(w.disk, w.path); err != nil {
+			return fmt.Errorf("%s was deleted under the run: %w", w.path, err)
+		}
+	} else {
+		n, err := Mend(w.disk, filepath.Dir(w.path), first, events)
+		if err != nil {
+			return fmt.Errorf("%s was cut under the run: %w", w.path, err)
+		}
+		lost = fmt.Errorf("%s was cut under the run: its epochs are written again, but not the steps and the pictures that it told of; weights and checkpoints are whole", w.path)
+		note = fmt.Sprintf("%v (%d events are back)", lost, n)
+	}
+	w.close() // the next write opens what is there now
+	w.witness.close()
+	l.mu.Lock()
+	l.note, l.lost = note, cmp.Or(l.lost, lost)
+	l.mu.Unlock()
+	return nil
 }
 
 // Flush waits until what has been put is on disk, at most for a time.
@@ -135,6 +211,7 @@ func signal(c chan struct{}) {
 func (l *Log) run() {
 	defer close(l.done)
 	w := logWriter{disk: l.disk, path: l.path, shown: make(map[int]bool)}
+	defer w.witness.close()
 	defer w.close()
 	tick := time.NewTimer(stepLines)
 	defer tick.Stop()
@@ -162,7 +239,13 @@ func (l *Log) run() {
 			}
 			w.add(e)
 		}
-		err := w.write(sync)
+		var err error
+		if len(w.lines) > 0 {
+			err = l.mend(&w)
+		}
+		if err == nil {
+			err = w.write(sync)
+		}
 		l.mu.Lock()
 		if err == nil {
 			l.written = taken
@@ -202,6 +285,10 @@ type logWriter struct {
 	// shown are the images whose pixels are in the record already.
 	shown map[int]bool
 	dirty bool // written but not synced
+	// added and written are the numbers of the newest event taken in, and of the
+	// newest that is in the file.
+	added, written uint64
+	witness        witness
 }
 
 // add appends an event's line to what is to be written.
@@ -211,6 +298,7 @@ func (w *logWriter) add(e event.Event) {
 		return // no event that we make fails to marshal; see logLimit for the other
 	}
 	w.lines = append(append(w.lines, line...), '\n')
+	w.added = e.Head().Seq
 }
 
 // slim leaves out pixels that the record already has. It copies what it
@@ -242,14 +330,20 @@ func (w *logWriter) write(sync bool) error {
 				return err
 			}
 			w.file = f
+			if err := w.witness.open(w.path); err != nil {
+				w.close()
+				return err
+			}
 		}
 		n, err := w.file.Write(w.lines)
+		w.witness.size += int64(n)
 		w.dirty = w.dirty || n > 0
 		w.lines = w.lines[:copy(w.lines, w.lines[n:])]
 		if err != nil {
 			w.close()
 			return err
 		}
+		w.written = w.added
 	}
 	if sync && w.dirty && w.file != nil {
 		if err := w.file.Sync(); err != nil {
