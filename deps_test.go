@@ -39,7 +39,7 @@ var layers = map[string]struct {
 	"cifartui/nn/kernel/peer":           {},
 	"cifartui/train/bench":              {ours: []string{"cifar", "nn", "nn/kernel", "train/feed"}},
 	"cifartui/train/feed":               {ours: []string{"cifar", "nn"}},
-	"cifartui/train":                    {ours: []string{"cifar", "nn", "nn/kernel/cgroup", "train/checkpoint", "train/config", "train/event", "train/feed", "train/record", "train/rundir", "train/runs"}},
+	"cifartui/train":                    {ours: []string{"cifar", "nn", "nn/kernel/cgroup", "train/checkpoint", "train/config", "train/event", "train/feed", "train/record", "train/rundir", "train/runs", "train/whiten"}},
 	"cifartui/train/checkpoint":         {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/config":             {ours: []string{"cifar", "train/rundir"}},
 	"cifartui/train/control":            {ours: []string{"train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
@@ -47,7 +47,7 @@ var layers = map[string]struct {
 	"cifartui/train/event":              {ours: []string{"train/config"}},
 	"cifartui/train/event/eventtest":    {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/metrics":            {ours: []string{"train/config", "train/event", "train/record"}},
-	"cifartui/train/model":              {ours: []string{"cifar", "nn", "train", "train/checkpoint", "train/config", "train/event", "train/record", "train/rundir", "train/runs"}}, // its tests train
+	"cifartui/train/model":              {ours: []string{"cifar", "nn", "train", "train/checkpoint", "train/config", "train/event", "train/record", "train/rundir", "train/runs", "train/whiten"}}, // its tests train
 	"cifartui/train/plot":               {ours: []string{"train/config", "train/event", "train/record", "train/rundir"}},
 	"cifartui/train/predict":            {ours: []string{"cifar/picture", "nn", "train/checkpoint", "train/model"}}, // its benchmark asks a model
 	"cifartui/train/record":             {ours: []string{"train/config", "train/event", "train/rundir"}},
@@ -68,6 +68,8 @@ var layers = map[string]struct {
 	"cifartui/tui/style":                {},
 	"cifartui/tui/watch":                {ours: []string{"train/config", "train/event", "train/rundir", "train/runs", "train/survey", "tui", "tui/canvas", "tui/chart", "tui/dialog", "tui/format", "tui/keymap", "tui/style"}, libraries: []string{"github.com/charmbracelet/"}},
 	"cifartui/tui/terminal":             {libraries: []string{"github.com/charmbracelet/"}},
+
+	"cifartui/train/whiten": {ours: []string{"cifar", "nn/kernel"}},
 
 	"cifartui/train/checkpoint/checkpointtest": {ours: []string{"train/checkpoint", "train/rundir"}},
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"cifartui/cifar"
@@ -15,6 +16,9 @@ import (
 func gpuLacks(c config.Config, d *cifar.Dataset) error {
 	if size := d.Train.Size; size != cifar.Size {
 		return fmt.Errorf("the GPU's kernels are made for images of %d pixels, not of %d", cifar.Size, size)
+	}
+	if c.Preprocess == cifar.ZCA {
+		return errors.New("the GPU's kernels do not whiten images (--preprocess zca)")
 	}
 	if a := c.Augment; a != (config.Augment{}) && a != config.Default().Augment {
 		return fmt.Errorf("the GPU's kernels augment by shifts of 12.5%% and flips, not by %s", a.Kinds())

@@ -175,12 +175,20 @@ func (b *Batches) work() {
 	if c.Augment.warps() {
 		room = make([][Channels]float64, size*size)
 	}
+	var plain []float32 // images before they are whitened
+	if c.Preprocess.whiten != nil {
+		plain = make([]float32, min(c.Batch, b.loader.set.Len())*b.loader.pixels())
+	}
 	for {
 		batch, n := b.claim()
 		if batch == nil {
 			return
 		}
 		b.fill(batch, n, small, room)
+		if plain != nil {
+			plain := plain[:copy(plain, batch.X)]
+			c.Preprocess.whiten(batch.X, plain)
+		}
 		b.ready[n%len(b.ready)] <- batch // never blocks: see claim
 	}
 }
@@ -205,7 +213,7 @@ func (b *Batches) claim() (*Batch, int) {
 	}
 }
 
-// fill makes batch n; small, if not nil, makes its images smaller, room is for
+// fill makes batch n, but for whitening; small, if not nil, makes its images smaller, room is for
 // their augmentation.
 func (b *Batches) fill(batch *Batch, n int, small *shrink, room [][Channels]float64) {
 	c, set := &b.loader.config, b.loader.set

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // The ways to make a byte a number. Each is (byte/255 - mean) / std with a mean
@@ -14,10 +16,11 @@ const (
 	Signed   = "signed"   // [-1,1]
 	Mean     = "mean"     // the training set's mean of the channel taken away
 	Standard = "standard" // that, and divided by its standard deviation
+	ZCA      = "zca"      // that of mean, then multiplied by a matrix that makes the numbers of an image uncorrelated
 )
 
 // Preprocessings returns the names that [NewPreprocess] takes.
-func Preprocessings() []string { return []string{Unit, Signed, Mean, Standard} }
+func Preprocessings() []string { return []string{Unit, Signed, Mean, Standard, ZCA} }
 
 // Preprocess turns pixel bytes into float32. Its JSON form, for a checkpoint's
 // metadata, holds all that is needed to do the same to another image:
@@ -26,6 +29,7 @@ type Preprocess struct {
 	name      string
 	mean, std [Channels]float64
 	table     [Channels][256]float32 // the value of each byte
+	whiten    func(y, x []float32)   // see SetWhitening
 }
 
 // NewPreprocess returns the preprocessing called name. Mean and Standard take
@@ -40,7 +44,7 @@ func NewPreprocess(name string, train *Set) (*Preprocess, error) {
 	case Signed:
 		p.mean = [Channels]float64{0.5, 0.5, 0.5}
 		p.std = p.mean
-	case Mean, Standard:
+	case Mean, Standard, ZCA:
 		if train == nil || train.Len() == 0 {
 			return nil, fmt.Errorf("cifar: preprocessing %q needs training images, and there are none", name)
 		}
@@ -50,7 +54,7 @@ func NewPreprocess(name string, train *Set) (*Preprocess, error) {
 			p.std = std
 		}
 	default:
-		return nil, fmt.Errorf("cifar: no preprocessing is called %q: want %s, %s, %s or %s", name, Unit, Signed, Mean, Standard)
+		return nil, fmt.Errorf("cifar: no preprocessing is called %q: want %s", name, strings.Join(Preprocessings(), ", "))
 	}
 	return p, p.fill()
 }
@@ -102,7 +106,16 @@ func (p *Preprocess) fill() error {
 	return nil
 }
 
-// Name returns unit, signed, mean or standard.
+// Whitens reports whether images are multiplied by a matrix, which
+// [Preprocess.SetWhitening] sets and the JSON form does not hold.
+func (p *Preprocess) Whitens() bool { return p.name == ZCA }
+
+// SetWhitening sets what multiplies images, [n][size][size][Channels] after the
+// mean was taken away, by the matrix: y = x Mᵀ. Goroutines may call it at the
+// same time. It must be set before a preprocessing that whitens is used.
+func (p *Preprocess) SetWhitening(multiply func(y, x []float32)) { p.whiten = multiply }
+
+// Name returns one of [Preprocessings].
 func (p *Preprocess) Name() string { return p.name }
 
 // Mean returns what is taken from each channel of pixels in [0,1].
@@ -121,8 +134,15 @@ func (p *Preprocess) Apply(dst []float32, src []byte, size int) error {
 	if n <= 0 || len(src)%n != 0 || len(dst) != len(src) {
 		return fmt.Errorf("cifar: preprocess %d bytes into %d values: want the same number, a multiple of %d", len(src), len(dst), n)
 	}
+	if p.Whitens() && p.whiten == nil {
+		return errors.New("cifar: the whitening matrix of --preprocess zca is missing")
+	}
 	for i := 0; i < len(src); i += n {
 		p.write(dst[i:i+n], src[i:i+n], size, &augmentation{})
+	}
+	if p.whiten != nil {
+		whole := slices.Clone(dst)
+		p.whiten(dst, whole)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ func (t *Trainer) readInit() error {
 	if err != nil {
 		return err
 	}
+	w.Tensors, _ = checkpoint.WithoutWhitening(w.Tensors) // it is of other images
 	if w.Changes != "" {
 		t.warnings = append(t.warnings, fmt.Sprintf("weights: %s: %s", t.config.Init, w.Changes))
 	}

@@ -13,6 +13,7 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/feed"
+	"cifartui/train/whiten"
 )
 
 // learner is what learns: the network, its optimiser and schedule, and the
@@ -29,6 +30,7 @@ type learner struct {
 	schedule nn.Schedule
 
 	prep      *cifar.Preprocess
+	whitening []float32          // the matrix of --preprocess zca; nil: none
 	images    map[int]*feed.Feed // of the training set, by the images' size
 	val       *cifar.Set         // what is validated on
 	valImages *feed.Feed         // of what was last evaluated on; nil before that
@@ -58,15 +60,18 @@ type trained struct {
 }
 
 // newLearner makes a network as the settings say, with weights drawn from the
-// seed.
-func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error) {
+// seed. from is what a run goes on from, or nil.
+func newLearner(ctx context.Context, o Options, c config.Config, spec nn.Spec, from *checkpoint.Checkpoint) (_ *learner, err error) {
 	l := &learner{config: c, spec: spec, backend: o.Backend, now: o.Now, size: spec.Size}
+	if from != nil {
+		_, l.whitening = checkpoint.WithoutWhitening(from.Whitening)
+	}
 	defer func() {
 		if err != nil {
 			l.close()
 		}
 	}()
-	if err := l.readImages(o.Dataset); err != nil {
+	if err := l.readImages(ctx, o.Dataset); err != nil {
 		return nil, err
 	}
 	if l.net, err = nn.New(l.backend, spec, c.Seed); err != nil {
@@ -95,13 +100,23 @@ func newLearner(o Options, c config.Config, spec nn.Spec) (_ *learner, err error
 }
 
 // readImages splits the data and prepares to feed it.
-func (l *learner) readImages(d *cifar.Dataset) (err error) {
+func (l *learner) readImages(ctx context.Context, d *cifar.Dataset) (err error) {
 	var set *cifar.Set
 	if set, l.val, err = l.config.Parts(d); err != nil {
 		return err
 	}
 	if l.prep, err = cifar.NewPreprocess(l.config.Preprocess, set); err != nil {
 		return err
+	}
+	if l.prep.Whitens() {
+		if l.whitening == nil {
+			if l.whitening, err = whiten.Cached(ctx, set, cifar.CacheDir(), nil); err != nil {
+				return err
+			}
+		}
+		if err := whiten.Attach(l.prep, set.Size, l.whitening); err != nil {
+			return err
+		}
 	}
 	l.images = map[int]*feed.Feed{}
 	for _, size := range l.sizes() {
@@ -115,6 +130,15 @@ func (l *learner) readImages(d *cifar.Dataset) (err error) {
 		}
 	}
 	return nil
+}
+
+// whitened is the matrix of --preprocess zca as a tensor, none if there is none.
+func (l *learner) whitened() []checkpoint.Tensor {
+	if l.whitening == nil {
+		return nil
+	}
+	n := cifar.Channels * l.spec.Size * l.spec.Size
+	return []checkpoint.Tensor{{Name: checkpoint.WhiteningName, Shape: []int{n, n}, Data: l.whitening}}
 }
 
 // LoaderConfig is how a run's training images are served, but for their size and

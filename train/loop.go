@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
@@ -101,7 +102,10 @@ func (r *run) train() (event.Outcome, error) {
 
 // build makes the network and the images ready, with what the run starts from.
 func (r *run) build() (err error) {
-	if r.net, err = newLearner(r.t.options, r.config, r.t.spec); err != nil {
+	if r.config.Preprocess == cifar.ZCA && r.t.from == nil {
+		r.warn("the whitening matrix is computed from the training images, once for these: it takes some minutes on two cores")
+	}
+	if r.net, err = newLearner(r.ctx, r.t.options, r.config, r.t.spec, r.t.from); err != nil {
 		return err
 	}
 	switch {

@@ -137,7 +137,7 @@ func (r *run) write(f weightsFile) {
 func (r *run) writePending() {
 	var left []weightsFile
 	for _, f := range r.keep.pending {
-		size, err := r.keep.store.SaveWeights(f.name, checkpoint.Weights{Tensors: f.tensors, Meta: r.meta(f)})
+		size, err := r.keep.store.SaveWeights(f.name, checkpoint.Weights{Tensors: append(slices.Clip(f.tensors), r.net.whitened()...), Meta: r.meta(f)})
 		if err != nil {
 			f.failure = err
 			left = append(left, f)
@@ -248,7 +248,7 @@ func (r *run) saveLast() error {
 	r.at.Elapsed, r.at.Seq = r.at.clock.seconds(), r.seq
 	c := &checkpoint.Checkpoint{
 		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data,
-		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average,
+		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average, Whitening: r.net.whitened(),
 	}
 	size, err := r.keep.store.SaveLast(c)
 	if err != nil {

@@ -162,3 +162,62 @@ func TestDataWithAValidationSetIsTestedAtTheEnd(t *testing.T) {
 		t.Errorf("both: %v", err)
 	}
 }
+
+// smallData is images of 8 pixels, of which a whitening matrix is found at once.
+func smallData() *cifar.Dataset {
+	d := ownData()
+	part := func(s *cifar.Set) *cifar.Set {
+		few := cifar.NewSet(8, s.Len())
+		copy(few.Labels, s.Labels)
+		for i := range few.Len() {
+			copy(few.Image(i), s.Image(i))
+		}
+		return few
+	}
+	d.Train, d.Test = part(d.Train), part(d.Test)
+	return d
+}
+
+// The whitening matrix is in the checkpoint and beside the weights: a resume
+// goes on to the same bits, also where the cache is gone.
+func TestWhitenedRunIsResumedToTheSameBits(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	options := func() Options {
+		o := ownOptions(t)
+		o.Config.Preprocess, o.Dataset = cifar.ZCA, smallData()
+		return o
+	}
+	straight, _ := mustTrain(t, options(), nil)
+	o := options()
+	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 2 {
+			if err := tr.Send(event.Stop{After: event.AfterBatch}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	_, rec := mustTrain(t, resume(o, folder), nil)
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+	for _, w := range of[*event.Warning](rec.events) {
+		if strings.Contains(w.Message, "whitening matrix") {
+			t.Errorf("it was computed again: %s", w.Message)
+		}
+	}
+	files := weightFiles(t, folder)
+	if len(files) == 0 {
+		t.Fatal("no weights")
+	}
+	w, err := checkpoint.ReadWeights(folder + "/checkpoints/" + files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, matrix := checkpoint.WithoutWhitening(w.Tensors)
+	if len(matrix) != 192*192 || len(network) != len(w.Tensors)-1 || !strings.Contains(w.Meta[checkpoint.MetaPreprocess], `"zca"`) {
+		t.Errorf("%d numbers in the matrix, %s", len(matrix), w.Meta[checkpoint.MetaPreprocess])
+	}
+	// What it was begun with is no network's parameter.
+	o = options()
+	o.Config.Init = folder + "/checkpoints/" + files[0]
+	mustTrain(t, o, nil)
+}

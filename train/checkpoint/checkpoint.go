@@ -54,6 +54,9 @@ type Checkpoint struct {
 	Best []Tensor `json:"-"`
 	// Average is the moving average of the weights, of runs that have one.
 	Average []Tensor `json:"-"`
+	// Whitening is the matrix of --preprocess zca, of runs that have one: see
+	// WhiteningName.
+	Whitening []Tensor `json:"-"`
 }
 
 // Position is where a run stands.
@@ -148,7 +151,7 @@ const (
 // header is the JSON in the file.
 type header struct {
 	*Checkpoint
-	Tensors [4][]tensorHeader `json:"tensors"` // weights, solver, best, average; older files have three
+	Tensors [5][]tensorHeader `json:"tensors"` // weights, solver, best, average, whitening; older files have three or four
 }
 
 type tensorHeader struct {
@@ -158,8 +161,8 @@ type tensorHeader struct {
 }
 
 // groups are the checkpoint's tensors in the file's order.
-func (c *Checkpoint) groups() [4]*[]Tensor {
-	return [4]*[]Tensor{&c.Weights, &c.Solver, &c.Best, &c.Average}
+func (c *Checkpoint) groups() [5]*[]Tensor {
+	return [5]*[]Tensor{&c.Weights, &c.Solver, &c.Best, &c.Average, &c.Whitening}
 }
 
 // encode returns the file's bytes.

@@ -28,7 +28,7 @@ type Config struct {
 	Data       string  `json:"data" yaml:"data"`                       // auto, cifar100, demo or a folder
 	Size       int     `json:"size,omitempty" yaml:"size,omitempty"`   // height and width that a folder's pictures are fitted to; 0: 32
 	ValSplit   int     `json:"val_split" yaml:"val_split"`             // training images held out for validation; 0: validate on the test set
-	Preprocess string  `json:"preprocess" yaml:"preprocess"`           // unit, signed, mean or standard
+	Preprocess string  `json:"preprocess" yaml:"preprocess"`           // unit, signed, mean, standard or zca
 	Augment    Augment `json:"augment" yaml:"augment"`                 // what is done to the images each time
 	Shuffle    bool    `json:"shuffle" yaml:"shuffle"`                 // a new order each epoch
 	Fill       string  `json:"fill,omitempty" yaml:"fill,omitempty"`   // what a shift leaves empty: nearest or reflect; "": nearest
@@ -152,6 +152,8 @@ func (c Config) Validate() error {
 	check(slices.Contains(cifar.Sizes(), cmp.Or(c.Size, cifar.Size)), "size", c.Size, "32, 48, 64 or 96")
 	check(c.ValSplit >= 0 && c.ValSplit <= maxImages, "val_split", c.ValSplit, fmt.Sprintf("0 (validate on the test set) or a number of training images, up to %d", maxImages))
 	oneOf("preprocess", c.Preprocess, cifar.Preprocessings())
+	check(c.Preprocess != cifar.ZCA || cmp.Or(c.Size, cifar.Size) <= cifar.Size, "size", c.Size, "32 with --preprocess zca: at 48 its matrix would have 48 million numbers, and take some ten times as long")
+	check(c.Preprocess != cifar.ZCA || c.SmallEpochs == 0, "small_epochs", c.SmallEpochs, "0 with --preprocess zca, whose matrix is for whole images")
 	oneOf("fill", cmp.Or(c.Fill, Fills()[0]), Fills())
 	oneOf("flips", cmp.Or(c.Flips, FlipModes()[0]), FlipModes())
 	check(c.Batch >= 1 && c.Batch <= maxBatch, "batch", c.Batch, fmt.Sprintf("1 to %d", maxBatch))

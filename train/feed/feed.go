@@ -25,7 +25,7 @@ func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
 	f := &Feed{loader: loader}
 	set, c := loader.Set(), loader.Config()
 	h, ok := on.(nn.Holder)
-	if !ok || c.Size != cifar.Size || set.Size != cifar.Size || c.Augment != (cifar.Augment{}) && c.Augment != cifar.DefaultAugment() {
+	if !ok || c.Preprocess.Whitens() || c.Size != cifar.Size || set.Size != cifar.Size || c.Augment != (cifar.Augment{}) && c.Augment != cifar.DefaultAugment() {
 		return f, nil
 	}
 	var err error

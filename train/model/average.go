@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"cifartui/cifar"
 	"cifartui/train/checkpoint"
 )
 
@@ -52,6 +53,10 @@ func Average(models []*Model) (checkpoint.Weights, error) {
 			mean.Data[i] = float32(s / float64(len(models)))
 		}
 		w.Tensors = append(w.Tensors, mean)
+	}
+	if first.Whitening != nil {
+		n := cifar.Channels * first.Spec.Size * first.Spec.Size
+		w.Tensors = append(w.Tensors, checkpoint.Tensor{Name: checkpoint.WhiteningName, Shape: []int{n, n}, Data: first.Whitening})
 	}
 	return w, nil
 }

@@ -28,6 +28,9 @@ type Model struct {
 	Spec nn.Spec
 	// Preprocess is how bytes of pixels were made numbers in training.
 	Preprocess *cifar.Preprocess
+	// Whitening is the matrix of --preprocess zca, [n][n] for images with n
+	// numbers in the order height, width, channels; nil: none. Preprocess has it.
+	Whitening []float32
 	// Classes are Spec.Classes names in the order of the outputs.
 	Classes []string
 	// Tensors are the parameters under PyTorch's names, in PyTorch's order.
@@ -64,6 +67,9 @@ func Differ(a, b *Model, preprocess bool) string {
 	}
 	if p, q := a.Meta[checkpoint.MetaPreprocess], b.Meta[checkpoint.MetaPreprocess]; preprocess && p != q {
 		return fmt.Sprintf("the preprocessing differs: %s and %s", p, q)
+	}
+	if preprocess && !slices.Equal(a.Whitening, b.Whitening) {
+		return "the preprocessing differs: their whitening matrices are of other images"
 	}
 	return ""
 }

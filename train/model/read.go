@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
+	"cifartui/train/whiten"
 )
 
 // Read makes a model of a file: weights in safetensors, also of another program
@@ -102,6 +104,7 @@ func ofCheckpoint(path string, c *checkpoint.Checkpoint, best bool) (*Model, err
 		w.Meta[checkpoint.MetaValAcc] = strconv.FormatFloat(float64(e.ValAcc), 'g', -1, 64)
 		w.Meta[checkpoint.MetaValLoss] = strconv.FormatFloat(float64(e.ValLoss), 'g', -1, 64)
 	}
+	w.Tensors = slices.Concat(w.Tensors, c.Whitening)
 	m, err := ofWeights(path, w)
 	if err != nil {
 		return nil, err
@@ -121,6 +124,9 @@ func within(step int) string {
 // describe finds the network, the preprocessing and the classes: what the
 // metadata says, checked, else what can be told from the tensors.
 func (m *Model) describe() error {
+	if m.Whitening == nil {
+		m.Tensors, m.Whitening = checkpoint.WithoutWhitening(m.Tensors)
+	}
 	if !checkpoint.Finite(m.Tensors) {
 		return fmt.Errorf("some of its numbers are not finite: it is damaged, or its training diverged")
 	}
@@ -153,7 +159,10 @@ func (m *Model) network() (err error) {
 func (m *Model) preprocess() (err error) {
 	if said := m.Meta[checkpoint.MetaPreprocess]; said != "" {
 		m.Preprocess = new(cifar.Preprocess)
-		return json.Unmarshal([]byte(said), m.Preprocess)
+		if err := json.Unmarshal([]byte(said), m.Preprocess); err != nil || !m.Preprocess.Whitens() {
+			return err
+		}
+		return whiten.Attach(m.Preprocess, m.Spec.Size, m.Whitening)
 	}
 	if m.Preprocess, err = cifar.NewPreprocess(cifar.Unit, nil); err != nil {
 		return err
