@@ -77,7 +77,8 @@ func TestDenseMatchesFloat64(t *testing.T) {
 	for in := 1; in < 70; in++ {
 		shapes = append(shapes, [3]int{3, in, 2})
 	}
-	shapes = append(shapes, [3]int{0, 5, 3}, [3]int{1, 1000, 1}, [3]int{17, 129, 11}, [3]int{64, 4096, 10}, [3]int{5, 1025, 7})
+	shapes = append(shapes, [3]int{0, 5, 3}, [3]int{1, 1000, 1}, [3]int{17, 129, 11}, [3]int{64, 4096, 10}, [3]int{5, 1025, 7},
+		[3]int{33, 70, 16}, [3]int{33, 600, 17}, [3]int{1, 40, 50}, [3]int{16, 9, 128})
 	eachKernel(t, func(t *testing.T) {
 		for _, s := range shapes {
 			d := newDenseLayer(s[0], s[1], s[2])
@@ -96,6 +97,33 @@ func TestDenseMatchesFloat64(t *testing.T) {
 			bittest.Numbers(t, "dx on 3 workers", dx3, dx)
 			bittest.Numbers(t, "dw on 3 workers", dw3, dw)
 			bittest.Numbers(t, "db on 3 workers", db3, db)
+		}
+	})
+}
+
+// TestDenseBlocksChangeNoBit: a layer of many outputs, whose work is cut otherwise
+// and whose rows are packed, has the bits of one cut a row at a time.
+func TestDenseBlocksChangeNoBit(t *testing.T) {
+	w := NewWorkers(2)
+	defer w.Close()
+	eachKernel(t, func(t *testing.T) {
+		const rows, in, out = 37, 1031, 41
+		d := newDenseLayer(rows, in, out)
+		y, dx, dw, _ := d.run(t, w, 0)
+		for r := range rows {
+			want := make([]float32, in)
+			active.combine(want, d.dy[r*out:], 1, d.weights, in, out)
+			bittest.Numbers(t, "dx", dx[r*in:][:in], want)
+			for o := range out {
+				if v := active.dot(d.x[r*in:][:in], d.weights[o*in:][:in]) + d.bias[o]; v != y[r*out+o] {
+					t.Fatalf("y is %v, want %v", y[r*out+o], v)
+				}
+			}
+		}
+		for o := range out {
+			want := make([]float32, in)
+			active.combine(want, d.dy[o:], out, d.x, in, rows)
+			bittest.Numbers(t, "dw", dw[o*in:][:in], want)
 		}
 	})
 }
@@ -171,7 +199,12 @@ func TestDenseChecksLengthsAndAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkDense(b *testing.B) {
-	const rows, in, out = 64, 4096, 10
+	for _, out := range []int{10, 128} {
+		benchmarkDense(b, 64, 4096, out)
+	}
+}
+
+func benchmarkDense(b *testing.B, rows, in, out int) {
 	d := newDenseLayer(rows, in, out)
 	y, dx, dw, db := Alloc(rows*out), Alloc(rows*in), Alloc(in*out), Alloc(out)
 	w := NewWorkers(1)
@@ -184,11 +217,11 @@ func BenchmarkDense(b *testing.B) {
 			"BackwardData":   func() { DenseBackwardData(w, dx, d.dy, d.weights, rows, in, out) },
 			"BackwardFilter": func() { DenseBackwardFilter(w, dw, db, d.x, d.dy, rows, in, out) },
 		} {
-			b.Run(fmt.Sprintf("%s/%s", name, what), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%s/%d", name, what, out), func(b *testing.B) {
 				for b.Loop() {
 					f()
 				}
-				b.ReportMetric(2*rows*in*out*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				b.ReportMetric(2*float64(rows*in*out)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 			})
 		}
 	}
