@@ -28,6 +28,10 @@ func (t *Trainer) readInit() error {
 	if w.Changes != "" {
 		t.warnings = append(t.warnings, fmt.Sprintf("weights: %s: %s", t.config.Init, w.Changes))
 	}
+	var pixels struct{ Name string }
+	if json.Unmarshal([]byte(w.Meta[checkpoint.MetaPreprocess]), &pixels) == nil && pixels.Name != "" && pixels.Name != t.config.Preprocess {
+		t.warnings = append(t.warnings, fmt.Sprintf("weights: %s was trained on pixels preprocessed as %s, this run has %s (--preprocess %s is as it was)", t.config.Init, pixels.Name, t.config.Preprocess, pixels.Name))
+	}
 	if other, whose := t.otherClasses(w); other {
 		w.Tensors = slices.DeleteFunc(w.Tensors, func(t checkpoint.Tensor) bool { return layerOf(t.Name) == nn.LastLayer })
 		drawn, err := t.spec.Initial(nn.LastLayer, t.config.Seed)

@@ -69,6 +69,11 @@ func TestInitOfOtherClassesDrawsANewLastLayer(t *testing.T) {
 		t.Errorf("the same classes: %q", tr.warnings)
 	}
 
+	tr = begin(func(o *Options) { o.Config.Preprocess = "mean" })
+	if len(tr.warnings) != 1 || !strings.Contains(tr.warnings[0], "preprocessed as unit, this run has mean (--preprocess unit") {
+		t.Errorf("other pixels: %q", tr.warnings)
+	}
+
 	tr = begin(func(o *Options) { o.Dataset.Classes = append([]string{"кошка"}, o.Dataset.Classes[1:]...) })
 	weightsAre(t, tr, w.Tensors, "dense")
 	if len(tr.warnings) != 1 || !strings.Contains(tr.warnings[0], "of other classes (airplane, automobile, bird, cat, deer and 5 more): the last dense layer is drawn anew") {
