@@ -163,6 +163,35 @@ func TestKillBeforeARunFolderIsMade(t *testing.T) {
 	}
 }
 
+// What is given at a resume counts for the runs that have not begun, too, and for
+// every resume after it.
+func TestResumedComparisonBeginsTheRestAsGiven(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	c := newComparison(t, o)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(c.Folder(), "batch=8")); err != nil {
+		t.Fatal(err)
+	}
+	o.Resume = c.Folder()
+	o.Adjust = func(c config.Config) config.Config {
+		c.Epochs = 1
+		return c
+	}
+	if err := newComparison(t, o).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(c.Folder(), "batch=8")); err != nil {
+		t.Fatal(err)
+	}
+	o.Adjust = nil
+	_, rec := compare(t, o, nil)
+	if got := epochOrder(rec.events); got != "16 32 8" {
+		t.Errorf("epochs in the order %s, want one of each", got)
+	}
+}
+
 // A description that was damaged, or a run's settings that somebody deleted, must
 // never cost what is trained.
 func TestDamagedComparisonIsNotTouched(t *testing.T) {

@@ -288,7 +288,7 @@ func orNothing(value any) any {
 func (c Config) TrainsAs(o Config) bool {
 	o.Name, o.Runs = c.Name, c.Runs
 	o.Threads, o.SaveSeconds, o.CheckpointEvery = c.Threads, c.SaveSeconds, c.CheckpointEvery
-	return c == o
+	return c.filled() == o.filled()
 }
 
 // Field returns the setting with a key.

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,5 +147,26 @@ func TestTheFirstEpochsAreSmall(t *testing.T) {
 	}
 	if c.SmallSize = 16; c.SizeAt(1, 16, 32) != 16 {
 		t.Error("the smaller size is not the one asked for")
+	}
+}
+
+// Every setting can be given at a resume and counts, or is refused there: one that
+// is in neither list would be ignored without a word.
+func TestEverySettingIsObeyedOrRefusedAtAResume(t *testing.T) {
+	obeyed := []string{"name", "runs", "data", "epochs", "budget", "max_steps", "threads", "lr", "patience", "min_delta", "checkpoint_every", "save_seconds"}
+	for _, key := range Keys() {
+		if slices.Contains(obeyed, key) == slices.Contains(fixed, key) {
+			t.Errorf("%s: is it to be obeyed or refused?", key)
+		}
+	}
+	a := Default()
+	b := a
+	b.Name, b.Runs, b.Threads, b.SaveSeconds, b.CheckpointEvery, b.Filters = "x", "elsewhere", 3, 1, 2, ""
+	if !a.TrainsAs(b) {
+		t.Error("another name, place, number of threads and of saves are another training")
+	}
+	b.Epochs++
+	if a.TrainsAs(b) {
+		t.Error("more epochs are no other training")
 	}
 }
