@@ -102,6 +102,12 @@ func (v *samplesView) drawMatrix(a canvas.Area, top int, chosen *cell) {
 			name, cellW, percents = 6, 3, true
 		}
 	}
+	if in.W < name+n*cellW { // some classes must be left out: those that are not can be read
+		name, cellW, percents = classWidth, 5, false
+		for _, s := range c.names {
+			name = max(name, min(canvas.Width(s)+1, in.W/4))
+		}
+	}
 	left := 0 // the first column drawn
 	if fit := max(1, (in.W-name)/cellW); n > fit {
 		n = fit

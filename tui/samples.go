@@ -263,11 +263,11 @@ func (v *samplesView) drawSample(a canvas.Area, t tile, s event.Sample, r *run) 
 	switch {
 	case s.Label == s.Predicted:
 		a.Spans(0, y, style.Validation.Text(canvas.Elide(said, t.w-len(sure), v.glyphs)), style.Dim.Text(sure))
-	case t.side == 1:
+	case t.side == 1 && canvas.Width(said+sure+", is "+is) <= t.w:
 		a.Spans(0, y, style.Wrong3.Text(said), style.Dim.Text(sure+", is "), style.Validation.Text(is))
 	default:
 		a.Spans(0, y, style.Wrong3.Text(canvas.Elide(said, t.w-len(sure), v.glyphs)), style.Dim.Text(sure))
-		a.Spans(0, y+1, style.Dim.Text("is "), style.Validation.Text(is))
+		a.Spans(0, y+1, style.Dim.Text("is "), style.Validation.Text(canvas.Elide(is, t.w-len("is "), v.glyphs)))
 	}
 }
 
