@@ -19,7 +19,7 @@ const callLimit = 30 * time.Second
 const maxOutput = 16 << 20
 
 // ErrNoSlurm is in the error of a call where Slurm's commands are not installed.
-var ErrNoSlurm = errors.New("Slurm's commands are not here")
+var ErrNoSlurm = errors.New("there are no commands of Slurm here")
 
 // CommandError is the error of a command of Slurm, with what it said.
 type CommandError struct {
