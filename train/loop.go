@@ -309,10 +309,10 @@ func (r *run) finish(outcome event.Outcome) error {
 // lost is the error of a run whose end could not be saved.
 func (r *run) lost() error {
 	if err := r.keep.failure; err != nil {
-		return fmt.Errorf("epoch %d, step %d could not be saved, and what was trained since the last save is lost: %w: make room, and resume", r.at.Epoch, r.at.Step, err)
+		return fmt.Errorf("epoch %d, step %d could not be saved, and what was trained since the last save is lost: %w: mend that, and resume", r.at.Epoch, r.at.Step, err)
 	}
 	f := r.keep.pending[0]
-	return fmt.Errorf("weights of epoch %d could not be written: %w: make room, and resume", f.epoch, f.failure)
+	return fmt.Errorf("weights of epoch %d could not be written: %w: mend that, and resume", f.epoch, f.failure)
 }
 
 // started tells that the run starts, and what a person should know of it.

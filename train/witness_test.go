@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -179,4 +180,31 @@ func TestRecordDamagedBeforeAResume(t *testing.T) {
 	if w := of[*event.Warning](rec.events); len(w) != 1 || !strings.Contains(w[0].Message, "--epochs") {
 		t.Errorf("warnings %+v", w)
 	}
+}
+
+// Checkpoints that somebody deletes under a live run are written again; a run
+// folder that is gone is not made anew, and is what the end's error tells of.
+func TestFoldersDeletedUnderALiveRun(t *testing.T) {
+	o := tinyOptions(t)
+	straight, _ := mustTrain(t, o, nil)
+	at := func(do func(folder string) error) func(*Trainer, event.Event) {
+		return func(tr *Trainer, e event.Event) {
+			if s, ok := e.(*event.StepDone); ok && s.Epoch == 2 && s.Step == 1 {
+				if err := do(tr.Folder()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	folder, _ := mustTrain(t, o, at(func(f string) error { return os.RemoveAll(filepath.Join(f, rundir.CheckpointsDir)) }))
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+	folder, _, err := train(t, o, at(func(f string) error { return os.Rename(f, f+"-moved") }))
+	if err == nil || !strings.Contains(err.Error(), "moved or deleted") {
+		t.Errorf("ended with %v", err)
+	}
+	if _, err := os.Stat(folder); err == nil {
+		t.Error("the folder was made anew")
+	}
+	_, _ = mustTrain(t, resume(o, folder+"-moved"), nil)
+	checkpointtest.Same(t, checkpointtest.Last(t, folder+"-moved"), checkpointtest.Last(t, straight))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,6 +46,9 @@ func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 		return 0, err
 	}
 	last, previous := filepath.Join(s.Folder, LastFile), filepath.Join(s.Folder, PreviousFile)
+	if err := s.there(); err != nil {
+		return 0, fmt.Errorf("save %s: %w", last, err)
+	}
 	var temp string
 	var size int64
 	err = s.withRoom(func() (err error) {
@@ -140,6 +144,9 @@ func (s *Store) DropBad(total int64) *Checkpoint {
 // SaveWeights writes a weights file. It makes room as SaveLast does.
 func (s *Store) SaveWeights(name string, w Weights) (size int64, err error) {
 	path := filepath.Join(s.Folder, name)
+	if err := s.there(); err != nil {
+		return 0, fmt.Errorf("save %s: %w", path, err)
+	}
 	err = s.withRoom(func() (err error) {
 		size, err = rundir.WriteAtomic(s.Disk, path, w.Encode)
 		return err
@@ -149,6 +156,21 @@ func (s *Store) SaveWeights(name string, w Weights) (size int64, err error) {
 	}
 	return size, nil
 }
+
+// there makes the folder again if somebody has deleted it. The folder around it is
+// the run's, which is not made anew: it may have been moved.
+func (s *Store) there() error {
+	err := os.Mkdir(s.Folder, 0o755)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s", errFolderGone, filepath.Dir(s.Folder))
+	}
+	return err
+}
+
+var errFolderGone = errors.New("the run's folder was moved or deleted under it: put it back where it was")
 
 // Remove deletes files that a newer checkpoint has made superfluous. One that
 // cannot be deleted costs space and no more.

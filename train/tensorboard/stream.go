@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -50,10 +51,24 @@ func openStream(dir string, started *event.RunStarted, kept int64) (*stream, err
 	return s, s.Flush()
 }
 
+// makeDir makes the folder of a run's files, or one in that, but not the run's: one
+// that was moved is not to be made anew.
+func makeDir(dir string) error {
+	if parent := filepath.Dir(dir); filepath.Base(parent) == folder {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
 // createStream makes an event file whose name sorts after those in dir, since
 // TensorBoard reads a folder's files in that order.
 func createStream(dir string, t time.Time) (*stream, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	host, err := os.Hostname()
