@@ -139,6 +139,10 @@ func TestCompletion(t *testing.T) {
 		{[]string{"summary", "--freeze", ""}, []string{"conv", "dense"}},
 		{[]string{"--theme", ""}, []string{"dark", "none"}},
 		{[]string{"open", "--theme", ""}, []string{"dark"}},
+		{[]string{"--recipe", ""}, []string{"article", "fast"}},
+		{[]string{"--device", ""}, []string{"auto", "cpu", "cuda"}},
+		{[]string{"runs", "--sort", ""}, []string{"best", "updated"}},
+		{[]string{"runs", "--filter", ""}, []string{"name=", "batch="}},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), append([]string{"__complete"}, c.args...), strings.NewReader(""), &out, &errs); code != exitOK {

@@ -34,6 +34,12 @@ func flagWords() map[string][]string {
 		"mode":       {"train", "infer", "both"},
 		"x":          {string(plot.ByEpoch), "images", "time"},
 		"sweep":      keysOf(config.SweepKeys()),
+		"recipe":     recipeNames(),
+		"device":     {deviceAuto, deviceCPU, deviceCUDA},
+		"fill":       {"nearest", "reflect"},
+		"flips":      {"random", "alternate"},
+		"sort":       runs.SortKeys(),
+		"filter":     keysOf(runs.FilterKeys()),
 		"input":      {string(onnx.Float), string(onnx.Bytes)},
 		"dtype":      {string(checkpoint.Float32), string(checkpoint.Float16), string(checkpoint.BFloat16)},
 
@@ -43,7 +49,15 @@ func flagWords() map[string][]string {
 	}
 }
 
-// keysOf are the beginnings of sweeps.
+// recipeNames are what --recipe takes.
+func recipeNames() (names []string) {
+	for _, r := range config.Recipes() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// keysOf are the beginnings of sweeps and filters.
 func keysOf(keys []string) (words []string) {
 	for _, k := range keys {
 		words = append(words, k+"=")
