@@ -165,7 +165,24 @@ func (l *leg) close() {
 	l.signals.idle()
 	l.cancel()
 	l.bus.Close()
+	if l.trains() {
+		// Aborted under a batch, which uses the device until the process ends.
+		l.session.backends = nil
+	}
 	if l.metrics != nil {
 		_ = l.metrics.Close() // nobody is left to ask it
+	}
+}
+
+// trains reports whether the leg's runs have begun and not ended.
+func (l *leg) trains() bool {
+	if l.folder() == "" {
+		return false
+	}
+	select {
+	case <-l.done:
+		return false
+	default:
+		return true
 	}
 }

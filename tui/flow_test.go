@@ -163,6 +163,12 @@ func TestLearningRatePrompt(t *testing.T) {
 	if a, z := cs[1].(event.SetLearnRate), cs[2].(event.SetLearnRate); a.Rate != 1.1 || z.Rate != 1.21 {
 		t.Errorf("two steps up are %v and %v", a.Rate, z.Rate)
 	}
+	// The next one builds on the rate that there is, not on those that were refused.
+	b.feed(&event.Warning{Header: event.Header{Event: event.KindWarning, Seq: 1 << 40, Run: "model_20261123_1405"}, Message: "it stays", Refuses: "lr"})
+	b.press("+")
+	if c := b.control.commands()[3].(event.SetLearnRate); c.Rate != 1.1 {
+		t.Errorf("after a refusal a step up is %v, want 1.1", c.Rate)
+	}
 }
 
 func TestResumedRunsForgetWhatWasNotSaved(t *testing.T) {

@@ -115,6 +115,12 @@ func (r *run) apply(e event.Event, at time.Time) (notice string) {
 		r.writeLog(e, style.Plain, fmt.Sprintf("%s fit the budget of %s: %s an epoch", format.Plural(e.Epochs, "epoch"), format.Duration(e.Budget), format.Duration(e.EpochSeconds)))
 		return fmt.Sprintf("%s fit the budget.", format.Plural(e.Epochs, "epoch"))
 	case *event.Warning:
+		if e.Refuses != "" { // what was asked for will not come
+			r.asked = ""
+		}
+		if e.Refuses == "lr" {
+			r.wanted = 0
+		}
 		r.writeLog(e, style.Caution, e.Message)
 		return e.Message
 	case *event.RunEnded:

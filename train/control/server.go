@@ -131,11 +131,11 @@ func (s *Server) Close() error {
 	} else {
 		os.Remove(filepath.Join(s.options.Folder, pointerName))
 	}
-	timer := time.NewTimer(farewell)
-	defer timer.Stop()
+	late, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
 	select {
 	case <-s.pumped: // the usual case: the source ended with the run
-	case <-timer.C:
+	case <-late.Done():
 	}
 	s.stop()
 	<-s.pumped
@@ -149,8 +149,7 @@ func (s *Server) Close() error {
 	for _, l := range links {
 		select {
 		case <-l.written:
-		case <-timer.C:
-			timer.Reset(0)
+		case <-late.Done(): // for all of them together
 		}
 		l.cut()
 	}

@@ -438,3 +438,23 @@ func FuzzServer(f *testing.F) {
 		}
 	})
 }
+
+// Close keeps to its patience although the source has not ended and a client reads
+// nothing.
+func TestCloseKeepsToItsPatience(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.raw()
+	if _, err := fmt.Fprintln(c, `{"id":1,"cmd":"events"}`); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is let in", func() bool { return r.server.clients() == 1 })
+	r.train(backlogEvents, func() {}) // far over what a socket holds
+	began := time.Now()
+	if err := r.server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > writeLimit/2 {
+		t.Errorf("closing took %v, want about %v", took, farewell)
+	}
+}
