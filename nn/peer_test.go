@@ -27,26 +27,30 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 
-	fresh, err := New(newCPU(t, 0), VGG(0), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := weightsOf(t, fresh)
-	for i, w := range start {
-		if w.Name == "dense.weight" {
-			for j := range w.Data {
-				start[i].Data[j] /= 100
-			}
-		}
-	}
-	writeSafetensors(t, file("start"), start)
 	if err := os.WriteFile(file("all"), peerRecords(t, 4000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	peer(t, "select", "--weights", file("start"), "--data", file("all"), "--out", file("data"), "--count", fmt.Sprint(batch))
-	records, err := os.ReadFile(file("data"))
-	if err != nil {
-		t.Fatal(err)
+	var start []Tensor
+	var records []byte
+	// begin chooses weights to start from and images for a network.
+	begin := func(spec Spec) {
+		fresh, err := New(newCPU(t, 0), spec, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start = weightsOf(t, fresh)
+		for i, w := range start {
+			if w.Name == "dense.weight" {
+				for j := range w.Data {
+					start[i].Data[j] /= 100
+				}
+			}
+		}
+		writeSafetensors(t, file("start"), start)
+		peer(t, "select", "--weights", file("start"), "--data", file("all"), "--out", file("data"), "--count", fmt.Sprint(batch))
+		if records, err = os.ReadFile(file("data")); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	used := kernel.Name()
@@ -58,24 +62,33 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 	groups := SolverOptions{
 		LR: 0.01, Momentum: 0.9, WeightDecay: 0.01, BiasLR: 0.02, DenseLR: 0.005, DenseMomentum: 0.85, DenseDecay: 0.05,
 	}
-	for _, c := range []struct {
+	cases := []struct {
 		name      string
 		options   SolverOptions
 		smoothing float64
 		steps     int
 		tolerance string // of the losses after the first
+		dense     []int
 	}{
-		{"sgd", SolverOptions{LR: 0.01}, 0, 50, "5e-3"},
-		{"adadelta", SolverOptions{}, 0, 5, "2e-3"},
-		{"sgd", SolverOptions{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, 0, 1, "0"},
-		{"adam", SolverOptions{WeightDecay: 5e-4}, 0, 1, "0"},
-		{"adamw", SolverOptions{WeightDecay: 0.01}, 0, 1, "0"},
-		{"sgd", groups, 0.125, 5, "2e-3"},
-		{"sgdw", groups, 0.125, 5, "2e-3"},
-		{"muon", groups, 0.125, 5, "2e-3"},
-	} {
+		{"sgd", SolverOptions{LR: 0.01}, 0, 50, "5e-3", nil},
+		{"adadelta", SolverOptions{}, 0, 5, "2e-3", nil},
+		{"sgd", SolverOptions{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, 0, 1, "0", nil},
+		{"adam", SolverOptions{WeightDecay: 5e-4}, 0, 1, "0", nil},
+		{"adamw", SolverOptions{WeightDecay: 0.01}, 0, 1, "0", nil},
+		{"sgd", groups, 0.125, 5, "2e-3", nil},
+		{"sgdw", groups, 0.125, 5, "2e-3", nil},
+		{"muon", groups, 0.125, 5, "2e-3", nil},
+		{"sgd", SolverOptions{LR: 0.01}, 0, 5, "2e-3", []int{128}},
+		{"adadelta", SolverOptions{}, 0, 1, "0", []int{128}},
+	}
+	for i, c := range cases {
+		spec := VGG(0)
+		spec.Smoothing, spec.Dense = c.smoothing, c.dense
+		if i == 0 || len(c.dense) != len(cases[i-1].dense) {
+			begin(spec)
+		}
 		for _, k := range kernel.Names() {
-			t.Run(fmt.Sprintf("%s %+v %s", c.name, c.options, k), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s %+v %s %v", c.name, c.options, k, c.dense), func(t *testing.T) {
 				if err := kernel.Use(k); err != nil {
 					t.Fatal(err)
 				}
@@ -84,8 +97,6 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 					steps = 1 // more would take too long
 				}
 				on := newCPU(t, 0)
-				spec := VGG(0)
-				spec.Smoothing = c.smoothing
 				n, err := New(on, spec, 1)
 				if err != nil {
 					t.Fatal(err)

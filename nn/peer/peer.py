@@ -118,7 +118,15 @@ def network(x, w):
         for i in (2 * block + 1, 2 * block + 2):
             x = F.relu(F.conv2d(x, w[f"conv{i}.weight"], w[f"conv{i}.bias"], padding=1))
         x = F.max_pool2d(x, 2)
-    return F.linear(x.flatten(1), w["dense.weight"], w["dense.bias"])
+    x = x.flatten(1)
+    for name in hidden(w):
+        x = F.relu(F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"]))
+    return F.linear(x, w["dense.weight"], w["dense.bias"])
+
+
+def hidden(w):
+    """Return the names of the hidden dense layers, in order."""
+    return sorted({name.split(".")[0] for name in w if name.startswith("fc")})
 
 
 class Descent(torch.optim.SGD):
@@ -225,6 +233,11 @@ def margins(x, w):
         gap = torch.where(first > 0, first - second, float("inf"))
         clear = clear.minimum(gap.amin(1) / unit)
         x = F.max_pool2d(x, 2)
+    x = x.flatten(1)
+    for name in hidden(w):
+        z = F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
+        clear = clear.minimum(z.abs().amin(1) / z.square().mean().sqrt())
+        x = F.relu(z)
     return clear
 
 
