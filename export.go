@@ -118,16 +118,16 @@ func (s *exportSettings) export(cmd *cobra.Command, which string) error {
 
 // weights is what writes a safetensors file, and what that is.
 func (s *exportSettings) weights(m *model.Model) (write func(io.Writer) error, what string) {
-	w := checkpoint.Weights{Tensors: m.Tensors, Meta: m.Meta}
+	w := m.Weights()
 	return func(to io.Writer) error { return w.EncodeAs(to, checkpoint.DType(s.dtype)) },
-		fmt.Sprintf("%d tensors in %s", len(m.Tensors), s.dtype)
+		fmt.Sprintf("%d tensors in %s", len(w.Tensors), s.dtype)
 }
 
 // onnx is what writes an ONNX file, and what that is.
 func (s *exportSettings) onnx(m *model.Model) (write func(io.Writer) error, what string) {
 	o := onnx.Model{
 		Spec: m.Spec, Mean: m.Preprocess.Mean(), Std: m.Preprocess.Std(),
-		Input: onnx.Input(s.input), Metadata: m.Meta, Version: programVersion(),
+		Whitening: m.Whitening, Input: onnx.Input(s.input), Metadata: m.Meta, Version: programVersion(),
 	}
 	for _, t := range m.Tensors {
 		o.Tensors = append(o.Tensors, nn.Tensor(t))

@@ -20,6 +20,12 @@ import (
 // classes and images of 16 pixels.
 func weightsFile(t *testing.T) string {
 	t.Helper()
+	return smallWeights(t, `{"name":"standard","mean":[0.5,0.4,0.3],"std":[0.2,0.25,0.3]}`)
+}
+
+// smallWeights is that with a preprocessing, and tensors that belong to it.
+func smallWeights(t *testing.T, preprocess string, more ...checkpoint.Tensor) string {
+	t.Helper()
 	b := nn.NewCPU(1)
 	defer b.Close()
 	spec := nn.Spec{Size: 16, Filters: []int{4, 8}, Dense: []int{6}, Classes: 4}
@@ -37,8 +43,8 @@ func weightsFile(t *testing.T) string {
 	}
 	w := checkpoint.Weights{Meta: map[string]string{
 		checkpoint.MetaNetwork: string(network), checkpoint.MetaClasses: `["cat","dog","bread roll","飛行機"]`,
-		checkpoint.MetaPreprocess: `{"name":"standard","mean":[0.5,0.4,0.3],"std":[0.2,0.25,0.3]}`,
-	}}
+		checkpoint.MetaPreprocess: preprocess,
+	}, Tensors: more}
 	for _, tensor := range tensors {
 		w.Tensors = append(w.Tensors, checkpoint.Tensor(tensor))
 	}

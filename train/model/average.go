@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 
-	"cifartui/cifar"
 	"cifartui/train/checkpoint"
 )
 
@@ -54,10 +53,7 @@ func Average(models []*Model) (checkpoint.Weights, error) {
 		}
 		w.Tensors = append(w.Tensors, mean)
 	}
-	if first.Whitening != nil {
-		n := cifar.Channels * first.Spec.Size * first.Spec.Size
-		w.Tensors = append(w.Tensors, checkpoint.Tensor{Name: checkpoint.WhiteningName, Shape: []int{n, n}, Data: first.Whitening})
-	}
+	w.Tensors = append(w.Tensors, first.whitening()...)
 	return w, nil
 }
 

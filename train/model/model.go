@@ -55,6 +55,22 @@ func (m *Model) note(format string, args ...any) {
 	m.Notes = append(m.Notes, fmt.Sprintf(format, args...))
 }
 
+// Weights is all that a file needs for the same model to be made of it. It shares
+// the memory of m.
+func (m *Model) Weights() checkpoint.Weights {
+	return checkpoint.Weights{Tensors: slices.Concat(m.Tensors, m.whitening()), Meta: m.Meta}
+}
+
+// whitening is the matrix of --preprocess zca as a file holds it; none where
+// there is none.
+func (m *Model) whitening() []checkpoint.Tensor {
+	if m.Whitening == nil {
+		return nil
+	}
+	n := cifar.Channels * m.Spec.Size * m.Spec.Size
+	return []checkpoint.Tensor{{Name: checkpoint.WhiteningName, Shape: []int{n, n}, Data: m.Whitening}}
+}
+
 // Differ says in words how two models differ in what makes their outputs mean
 // the same: the network, the classes and, if asked, the preprocessing. "" means
 // that they don't.
