@@ -22,6 +22,9 @@ func openGallery(ctx context.Context, g *gallery, o Options) (*Dataset, error) {
 		size = Size
 	}
 	need := int64(g.len()) * int64(Channels*size*size+1)
+	if len(g.parts[valPart])+len(g.parts[testPart]) == 0 {
+		need *= 2 // what is validated on is parted from them into memory of its own
+	}
 	if o.Free > 0 && need > o.Free {
 		return nil, fmt.Errorf("cifar: %s: %s pictures take %s MB of memory as images of %d pixels a side, and %s MB is free: take a smaller --size, or fewer pictures",
 			g.root, commas(int64(g.len())), commas(need>>20), size, commas(o.Free>>20))

@@ -267,7 +267,7 @@ func TestFoldersThatAreNoDataSay(t *testing.T) {
 		})
 	}
 	dir, o := gallery0(t)
-	o.Free = 14*3073 - 1
+	o.Free = 2*14*3073 - 1
 	if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "14 pictures take 0 MB") {
 		t.Errorf("too large for the memory: %v", err)
 	}
