@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"cifartui/cifar"
-	"cifartui/nn"
+	"cifartui/nn/cuda"
 	"cifartui/train"
 	"cifartui/train/config"
 	"cifartui/train/evaluate"
@@ -157,6 +156,9 @@ func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Se
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if s.split == "" && part != evaluate.Test {
+		note("%s has no test images: evaluated on what was held out to validate on, as with --split %s", d.Name, part)
+	}
 	b, err := openDevice(s.device, s.threads, networksLack(models), note)
 	if err != nil {
 		return nil, nil, nil, err
@@ -214,15 +216,9 @@ func notes(w io.Writer) func(format string, args ...any) {
 // networksLack says what networks want that the GPU's kernels are not made for,
 // in a line; nil if there is nothing.
 func networksLack(models []*model.Model) error {
-	vgg := nn.VGG(0)
 	for _, m := range models {
-		switch s := m.Spec; {
-		case s.Size != vgg.Size:
-			return fmt.Errorf("the GPU's kernels are made for images of %d pixels, not of %d", vgg.Size, s.Size)
-		case len(s.Dense) > 0:
-			return fmt.Errorf("the GPU's kernels know no hidden dense layers, as %s has", m.Name)
-		case !slices.Equal(s.Filters, vgg.Filters):
-			return fmt.Errorf("the GPU's kernels are made for filters of %v, not of %v", vgg.Filters, s.Filters)
+		if err := cuda.Lacks(m.Spec); err != nil {
+			return err
 		}
 	}
 	return nil
