@@ -366,6 +366,11 @@ func TestAverageIsTheMeanAndRefusesWhatHasNone(t *testing.T) {
 	if mean.Epoch != 0 || mean.ValAcc.Finite() || mean.Meta[model.MetaAverageOf] != `["w","w"]` || len(mean.Notes) > 0 {
 		t.Errorf("it says of itself %v, and %q", mean.Meta, mean.Notes)
 	}
+	fine := weights(t, spec, 3, nil)
+	fine.Meta = map[string]string{checkpoint.MetaNetwork: `{"Size":32,"Filters":[4,8,8],"Classes":10,"Initializer":"zeros","Frozen":["conv1","conv2"]}`}
+	if _, err := model.Average([]*model.Model{a, read(fine)}); err != nil {
+		t.Errorf("one whose layers were frozen in training: %v", err)
+	}
 	wide, signed := spec, weights(t, spec, 1, nil)
 	wide.Filters = []int{4, 8, 12}
 	signed.Meta = map[string]string{checkpoint.MetaPreprocess: `{"name":"signed","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}`}

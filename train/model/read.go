@@ -152,6 +152,7 @@ func (m *Model) network() (err error) {
 	if err := json.Unmarshal([]byte(said), &m.Spec); err != nil {
 		return fmt.Errorf("its description of the network cannot be read: %w", err)
 	}
+	m.Spec.Frozen, m.Spec.Initializer = nil, "" // which are training's alone
 	return m.Spec.Fits(ofCheckpoints(m.Tensors))
 }
 
