@@ -32,12 +32,18 @@ type settingLine struct {
 	name   string
 	values []string
 	differ bool
+	plain  bool // the first run has the default
 }
 
-// notCompared are settings that say nothing of how a run learns.
-var notCompared = []string{"name", "runs"}
+// notCompared are settings that say nothing of how a run learns, and essential
+// those that are shown also where they are the defaults.
+var (
+	notCompared = []string{"name", "runs"}
+	essential   = []string{"recipe", "data", "batch", "epochs", "seed", "dropout", "augment", "optimizer", "lr", "schedule", "patience"}
+)
 
-// settingLines are the settings of runs: first those that differ, then the others.
+// settingLines are the settings of runs: first those that differ, then the
+// essential ones and those that are not the defaults.
 func settingLines(rows []*row) []settingLine {
 	keys := config.Keys()
 	lines := make([]settingLine, len(keys)+len(aspects))
@@ -54,7 +60,13 @@ func settingLines(rows []*row) []settingLine {
 			lines[i].add(v)
 		}
 	}
-	lines = slices.DeleteFunc(lines, func(l settingLine) bool { return slices.Contains(notCompared, l.name) })
+	defaults := textsOf(config.Default())
+	for i := range defaults {
+		lines[i].plain = !slices.Contains(essential, keys[i]) && (lines[i].values[0] == defaults[i] || lines[i].values[0] == "")
+	}
+	lines = slices.DeleteFunc(lines, func(l settingLine) bool {
+		return slices.Contains(notCompared, l.name) || l.plain && !l.differ
+	})
 	slices.SortStableFunc(lines, func(a, b settingLine) int {
 		switch {
 		case a.differ == b.differ:
@@ -72,15 +84,22 @@ func (r *row) texts() []string {
 	if r.textsOf == r.Run {
 		return r.settings
 	}
-	v := reflect.ValueOf(&r.Config).Elem() // its fields are in the order of the keys
-	r.settings, r.textsOf = make([]string, 0, v.NumField()+len(aspects)), r.Run
-	for i := range v.NumField() {
-		r.settings = append(r.settings, fmt.Sprint(v.Field(i).Interface()))
-	}
+	r.settings, r.textsOf = textsOf(r.Config), r.Run
 	for _, a := range aspects {
 		r.settings = append(r.settings, a.of(r))
 	}
 	return r.settings
+}
+
+// textsOf are settings as texts, in the order of their keys, which is that of the
+// fields.
+func textsOf(c config.Config) []string {
+	v := reflect.ValueOf(&c).Elem()
+	texts := make([]string, 0, v.NumField()+len(aspects))
+	for i := range v.NumField() {
+		texts = append(texts, fmt.Sprint(v.Field(i).Interface()))
+	}
+	return texts
 }
 
 // add adds the value of the next run.
@@ -118,6 +137,7 @@ func (m *Model) drawSettings(a canvas.Area) {
 		}
 		in.Right(settingName+(i+1)*(width+1), 0, st, mark+tail(r.Name, width-len([]rune(mark)), m.glyphs))
 	}
+	in.Text(0, len(lines)+2, style.Dim, canvas.Elide("The other settings are the defaults.", in.W, m.glyphs))
 	for y, l := range lines {
 		if y+1 >= in.H {
 			break
