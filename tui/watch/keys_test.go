@@ -166,7 +166,7 @@ func TestARunIsOpenedAndLeft(t *testing.T) {
 		t.Fatalf("no run's screen:\n%s", b.View())
 	}
 	b.press("?")
-	if !strings.Contains(b.View(), "all_runs") && !strings.Contains(b.View(), "the screen over all runs") {
+	if !strings.Contains(b.View(), "pause or go on, between two batches") {
 		t.Errorf("not its own help:\n%s", b.View())
 	}
 	b.press("esc", "backspace")
