@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -115,8 +116,8 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 	program(t)
 	runs := t.TempDir()
 	args := func(name string) []string {
-		return []string{"--no-tui", "--data", "demo:40", "--batch", "4,8,16,32", "--epochs", "3", "--max-steps", "10",
-			"--save-seconds", "0.1", "--runs", runs, "--name", name}
+		return append([]string{"--no-tui", "--data", "demo:40", "--batch", "4,8,16,32", "--epochs", "3", "--max-steps", "10",
+			"--save-seconds", "0.1", "--runs", runs, "--name", name}, network()...)
 	}
 	alone := start(t, args("alone")...)
 	alone.mustEnd(t, 0)
@@ -216,15 +217,39 @@ func TestSignals(t *testing.T) {
 		})
 	}
 	t.Run("twice", func(t *testing.T) {
-		// A batch of many seconds, so that it cannot end between the two.
+		// A batch of many seconds, so that it cannot end between the two; it is
+		// under way when the processor has worked for the run.
 		p := start(t, "--no-tui", "--data", "demo:4000", "--batch", "4000", "--threads", "1", "--runs", runs, "--name", "twice")
 		has(t, filepath.Join(runs, "twice"), "start", func(e *event.StateChanged) bool { return e.State == event.StateRunning })
+		before := p.worked(t)
+		eventually(t, "batch", func() bool { return p.worked(t) > before+500*time.Millisecond })
 		p.Process.Signal(syscall.SIGINT)
 		eventually(t, "word of the first", func() bool { return strings.Contains(p.errs.String(), "SIGINT") })
 		time.Sleep(2 * sameKey)
 		p.Process.Signal(syscall.SIGINT)
 		p.mustEnd(t, exitInterrupted)
 	})
+}
+
+// worked is how long processors have worked for the process.
+func (p *process) worked(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
+	if err != nil {
+		t.Skipf("it can't be told when a batch is under way: %v", err)
+	}
+	// proc(5): the name ends with the last parenthesis; the 12th and 13th field
+	// behind it are hundredths of a second of user and system time.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100
 }
 
 // What a command at the end leaves in the background does not keep the program,

@@ -23,6 +23,9 @@ func TestMemoryOfARun(t *testing.T) {
 		limit       int64
 	}{{"64", "demo:320", 600e6}, {"512", "demo:1040", 2e9}} {
 		t.Run("batch "+c.batch, func(t *testing.T) {
+			if c.batch == "512" && !long() {
+				t.Skip("set CIFARTUI_LONG: it takes a while")
+			}
 			p := start(t, "--no-tui", "--data", c.data, "--batch", c.batch, "--epochs", "1", "--runs", t.TempDir(), "--name", "memory",
 				// The system's account of a child begins with what its parent had.
 				"--on-end", "grep VmHWM /proc/$PPID/status")

@@ -101,19 +101,29 @@ func rounds(short, all int) int {
 // takes, as the machine may be busy.
 const patience = 4 * time.Minute
 
-// small are the arguments of a run of some seconds: smallSteps batches of 4
-// images of a small demo set, in three epochs with their validation, and an
-// exact checkpoint every few steps.
+// network are the arguments of the network that runs train: the article's where
+// the tests may take their time, a tenth of it where not.
+func network() []string {
+	if long() {
+		return nil
+	}
+	return []string{"--filters", "32,64,128"}
+}
+
+// small are the arguments of a run of a second: smallSteps batches of 4 images
+// of a small demo set, in three epochs with their validation, and an exact
+// checkpoint every few steps.
 func small(runs, name string, more ...string) []string {
-	return append([]string{"--no-tui", "--data", "demo:40", "--batch", "4", "--epochs", "3",
-		"--save-seconds", "0.1", "--runs", runs, "--name", name}, more...)
+	args := append([]string{"--no-tui", "--data", "demo:40", "--batch", "4", "--epochs", "3",
+		"--save-seconds", "0.1", "--runs", runs, "--name", name}, network()...)
+	return append(args, more...)
 }
 
 const smallSteps = 30
 
 // endless are the arguments of a run that only a person ends.
 func endless(runs, name string) []string {
-	return []string{"--data", "demo:400", "--batch", "8", "--epochs", "10000", "--patience", "0", "--runs", runs, "--name", name}
+	return append([]string{"--data", "demo:400", "--batch", "8", "--epochs", "10000", "--patience", "0", "--threads", "1", "--runs", runs, "--name", name}, network()...)
 }
 
 // start starts the program without a terminal.
