@@ -37,7 +37,7 @@ func TestRunOnASmallDisk(t *testing.T) {
 	program(t)
 	const checkpointSize = 3 * 4 * 1_186_378 // the weights and Adadelta's two states
 	disk := mount(t, checkpointSize*5/2+2<<20)
-	p := start(t, append(endless(disk, "full"), "--no-tui", "--save-seconds", "0.1")...)
+	p := start(t, append(endless(disk, "full"), "--filters", "64,128,256", "--no-tui", "--save-seconds", "0.1")...)
 	folder := filepath.Join(disk, "full")
 	eventually(t, "word of what is given up", func() bool {
 		return strings.Contains(p.errs.String(), "the disk is nearly full: last.ckpt.1")

@@ -30,9 +30,8 @@ func TestResumeOrStart(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(folder, rundir.CheckpointsDir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	args := small(runs, "job", "--resume-or-start")
-	p, q := start(t, args...), start(t, args...)
-	eventually(t, "step", func() bool { return steps(folder) > 2 || p.ended() && q.ended() })
+	both := append(endless(t.TempDir(), "both"), "--no-tui", "--resume-or-start")
+	p, q := start(t, both...), start(t, both...)
 	eventually(t, "end of one of them", func() bool { return p.ended() || q.ended() })
 	if p.ended() {
 		p, q = q, p
@@ -43,6 +42,14 @@ func TestResumeOrStart(t *testing.T) {
 	}
 	p.Process.Kill()
 	p.code(t)
+
+	args := small(runs, "job", "--resume-or-start")
+	p = start(t, args...)
+	eventually(t, "step", func() bool { return steps(folder) > 2 || p.ended() })
+	p.Process.Kill()
+	if p.code(t) == 0 {
+		t.Error("it ended before it was killed")
+	}
 	start(t, args...).mustEnd(t, 0)
 	checkpointtest.SameRuns(t, folder, alone)
 
