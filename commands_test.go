@@ -130,6 +130,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"att"}, []string{"attach"}},
 		{[]string{"attach", "--runs", dir, ""}, []string{"one", "two", "last"}},
 		{[]string{"compare", "--runs", dir, "one", ""}, []string{"one", "two"}},
+		{[]string{"eval", "--runs", dir, "one", ""}, []string{"one", "two"}},
 		{[]string{"runs", "rm", "--runs", dir, ""}, []string{"one", "two"}},
 		{[]string{"--runs", dir, "--resume", ""}, []string{"one", "two", "last"}},
 		{[]string{"ctl", "--runs", dir, "one", ""}, []string{"pause", "status", "lr"}},

@@ -93,7 +93,7 @@ func completeRuns(cmd *cobra.Command, args []string, typed string) ([]string, co
 	switch {
 	case cmd.Name() == "ctl" && len(args) == 1:
 		return ctlVerbs(), cobra.ShellCompDirectiveNoFileComp
-	case len(args) > 0 && !strings.Contains(cmd.Use, "RUN..."):
+	case len(args) > 0 && !strings.Contains(cmd.Use, "RUN...") && !strings.Contains(cmd.Use, "RUN|FILE..."):
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return runNames(cmd, typed), cobra.ShellCompDirectiveDefault
