@@ -66,8 +66,9 @@ func products(sums []float64, x []float32, n int) {
 			defer alone.Close()
 			y := make([]float32, block*block)
 			// The longest rows of blocks first.
-			for i := n - block; ; {
-				if i = n - int(next.Add(1))*block; i <= -block {
+			for {
+				i := n - int(next.Add(1))*block
+				if i <= -block {
 					return
 				}
 				from := max(i, 0)

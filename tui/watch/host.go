@@ -61,11 +61,10 @@ type Model struct {
 	before  string       // what it was
 	notice  style.Span
 
-	w, h    int
-	frame   string
-	result  tui.Result
-	err     error
-	leaving bool
+	w, h   int
+	frame  string
+	result tui.Result
+	err    error
 }
 
 // New makes the screen. Close ends what it waits for.
