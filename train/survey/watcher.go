@@ -56,7 +56,6 @@ type Watcher struct {
 	gone     map[string]bool
 	unlisted int // folders that have not been read yet
 	problems map[string]string
-	changed  bool // Listed or Problem
 }
 
 // New makes a watcher of folders that hold run folders, each of which may also be
