@@ -178,22 +178,3 @@ func TestScreenReadsTheImagesOfARun(t *testing.T) {
 		t.Errorf("a run on other images: %v", err)
 	}
 }
-
-// In a terminal, on a run that has ended: the images, the next one, the mistakes.
-func TestScreenWalksThroughTheImages(t *testing.T) {
-	t.Parallel()
-	s := open(t, "open", reference(t), "--theme", "dark")
-	s.shows(t, "Charts")
-	s.keys("4\r")
-	s.shows(t, "image 0  1 of 10")
-	s.keys("l")
-	s.shows(t, "image 1  2 of 10")
-	s.keys("f")
-	s.shows(t, "mistakes")
-	s.keys("a")
-	s.shows(t, "augmentation")
-	s.keys("\x1b")
-	s.shows(t, "worst mistakes")
-	s.keys("q")
-	s.mustEnd(t, 0)
-}
