@@ -192,11 +192,7 @@ func TestScoresAgreeWithPyTorch(t *testing.T) {
 	if err := os.WriteFile(path, append(data, labels...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	python := os.Getenv("CIFARTUI_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
-	cmd := exec.Command(python, filepath.Join("peer", "peer.py"), path, "5000", "12")
+	cmd := exec.Command(interpreter(t), filepath.Join("peer", "peer.py"), path, "5000", "12")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -224,4 +220,16 @@ func TestScoresAgreeWithPyTorch(t *testing.T) {
 			t.Errorf("confusion of %d: %v, PyTorch says %v", c, s.Confusion[c], want.Confusion[c])
 		}
 	}
+}
+
+// interpreter finds a Python that has torch.
+func interpreter(t *testing.T) string {
+	t.Helper()
+	for _, p := range []string{os.Getenv("CIFARTUI_PYTHON"), "python3", "/usr/bin/python3"} {
+		if p != "" && exec.Command(p, "-c", "import torch").Run() == nil {
+			return p
+		}
+	}
+	t.Fatal("no python3 with torch: install it (Debian: python3-torch), or name one in CIFARTUI_PYTHON")
+	return ""
 }
