@@ -99,7 +99,7 @@ func rounds(short, all int) int {
 
 // patience is how long a test waits for what must happen: far over what it
 // takes, as the machine may be busy.
-const patience = 12 * time.Second
+const patience = 4 * time.Minute
 
 // network are the arguments of the network that runs train: the article's where
 // the tests may take their time, a tenth of it where not.
