@@ -177,6 +177,9 @@ func gpuRun(t *testing.T, d *cudatest.Driver, resume string) train.Options {
 
 // A GPU whose memory a batch does not fit names one that does.
 func TestFullGPUNamesTheBatchThatFits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while, and much memory under the race detector")
+	}
 	// It ends where the memory is taken: batches of this size are not for the
 	// interpreter.
 	run := func(batch int) error {
