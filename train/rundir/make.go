@@ -90,16 +90,31 @@ func isNothing(folder string, e fs.DirEntry) (bool, error) {
 }
 
 // Discard removes a folder in which nothing has begun, and gives its lock back: in
-// this order, so that nobody else comes into it in between. release, which may be
-// nil, closes what else is open in it.
+// this order, so that nobody else comes into it in between. For the same reason
+// it goes under another name first: while its files are removed one after another,
+// somebody could make the lock's anew and have it removed under their feet.
+// release, which may be nil, closes what else is open in it.
 func (l *Lock) Discard(folder string, release func()) error {
-	err := os.RemoveAll(folder)
+	err := remove(folder)
 	if release != nil {
 		release()
 	}
 	rerr := l.Release()
-	if err != nil { // Windows removes no open files
-		err = os.RemoveAll(folder)
+	if err != nil { // Windows moves and removes no open files
+		err = remove(folder)
 	}
 	return errors.Join(err, rerr)
+}
+
+// remove removes a folder from its place at once, whatever it holds.
+func remove(folder string) error {
+	aside, err := os.MkdirTemp(filepath.Dir(folder), "."+filepath.Base(folder)+TempMark+"*")
+	if err != nil {
+		return err
+	}
+	err = os.Rename(folder, filepath.Join(aside, filepath.Base(folder)))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // it is gone
+	}
+	return errors.Join(err, os.RemoveAll(aside))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -14,7 +15,7 @@ func TestOneOfManyBegins(t *testing.T) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	begun := 0
-	for range 20 {
+	for range 5 {
 		wg.Go(func() {
 			folder, err := MakeExactly(runs, "x")
 			if err != nil {
@@ -81,30 +82,51 @@ func TestUnbegun(t *testing.T) {
 	}
 }
 
-// A lock whose folder was removed while it was waited for is no lock.
+// A lock whose folder was removed while it was waited for, or taken, is no lock.
 func TestLockOfARemovedFolder(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "x")
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	l, err := LockFolder(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	waiting := make(chan error)
-	go func() {
-		other, err := LockFolder(folder)
-		if err == nil {
-			other.Release()
+	for range 5 { // the two meet at another point each time
+		folder := filepath.Join(t.TempDir(), "x")
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
 		}
-		waiting <- err
-	}()
-	if err := l.Discard(folder, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-waiting; err == nil {
-		if _, serr := os.Stat(folder); serr != nil {
-			t.Error("a lock in a folder that is gone")
+		l, err := LockFolder(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 300 { // so that removing them takes a while
+			if err := os.WriteFile(filepath.Join(folder, strconv.Itoa(i)), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		waiting, discarded := make(chan error), make(chan struct{})
+		go func() {
+			// Once its file is gone, somebody else could make it anew.
+			for _, err := os.Stat(filepath.Join(folder, LockFile)); err == nil; _, err = os.Stat(filepath.Join(folder, LockFile)) {
+			}
+			other, err := LockFolder(folder)
+			if err == nil {
+				<-discarded
+				if _, serr := os.Stat(folder); serr != nil {
+					err = errors.Join(errGone, other.Release())
+				} else {
+					err = other.Release()
+				}
+			}
+			waiting <- err
+		}()
+		err = l.Discard(folder, nil)
+		close(discarded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-waiting; errors.Is(err, errGone) {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(filepath.Dir(folder))
+		if err != nil || len(entries) > 0 {
+			t.Fatalf("%v is left, %v", entries, err)
 		}
 	}
 }
+
+var errGone = errors.New("a lock in a folder that is gone")
