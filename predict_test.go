@@ -14,6 +14,7 @@ import (
 
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
+	"cifartui/train/model/modeltest"
 )
 
 // weightsFile writes the weights of a small network, as drawn, that knows four
@@ -26,40 +27,17 @@ func weightsFile(t *testing.T) string {
 // smallWeights is that with a preprocessing, and tensors that belong to it.
 func smallWeights(t *testing.T, preprocess string, more ...checkpoint.Tensor) string {
 	t.Helper()
-	b := nn.NewCPU(1)
-	defer b.Close()
 	spec := nn.Spec{Size: 16, Filters: []int{4, 8}, Dense: []int{6}, Classes: 4}
-	n, err := nn.New(b, spec, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tensors, err := n.Weights()
-	if err != nil {
-		t.Fatal(err)
-	}
 	network, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := checkpoint.Weights{Meta: map[string]string{
+	w := modeltest.Weights(t, spec, 1, map[string]string{
 		checkpoint.MetaNetwork: string(network), checkpoint.MetaClasses: `["cat","dog","bread roll","飛行機"]`,
 		checkpoint.MetaPreprocess: preprocess,
-	}, Tensors: more}
-	for _, tensor := range tensors {
-		w.Tensors = append(w.Tensors, checkpoint.Tensor(tensor))
-	}
-	path := filepath.Join(t.TempDir(), "w.safetensors")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Encode(f); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	})
+	w.Tensors = append(w.Tensors, more...)
+	return modeltest.File(t, "w.safetensors", w)
 }
 
 const pictures = "cifar/picture/testdata"
@@ -148,7 +126,7 @@ func TestPredictWritesALineAPicture(t *testing.T) {
 func TestPredictPrintsNoControlCharacters(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a\x1b[31m\nb.png")
 	if err := os.WriteFile(name, []byte("no picture"), 0o600); err != nil {
-		t.Skip(err)
+		t.Skipf("this file system has no such names: %v", err)
 	}
 	_, out, errs := cli(t, nil, "predict", weightsFile(t), name)
 	if out != "" || strings.Contains(errs, "\x1b") || strings.Count(errs, "\n") != 1 {
@@ -165,7 +143,7 @@ func TestPredictDrawsOnATerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	control, tty, err := pty.Open()
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("no terminal can be made here: %v", err)
 	}
 	defer control.Close()
 	if err := pty.Setsize(control, &pty.Winsize{Rows: 24, Cols: 90}); err != nil {

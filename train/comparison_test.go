@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cifartui/cifar/cifartest"
 	"cifartui/nn"
 	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
@@ -515,7 +516,7 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 	o.Config.Filters = config.Default().Filters
 	o.Backends = []nn.Backend{nn.NewCPU(0)}
 	defer o.Backends[0].Close()
-	o.Dataset.Train, o.Dataset.Test = tinySet(1536, 1), tinySet(200, 2)
+	o.Dataset.Train, o.Dataset.Test = cifartest.Colours(1536, 1), cifartest.Colours(200, 2)
 	o.Sweeps = []config.Sweep{{Key: "batch", Values: []string{"64", "128", "256"}}}
 	start := time.Now()
 	_, rec := compare(t, o, nil)

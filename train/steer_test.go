@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"cifartui/cifar/cifartest"
 	"cifartui/train/checkpoint"
 	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
@@ -151,7 +152,7 @@ func TestEndedContextStopsWithACheckpoint(t *testing.T) {
 
 func TestStopWhilePausedAndWhileValidating(t *testing.T) {
 	o := tinyOptions(t)
-	o.Dataset.Test = tinySet(210, 2) // three batches
+	o.Dataset.Test = cifartest.Colours(210, 2) // three batches
 	straight, _ := mustTrain(t, o, nil)
 	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 		switch e := e.(type) {

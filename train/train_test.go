@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"cifartui/cifar"
+	"cifartui/cifar/cifartest"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/checkpoint/checkpointtest"
@@ -23,23 +24,8 @@ import (
 	"cifartui/train/rundir"
 )
 
-// tinySet draws n images whose class is a matter of colour, with noise.
-func tinySet(n int, seed uint64) *cifar.Set {
-	r := rand.New(rand.NewPCG(seed, 1))
-	s := cifar.NewSet(cifar.Size, n)
-	for i := range n {
-		class := i % cifar.Classes
-		s.Labels[i] = byte(class)
-		for j := range cifar.Pixels {
-			plane := j / (cifar.Size * cifar.Size)
-			s.Pixels[i*cifar.Pixels+j] = byte(20*((class>>plane)&3) + 60*(class%3) + r.IntN(60))
-		}
-	}
-	return s
-}
-
 func tinyData() *cifar.Dataset {
-	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: tinySet(38, 1), Test: tinySet(20, 2), Classes: cifar.ClassNames()}
+	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: cifartest.Colours(38, 1), Test: cifartest.Colours(20, 2), Classes: cifar.ClassNames()}
 }
 
 // tinyOptions trains a network of a few filters on a few images: 5 batches an

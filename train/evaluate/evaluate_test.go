@@ -5,16 +5,14 @@ import (
 	"encoding/json"
 	"image/png"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"cifartui/cifar"
 	"cifartui/nn"
-	"cifartui/train/checkpoint"
 	"cifartui/train/model"
-	"cifartui/train/rundir"
+	"cifartui/train/model/modeltest"
 	"cifartui/train/score"
 )
 
@@ -23,25 +21,7 @@ var spec = nn.Spec{Size: 32, Filters: []int{4, 8}, Classes: 10}
 // drawn is a model with weights drawn from a seed.
 func drawn(t *testing.T, s nn.Spec, seed uint64) *model.Model {
 	t.Helper()
-	b := nn.NewCPU(1)
-	defer b.Close()
-	n, err := nn.New(b, s, seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := n.Weights()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var w checkpoint.Weights
-	for _, v := range list {
-		w.Tensors = append(w.Tensors, checkpoint.Tensor(v))
-	}
-	path := filepath.Join(t.TempDir(), "m.safetensors")
-	if _, err := rundir.WriteAtomic(rundir.OS{}, path, w.Encode); err != nil {
-		t.Fatal(err)
-	}
-	m, err := model.Read(path)
+	m, err := model.Read(modeltest.File(t, "m.safetensors", modeltest.Weights(t, s, seed, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package model_test
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,30 +10,17 @@ import (
 	"testing"
 
 	"cifartui/cifar"
+	"cifartui/cifar/cifartest"
 	"cifartui/nn"
 	"cifartui/train"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/model"
+	"cifartui/train/model/modeltest"
 	"cifartui/train/record"
 	"cifartui/train/rundir"
 )
-
-// tiny are images whose class is a matter of colour, with noise.
-func tiny(n int, seed uint64) *cifar.Set {
-	r := rand.New(rand.NewPCG(seed, 1))
-	s := cifar.NewSet(cifar.Size, n)
-	for i := range n {
-		class := i % cifar.Classes
-		s.Labels[i] = byte(class)
-		for j := range cifar.Pixels {
-			plane := j / (cifar.Size * cifar.Size)
-			s.Pixels[i*cifar.Pixels+j] = byte(20*((class>>plane)&3) + 60*(class%3) + r.IntN(60))
-		}
-	}
-	return s
-}
 
 // spec is a network of a few filters.
 var spec = nn.Spec{Size: 32, Filters: []int{4, 8, 8}, Classes: 10, Dropout: 0.25}
@@ -47,7 +33,7 @@ func trained(t *testing.T, change func(*config.Config)) (string, *cifar.Dataset,
 	c.Runs = filepath.Join(t.TempDir(), "runs")
 	c.Name, c.Batch, c.Epochs, c.SaveSeconds, c.Preprocess, c.Filters, c.Dropout = "run", 8, 4, 0, "standard", "4,8,8", 0.25
 	change(&c)
-	d := &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: tiny(60, 1), Test: tiny(30, 2), Classes: cifar.ClassNames()}
+	d := &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: cifartest.Colours(60, 1), Test: cifartest.Colours(30, 2), Classes: cifar.ClassNames()}
 	b := nn.NewCPU(1)
 	defer b.Close()
 	tr, err := train.NewTrainer(train.Options{Config: c, Dataset: d, Backend: b, Version: "test"})
@@ -157,45 +143,8 @@ func TestRunWithoutWeightsIsItsCheckpoint(t *testing.T) {
 	}
 }
 
-// weights are a network's, drawn, with what a file says of them.
-func weights(t *testing.T, s nn.Spec, seed uint64, meta map[string]string) checkpoint.Weights {
-	t.Helper()
-	b := nn.NewCPU(1)
-	defer b.Close()
-	n, err := nn.New(b, s, seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := n.Weights()
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := checkpoint.Weights{Meta: meta}
-	for _, v := range list {
-		w.Tensors = append(w.Tensors, checkpoint.Tensor(v))
-	}
-	return w
-}
-
-// file writes weights to a file of a name.
-func file(t *testing.T, name string, w checkpoint.Weights) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Encode(f); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestFileOfAnotherProgramIsKnownByItsShapes(t *testing.T) {
-	m, err := model.Read(file(t, "a.safetensors", weights(t, spec, 1, nil)))
+	m, err := model.Read(modeltest.File(t, "a.safetensors", modeltest.Weights(t, spec, 1, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +153,7 @@ func TestFileOfAnotherProgramIsKnownByItsShapes(t *testing.T) {
 	}
 	other := spec
 	other.Classes = 7
-	if m, err = model.Read(file(t, "b.safetensors", weights(t, other, 1, nil))); err != nil || m.Classes[6] != "class 6" {
+	if m, err = model.Read(modeltest.File(t, "b.safetensors", modeltest.Weights(t, other, 1, nil))); err != nil || m.Classes[6] != "class 6" {
 		t.Errorf("seven classes: %v %v", m, err)
 	}
 }
@@ -231,9 +180,9 @@ func TestFileThatDoesNotFitIsRefusedWithTheReason(t *testing.T) {
 		{"preprocessing", "preprocessing", func(w *checkpoint.Weights) { w.Meta[checkpoint.MetaPreprocess] = `{}` }},
 		{"not finite", "finite", func(w *checkpoint.Weights) { w.Tensors[0].Data[0] = float32(math.NaN()) }},
 	} {
-		w := weights(t, spec, 1, map[string]string{})
+		w := modeltest.Weights(t, spec, 1, map[string]string{})
 		c.change(&w)
-		path := file(t, "w.safetensors", w)
+		path := modeltest.File(t, "w.safetensors", w)
 		if _, err := model.Read(path); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want something of %q and the file", c.name, err, c.want)
 		}
@@ -249,7 +198,7 @@ func TestFileThatDoesNotFitIsRefusedWithTheReason(t *testing.T) {
 // A batch that is not whole, bytes and numbers give the same as one image after
 // another.
 func TestPredictionsDoNotDependOnTheBatch(t *testing.T) {
-	m, err := model.Read(file(t, "w.safetensors", weights(t, spec, 1, nil)))
+	m, err := model.Read(modeltest.File(t, "w.safetensors", modeltest.Weights(t, spec, 1, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +209,7 @@ func TestPredictionsDoNotDependOnTheBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	set := tiny(p.Batch()+3, 1)
+	set := cifartest.Colours(p.Batch()+3, 1)
 	all, err := p.Bytes(set.Pixels)
 	if err != nil {
 		t.Fatal(err)
@@ -300,26 +249,15 @@ func TestPredictionsDoNotDependOnTheBatch(t *testing.T) {
 func FuzzDescription(f *testing.F) {
 	f.Add(`{"Size":32,"Filters":[4,8,8],"Classes":10,"Dropout":0.25}`, `["a","b"]`, `{"name":"unit","mean":[0,0,0],"std":[1,1,1]}`)
 	f.Add(`{"Size":-1,"Filters":[0],"Classes":1e9}`, `{}`, `{"name":"x","mean":[1e308,0,0],"std":[0,0,0]}`)
-	s := nn.Spec{Size: 8, Filters: []int{1}, Classes: 2}
 	b := nn.NewCPU(1)
 	defer b.Close()
-	n, err := nn.New(b, s, 1)
-	if err != nil {
-		f.Fatal(err)
-	}
-	list, err := n.Weights()
-	if err != nil {
-		f.Fatal(err)
-	}
+	drawn := modeltest.Weights(f, nn.Spec{Size: 8, Filters: []int{1}, Classes: 2}, 1, nil)
 	path := filepath.Join(f.TempDir(), "w.safetensors")
 	f.Fuzz(func(t *testing.T, network, classes, preprocess string) {
-		w := checkpoint.Weights{Meta: map[string]string{checkpoint.MetaNetwork: network, checkpoint.MetaClasses: classes, checkpoint.MetaPreprocess: preprocess}}
-		for _, v := range list {
-			w.Tensors = append(w.Tensors, checkpoint.Tensor(v))
-		}
+		w := checkpoint.Weights{Tensors: drawn.Tensors, Meta: map[string]string{checkpoint.MetaNetwork: network, checkpoint.MetaClasses: classes, checkpoint.MetaPreprocess: preprocess}}
 		var buf strings.Builder
 		if err := w.Encode(&buf); err != nil {
-			t.Skip()
+			t.Skipf("no file can say this: %v", err)
 		}
 		if err := os.WriteFile(path, []byte(buf.String()), 0o600); err != nil {
 			t.Fatal(err)
@@ -342,13 +280,13 @@ func FuzzDescription(f *testing.F) {
 func TestAverageIsTheMeanAndRefusesWhatHasNone(t *testing.T) {
 	read := func(w checkpoint.Weights) *model.Model {
 		t.Helper()
-		m, err := model.Read(file(t, "w.safetensors", w))
+		m, err := model.Read(modeltest.File(t, "w.safetensors", w))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return m
 	}
-	a, b := read(weights(t, spec, 1, map[string]string{checkpoint.MetaEpoch: "3", checkpoint.MetaValAcc: "0.5"})), read(weights(t, spec, 2, nil))
+	a, b := read(modeltest.Weights(t, spec, 1, map[string]string{checkpoint.MetaEpoch: "3", checkpoint.MetaValAcc: "0.5"})), read(modeltest.Weights(t, spec, 2, nil))
 	slices.Reverse(b.Tensors) // any order will do
 	w, err := model.Average([]*model.Model{a, b})
 	if err != nil {
@@ -366,17 +304,17 @@ func TestAverageIsTheMeanAndRefusesWhatHasNone(t *testing.T) {
 	if mean.Epoch != 0 || mean.ValAcc.Finite() || mean.Meta[model.MetaAverageOf] != `["w","w"]` || len(mean.Notes) > 0 {
 		t.Errorf("it says of itself %v, and %q", mean.Meta, mean.Notes)
 	}
-	fine := weights(t, spec, 3, nil)
+	fine := modeltest.Weights(t, spec, 3, nil)
 	fine.Meta = map[string]string{checkpoint.MetaNetwork: `{"Size":32,"Filters":[4,8,8],"Classes":10,"Initializer":"zeros","Frozen":["conv1","conv2"]}`}
 	if _, err := model.Average([]*model.Model{a, read(fine)}); err != nil {
 		t.Errorf("one whose layers were frozen in training: %v", err)
 	}
-	wide, signed := spec, weights(t, spec, 1, nil)
+	wide, signed := spec, modeltest.Weights(t, spec, 1, nil)
 	wide.Filters = []int{4, 8, 12}
 	signed.Meta = map[string]string{checkpoint.MetaPreprocess: `{"name":"signed","mean":[0.5,0.5,0.5],"std":[0.5,0.5,0.5]}`}
-	named := weights(t, spec, 1, map[string]string{checkpoint.MetaClasses: `["a","b","c","d","e","f","g","h","i","j"]`})
+	named := modeltest.Weights(t, spec, 1, map[string]string{checkpoint.MetaClasses: `["a","b","c","d","e","f","g","h","i","j"]`})
 	for want, other := range map[string]*model.Model{
-		"networks differ": read(weights(t, wide, 1, nil)), "preprocessing differs": read(signed), "classes differ": read(named),
+		"networks differ": read(modeltest.Weights(t, wide, 1, nil)), "preprocessing differs": read(signed), "classes differ": read(named),
 	} {
 		if _, err := model.Average([]*model.Model{a, other}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want something of %q", err, want)

@@ -18,8 +18,8 @@ import (
 
 	"cifartui/cifar/picture"
 	"cifartui/nn"
-	"cifartui/train/checkpoint"
 	"cifartui/train/model"
+	"cifartui/train/model/modeltest"
 )
 
 // first is a network whose answer is an image's first byte, and what is left.
@@ -181,29 +181,7 @@ func BenchmarkThousandSmallJPEGs(b *testing.B) {
 	names := jpegs(b, 1000)
 	on := nn.NewCPU(0)
 	defer on.Close()
-	net, err := nn.New(on, nn.VGG(0), 1)
-	if err != nil {
-		b.Fatal(err)
-	}
-	tensors, err := net.Weights()
-	if err != nil {
-		b.Fatal(err)
-	}
-	w := checkpoint.Weights{}
-	for _, t := range tensors {
-		w.Tensors = append(w.Tensors, checkpoint.Tensor(t))
-	}
-	path := filepath.Join(b.TempDir(), "w.safetensors")
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := w.Encode(f); err != nil {
-		b.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
+	path := modeltest.File(b, "w.safetensors", modeltest.Weights(b, nn.VGG(0), 1, nil))
 	for b.Loop() {
 		m, err := model.Read(path)
 		if err != nil {

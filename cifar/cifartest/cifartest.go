@@ -1,0 +1,24 @@
+// Package cifartest makes images for the tests of other packages.
+package cifartest
+
+import (
+	"math/rand/v2"
+
+	"cifartui/cifar"
+)
+
+// Colours draws n images whose class is a matter of colour, with noise: a small
+// network learns them in a few steps.
+func Colours(n int, seed uint64) *cifar.Set {
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := cifar.NewSet(cifar.Size, n)
+	for i := range n {
+		class := i % cifar.Classes
+		s.Labels[i] = byte(class)
+		for j := range cifar.Pixels {
+			plane := j / (cifar.Size * cifar.Size)
+			s.Pixels[i*cifar.Pixels+j] = byte(20*((class>>plane)&3) + 60*(class%3) + r.IntN(60))
+		}
+	}
+	return s
+}
