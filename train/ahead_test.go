@@ -79,6 +79,7 @@ func late(t testing.TB, change ...func(*config.Config)) (Options, *lateCPU) {
 // Whether results come at once or late, a run is the same, whole or stopped
 // anywhere and resumed.
 func TestLateResultsChangeNothing(t *testing.T) {
+	t.Parallel()
 	plain := tinyOptions(t)
 	want, _ := mustTrain(t, plain, nil)
 	for stop := range 14 {

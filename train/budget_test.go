@@ -104,6 +104,7 @@ func TestARunThatGetsSlowerKeepsItsBudget(t *testing.T) {
 
 // TestAPlanSurvivesAKill: whenever it comes, the run ends with the same bits.
 func TestAPlanSurvivesAKill(t *testing.T) {
+	t.Parallel()
 	o, _ := paced(t, 4)
 	o.Config.SaveSeconds = 1e-9
 	copies := t.TempDir()

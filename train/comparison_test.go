@@ -103,6 +103,7 @@ func TestComparedRunHasTheBitsOfOneAlone(t *testing.T) {
 // What a SIGKILL leaves at any event is the folder as it is then, without the
 // events that are not written yet.
 func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
+	t.Parallel()
 	whole, rec := compare(t, tinyComparison(t, config.Interleave), nil)
 	n := len(rec.events)
 	for _, order := range config.Orders() {
@@ -430,6 +431,7 @@ func TestDivergedRunAmongOthers(t *testing.T) {
 }
 
 func TestComparisonIsLocked(t *testing.T) {
+	t.Parallel()
 	o := tinyComparison(t, config.Interleave)
 	c := newComparison(t, o)
 	defer c.Close()

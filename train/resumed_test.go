@@ -70,6 +70,7 @@ func TestGivenRateWinsOverOneSetLive(t *testing.T) {
 // A schedule over another number of epochs makes the rate jump: both rates are
 // told, and they are those of the two lengths.
 func TestOtherLengthTellsBothRates(t *testing.T) {
+	t.Parallel()
 	for _, schedule := range []string{"step", "cosine", "onecycle", "triangle"} {
 		o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR, c.Schedule, c.Epochs = "sgd", 0.01, schedule, 4 })
 		_, straight := mustTrain(t, o, nil)

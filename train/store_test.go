@@ -257,6 +257,7 @@ func used(folder string) (all int64) {
 // On a disk that holds two checkpoints every save succeeds, for the one before
 // the last; on one that holds a single one that stays whole.
 func TestADiskWithoutRoomForAThirdCheckpoint(t *testing.T) {
+	t.Parallel()
 	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 4 })
 	straight, _ := mustTrain(t, o, nil)
 	dir := filepath.Join(straight, rundir.CheckpointsDir)
@@ -314,6 +315,7 @@ func TestADiskWithoutRoomForAThirdCheckpoint(t *testing.T) {
 }
 
 func TestBestWeightsThatCouldNotBeWrittenSurviveTheResume(t *testing.T) {
+	t.Parallel()
 	// Rate 0 after the first batch: epoch 1 stays the best.
 	for _, split := range []int{0, 10} {
 		o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.Epochs, c.ValSplit = "sgd", 3, split })
@@ -369,6 +371,7 @@ func TestStaleTemporaryFilesGo(t *testing.T) {
 }
 
 func TestFolderInUseIsRefusedWithThePID(t *testing.T) {
+	t.Parallel()
 	o := tinyOptions(t)
 	tr := newTrainer(t, o)
 	defer tr.Close()

@@ -177,6 +177,7 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 }
 
 func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*config.Config){
 		"article": func(*config.Config) {},
 		"muon, averaged, smoothed, triangle": func(c *config.Config) {

@@ -53,6 +53,7 @@ func wholeRecord(t *testing.T, what, folder string, epochs int) {
 // A record that somebody deletes or cuts under a live run is put back, and that is
 // said; what cannot be put back makes an error of the end.
 func TestRecordDamagedUnderALiveRun(t *testing.T) {
+	t.Parallel()
 	half := func(path string) error {
 		st, err := os.Stat(path)
 		if err != nil {
@@ -185,6 +186,7 @@ func TestRecordDamagedBeforeAResume(t *testing.T) {
 // Checkpoints that somebody deletes under a live run are written again; a run
 // folder that is gone is not made anew, and is what the end's error tells of.
 func TestFoldersDeletedUnderALiveRun(t *testing.T) {
+	t.Parallel()
 	o := tinyOptions(t)
 	straight, _ := mustTrain(t, o, nil)
 	at := func(do func(folder string) error) func(*Trainer, event.Event) {

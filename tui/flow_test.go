@@ -255,6 +255,7 @@ func TestFilesTellWhatEventsDoNot(t *testing.T) {
 }
 
 func TestLoadingOffersOtherData(t *testing.T) {
+	t.Parallel()
 	var asked []string
 	load := func(_ context.Context, data string, report func(Progress)) error {
 		asked = append(asked, data)

@@ -189,6 +189,7 @@ func TestColoursLookAsTheyDid(t *testing.T) {
 
 // What is said in colours must be said without them too.
 func TestColoursDoNotChangeWhatIsSaid(t *testing.T) {
+	t.Parallel()
 	for v := range views {
 		for _, sc := range scenes {
 			events := sc.events()

@@ -122,6 +122,7 @@ func runningScript() *script {
 }
 
 func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
+	t.Parallel()
 	src := newFakeSource(runningScript().events...)
 	s := startPty(t, context.Background(), Options{Source: src, Control: &fakeControl{}}, "")
 	s.see("model_20261123_1405")
@@ -145,6 +146,7 @@ func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
 
 // Keys that come in one read, as a slow link sends them, each count, in order.
 func TestKeysThatComeTogetherAllCount(t *testing.T) {
+	t.Parallel()
 	control := &fakeControl{}
 	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: control}, "")
 	s.see("model_20261123_1405")
@@ -165,6 +167,7 @@ func TestKeysThatComeTogetherAllCount(t *testing.T) {
 }
 
 func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
+	t.Parallel()
 	src := newFakeSource(runningScript().events...)
 	control := &fakeControl{}
 	// Letters of the answer are keys of the screen: s would save, x would stop.
@@ -183,6 +186,7 @@ func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
 }
 
 func TestScreenEndsWithItsTerminal(t *testing.T) {
+	t.Parallel()
 	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, "")
 	s.see("model_20261123_1405")
 	s.mu.Lock()
@@ -195,6 +199,7 @@ func TestScreenEndsWithItsTerminal(t *testing.T) {
 }
 
 func TestScreenEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := startPty(t, ctx, Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, "")
 	s.see("model_20261123_1405")
@@ -216,6 +221,7 @@ type nilEvent struct{}
 func (nilEvent) Head() *event.Header { return nil }
 
 func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
+	t.Parallel()
 	for name, src := range map[string]event.Source{
 		"in a command": panicSource{},
 		"in Update":    newFakeSource(nilEvent{}),
@@ -238,6 +244,7 @@ func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
 // A terminal that reads nothing (Ctrl+S, a dead link) stops neither the taking
 // of events nor leaving, and when it reads again it gets the newest screen.
 func TestStalledTerminal(t *testing.T) {
+	t.Parallel()
 	for _, wakes := range []bool{false, true} {
 		out := &stuckWriter{free: make(chan struct{})}
 		src := newFakeSource(runningScript().events...)
@@ -292,6 +299,7 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 // TestTrafficIsSmall holds the screen to what a slow link can carry: a run at
 // work sends less than 20 KB a second in every view, a paused one nothing.
 func TestTrafficIsSmall(t *testing.T) {
+	t.Parallel()
 	const window = 3 * time.Second
 	type running struct {
 		view  viewID
@@ -375,6 +383,7 @@ func TestTrafficIsSmall(t *testing.T) {
 
 // A whole short run with keys, as a person would live it.
 func TestAWholeRunWithKeys(t *testing.T) {
+	t.Parallel()
 	src := newFakeSource()
 	s := newScript("model_20261123_1405", 64, 3)
 	fed := 0

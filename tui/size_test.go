@@ -16,6 +16,7 @@ import (
 // No line of any view is wider than the window, and there are no more lines
 // than its height, whatever the size, the state and what lies on top.
 func TestNothingOverflowsAtAnySize(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))
 	sizesToTry := [][2]int{{1, 1}, {2, 300}, {300, 1}, {39, 12}, {40, 11}, {40, 12}, {300, 100}}
 	for range 40 {
