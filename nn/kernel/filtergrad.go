@@ -29,8 +29,9 @@ type filterGradient struct {
 
 const (
 	// stretchBytes is the part of the third-level cache that V and dY may take.
-	// 2 to 6 MB are alike; 20 MB, which is in memory, cost 40% more.
-	stretchBytes = 6 << 20
+	// 2 to 6 MB are alike where the cache is the program's own, and less is better
+	// where it is shared; 20 MB, which is in memory, cost 40% more.
+	stretchBytes = 3 << 20
 	// transformChannels bounds the tiles times channels of one piece of transforms.
 	transformChannels = 2048
 	// depthTiles are the products that a register sums before it is added to dU.

@@ -139,8 +139,20 @@ func advance(a, lda Register, rows int) {
 	}
 }
 
-// unrolled is the number of steps of k in one round of gemm's loops.
+// unrolled is the number of steps of k in one round of the loops of gemm and
+// gemmT.
 const unrolled = 4
+
+// shares is the number of blocks that the request for gemm's next panel is
+// spread over. On Zen 3 a whole panel asked for in every block fills the queue
+// of what is under way, and the block's own reads wait: 66 GFLOP/s for 32 rows of
+// 128 values, against 87 where each of the first four blocks asks for a quarter.
+func (w width) shares() int {
+	if w.wide() {
+		return 1
+	}
+	return 4
+}
 
 func gemm(w width) {
 	w.function("gemm", "(c []float32, ldc int, a []float32, lda int, b []float32, rows, k int)")
@@ -157,21 +169,22 @@ func gemm(w width) {
 		b, k := base("b"), Load(Param("k"), GP64())
 		step := 2 * w.bytes()
 		Label(label + "k")
+		for line := 0; line < step*unrolled/w.shares(); line += 64 {
+			PREFETCHT1(Mem{Base: ahead, Disp: line})
+		}
 		for u := range unrolled {
-			for line := 0; line < step; line += 64 {
-				PREFETCHT1(Mem{Base: ahead, Disp: u*step + line})
-			}
 			s.multiply(func(i int) Mem { return row(i).Offset(4 * u) }, Mem{Base: b, Disp: u * step})
 		}
 		for _, r := range bases {
 			ADDQ(Imm(4*unrolled), r)
 		}
 		ADDQ(I32(int32(step*unrolled)), b)
-		ADDQ(I32(int32(step*unrolled)), ahead)
+		ADDQ(I32(int32(step*unrolled/w.shares())), ahead)
 		SUBQ(Imm(unrolled), k)
 		JG(LabelRef(label + "k"))
-		// Later blocks ask again for the same: it costs next to nothing.
-		SUBQ(size, ahead)
+		if w.shares() == 1 {
+			SUBQ(size, ahead) // later blocks ask again for the same
+		}
 		s.eachRow(c, ldc, s.store)
 		advance(a, lda, rows)
 	})
@@ -207,29 +220,56 @@ func gemmFirst(w width) {
 	})
 }
 
+// gemmT reads a and b from the third-level cache, row by row with gaps between
+// that the processor does not see through by itself. So while a block is
+// multiplied, the values of a that the next block begins with are asked for, and
+// rows of the next panel of b: 1.2 to 1.45 times as fast on Zen 3.
 func gemmT(w width) {
 	w.function("gemmT", "(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, rows, k int, add bool)")
 	c, a := Load(Param("c").Base(), GP64()), Load(Param("a").Base(), GP64())
 	ldc, lda, ldb := stride("ldc"), stride("lda"), stride("ldb")
+	panel := 2 * w.bytes()
+	ahead := base("b")
+	ADDQ(Imm(uint64(panel)), ahead)
 	w.blocks(func(label string, rows int) {
 		s := newSums(w, rows)
 		p := GP64()
 		// c is wanted at the end of the loop: now is the time to fetch it.
 		MOVQ(c, p)
 		for range rows {
-			for line := 0; line < 2*w.bytes(); line += 64 {
+			for line := 0; line < panel; line += 64 {
 				PREFETCHT0(Mem{Base: p, Disp: line})
 			}
 			ADDQ(ldc, p)
 		}
 		MOVQ(a, p)
 		b, k := Load(Param("b").Base(), GP64()), Load(Param("k"), GP64())
+		step := func() {
+			PREFETCHT0(Mem{Base: p, Disp: 64})
+			s.multiply(func(i int) Mem { return Mem{Base: p, Disp: 4 * i} }, Mem{Base: b})
+			ADDQ(lda, p)
+			ADDQ(ldb, b)
+		}
+		SUBQ(Imm(unrolled), k)
+		JL(LabelRef(label + "rest"))
 		Label(label + "k")
-		s.multiply(func(i int) Mem { return Mem{Base: p, Disp: 4 * i} }, Mem{Base: b})
-		ADDQ(lda, p)
-		ADDQ(ldb, b)
+		for line := 0; line < panel; line += 64 {
+			PREFETCHT1(Mem{Base: ahead, Disp: line})
+		}
+		ADDQ(ldb, ahead)
+		for range unrolled {
+			step()
+		}
+		SUBQ(Imm(unrolled), k)
+		JGE(LabelRef(label + "k"))
+		Label(label + "rest")
+		ADDQ(Imm(unrolled), k)
+		JE(LabelRef(label + "sums"))
+		Label(label + "last")
+		step()
 		DECQ(k)
-		JNE(LabelRef(label + "k"))
+		JNE(LabelRef(label + "last"))
+		Label(label + "sums")
 		add := GP8()
 		Load(Param("add"), add)
 		TESTB(add, add)
