@@ -28,6 +28,9 @@ const (
 	// reserve is the part of the budget that is kept for what is not measured:
 	// checkpoints, the start and the end.
 	reserve = 0.015
+	// spare is the part of the budget that must be left besides for a plan to get
+	// one epoch longer, so that plans do not go back and forth.
+	spare = 0.01
 	// resumeTolerance is how far a resumed run may miss its budget and still go on
 	// as it was planned: less is as well a machine that was busy for a moment.
 	resumeTolerance = 0.25
@@ -60,20 +63,20 @@ func (r *run) plan() error {
 			return nil
 		}
 	}
-	r.setPlan(r.fitting())
+	r.setPlan(r.fitting(reserve))
 	return r.saveLast()
 }
 
 // replan learns from the epoch that is just done how long one takes, and changes
-// the plan if the run would otherwise be over its budget, or could have more than
-// one epoch more.
+// the plan if the run would otherwise be over its budget, or could have more epochs:
+// two, or one with time to spare.
 func (r *run) replan(e *event.EpochDone) {
 	if r.at.Plan == nil || r.at.over(r.config) {
 		return
 	}
 	r.pace.learn(r.net.sizeAt(e.Epoch, e.Epochs), e.Seconds)
-	fit := r.fitting()
-	if fit < r.at.Plan.Epochs || fit > r.at.Plan.Epochs+1 {
+	planned, fit := r.at.Plan.Epochs, r.fitting(reserve)
+	if fit < planned || fit > planned+1 || r.fitting(reserve+spare) > planned {
 		r.setPlan(fit)
 	}
 }
@@ -102,11 +105,11 @@ func (r *run) left(epochs int) (seconds float64) {
 	return seconds
 }
 
-// fitting is how many epochs the budget has room for, those done among them; there
-// is always one more to do.
-func (r *run) fitting() int {
+// fitting is how many epochs the budget, less a part of it, has room for, those done
+// among them; there is always one more to do.
+func (r *run) fitting(kept float64) int {
 	const most = 10_000
-	room := float64(r.config.Budget)*(1-reserve) - r.at.clock.seconds()
+	room := float64(r.config.Budget)*(1-kept) - r.at.clock.seconds()
 	return r.at.Epoch + sort.Search(most, func(more int) bool { return r.left(r.at.Epoch+more+1) > room })
 }
 
