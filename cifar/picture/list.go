@@ -2,6 +2,7 @@ package picture
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -19,17 +20,20 @@ func Named(name string) bool {
 
 // List returns the files in dir and the folders below it that are [Named] as
 // pictures, in the order of their names, as dir joined with their path in it.
-// Hidden folders are left out, links to folders not followed.
+// Hidden folders are left out, links to folders not followed. The error tells of
+// folders that can't be read; the files of all others come with it.
 func List(ctx context.Context, dir string) ([]string, error) {
 	var files []string
+	var failed []error
 	// With a separator at its end a link to a folder is one too.
 	root := filepath.Clean(dir) + string(filepath.Separator)
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		switch {
-		case err != nil:
-			return err
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case err != nil:
+			failed = append(failed, err)
+			return nil
 		case path == root:
 			return nil
 		case e.IsDir() && strings.HasPrefix(e.Name(), "."):
@@ -39,5 +43,5 @@ func List(ctx context.Context, dir string) ([]string, error) {
 		}
 		return nil
 	})
-	return files, err
+	return files, errors.Join(append(failed, err)...)
 }

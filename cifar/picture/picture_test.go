@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -347,6 +348,41 @@ func TestListFindsPicturesBelowAFolder(t *testing.T) {
 	}
 	if _, err := List(t.Context(), filepath.Join(dir, "none")); err == nil {
 		t.Error("a folder that is not there is listed")
+	}
+}
+
+// A folder that can't be read costs its own pictures and no others. It is one
+// whose path is too long, which not even the system's owner can read.
+func TestListGoesOnBehindAFolderThatCannotBeRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("paths may be long here")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"a.png", "z.png"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.Repeat("d", 200)
+	for range 25 {
+		if err := in.Mkdir(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		deeper, err := in.OpenRoot(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Close()
+		in = deeper
+	}
+	in.Close()
+	got, err := List(t.Context(), dir)
+	if want := []string{filepath.Join(dir, "a.png"), filepath.Join(dir, "z.png")}; err == nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v and an error", got, err, want)
 	}
 }
 
