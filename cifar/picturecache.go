@@ -164,21 +164,7 @@ func (c pictureCache) write(d *Dataset) error {
 	if c.file == "" {
 		return errors.New("there is no cache folder: set XDG_CACHE_HOME, or HOME")
 	}
-	if err := os.MkdirAll(filepath.Dir(c.file), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(c.file), ".new-*")
-	if err != nil {
-		return err
-	}
-	err = c.encode(f, d)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), c.file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // it is of no use
-	}
-	return err
+	return WriteCache(c.file, func(w io.Writer) error { return c.encode(w, d) })
 }
 
 // encode writes d as decode reads it.

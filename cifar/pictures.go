@@ -2,6 +2,7 @@ package cifar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -31,13 +32,12 @@ func openGallery(ctx context.Context, g *gallery, o Options) (*Dataset, error) {
 	}
 	m := newMeter(o.Progress)
 	cache := cacheOf(g, size, o.CacheDir)
-	d, err := cache.read(ctx, g, m)
-	if err == nil || ctx.Err() != nil {
-		return d, err
+	if d, err := cache.read(ctx, g, m); err == nil {
+		return d, nil
 	}
-	d, err = readGallery(ctx, g, size, m)
-	if err != nil {
-		return nil, err
+	d, again, err := readGallery(ctx, g, size, m)
+	if err != nil || again {
+		return d, err
 	}
 	if err := cache.write(d); err != nil {
 		d.Notes = append(d.Notes, fmt.Sprintf("what was read of the pictures can't be kept for the next time: %v", err))
@@ -48,8 +48,10 @@ func openGallery(ctx context.Context, g *gallery, o Options) (*Dataset, error) {
 // mostBroken is the part of the pictures that may be broken.
 const mostBroken = 10
 
-// readGallery reads all pictures, those that are broken left out.
-func readGallery(ctx context.Context, g *gallery, size int, m *meter) (*Dataset, error) {
+// readGallery reads all pictures, those that are broken left out. again says that
+// some may be read another time though they have not changed, as by somebody who
+// is allowed to: a cache would go on without them.
+func readGallery(ctx context.Context, g *gallery, size int, m *meter) (d *Dataset, again bool, err error) {
 	var all []pictureFile
 	for _, files := range g.parts {
 		all = append(all, files...)
@@ -74,24 +76,29 @@ func readGallery(ctx context.Context, g *gallery, size int, m *meter) (*Dataset,
 	}
 	m.follow(&done, &wg)
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("cifar: read the pictures of %s: %w", g.root, err)
+		return nil, false, fmt.Errorf("cifar: read the pictures of %s: %w", g.root, err)
 	}
-	d := g.newDataset()
+	d = g.newDataset()
 	if err := d.noteBroken(g.root, broken); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	at := 0
 	for part, files := range g.parts {
-		*d.sets()[part] = *set.Slice(at, at+len(files)).without(broken[at : at+len(files)])
+		kept := set.Slice(at, at+len(files)).without(broken[at : at+len(files)])
+		if len(files) > 0 && kept.Len() == 0 {
+			return nil, false, fmt.Errorf("cifar: %s: none of its %s pictures for %s can be read, the first: %w", g.root, commas(int64(len(files))), partNames[part][0], broken[at])
+		}
+		*d.sets()[part] = *kept
 		at += len(files)
 	}
 	counts := d.Train.Counts(len(d.Classes))
 	for i, f := range g.parts[trainPart] {
 		if counts[f.label] == 0 {
-			return nil, fmt.Errorf("cifar: %s: no picture of the class %q can be read, the first: %w", g.root, d.Classes[f.label], broken[i])
+			return nil, false, fmt.Errorf("cifar: %s: no picture of the class %q can be read, the first: %w", g.root, d.Classes[f.label], broken[i])
 		}
 	}
-	return d, nil
+	again = slices.ContainsFunc(broken, func(err error) bool { return errors.As(err, new(*picture.FileError)) })
+	return d, again, nil
 }
 
 // newDataset returns a dataset without images. It is called after its folder.
@@ -131,7 +138,7 @@ func (d *Dataset) noteBroken(root string, broken []error) error {
 			continue
 		}
 		if n++; n <= most {
-			lines = append(lines, err.Error())
+			lines = append(lines, shown(err.Error()))
 		}
 	}
 	if n == 0 {

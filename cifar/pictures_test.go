@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -297,6 +298,90 @@ func TestPicturesWithoutACache(t *testing.T) {
 	}
 	if d.Train.Len() != 14 || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "kept for the next time") {
 		t.Errorf("%d images, notes %q", d.Train.Len(), d.Notes)
+	}
+}
+
+// What nobody may read now somebody may read later, with nothing of the file
+// changed: no cache must hold the images without it.
+func TestPicturesThatCannotBeHadAreTriedAgain(t *testing.T) {
+	dir, o := gallery0(t)
+	putPictures(t, filepath.Join(dir, "dog"), 30)
+	if err := os.Symlink(filepath.Join(dir, "nowhere"), filepath.Join(dir, "dog", "x.png")); err != nil {
+		t.Skipf("no links can be made here: %v", err)
+	}
+	d, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Notes) != 2 || !strings.Contains(d.Notes[1], "x.png") {
+		t.Errorf("notes %q", d.Notes)
+	}
+	if files, err := filepath.Glob(filepath.Join(o.CacheDir, picturesDir, "*")); err != nil || len(files) != 0 {
+		t.Errorf("the cache holds %q, %v", files, err)
+	}
+}
+
+// A note is shown on a terminal and is a line, whatever a file is called.
+func TestNotesOfBrokenPicturesCanBeShown(t *testing.T) {
+	d := new(Dataset)
+	broken := make([]error, 20)
+	broken[3] = errors.New("a\x1b[2J\nb.png: no picture")
+	if err := d.noteBroken("x", broken); err != nil {
+		t.Fatal(err)
+	}
+	if want := "a\ufffd[2J\ufffdb.png: no picture"; len(d.Notes) != 2 || d.Notes[1] != want {
+		t.Errorf("notes %q, want %q", d.Notes, want)
+	}
+}
+
+// A part of which nothing can be read is not left out: with a tenth of few
+// pictures in it, training would go on without what it is to be judged on.
+func TestPartOfBrokenPicturesIsRefused(t *testing.T) {
+	for _, part := range []string{"val", "test"} {
+		dir := t.TempDir()
+		putPictures(t, filepath.Join(dir, "train", "a"), 20)
+		putPictures(t, filepath.Join(dir, "train", "b"), 20)
+		writeFiles(t, filepath.Join(dir, part, "a"), map[string][]byte{"x.png": []byte("no picture")})
+		_, err := Open(t.Context(), Options{Data: dir, CacheDir: t.TempDir()})
+		if err == nil || !strings.Contains(err.Error(), "none of its 1 pictures for "+part) || !strings.Contains(err.Error(), "x.png") {
+			t.Errorf("%s: %v", part, err)
+		}
+	}
+}
+
+func TestReadingPicturesEndsWithItsContext(t *testing.T) {
+	dir, o := gallery0(t)
+	g, err := findGallery(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := openGallery(ctx, g, o); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What a killed process has left half written is removed once it is old, and
+// what another one may be writing is not.
+func TestHalfWrittenCachesAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string][]byte{halfPrefix + "old": nil, halfPrefix + "fresh": nil, "other": nil})
+	long := time.Now().Add(-2 * halfStale)
+	for _, name := range []string{halfPrefix + "old", "other"} {
+		if err := os.Chtimes(filepath.Join(dir, name), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad := errors.New("no room")
+	if err := WriteCache(filepath.Join(dir, "bad"), func(io.Writer) error { return bad }); !errors.Is(err, bad) {
+		t.Errorf("got %v", err)
+	}
+	if err := WriteCache(filepath.Join(dir, "good"), func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if names := left(t, dir); !slices.Equal(names, []string{halfPrefix + "fresh", "good", "other"}) {
+		t.Errorf("the folder holds %q", names)
 	}
 }
 

@@ -290,6 +290,17 @@ func printable(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
+// shown is text with the name of a file in it, which may have anything in it, as a
+// terminal can show it.
+func shown(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
 // commas writes n with a comma between thousands.
 func commas(n int64) string {
 	s := strconv.FormatInt(n, 10)

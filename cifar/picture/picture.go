@@ -53,7 +53,7 @@ func newReader(size int, memory int64) *Reader {
 func (r *Reader) Size() int { return r.size }
 
 // File reads a picture file: see [Reader.Fit]. Folders, named pipes and devices
-// are refused. The error names the file.
+// are refused. The error names the file; it is a [*FileError] if that can't be read.
 func (r *Reader) File(ctx context.Context, path string) ([]byte, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -124,11 +124,22 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
+// A FileError says why the bytes of a file can't be had. Another time they may be,
+// though the file itself has not changed: it was not to be read by this user, or
+// its disk was out of reach.
+type FileError struct {
+	Path string
+	Err  error
+}
+
+func (e *FileError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *FileError) Unwrap() error { return e.Err }
+
 // named puts the file's name before what went wrong, without the system call.
 func named(path string, err error) error {
 	var of *fs.PathError
 	if errors.As(err, &of) {
-		err = of.Err
+		return &FileError{path, of.Err}
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -36,7 +37,10 @@ func Cached(ctx context.Context, set *cifar.Set, dir string, progress func(part 
 	if err != nil {
 		return nil, err
 	}
-	_ = keep(file, encode(m)) // else the next run takes as long
+	_ = cifar.WriteCache(file, func(w io.Writer) error { // else the next run takes as long
+		_, err := w.Write(encode(m))
+		return err
+	})
 	return m, nil
 }
 
@@ -64,23 +68,4 @@ func decode(b []byte, n int) ([]float32, error) {
 		m[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 	}
 	return m, nil
-}
-
-// keep writes a file, whole or not at all.
-func keep(file string, b []byte) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // it is of no use
-	}
-	return err
 }
