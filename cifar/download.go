@@ -220,11 +220,11 @@ func (o FetchOptions) accept(resp *http.Response, f *os.File, at int64) (int64, 
 		}
 		return at, fmt.Errorf("asked for bytes from %s on, the server sends %q", commas(at), resp.Header.Get("Content-Range"))
 	case code == http.StatusOK:
-		if resp.ContentLength >= 0 && resp.ContentLength != want {
-			return at, &finalError{fmt.Errorf("the server's file has %s bytes, want %s: it is another file: name another place with --data-url", commas(resp.ContentLength), commas(want))}
-		}
 		if err := looksLikeArchive(resp); err != nil {
 			return at, err
+		}
+		if resp.ContentLength >= 0 && resp.ContentLength != want {
+			return at, &finalError{fmt.Errorf("the server's file has %s bytes, want %s: it is another file: name another place with --data-url", commas(resp.ContentLength), commas(want))}
 		}
 		if err := restart(f); err != nil {
 			return at, &finalError{err}

@@ -270,7 +270,7 @@ func TestFetchThatCannotSucceedSaysWhyAndLeavesNothing(t *testing.T) {
 				fmt.Fprint(w, "<!DOCTYPE html><title>Log in</title>")
 				return true
 			},
-			[]string{"36 bytes, want", "--data-url"}, 1,
+			[]string{"a web page, not the archive", "login", "--data-url"}, 1,
 		},
 		"a page, in chunks": {
 			func(n int, w http.ResponseWriter, r *http.Request) bool {

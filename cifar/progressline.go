@@ -51,7 +51,7 @@ func (p Progress) String() string {
 }
 
 // A ProgressLine writes progress for a person: one line that is written anew on
-// a terminal, a line each tenth of the way elsewhere.
+// a terminal, a line each tenth of the way and each new try elsewhere.
 type ProgressLine struct {
 	w        io.Writer
 	terminal bool
@@ -87,11 +87,17 @@ func (l *ProgressLine) Show(p Progress) {
 	if p.Total > 0 {
 		tenth = p.Done * 10 / p.Total
 	}
-	// Short stages are silent in a log; the transfer is not.
-	if tenth != l.tenth && (p.Stage == StageDownload || p.Stage == StagePictures || p.Stage == StageRetry || p.Stage == StageWait) {
-		l.tenth = tenth
-		fmt.Fprintln(l.w, l.format(p))
+	switch p.Stage {
+	case StageRetry: // each says what has gone wrong this time
+	case StageDownload, StagePictures, StageWait:
+		if tenth == l.tenth {
+			return
+		}
+	default: // short stages are silent in a log
+		return
 	}
+	l.tenth = tenth
+	fmt.Fprintln(l.w, l.format(p))
 }
 
 // End takes the line off a terminal.

@@ -40,3 +40,15 @@ func TestEveryStageHasWords(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Tries that fail one after the other, without a byte between them, each say why.
+func TestEachRetryIsALineOfALog(t *testing.T) {
+	var b strings.Builder
+	l := NewProgressLine(&b, false)
+	for _, why := range []string{"no route", "refused", "refused"} {
+		l.Show(Progress{Stage: StageRetry, Total: 100, Note: why})
+	}
+	if got := b.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "no route") || strings.Count(got, "refused") != 2 {
+		t.Errorf("%q", got)
+	}
+}
