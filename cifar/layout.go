@@ -134,7 +134,7 @@ func (l layout) part(d *Dataset, i int) *Set {
 // checkSize refuses a size of the images that is not theirs.
 func (l layout) checkSize(o Options) error {
 	if o.Size != 0 && o.Size != Size {
-		return fmt.Errorf("cifar: %s has images of %d pixels a side: --size %d is for a folder of pictures", l.name, Size, o.Size)
+		return fmt.Errorf("cifar: %s has images of %d pixels a side, not %d: another size is for a folder of pictures", l.name, Size, o.Size)
 	}
 	return nil
 }
