@@ -140,7 +140,20 @@ func load(ctx context.Context, r *picture.Reader, name string, stdin io.Reader) 
 	if stdin == nil {
 		return nil, errors.New("standard input: there is none")
 	}
-	pixels, err := r.Stream(ctx, stdin)
+	var pixels []byte
+	var err error
+	done := make(chan struct{})
+	// A terminal or a pipe that sends nothing can't be read with an end in mind: the
+	// read stays behind, until the process ends.
+	go func() {
+		defer close(done)
+		pixels, err = r.Stream(ctx, stdin)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}

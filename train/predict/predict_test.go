@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cifartui/cifar/picture"
 	"cifartui/nn"
@@ -121,6 +123,31 @@ func TestPictureOnStandardInput(t *testing.T) {
 		return
 	}
 	t.Error("what is read is read again")
+}
+
+// What has ended, by its context or by answers that can't be written, does not wait
+// for a picture that nobody sends.
+func TestWaitingForStandardInputEndsWithItsContext(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	net := &first{batch: 8}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, net, picture.NewReader(4), []string{Stdin}, in, func(Answer) error { return nil })
+	}()
+	if _, err := out.Write([]byte("the beginning of a picture")); err != nil { // it reads
+		t.Fatal(err)
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(4 * time.Minute):
+		t.Fatal("it still waits")
+	}
 }
 
 func TestErrorsEndIt(t *testing.T) {
