@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"image/png"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/config"
 	"cifartui/train/model"
 	"cifartui/train/model/modeltest"
+	"cifartui/train/rundir"
 	"cifartui/train/score"
 )
 
@@ -186,5 +189,53 @@ func TestSheetShowsAsManyMistakesAsAskedFor(t *testing.T) {
 	var out bytes.Buffer
 	if err := Sheet(&out, "none", set.Slice(0, 1), names, &Judged{Prob: j.Prob[:10]}, 3); err != nil {
 		t.Error("without mistakes:", err)
+	}
+}
+
+// inRun is a model whose weights lie in the folder of a run with such settings.
+func inRun(t *testing.T, change func(*config.Config)) *model.Model {
+	t.Helper()
+	folder, c := t.TempDir(), config.Default()
+	change(&c)
+	if err := config.Write(rundir.OS{}, folder, c, config.About{}); err != nil {
+		t.Fatal(err)
+	}
+	return &model.Model{Name: "run", Path: filepath.Join(folder, rundir.CheckpointsDir, "w.safetensors")}
+}
+
+func TestDataIsWhatTheWeightsWereTrainedOn(t *testing.T) {
+	file := func(dataset string) *model.Model { return &model.Model{Name: "file", Dataset: dataset} }
+	run := func(data string) *model.Model { return inRun(t, func(c *config.Config) { c.Data = data }) }
+	for _, c := range []struct {
+		models    []*model.Model
+		data, err string
+	}{
+		{[]*model.Model{file("")}, "", ""},
+		{[]*model.Model{file("CIFAR-10")}, "", ""},
+		{[]*model.Model{file("CIFAR-100")}, "cifar100", ""},
+		{[]*model.Model{file("demo"), file("demo")}, "demo", ""},
+		{[]*model.Model{file("pets")}, "", `trained on "pets"`},
+		{[]*model.Model{file("pets"), run("/pets")}, "/pets", ""},
+		{[]*model.Model{run("auto"), run("cifar10"), file("CIFAR-10")}, "auto", ""},
+		{[]*model.Model{run("auto"), file("CIFAR-100")}, "", "say with --data which"},
+	} {
+		data, err := Data(c.models)
+		if data != c.data || (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%+v: %q, %v", c, data, err)
+		}
+	}
+}
+
+// Images that the data has to validate on come before what a run held out of
+// the training images of other data.
+func TestImagesToValidateOnAreTheDatasOwn(t *testing.T) {
+	d := &cifar.Dataset{Train: noise(20), Test: noise(10), Val: noise(5)}
+	m := inRun(t, func(c *config.Config) { c.ValSplit = 7 })
+	if s, _, err := Part(d, Val, []*model.Model{m}); err != nil || s != d.Val {
+		t.Errorf("got %v, %v", s, err)
+	}
+	d.Val = nil
+	if s, _, err := Part(d, Val, []*model.Model{m}); err != nil || s.Len() != 7 {
+		t.Errorf("got %v, %v", s, err)
 	}
 }

@@ -24,26 +24,44 @@ func Parts() []string { return []string{Test, Train, Val} }
 // files that lie in no run folder, their metadata: "" where that says nothing.
 func Data(models []*model.Model) (string, error) {
 	var data, of string
+	var elsewhere *model.Model // trained on data that no word names
 	for _, m := range models {
-		said := ""
+		said, known := wordOf(m.Dataset)
 		if folder := m.RunFolder(); folder != "" {
 			c, _, err := config.ReadQuick(folder)
 			if err != nil {
 				return "", err
 			}
-			said = c.Data
-		} else if strings.EqualFold(m.Dataset, cifar.DemoName) {
-			said = cifar.DemoName
+			if said, known = c.Data, true; said == cifar.CIFAR10 {
+				said = cifar.Auto // which is the same
+			}
 		}
-		if said == "" || data == said {
-			continue
-		}
-		if data != "" {
+		switch {
+		case !known:
+			elsewhere = m
+		case said == "" || said == data:
+		case data == "":
+			data, of = said, m.Name
+		default:
 			return "", fmt.Errorf("%s was trained on the data %s and %s on %s: say with --data which to evaluate on", of, data, m.Name, said)
 		}
-		data, of = said, m.Name
+	}
+	if data == "" && elsewhere != nil {
+		return "", fmt.Errorf("%s was trained on %q, and the file does not say where that is: say it with --data", elsewhere.Name, elsewhere.Dataset)
 	}
 	return data, nil
+}
+
+// wordOf is the --data that the name of a data set means; "" for CIFAR-10, which
+// is what there is without one.
+func wordOf(dataset string) (word string, known bool) {
+	switch word = strings.ToLower(strings.ReplaceAll(dataset, "-", "")); word {
+	case "", cifar.CIFAR10:
+		return "", true
+	case cifar.CIFAR100, cifar.DemoName:
+		return word, true
+	}
+	return "", false
 }
 
 // Part is a part of a data set; "" means its test images or, of one that has
@@ -74,25 +92,25 @@ func Part(d *cifar.Dataset, part string, models []*model.Model) (*cifar.Set, str
 
 // heldOut is the part of a data set that the models did not learn from.
 func heldOut(d *cifar.Dataset, models []*model.Model) (*cifar.Set, error) {
+	if d.Val != nil {
+		return d.Val, nil
+	}
 	var first config.Config
 	for i, m := range models {
 		folder := m.RunFolder()
-		if folder == "" && d.Val == nil {
+		if folder == "" {
 			return nil, fmt.Errorf("the part %s is what a run held out of its training images, and %s is not in a run's folder: name the run instead of a file, or take the part %s", Val, cmp.Or(m.Path, m.Name), Test)
 		}
-		var c config.Config
-		if folder != "" {
-			var err error
-			if c, _, err = config.ReadQuick(folder); err != nil {
-				return nil, err
-			}
+		c, _, err := config.ReadQuick(folder)
+		if err != nil {
+			return nil, err
 		}
-		if c.ValSplit == 0 && d.Val == nil {
+		if c.ValSplit == 0 {
 			return nil, fmt.Errorf("%s held no images out (--val-split): it validated on the test images: take the part %s", m.Name, Test)
 		}
 		if i == 0 {
 			first = c
-		} else if c.ValSplit != first.ValSplit || c.ValSplit > 0 && c.Seed != first.Seed {
+		} else if c.ValSplit != first.ValSplit || c.Seed != first.Seed {
 			return nil, fmt.Errorf("%s held out %d images drawn by seed %d and %s held out %d by seed %d: each has learned some that the other held out: evaluate them one at a time, or on the part %s",
 				models[0].Name, first.ValSplit, first.Seed, m.Name, c.ValSplit, c.Seed, Test)
 		}
