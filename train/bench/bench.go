@@ -59,8 +59,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	report := &Report{Version: o.Version, Kernels: backend.Name(), Threads: backend.Threads(), CPU: cpuName()}
-	if report.PeakGFLOPS, err = o.rounds(ctx, tasks, max(1, backend.Threads())); err != nil {
+	peak, err := o.rounds(ctx, tasks, report.Threads)
+	if err != nil {
 		return nil, err
+	}
+	if report.Threads > 0 {
+		report.PeakGFLOPS = &peak
 	}
 	for _, t := range tasks {
 		if err := t.finish(spec, o.Layers); err != nil {
@@ -90,8 +94,8 @@ func prepare(ctx context.Context, o Options, backend nn.Backend, spec nn.Spec) (
 	return tasks, nil
 }
 
-// rounds runs the tasks in turn and gives the machine's peak, measured between
-// the rounds.
+// rounds runs the tasks in turn and gives the processor's peak with so many threads,
+// measured between the rounds; no threads are those of a device, which has another.
 func (o Options) rounds(ctx context.Context, tasks []*task, threads int) (peak Spread, err error) {
 	workers := kernel.NewWorkers(threads)
 	defer workers.Close()
@@ -105,7 +109,7 @@ func (o Options) rounds(ctx context.Context, tasks []*task, threads int) (peak S
 				return peak, fmt.Errorf("bench: %s at batch %d: %w", t.Mode, t.Batch, err)
 			}
 		}
-		if round > 0 {
+		if round > 0 && threads > 0 {
 			peaks = append(peaks, kernel.PeakGFLOPS(workers, 100*time.Millisecond))
 		}
 		if o.Round != nil {

@@ -68,3 +68,13 @@ func TestLayerTimesGiveRatesToArithmeticOnly(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 }
+
+// The peak beside a device's figures is not that of a thread of the processor.
+func TestPeakIsOfWhatComputes(t *testing.T) {
+	for threads, some := range map[int]bool{0: false, 1: true} {
+		peak, err := Options{Rounds: 1}.rounds(t.Context(), nil, threads)
+		if err != nil || (peak.Median > 0) != some {
+			t.Errorf("%d threads: %+v, %v", threads, peak, err)
+		}
+	}
+}

@@ -17,9 +17,10 @@ type Report struct {
 	Kernels string `json:"kernels"`
 	Threads int    `json:"threads"`
 	CPU     string `json:"cpu"`
-	// PeakGFLOPS is the machine's multiply-add peak with these kernels and
-	// threads, measured in turn with the rounds.
-	PeakGFLOPS Spread   `json:"peak_gflops"`
+	// PeakGFLOPS is the processor's multiply-add peak with these kernels and
+	// threads, measured in turn with the rounds; nil for a device, which has no
+	// threads.
+	PeakGFLOPS *Spread  `json:"peak_gflops"`
 	Results    []Result `json:"results"`
 }
 
@@ -63,7 +64,7 @@ func spread(values []float64) Spread {
 
 // Print writes the report as text, the layers' times where they were measured.
 func (r *Report) Print(w io.Writer) error {
-	if r.Threads == 0 { // not the processor, whose peak means nothing here
+	if r.PeakGFLOPS == nil { // of a device
 		fmt.Fprintf(w, "cifartui %s, %s kernels\n\n", r.Version, r.Kernels)
 	} else {
 		threads := "1 thread"
