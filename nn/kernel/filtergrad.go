@@ -118,7 +118,7 @@ func (t *transformTask) Run(worker, i int) {
 		}
 		if tile := i - inputAhead; tile >= first {
 			t.x.input(worker, v[tile*t.vRow:], t.vPos, scratch, here.image, here.y-1, here.x-1)
-			t.dy.gradient(d[tile*t.dRow:], t.dPos, scratch, here.image, here.y, here.x, sum)
+			t.dy.gradient(worker, d[tile*t.dRow:], t.dPos, scratch, here.image, here.y, here.x, sum)
 			t.grid.next(&here)
 		}
 	}

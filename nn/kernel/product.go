@@ -73,7 +73,7 @@ func newProduct(c *Conv, in, out Image) *product {
 	p.tiles = min(max(p.tiles, 8), blockTiles, roundUp(p.grid.tiles(in.N), 4))
 	p.vPos = p.tiles*p.vRow + lane
 	p.mPos = p.tiles*p.mRow + lane
-	p.scratch = roundUp(max(positions*p.inPadded, tileSize*tileSize*p.mRow, 9*lane*panel), lane)
+	p.scratch = roundUp(max(positions*p.inPadded, 2*tileSize*tileSize*p.mRow, 9*lane*panel), lane)
 	p.task.product = p
 	p.weights.product = p
 	c.w.reserve(c.w.N() * p.workspace())
@@ -186,10 +186,12 @@ func (t *productTask) output(worker int, tile place, m, scratch []float32, first
 		}
 		kernels.outputMask(t.dst[at:], row, p.out.C, m, p.mPos, mask, n)
 	case p == t.c.data:
-		kernels.outputMask(scratch, tileSize*padded, padded, m, p.mPos, nil, padded)
+		var mask []float32
 		if t.mask != nil {
-			maskTile(p.out, scratch, t.mask, image, y, x, padded, first, n)
+			mask = scratch[tileSize*tileSize*padded:]
+			gather(p.out, mask, t.mask, image, y, x, tileSize, padded, first, n)
 		}
+		kernels.outputMask(scratch, tileSize*padded, padded, m, p.mPos, mask, padded)
 		scatter(p.out, t.dst, scratch, image, y, x, tileSize, padded, first, n)
 	case t.c.spec.Pool:
 		t.outputPool(worker, m, scratch, image, y/2, x/2, first, n, whole)
@@ -231,20 +233,6 @@ func (t *productTask) outputPool(worker int, m, scratch []float32, image, y, x, 
 	for i := range min(2, out.H-y) {
 		for j := range min(2, out.W-x) {
 			copy(t.arg[argAt(i, j):][:n], arg[(2*i+j)*padded:])
-		}
-	}
-}
-
-// maskTile clears a scratch tile of col values a pixel where the mask's channels
-// first to first+n are 0.
-func maskTile(img Image, scratch, mask []float32, image, y, x, col, first, n int) {
-	for i := range min(tileSize, img.H-y) {
-		for j := range min(tileSize, img.W-x) {
-			for c, v := range mask[img.At(image, y+i, x+j)+first:][:n] {
-				if v == 0 {
-					scratch[(i*tileSize+j)*col+c] = 0
-				}
-			}
 		}
 	}
 }

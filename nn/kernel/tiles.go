@@ -15,8 +15,8 @@ type source struct {
 	c    *Conv
 }
 
-// spreadChannels are the channels that are transformed at once where positions
-// of maxima are copied, tilePositions the positions of 4x4 windows of them.
+// spreadChannels are the channels that are transformed at once where the windows
+// of a pooled gradient are copied, tilePositions the positions of 4x4 of them.
 const (
 	spreadChannels = 64
 	tilePositions  = 4 * 4 * spreadChannels
@@ -26,30 +26,44 @@ const (
 // positions*roundUp(img.C, lane) values.
 func (s *source) input(worker int, v []float32, vPos int, scratch []float32, n, y, x int) {
 	c, kernels := s.img.C, s.c.kernels
-	small := s.img.pooled()
-	if s.arg == nil || c%lane > 0 || (y+1)/2+2 > small.H || (x+1)/2+2 > small.W {
+	if s.arg == nil || c%lane > 0 {
 		p, row, col := s.tile(scratch, n, y, x, tileInput)
 		kernels.inputTile(v, vPos, p, row, col, roundUp(c, lane))
 		return
 	}
+	small := s.img.pooled()
 	y, x = (y-1)/2, (x-1)/2 // the first of 4x4 windows, which may be in the border
-	dp := s.data[small.At(n, y, x):]
 	first := ((n*small.H+y)*small.W + x) * c
-	if first >= 0 && first+(3*small.W+4)*c <= len(s.arg) {
-		kernels.inputTilePooled(v, vPos, dp, small.rowLen(), c, s.arg[first:], small.W*c, c, c)
+	// There is no arg behind the border of the first and the last image.
+	if y+4 <= small.H+1 && x+4 <= small.W+1 && first >= 0 && first+(3*small.W+4)*c <= len(s.arg) {
+		kernels.inputTilePooled(v, vPos, s.data[small.At(n, y, x):], small.rowLen(), c, s.arg[first:], small.W*c, c, c)
 		return
 	}
-	// There is no arg behind the border of the first and the last image.
-	arg := s.c.positions[worker*tilePositions:][:tilePositions]
 	for i := 0; i < c; i += spreadChannels {
 		some := min(spreadChannels, c-i)
-		for w := range 4 * 4 {
-			if at := first + (w/4*small.W+w%4)*c; at >= 0 && at < len(s.arg) {
-				copy(arg[w*spreadChannels:][:some], s.arg[at+i:])
-			}
-		}
-		kernels.inputTilePooled(v[i:], vPos, dp[i:], small.rowLen(), c, arg, 4*spreadChannels, spreadChannels, some)
+		dp, arg := s.windows(worker, scratch, n, y, x, 4, i, some)
+		kernels.inputTilePooled(v[i:], vPos, dp, 4*spreadChannels, spreadChannels, arg, 4*spreadChannels, spreadChannels, some)
 	}
+}
+
+// windows copies channels first to first+some of a square of side windows of a
+// pooled gradient, from window (y, x) of image n on, and the positions of their
+// maxima. Where there is no window the gradient is 0. Windows are spreadChannels
+// apart.
+func (s *source) windows(worker int, scratch []float32, n, y, x, side, first, some int) (dp []float32, arg []uint8) {
+	small := s.img.pooled()
+	arg = s.c.positions[worker*tilePositions:][:tilePositions]
+	for w := range side * side {
+		to := w * spreadChannels
+		i, j := y+w/side, x+w%side
+		if i < 0 || j < 0 || i >= small.H || j >= small.W {
+			clear(scratch[to:][:some])
+			continue
+		}
+		copy(scratch[to:][:some], s.data[small.At(n, i, j)+first:])
+		copy(arg[to:][:some], s.arg[((n*small.H+i)*small.W+j)*s.img.C+first:])
+	}
+	return scratch, arg
 }
 
 // fetch asks for the pixels that a tile has to itself, the tile's input
@@ -67,17 +81,25 @@ func (s *source) fetch(n, y, x int) {
 
 // gradient transforms the 4x4 pixels from (y, x) of image n on as the filter's
 // gradient wants them.
-func (s *source) gradient(d []float32, dPos int, scratch []float32, n, y, x int, sum []float32) {
-	c := s.img.C
-	small := s.img.pooled()
-	if s.arg == nil || c%lane > 0 || y/2+2 > small.H || x/2+2 > small.W {
+func (s *source) gradient(worker int, d []float32, dPos int, scratch []float32, n, y, x int, sum []float32) {
+	c, kernels := s.img.C, s.c.kernels
+	if s.arg == nil || c%lane > 0 {
 		p, row, col := s.tile(scratch, n, y, x, tileSize)
-		s.c.kernels.gradientTile(d, dPos, p, row, col, roundUp(c, lane), sum)
+		kernels.gradientTile(d, dPos, p, row, col, roundUp(c, lane), sum)
 		return
 	}
+	small := s.img.pooled()
 	y, x = y/2, x/2
-	arg := s.arg[((n*small.H+y)*small.W+x)*c:]
-	s.c.kernels.gradientTilePooled(d, dPos, s.data[small.At(n, y, x):], small.rowLen(), c, arg, small.W*c, c, c, sum)
+	if y+2 <= small.H && x+2 <= small.W {
+		arg := s.arg[((n*small.H+y)*small.W+x)*c:]
+		kernels.gradientTilePooled(d, dPos, s.data[small.At(n, y, x):], small.rowLen(), c, arg, small.W*c, c, c, sum)
+		return
+	}
+	for i := 0; i < c; i += spreadChannels {
+		some := min(spreadChannels, c-i)
+		dp, arg := s.windows(worker, scratch, n, y, x, 2, i, some)
+		kernels.gradientTilePooled(d[i:], dPos, dp, 2*spreadChannels, spreadChannels, arg, 2*spreadChannels, spreadChannels, some, sum[i:])
+	}
 }
 
 // tile returns a square of side pixels whose first is (y, x) of image n, and
@@ -147,6 +169,15 @@ func scatter(img Image, dst, scratch []float32, image, y, x, side, col, first, n
 	for i := range min(side, img.H-y) {
 		for j := range min(side, img.W-x) {
 			copy(dst[img.At(image, y+i, x+j)+first:][:n], scratch[(i*side+j)*col:])
+		}
+	}
+}
+
+// gather is scatter the other way.
+func gather(img Image, scratch, src []float32, image, y, x, side, col, first, n int) {
+	for i := range min(side, img.H-y) {
+		for j := range min(side, img.W-x) {
+			copy(scratch[(i*side+j)*col:][:n], src[img.At(image, y+i, x+j)+first:])
 		}
 	}
 }
