@@ -84,14 +84,20 @@ func (r *run) replan(e *event.EpochDone) {
 // pace is how many seconds an epoch takes, by the size of its images.
 type pace map[int]float64
 
-// learn corrects the pace by an epoch: others are as much slower or faster.
+// learn corrects the pace by an epoch. What it tells of images of other sizes is
+// taken half: epochs on small ones are short, and a machine that others use is
+// faster and slower from one to the next.
 func (p pace) learn(size int, seconds float64) {
 	if p[size] <= 0 || seconds <= 0 {
 		return
 	}
 	factor := seconds / p[size]
 	for s := range p {
-		p[s] *= factor
+		if s == size {
+			p[s] = seconds
+		} else {
+			p[s] *= math.Sqrt(factor)
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ var recipes = []Recipe{
 	{Name: "article", About: "as the article trained: 90% after 85 epochs", Settings: ""},
 	{Name: "fast", About: "the most in a few epochs, or in a --budget", Settings: `
 epochs: 16
-small_epochs: 0.5
-small_size: 24
+small_epochs: 0.35
+small_size: 16
 batch: 256
 preprocess: standard
 dropout: 0
