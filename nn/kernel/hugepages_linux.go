@@ -2,9 +2,8 @@ package kernel
 
 import (
 	"os"
+	"syscall"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // hugePage is the size that Linux has on every processor this program is built
@@ -19,5 +18,5 @@ func adviseHugePages(buf []float32) {
 	if os.Getpagesize() != 4096 || len(bytes) < skip+hugePage {
 		return
 	}
-	_ = unix.Madvise(bytes[skip:skip+(len(bytes)-skip)/hugePage*hugePage], unix.MADV_HUGEPAGE)
+	_ = syscall.Madvise(bytes[skip:skip+(len(bytes)-skip)/hugePage*hugePage], syscall.MADV_HUGEPAGE)
 }
