@@ -40,11 +40,13 @@ class Ours:
         watcher = threading.Thread(target=watch)
         watcher.start()
         try:
-            said = subprocess.run(self.command, capture_output=True, text=True, check=True).stdout
+            ran = subprocess.run(self.command, capture_output=True, text=True)
         finally:
             done.set()
             watcher.join()
-        return json.loads(said)["results"][0]["images_per_second"]["median"]
+        if ran.returncode != 0:
+            raise RuntimeError(f"{' '.join(self.command)}: exit {ran.returncode}: {ran.stderr.strip()}")
+        return json.loads(ran.stdout)["results"][0]["images_per_second"]["median"]
 
 
 class Theirs:
@@ -104,11 +106,18 @@ def main():
     a = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, median of {a.rounds} rounds")
     print(f"{'':6}{'batch':>6}  {'':18}{'us/step':>10}{'images/s':>11}{'spread':>8}{'ours/it':>9}{'MB':>8}")
+    failed = False
     for mode in a.modes.split(","):
         for batch in map(int, a.batches.split(",")):
-            for l in compare(a, mode, batch):
+            try:
+                lines = compare(a, mode, batch)
+            except Exception as error:  # the other batch sizes keep their turn
+                print(f"{mode:6}{batch:6}  left out: {error}", flush=True)
+                failed, lines = True, []
+            for l in lines:
                 print(f"{mode:6}{batch:6}  {l['what']:18}{l['microseconds']:10.1f}{l['images_per_second']:11}{l['spread']:8.1%}{l['ratio']:9.2f}{l['megabytes']:8}", flush=True)
             torch.cuda.empty_cache()
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
