@@ -302,9 +302,14 @@ func (c *cudaContext) LoadModule(image []byte) (Module, error) {
 	text := append(append(make([]byte, 0, len(image)+1), image...), 0)
 	log := make([]byte, 8192)
 	options := [2]int32{errorLog, errorLogSize}
-	values := [2]uintptr{uintptr(unsafe.Pointer(&log[0])), uintptr(len(log))}
+	// A pointer, not its number: the driver writes there, so that log must not lie
+	// on a stack, which may move.
+	values := struct {
+		log  *byte
+		size uintptr
+	}{&log[0], uintptr(len(log))}
 	m := new(Module)
-	err := c.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(m)), uintptr(unsafe.Pointer(&text[0])), 2, uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values[0])))
+	err := c.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(m)), uintptr(unsafe.Pointer(&text[0])), 2, uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values)))
 	runtime.KeepAlive(text)
 	if said := goString(&log[0]); err != nil && said != "" {
 		err = fmt.Errorf("%w: %s", err, said)
