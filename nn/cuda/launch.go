@@ -31,7 +31,7 @@ func (b *Backend) put(name string, x, y int, shared int, args *driver.Args) {
 	k := b.kernels[name]
 	if shared > max(k.shared, defaultShared) {
 		if err := b.ctx.SetAttribute(k.function, driver.DynamicShared, shared); err != nil {
-			b.fail(err)
+			b.fail(&KernelError{name, err})
 			return
 		}
 		k.shared = shared

@@ -47,6 +47,7 @@ type loss struct {
 type outcome struct {
 	sum      float64 // of the losses
 	correct  int
+	finite   bool // the sum, as a float32
 	sequence uint64
 }
 
@@ -62,6 +63,7 @@ func (l *loss) outcome(slot uint32) outcome {
 	return outcome{
 		sum:      math.Float64frombits(binary.LittleEndian.Uint64(v)),
 		correct:  int(binary.LittleEndian.Uint32(v[8:])),
+		finite:   binary.LittleEndian.Uint32(v[16:]) != 0,
 		sequence: binary.LittleEndian.Uint64(v[24:]),
 	}
 }

@@ -3,6 +3,7 @@ package cuda
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -101,8 +102,10 @@ func (q *queue) close(b *Backend) {
 	}
 }
 
-// forget drops the recordings of steps of a loss that is closed.
+// forget drops the recordings of steps of a loss that is closed, and the results
+// that nobody has read: they lie in memory that goes with it.
 func (q *queue) forget(b *Backend, l *loss) {
+	q.pending = slices.DeleteFunc(q.pending, func(p pending) bool { return p.loss == l })
 	q.known = slices.DeleteFunc(q.known, func(r *recording) bool {
 		if r.tape.loss != l {
 			return false
@@ -154,14 +157,14 @@ func (b *Backend) play(t *tape) error {
 		return err
 	}
 	slot := uint32(q.launched % ringSlots)
-	q.launched++
-	b.want.slot, b.want.sequence = slot, q.launched
-	b.want.write(q.ring.Bytes[slot*blockBytes:])
-	b.have = b.want
-	b.want.slot, b.want.sequence = 0, 0
+	step := b.want
+	step.slot, step.sequence = slot, q.launched+1
+	step.write(q.ring.Bytes[slot*blockBytes:])
 	if err := b.ctx.LaunchGraph(r.graph, b.stream); err != nil {
-		return err
+		return err // the GPU has counted no step either
 	}
+	q.launched++
+	b.have = step
 	q.pending = append(q.pending, pending{sequence: q.launched, slot: slot, loss: t.loss})
 	return nil
 }
@@ -236,6 +239,11 @@ func (b *Backend) Finished() (sum float64, correct int, err error) {
 	}
 	q.finished = now
 	o := p.loss.outcome(p.slot)
+	if !o.finite && !math.IsNaN(o.sum) {
+		// Beyond float32: no step has changed parameters since, so that the host must
+		// not take it for a number to go on from.
+		o.sum = math.Inf(1)
+	}
 	return o.sum, o.correct, nil
 }
 

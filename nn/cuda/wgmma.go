@@ -47,6 +47,7 @@ func (b *Backend) tensorMap(t driver.TensorMap) driver.Pointer {
 	m.left--
 	if err := b.ctx.Upload(p, unsafe.Pointer(&text), mapBytes, b.stream); err != nil {
 		b.fail(err)
+		return 0
 	}
 	if m.known == nil {
 		m.known = map[string]driver.Pointer{}
