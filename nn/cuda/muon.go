@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"cifartui/nn"
@@ -69,13 +70,19 @@ func (b *Backend) updateMatrices(list []matrix, flag driver.Pointer) {
 		apply += divide(m.rows, muonTile) * across
 		widest = max(widest, m.columns)
 	}
+	shared := b.kernels["muon_poly"].Shared(widest)
+	if have := b.Device().SharedMemory; shared > have {
+		b.fail(fmt.Errorf("nn/cuda: Muon of %d filters needs %d KiB of a multiprocessor's memory, %s has %d: take another --optimizer, or train on the processor (--device cpu)",
+			widest, shared>>10, b.Device().Name, have>>10))
+		return
+	}
 	where, count := b.place(table), uint32(len(list))
 	args := func() *driver.Args { return b.updates.args.Reset().Pointer(where).U32(count) }
 	b.put("muon_begin", begin, 1, 0, args().Pointer(flag))
 	for i := range muonSteps {
 		from := uint32(i % 2)
 		b.put("muon_gram", gram, 1, 0, args().Pointer(flag).U32(from))
-		b.put("muon_poly", poly, 1, b.kernels["muon_poly"].Shared(widest), args().Pointer(flag).U32(one(i == 0)))
+		b.put("muon_poly", poly, 1, shared, args().Pointer(flag).U32(one(i == 0)))
 		b.put("muon_apply", apply, 1, 0, args().Pointer(b.current).Pointer(flag).U32(from).U32(one(i == muonSteps-1)))
 	}
 }

@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cifartui/nn"
@@ -44,7 +45,7 @@ func (b *Backend) candidates(p pass, s nn.ConvSpec) []tile {
 		case filterPass:
 			fits = s.In%k.Tile.M == 0 && s.Out%k.Tile.N == 0
 		}
-		if !fits {
+		if !fits || s.Images*s.H*s.W*max(s.In, s.Out) > mostElements {
 			continue
 		}
 		t := tile{name: name, m: k.Tile.M, n: k.Tile.N, shared: k.Shared(s.W)}
@@ -64,9 +65,13 @@ func (c *conv) use(p pass, k tile) {
 	}
 }
 
-// channels is what the numbers of filters that the kernels are made for are
-// multiples of.
-const channels = 32
+// What the kernels are made for.
+const (
+	channels     = 32        // numbers of filters are multiples of it
+	mostFilters  = 2048      // spread and colsum have a thread for eight
+	features     = 64        // of the dense layer, in a block of dense_bwd_filter
+	mostElements = 1<<31 - 1 // of a batch of images, which conv.h counts in 32 bits
+)
 
 // Lacks says what of a network the kernels are not made for, in a line; nil if
 // there is nothing.
@@ -74,10 +79,22 @@ func Lacks(s nn.Spec) error {
 	if len(s.Dense) > 0 {
 		return errors.New("the GPU's kernels know no hidden dense layers")
 	}
+	if s.Size != side {
+		return fmt.Errorf("the GPU's kernels are made for images of %d pixels, not of %d", side, s.Size)
+	}
+	last := 0
 	for _, f := range s.Filters {
 		if f%channels != 0 {
 			return fmt.Errorf("the GPU's kernels are made for multiples of %d filters, not for %d", channels, f)
 		}
+		if f > mostFilters {
+			return fmt.Errorf("the GPU's kernels are made for up to %d filters, not for %d", mostFilters, f)
+		}
+		last = f
+	}
+	rest := side >> len(s.Filters)
+	if n := rest * rest * last; n%features != 0 {
+		return fmt.Errorf("the GPU's kernels are made for a dense layer of a multiple of %d features, not of %d", features, n)
 	}
 	return nil
 }
@@ -104,7 +121,10 @@ func (c *conv) choose() error {
 	for _, x := range c.passes() {
 		list := b.candidates(x.pass, c.ConvSpec)
 		if len(list) == 0 {
-			return fmt.Errorf("nn/cuda: no kernel for a convolution of %d to %d channels on images of %dx%d: train on the processor (--device cpu)", c.In, c.Out, c.H, c.W)
+			return fmt.Errorf("nn/cuda: no kernel for a convolution of %d to %d channels on %d images of %dx%d: take a smaller --batch, or train on the processor (--device cpu)", c.In, c.Out, c.Images, c.H, c.W)
+		}
+		if list[0].hopper != nil { // the others sum in another order, and the clock must not choose the bits
+			list = slices.DeleteFunc(list, func(t tile) bool { return t.hopper == nil })
 		}
 		*x.tile = list[0]
 		if len(list) > 1 {
