@@ -17,6 +17,7 @@ func (n *Network) NewEval(batch int) (*Eval, error) {
 		return nil, err
 	}
 	if err := g.allocate(); err != nil {
+		g.free()
 		return nil, err
 	}
 	m, err := NewMachine(n.on, g.ExprGraph, g.results()...)

@@ -53,6 +53,7 @@ func (n *Network) NewStepAt(size, batch int, s Solver) (*Step, error) {
 		return nil, err
 	}
 	if err := g.allocate(); err != nil {
+		g.free()
 		return nil, err
 	}
 	m, err := NewMachine(n.on, g.ExprGraph, g.results()...)

@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -287,4 +288,43 @@ func TestSubmittedStepsGiveTheSameBits(t *testing.T) {
 		t.Error("a result without a step")
 	}
 	bittest.Values(t, "weights", weightsOf(t, parts), weightsOf(t, whole))
+}
+
+// scant is a processor whose memory is full when labels want some.
+type scant struct {
+	*CPU
+	held int // blocks
+}
+
+func (s *scant) Alloc(ints bool, n int) (Memory, error) {
+	if ints {
+		return Memory{}, &MemoryError{Device: "scant", Err: errors.New("full")}
+	}
+	s.held++
+	return s.CPU.Alloc(ints, n)
+}
+
+func (s *scant) Free(Memory) { s.held-- }
+
+// What a batch that does not fit has taken must not be missing to a smaller one.
+func TestBatchThatDoesNotFitGivesItsMemoryBack(t *testing.T) {
+	on := &scant{CPU: newCPU(t, 1)}
+	n, err := New(on, small, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sv, err := NewSolver(on, "sgd", SolverOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := on.held
+	for what, f := range map[string]func() error{
+		"step": func() error { _, err := n.NewStep(4, sv); return err },
+		"eval": func() error { _, err := n.NewEval(4); return err },
+	} {
+		mention(t, f(), "memory for a batch of 4 images")
+		if on.held != before {
+			t.Errorf("%s: %d blocks are still taken", what, on.held-before)
+		}
+	}
 }
