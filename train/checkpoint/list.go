@@ -74,6 +74,23 @@ func List(folder string) ([]Info, error) {
 	return list, nil
 }
 
+// PlannedEpochs is how many epochs fit the budget of a run, by the checkpoint that it
+// goes on from; 0 where that tells of none.
+func PlannedEpochs(folder string) int {
+	for _, name := range []string{LastFile, PreviousFile} {
+		f, err := rundir.Open(filepath.Join(folder, rundir.CheckpointsDir, name))
+		if err != nil {
+			continue
+		}
+		c, err := readHeader(f)
+		f.Close()
+		if err == nil && c.Plan != nil {
+			return c.Plan.Epochs
+		}
+	}
+	return 0
+}
+
 func b2i(b bool) int {
 	if b {
 		return 1

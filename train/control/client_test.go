@@ -51,6 +51,22 @@ func TestStatusCountsTheWholeRun(t *testing.T) {
 	}
 }
 
+// A resume with more epochs is told with those at once.
+func TestStatusOfAResumeWithMoreEpochs(t *testing.T) {
+	b := newOverview()
+	for i, e := range []event.Event{
+		&event.RunStarted{Config: config.Config{Epochs: 2}},
+		&event.EpochDone{Epoch: 2, Epochs: 2},
+		&event.RunStarted{Config: config.Config{Epochs: 5}, Resumed: true, ResumedEpoch: 3},
+	} {
+		e.Head().Seq, e.Head().Run = uint64(i+1), "r"
+		b.apply(e)
+	}
+	if s := newStatus(b.runs["r"], true); s.Epoch != 3 || s.Epochs != 5 {
+		t.Errorf("epoch %d of %d, want 3 of 5", s.Epoch, s.Epochs)
+	}
+}
+
 func TestAttachToADeadRunFails(t *testing.T) {
 	var dead *NotLiveError
 	if _, err := Dial(t.Context(), t.TempDir()); !errors.As(err, &dead) {

@@ -94,15 +94,16 @@ func newStatus(r *record.Run, live bool) Status {
 		Total: r.Total(), Elapsed: r.Elapsed(), Seq: r.Seq, Time: r.Time,
 	}
 	s.Epoch, s.Step, s.Steps = r.Position()
+	s.Epochs = r.EpochsInAll()
 	if e := r.Started; e != nil {
 		s.Folder, s.PID, s.Version = e.Folder, e.PID, e.Version
-		s.Dataset, s.Demo, s.Batch, s.Epochs = e.Dataset, e.Demo, e.Config.Batch, e.Config.Epochs
+		s.Dataset, s.Demo, s.Batch = e.Dataset, e.Demo, e.Config.Batch
 	}
 	if e := r.Step; e != nil {
 		s.Loss, s.Acc, s.ImagesPerSecond = &e.Loss, &e.Acc, e.ImagesPerSecond
 	}
 	if e := r.LastEpoch(); e != nil {
-		s.Epochs, s.ValLoss, s.ValAcc = e.Epochs, &e.ValLoss, &e.ValAcc
+		s.ValLoss, s.ValAcc = &e.ValLoss, &e.ValAcc
 	}
 	if acc, epoch := r.Best(); epoch > 0 {
 		s.BestValAcc, s.BestValAccEpoch = &acc, epoch

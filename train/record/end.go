@@ -120,12 +120,13 @@ func readEnd(folder string) (events []event.Event, newest event.Header, at int64
 
 // lastEvents goes back through whole lines until it knows how the run ended or,
 // where it has not, its last epoch and its state. It returns the events that say
-// so, and the newest step if that comes after them, oldest first, and the head of the newest event of any kind, whose kind is
-// "" when no line was an event. A RunStarted ends the search: what was before is
-// another process's, and partly taken back.
+// so, and the newest step and plan if those come after them, oldest first, and the
+// head of the newest event of any kind, whose kind is "" when no line was an event.
+// A RunStarted ends the search: what was before is another process's, and partly
+// taken back.
 func lastEvents(lines []byte) (events []event.Event, newest event.Header) {
 	lines = lines[:bytes.LastIndexByte(lines, '\n')+1]
-	var epoch, state, step, over bool
+	var epoch, state, step, plan, over bool
 	for len(lines) > 0 && !over && !(epoch && state) {
 		start := bytes.LastIndexByte(lines[:len(lines)-1], '\n') + 1
 		line := lines[start : len(lines)-1]
@@ -142,6 +143,8 @@ func lastEvents(lines []byte) (events []event.Event, newest event.Header) {
 			seen = &epoch
 		case event.KindStep:
 			seen = &step
+		case event.KindPlanned:
+			seen = &plan
 		case event.KindStateChanged:
 			seen = &state
 		case event.KindRunEnded, event.KindRunStarted:

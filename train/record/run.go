@@ -37,6 +37,8 @@ type Run struct {
 	// Checkpoints are the files saved and not replaced since, oldest first,
 	// each once.
 	Checkpoints []*event.CheckpointSaved
+	// Planned is the newest plan of a run with a budget; nil: none is known.
+	Planned *event.Planned
 	// LearnRates are the changes made by a person.
 	LearnRates []*event.LearnRateChanged
 	// Warnings counts the warnings, and Phases adds up where the time of the
@@ -93,6 +95,7 @@ func Read(folder string) (*Run, error) {
 
 // plan puts the epochs that fit a budget in the place of the configured ones.
 func (r *Run) plan(e *event.Planned) {
+	r.Planned = e
 	if r.Started == nil {
 		return
 	}
@@ -309,6 +312,27 @@ func (r *Run) Remaining() (epoch, whole float64) {
 		epoch = min(epoch, whole)
 	}
 	return epoch, whole
+}
+
+// EpochsInAll is how many epochs the run is to have, as the newest event says that
+// tells: with a budget, as many as fit it; 0 if none does.
+func (r *Run) EpochsInAll() (epochs int) {
+	var newest uint64
+	says := func(h *event.Header, n int) {
+		if n > 0 && h.Seq >= newest {
+			epochs, newest = n, h.Seq
+		}
+	}
+	if s := r.Started; s != nil {
+		says(&s.Header, s.Config.Epochs)
+	}
+	if e := r.LastEpoch(); e != nil {
+		says(&e.Header, e.Epochs)
+	}
+	if p := r.Planned; p != nil {
+		says(&p.Header, p.Epochs)
+	}
+	return epochs
 }
 
 // EpochsDone is how many epochs are done: those known or, where they are not all

@@ -179,3 +179,33 @@ func TestNoFiniteValueIsNeverTheBest(t *testing.T) {
 		t.Errorf("best %v at %d", acc, epoch)
 	}
 }
+
+// The newest of what says so tells how many epochs there are to be: not the last
+// epoch, where a resume or a plan came after it.
+func TestEpochsInAllAreTheNewestEvents(t *testing.T) {
+	var r Run
+	if n := r.EpochsInAll(); n != 0 {
+		t.Errorf("%d epochs of a run that nothing is known of", n)
+	}
+	more, c := config.Default(), config.Default()
+	c.Epochs, more.Epochs = 4, 7
+	seq := uint64(0)
+	for _, step := range []struct {
+		e    event.Event
+		want int
+	}{
+		{&event.RunStarted{Config: c}, 4},
+		{&event.EpochDone{Epoch: 1, Epochs: 4}, 4},
+		{&event.RunStarted{Config: more, Resumed: true, ResumedEpoch: 2}, 7},
+		{&event.EpochDone{Epoch: 2, Epochs: 7}, 7},
+		{&event.Planned{Epochs: 5}, 5},
+		{&event.EpochDone{Epoch: 3, Epochs: 5}, 5},
+	} {
+		seq++
+		step.e.Head().Seq = seq
+		r.Apply(step.e)
+		if n := r.EpochsInAll(); n != step.want {
+			t.Errorf("after event %d, a %s: %d epochs, want %d", seq, event.KindOf(step.e), n, step.want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -152,9 +153,26 @@ func inspect(folder string) Info {
 	config, about, cerr := config.ReadQuick(folder)
 	pid, live := rundir.Live(folder)
 	run, err := record.Glance(folder)
+	LearnPlan(folder, config, run)
 	info := Describe(folder, config, about, run, pid, live)
 	info.Explain(cerr, err)
 	return info
+}
+
+// LearnPlan tells a run with a budget how many epochs fit that, where its record was
+// not read far enough to say so: all that were done, of one that is finished, and
+// else what its checkpoint knows.
+func LearnPlan(folder string, config config.Config, run *record.Run) {
+	if config.Budget == 0 || run.EpochsInAll() > 0 {
+		return
+	}
+	epochs := 0
+	if e := run.Ended; e != nil && e.Outcome == event.OutcomeFinished && config.MaxSteps == 0 {
+		epochs = run.EpochsDone()
+	}
+	if epochs = cmp.Or(epochs, checkpoint.PlannedEpochs(folder)); epochs > 0 {
+		run.Planned = &event.Planned{Epochs: epochs}
+	}
 }
 
 // Describe says of a run folder what a list shows: by its settings, what its
@@ -163,6 +181,9 @@ func Describe(folder string, config config.Config, about config.About, run *reco
 	info := Info{Name: filepath.Base(folder), Folder: folder, State: Interrupted, PID: pid, Live: live}
 	info.Data, info.Demo = about.Dataset, about.Dataset == "demo"
 	info.Batch, info.Optimizer, info.LR, info.Epochs = config.Batch, config.Optimizer, config.LR, config.Epochs
+	if config.Budget > 0 {
+		info.Epochs = cmp.Or(run.EpochsInAll(), config.Epochs)
+	}
 	info.Monitor = config.Monitor
 	info.Created, _ = time.Parse(time.RFC3339, about.Created) // a foreign one has none
 	info.Updated = info.Created

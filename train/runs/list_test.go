@@ -2,6 +2,7 @@ package runs
 
 import (
 	"bytes"
+	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/event/eventtest"
@@ -103,6 +104,35 @@ func TestInspectStates(t *testing.T) {
 		}
 		if info := inspectRun(t, folder); info.State != c.want || info.Live != c.live || info.Problem != "" {
 			t.Errorf("%s: state %q, live %v, problem %q, want %q", name, info.State, info.Live, info.Problem, c.want)
+		}
+	}
+}
+
+// A budget plans other epochs than the settings say: the record tells how many,
+// else that all are done, else the checkpoint.
+func TestInspectTellsTheEpochsThatFitABudget(t *testing.T) {
+	budget := func(c *config.Config) { c.Epochs, c.Budget = 16, 600 }
+	for name, c := range map[string]struct {
+		end        []event.Event
+		checkpoint int // epochs of its plan; 0: there is none
+		want       int
+	}{
+		"not planned yet": {nil, 0, 16},
+		"killed":          {[]event.Event{&event.Planned{Epochs: 9}}, 0, 9},
+		"stopped":         {[]event.Event{&event.Planned{Epochs: 9}, &event.RunEnded{Outcome: event.OutcomeStopped, Epoch: 3}}, 9, 9},
+		"finished":        {[]event.Event{&event.Planned{Epochs: 3}, &event.RunEnded{Outcome: event.OutcomeFinished, Epoch: 3}}, 0, 3},
+	} {
+		folder := t.TempDir()
+		makeRun(t, folder, budget, 3, c.end...)
+		if c.checkpoint > 0 {
+			s := checkpoint.Store{Disk: rundir.OS{}, Folder: filepath.Join(folder, rundir.CheckpointsDir)}
+			at := checkpoint.Position{Epoch: 4, Plan: &checkpoint.Plan{Epochs: c.checkpoint}}
+			if _, err := s.SaveLast(&checkpoint.Checkpoint{Position: at}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if info := inspectRun(t, folder); info.Epochs != c.want || info.Epoch != 3 {
+			t.Errorf("%s: %d of %d epochs, want 3 of %d", name, info.Epoch, info.Epochs, c.want)
 		}
 	}
 }

@@ -76,6 +76,7 @@ func (e *entry) inspect(here string, now time.Time) *Run {
 			e.config = s.Config
 		}
 	}
+	runs.LearnPlan(e.folder, e.config, e.follower.Run())
 	e.points = pointsOf(nil, e.follower.Run().Epochs, 0, e.config.Batch)
 	if st, err := os.Stat(filepath.Join(e.folder, rundir.EventsFile)); err == nil && now.Sub(st.ModTime()) < quietAfter {
 		e.grown = st.ModTime()
@@ -161,6 +162,7 @@ func (e *entry) wantsLock(changed bool, now time.Time) bool {
 func (e *entry) learn(news record.News) {
 	if news.Started || e.cerr != nil { // a resume may have other settings
 		e.config, e.about, e.cerr = config.ReadQuick(e.folder)
+		runs.LearnPlan(e.folder, e.config, e.follower.Run())
 	}
 	epochs := e.follower.Run().Epochs
 	n := len(e.points)

@@ -74,14 +74,11 @@ const NotBegun = "not begun"
 func newRun(info runs.Info, c config.Config, about config.About, run *record.Run, points []Point, whole bool) *Run {
 	r := &Run{Info: info, Config: c, About: about, Points: points, Timed: whole}
 	r.At, r.Step, r.Steps = run.Position()
-	if run.Started != nil {
-		r.Epochs = run.Started.Config.Epochs // a budget may have planned others
+	if r.Epochs == 0 { // of settings that cannot be read
+		r.Epochs = run.EpochsInAll()
 	}
 	if last := run.LastEpoch(); last != nil {
 		r.ImagesPerSecond = last.ImagesPerSecond
-		if last.Epochs > 0 {
-			r.Epochs = last.Epochs
-		}
 	}
 	if run.Step != nil && run.Step.ImagesPerSecond > 0 && run.Ended == nil {
 		r.ImagesPerSecond = run.Step.ImagesPerSecond
