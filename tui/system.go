@@ -242,8 +242,11 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		stop = fmt.Sprintf("%d epochs without better %s", c.Patience, c.Monitor)
 	}
 	validation := fmt.Sprintf("%s images held out", format.Count(int64(s.ValImages)))
-	if s.ValIsTest {
+	switch {
+	case s.ValIsTest:
 		validation = fmt.Sprintf("the %s test images", format.Count(int64(s.ValImages)))
+	case c.ValSplit == 0:
+		validation = fmt.Sprintf("%s images of their own", format.Count(int64(s.ValImages)))
 	}
 	var lines [][]style.Span
 	if c.Recipe != "" && c.Recipe != config.Recipes()[0].Name {

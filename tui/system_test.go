@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
 	"cifartui/tui/machine"
 )
 
@@ -21,5 +24,26 @@ func TestGPUThatTellsNothingIsNotDrawnAsIdle(t *testing.T) {
 	got := text.String()
 	if strings.Count(got, "not supported") != 3 || !strings.Contains(got, "41 ") || strings.Contains(got, "0%") {
 		t.Errorf("drawn as\n%s", got)
+	}
+}
+
+// The settings say on which images a run is validated.
+func TestSettingsSayWhatIsValidatedOn(t *testing.T) {
+	b := newBench(t, Options{Mode: Live}, 120, 40)
+	for want, s := range map[string]*event.RunStarted{
+		"the 9 test images":     {ValImages: 9, ValIsTest: true},
+		"9 images held out":     {ValImages: 9, Config: config.Config{ValSplit: 9}},
+		"9 images of their own": {ValImages: 9},
+	} {
+		var text strings.Builder
+		for _, line := range b.Model.system.settingLines(&run{Run: record.Run{Started: s}}) {
+			for _, span := range line {
+				text.WriteString(span.Text)
+			}
+			text.WriteString("\n")
+		}
+		if !strings.Contains(text.String(), want+"\n") {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
 	}
 }

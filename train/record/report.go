@@ -167,8 +167,11 @@ func startLine(e *event.RunStarted) string {
 		data = "the demo set"
 	}
 	val := "held out of the training set"
-	if e.ValIsTest {
+	switch {
+	case e.ValIsTest:
 		val = "the test set"
+	case e.Config.ValSplit == 0:
+		val = "images of their own"
 	}
 	kernels := e.Kernels + " kernels"
 	switch e.Threads {

@@ -89,3 +89,16 @@ func TestReportKeepsTheArticlesForm(t *testing.T) {
 		})
 	}
 }
+
+// The first line says on which images a run is validated.
+func TestStartSaysWhatIsValidatedOn(t *testing.T) {
+	for want, e := range map[string]*event.RunStarted{
+		"validated on 9 (the test set)":                 {ValImages: 9, ValIsTest: true},
+		"validated on 9 (held out of the training set)": {ValImages: 9, Config: config.Config{ValSplit: 9}},
+		"validated on 9 (images of their own)":          {ValImages: 9},
+	} {
+		if got := startLine(e); !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
