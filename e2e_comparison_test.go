@@ -43,6 +43,7 @@ func TestComparisonIsSteeredMovedAndPruned(t *testing.T) {
 	}
 
 	must("ctl", "cmp/batch=4", "stop", "--wait")
+	must("wait", "cmp/batch=4") // and not for the others
 	eventually(t, "step of the next", func() bool { return steps(folder("batch=8")) > 0 })
 	before := steps(folder("batch=4"))
 	must("ctl", "cmp", "detach")

@@ -69,6 +69,14 @@ func waitProcess(ctx context.Context, dir, which string) error {
 		}
 	case err != nil:
 		return err
+	case target.Run != "":
+		defer client.Close()
+		ended[target.Run], err = control.WaitRun(ctx, client, target.Run, func(ctx context.Context) (control.Status, error) {
+			return statusOf(ctx, client, target.Run)
+		})
+		if err != nil {
+			return err
+		}
 	default:
 		defer client.Close()
 		if ended, err = control.Wait(ctx, client); err != nil {
@@ -76,6 +84,18 @@ func waitProcess(ctx context.Context, dir, which string) error {
 		}
 	}
 	return worst(target, ended)
+}
+
+// statusOf asks how one run of a process stands.
+func statusOf(ctx context.Context, client *control.Client, run string) (control.Status, error) {
+	reply, err := client.Do(ctx, control.Request{Cmd: control.VerbStatus, Run: run})
+	if err != nil {
+		return control.Status{}, err
+	}
+	if len(reply.Status) != 1 {
+		return control.Status{}, fmt.Errorf("run %s: the process tells of %d runs", run, len(reply.Status))
+	}
+	return reply.Status[0], nil
 }
 
 // worst is the error of the run that came off worst, of those that the target

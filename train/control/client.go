@@ -249,6 +249,38 @@ func Wait(ctx context.Context, source event.Source) (map[string]*event.RunEnded,
 	}
 }
 
+// WaitRun is Wait for one run of several, which may end long before the others.
+// What the source tells may be of the past: now says how the run stands.
+func WaitRun(ctx context.Context, source event.Source, run string, now func(ctx context.Context) (Status, error)) (*event.RunEnded, error) {
+	var ended *event.RunEnded
+	for {
+		events, err := source.Next(ctx, 1024)
+		for _, e := range events {
+			if e.Head().Run != run {
+				continue
+			}
+			switch e := e.(type) {
+			case *event.RunStarted:
+				ended = nil
+			case *event.RunEnded:
+				ended = e
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return ended, nil
+		case err != nil:
+			return ended, err
+		case ended == nil || ended.Outcome == event.OutcomeDetached:
+			continue
+		}
+		// Of a process that is gone the source tells.
+		if s, err := now(ctx); err == nil && s.Outcome == ended.Outcome {
+			return ended, nil
+		}
+	}
+}
+
 // sleep waits for a time, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {

@@ -1,7 +1,9 @@
 package control
 
 import (
+	"context"
 	"errors"
+	"io"
 	"testing"
 
 	"cifartui/train/event"
@@ -56,6 +58,51 @@ func TestACommandToSeveralRuns(t *testing.T) {
 		}
 		if (told == nil) != (c.want == "") || told != nil && told.Error() != c.want {
 			t.Errorf("%s: told %v, want %q", name, told, c.want)
+		}
+	}
+}
+
+// batches is a source of batches of events, and then of its end.
+type batches [][]event.Event
+
+func (s *batches) Next(context.Context, int) ([]event.Event, error) {
+	if len(*s) == 0 {
+		return nil, io.EOF
+	}
+	events := (*s)[0]
+	*s = (*s)[1:]
+	return events, nil
+}
+
+// One run of several is waited for until it has ended, and not for the others; an
+// end of the past does not count.
+func TestWaitForOneRunOfSeveral(t *testing.T) {
+	at := func(run string) event.Header { return event.Header{Run: run} }
+	started := func(run string) event.Event { return &event.RunStarted{Header: at(run)} }
+	ended := func(run string, how event.Outcome) event.Event { return &event.RunEnded{Header: at(run), Outcome: how} }
+	for name, c := range map[string]struct {
+		source batches
+		now    []event.Outcome // at each question; "": it trains
+		want   event.Outcome   // "": none
+		left   int             // batches that are not read
+	}{
+		"it ends first":     {batches{{started("a"), started("b")}, {ended("a", "finished")}, {ended("b", "failed")}}, []event.Outcome{"finished"}, "finished", 1},
+		"another ends":      {batches{{started("a"), ended("b", "failed")}, {ended("a", "stopped")}}, []event.Outcome{"stopped"}, "stopped", 0},
+		"it was resumed":    {batches{{started("a"), ended("a", "stopped")}, {started("a")}, {ended("a", "diverged")}}, []event.Outcome{"", "diverged"}, "diverged", 0},
+		"it is handed over": {batches{{started("a"), ended("a", "detached")}, {started("a")}, {ended("a", "finished")}}, []event.Outcome{"finished"}, "finished", 0},
+		"the process ends":  {batches{{started("a")}, {ended("b", "finished")}}, nil, "", 0},
+	} {
+		now := func(context.Context) (Status, error) {
+			outcome := c.now[0]
+			c.now = c.now[1:]
+			if outcome == "" {
+				return Status{State: event.StateRunning}, nil
+			}
+			return Status{State: outcome.State(), Outcome: outcome}, nil
+		}
+		got, err := WaitRun(t.Context(), &c.source, "a", now)
+		if err != nil || (got == nil) != (c.want == "") || got != nil && got.Outcome != c.want || len(c.source) != c.left || len(c.now) != 0 {
+			t.Errorf("%s: %+v, %v, with %d batches left and %d questions", name, got, err, len(c.source), len(c.now))
 		}
 	}
 }
