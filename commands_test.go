@@ -144,6 +144,11 @@ func TestCompletion(t *testing.T) {
 		{[]string{"--device", ""}, []string{"auto", "cpu", "cuda"}},
 		{[]string{"runs", "--sort", ""}, []string{"best", "updated"}},
 		{[]string{"runs", "--filter", ""}, []string{"name=", "batch="}},
+		{[]string{"eval", "--split", ""}, []string{"test", "val"}},
+		{[]string{"eval", "--tta", ""}, []string{"flip"}},
+		{[]string{"submit", "--scheduler", ""}, []string{"slurm"}},
+		{[]string{"data", "info", "--size", ""}, []string{"48", "96"}},
+		{[]string{"--augment="}, []string{"false", "cutout"}},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), append([]string{"__complete"}, c.args...), strings.NewReader(""), &out, &errs); code != exitOK {

@@ -13,6 +13,7 @@ import (
 	"cifartui/nn/onnx"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
+	"cifartui/train/evaluate"
 	"cifartui/train/plot"
 	"cifartui/train/rundir"
 	"cifartui/train/runs"
@@ -42,6 +43,12 @@ func flagWords() map[string][]string {
 		"filter":     keysOf(runs.FilterKeys()),
 		"input":      {string(onnx.Float), string(onnx.Bytes)},
 		"dtype":      {string(checkpoint.Float32), string(checkpoint.Float16), string(checkpoint.BFloat16)},
+		"split":      evaluate.Parts(),
+		"tta":        {"flip"},
+		"size":       {"32", "48", "64", "96"},
+		"parallel":   {"auto"},
+		"scheduler":  {"slurm"},
+		"augment":    append([]string{"true", "false"}, cifar.AugmentKinds()...),
 
 		"initializer": config.Initializers(),
 		"freeze":      {"conv", "fc", "dense"},

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,7 +82,7 @@ func defaultSettings() settings {
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "settings `file` (YAML, or a run's config.json); flags win over it")
 
-	f.StringVar(&s.Recipe, "recipe", s.Recipe, "settings to begin with, article or fast (listed above); what else is given wins over them")
+	f.StringVar(&s.Recipe, "recipe", s.Recipe, `settings to begin with, article or fast ("cifartui train --help" lists them); what else is given wins over them`)
 	f.StringVar(&s.Data, "data", s.Data, "images: auto (CIFAR-10), cifar100, demo (demo:400: a small one), or a `folder` with one for each class of your pictures")
 	f.IntVar(&s.Size, "size", s.Size, "height and width that the pictures of a folder are fitted to: 32, 48, 64 or 96 (0: 32)")
 	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 or CIFAR-100 from this `address` instead of its home page")
@@ -99,8 +101,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Order, "order", s.Order, "comparisons: interleave (an epoch of each in turn, the default) or sequential")
 	f.StringVar(&s.Parallel, "parallel", s.Parallel, "comparisons: train `n` runs at once, each with its share of the processor or its own GPU; auto (the default): one a GPU, or one")
 	f.IntVar(&s.Epochs, "epochs", s.Epochs, "epochs at most")
-	f.Float64Var(&s.SmallEpochs, "small-epochs", s.SmallEpochs, "part of the epochs, the first ones, that train on smaller images")
-	f.IntVar(&s.SmallSize, "small-size", s.SmallSize, "height and width of those: 8, 16 or 24 (0: 24)")
+	f.Float64Var(&s.SmallEpochs, "small-epochs", s.SmallEpochs, "part of the epochs, the first ones, that train on smaller images (on the processor)")
+	f.IntVar(&s.SmallSize, "small-size", s.SmallSize, "height and width of those: a multiple of 8 below the images' own (0: 24)")
 	f.Var(&s.Budget, "budget", "training `time`, as 30m: the epochs that fit it, measured on this machine, take the place of --epochs")
 	f.Int64Var(&s.MaxSteps, "max-steps", s.MaxSteps, "stop after so many steps in all (0: no limit)")
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed of weights, order, augmentation and dropout")
@@ -117,7 +119,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 
 	f.StringVar(&s.Optimizer, "optimizer", s.Optimizer, strings.Join(config.Optimizers(), ", "))
 	f.Float64Var(&s.LR, "lr", s.LR, "learning rate (0: the optimizer's own default)")
-	f.Float64Var(&s.Momentum, "momentum", s.Momentum, "Nesterov momentum of sgd, sgdw and muon")
+	f.Float64Var(&s.Momentum, "momentum", s.Momentum, "Nesterov momentum of sgd, sgdw and muon (0: none; muon: 0.95)")
 	f.Float64Var(&s.WeightDecay, "weight-decay", s.WeightDecay, "weight decay")
 	f.Float64Var(&s.DenseLR, "dense-lr", s.DenseLR, "sgd, sgdw and muon: learning rate of the dense layer (0: as --lr; muon: 0.05)")
 	f.Float64Var(&s.DenseMomentum, "dense-momentum", s.DenseMomentum, "sgd, sgdw and muon: momentum of the dense layer and the biases (0: as --momentum)")
@@ -256,14 +258,17 @@ func (s *settings) readFile(path string, text []byte) (err error) {
 	if err != nil {
 		return usage("settings file %s: %w", path, err)
 	}
+	var keys map[string]any
+	if err := yaml.Unmarshal(text, &keys); err != nil {
+		return usage("settings file %s: %w", path, err)
+	}
+	if err := config.CheckKeys(slices.Collect(maps.Keys(keys)), settingKeys()); err != nil {
+		return usage("settings file %s: %w", path, err)
+	}
 	s.batches = batches
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(s); err != nil && !errors.Is(err, io.EOF) {
-		return usage("settings file %s: %w", path, err)
-	}
-	var keys map[string]any
-	if err := yaml.Unmarshal(text, &keys); err != nil {
 		return usage("settings file %s: %w", path, err)
 	}
 	for key := range keys {
@@ -325,6 +330,18 @@ func configKeys() []string {
 	keys := make([]string, t.NumField())
 	for i := range keys {
 		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+	}
+	return keys
+}
+
+// settingKeys are the keys of a settings file.
+func settingKeys() []string {
+	keys := configKeys()
+	t := reflect.TypeFor[settings]()
+	for i := range t.NumField() {
+		if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); key != "" && key != "-" {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }

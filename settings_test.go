@@ -74,9 +74,15 @@ func TestSettingsLayers(t *testing.T) {
 			t.Errorf("%q is taken", bad)
 		}
 	}
-	write("bacth: 128\n")
-	if _, err := resolve("--config", file); err == nil || !strings.Contains(err.Error(), "bacth") {
-		t.Errorf("an unknown key: %v, want it named", err)
+	for text, says := range map[string]string{
+		"bacth: 128\n":       `unknown setting "bacth": the settings are name, `,
+		"val-split: 100\n":   `"val-split": did you mean "val_split"?`,
+		"log-format: json\n": `"log-format": did you mean "log_format"?`,
+	} {
+		write(text)
+		if _, err := resolve("--config", file); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v, want %s", text, err, says)
+		}
 	}
 	if _, err := resolve("--resume", "last", "--batch", "64,128"); err == nil {
 		t.Error("--resume with several batch sizes is taken")

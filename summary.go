@@ -40,7 +40,6 @@ func summaryCommand() *cobra.Command {
 	for _, name := range summaryFlags {
 		cmd.Flags().AddFlag(all.Lookup(name))
 	}
-	cmd.Flags().Lookup("recipe").Usage = `settings to begin with: those that "cifartui train --help" lists`
 	cmd.Flags().Lookup("batch").Usage = "batch size that the memory is given for"
 	cmd.Flags().IntVar(&classes, "classes", classes, "classes of the data")
 	cmd.Flags().SortFlags = false

@@ -85,9 +85,11 @@ func parseJSON(data []byte, base Config) (Config, error) {
 	}
 	names := make([]string, 0, len(keys))
 	for k := range keys {
-		names = append(names, k)
+		if k != aboutKey {
+			names = append(names, k)
+		}
 	}
-	if err := checkKeys(names); err != nil {
+	if err := CheckKeys(names, Keys()); err != nil {
 		return base, err
 	}
 	c := base
@@ -115,9 +117,11 @@ func parseYAML(data []byte, base Config) (Config, error) {
 	}
 	var names []string
 	for i := 0; i < len(root.Content); i += 2 {
-		names = append(names, root.Content[i].Value)
+		if key := root.Content[i].Value; key != aboutKey {
+			names = append(names, key)
+		}
 	}
-	if err := checkKeys(names); err != nil {
+	if err := CheckKeys(names, Keys()); err != nil {
 		return base, err
 	}
 	c := base
@@ -127,14 +131,13 @@ func parseYAML(data []byte, base Config) (Config, error) {
 	return c, nil
 }
 
-// checkKeys refuses keys that are no settings, and says which one may have been
-// meant.
-func checkKeys(names []string) error {
-	known := Keys()
+// CheckKeys refuses keys that are not among the known ones, and says which one may
+// have been meant.
+func CheckKeys(names, known []string) error {
 	var wrong []error
 	slices.Sort(names)
 	for _, n := range names {
-		if n == aboutKey || slices.Contains(known, n) {
+		if slices.Contains(known, n) {
 			continue
 		}
 		plain := strings.ReplaceAll(strings.ToLower(n), "-", "_")
