@@ -150,6 +150,13 @@ func (c *Comparison) open(o ComparisonOptions) error {
 	for _, r := range configs {
 		file.Runs = append(file.Runs, r.Name)
 	}
+	if o.Resume != "" {
+		// Written last: settings that a run refuses must not stay behind.
+		if err := c.enter(o, file, configs); err != nil {
+			return err
+		}
+		return file.Write(c.folder)
+	}
 	// Written before the run folders: a kill in between leaves a comparison that
 	// can be resumed.
 	if err := file.Write(c.folder); err != nil {

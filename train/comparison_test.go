@@ -603,3 +603,23 @@ func TestResumedTellsThePastThenTheLive(t *testing.T) {
 		}
 	}
 }
+
+// Settings that a run refuses are not those of the comparison from then on.
+func TestRefusedSettingsLeaveAComparisonAsItIs(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	o.Config.Epochs = 1
+	c, _ := compare(t, o, nil)
+	path := filepath.Join(c.Folder(), rundir.ComparisonFile)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Resume = c.Folder()
+	o.Adjust = func(c config.Config) config.Config { c.Epochs, c.Dropout = 2, 0.25; return c }
+	if _, err := NewComparison(o); err == nil || !strings.Contains(err.Error(), "dropout") {
+		t.Fatalf("resumed with another dropout: %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("it has become %s, %v", after, err)
+	}
+}
