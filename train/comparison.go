@@ -206,7 +206,7 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 		if e.over {
 			continue
 		}
-		e.options.Backend, e.options.Turns = c.places.backends[i], m.seat
+		e.options.Backend, e.options.Shared, e.options.Turns = c.places.backends[i], c.places.shared[i], m.seat
 		e.options.AtOnce = c.places.sharing()
 		e.options.FreeMemory = warning != "" && file.Order == config.Interleave
 		if !told {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -621,5 +622,55 @@ func TestRefusedSettingsLeaveAComparisonAsItIs(t *testing.T) {
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("it has become %s, %v", after, err)
+	}
+}
+
+// A solitary backend, as a GPU's, is for one goroutine at a time. It sees another
+// one that reads it within a batch.
+type solitary struct {
+	nn.Backend
+	hold          atomic.Pointer[func()] // to be called within the next batch
+	within, twice atomic.Bool
+}
+
+func (b *solitary) SGD(x, g, m *nn.Buffer, lr, momentum, decay float32, decoupled bool) {
+	if do := b.hold.Swap(nil); do != nil {
+		b.within.Store(true)
+		(*do)()
+		time.Sleep(100 * time.Millisecond) // enough for who does not wait
+		b.within.Store(false)
+	}
+	b.Backend.SGD(x, g, m, lr, momentum, decay, decoupled)
+}
+
+func (b *solitary) Download(dst []float32, src *nn.Buffer) error {
+	if b.within.Load() {
+		b.twice.Store(true)
+	}
+	return b.Backend.Download(dst, src)
+}
+
+// A run that waits for its turn saves when it is asked to, but not within a batch
+// of the one that trains on the same device.
+func TestWaitingRunLeavesTheBackendToTheOneThatTrains(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	o.Config.Optimizer, o.Config.Epochs = "sgd", 2
+	b := &solitary{Backend: o.Backends[0]}
+	o.Backends = []nn.Backend{b}
+	_, rec := compare(t, o, func(c *Comparison, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Run == "batch=32" && s.Total == 1 { // batch=16 has trained an epoch
+			save := func() {
+				if err := c.Send(event.Save{To: event.To{Run: "batch=16"}}); err != nil {
+					t.Error(err)
+				}
+			}
+			b.hold.Store(&save)
+		}
+	})
+	if b.twice.Load() {
+		t.Error("two runs used the backend at the same time")
+	}
+	if !slices.ContainsFunc(of[*event.CheckpointSaved](rec.events), func(c *event.CheckpointSaved) bool { return c.Run == "batch=16" && c.Reason == "manual" }) {
+		t.Error("the run that waited was not saved")
 	}
 }

@@ -38,6 +38,8 @@ type run struct {
 // block: [event.Bus.Publish] is made for it. The error is nil unless the run failed;
 // it wraps ErrDiverged when the loss is not finite.
 func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
+	t.options.Shared.Lock()
+	defer t.options.Shared.Unlock()
 	r := &run{
 		announcer: &announcer{name: t.name, now: t.options.Now, log: t.log, emit: emit, seq: t.seq},
 		t:         t, config: t.config, ctx: ctx,

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"sync"
+
 	"cifartui/nn"
 	"cifartui/train/config"
 )
@@ -13,6 +15,7 @@ import (
 type places struct {
 	// backends and seats are of each run; nil where it is over.
 	backends []nn.Backend
+	shared   []sync.Locker // see Options; nil also where the backend is the run's own
 	seats    []*seat
 	atOnce   int          // runs that train at the same time, at most
 	own      []nn.Backend // to be closed
@@ -27,8 +30,9 @@ func newPlaces(backends []nn.Backend, parallel int, order config.Order, entries 
 	}
 	p := places{atOnce: max(1, min(len(backends), left))}
 	groups := make([]*turns, p.atOnce)
+	users := make([]sync.Locker, len(groups)) // of their backends
 	for g := range groups {
-		groups[g] = newTurns(order, 1)
+		groups[g], users[g] = newTurns(order, 1), new(sync.Mutex)
 	}
 	threads := 0 // of a run that has a backend of its own
 	if cpu, ok := backends[0].(*nn.CPU); ok && len(backends) == 1 && min(parallel, left) > 1 {
@@ -39,15 +43,16 @@ func newPlaces(backends []nn.Backend, parallel int, order config.Order, entries 
 	dealt := 0
 	for _, e := range entries {
 		if e.over {
-			p.backends, p.seats = append(p.backends, nil), append(p.seats, nil)
+			p.backends, p.shared, p.seats = append(p.backends, nil), append(p.shared, nil), append(p.seats, nil)
 			continue
 		}
-		b := backends[dealt%len(groups)]
+		g := dealt % len(groups)
+		b, shared := backends[g], users[g]
 		if threads > 0 {
-			b = nn.NewCPU(threads)
+			b, shared = nn.NewCPU(threads), nil
 			p.own = append(p.own, b)
 		}
-		p.backends, p.seats = append(p.backends, b), append(p.seats, groups[dealt%len(groups)].newSeat())
+		p.backends, p.shared, p.seats = append(p.backends, b), append(p.shared, shared), append(p.seats, groups[g].newSeat())
 		dealt++
 	}
 	return p

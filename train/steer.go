@@ -27,6 +27,7 @@ type asked struct {
 // it is not paused, and it has its turn. A run that is to end returns an
 // outcome.
 func (r *run) await() event.Outcome {
+	r.outside(func() {})
 	for {
 		r.listen()
 		if r.ask.failure != nil {
@@ -40,14 +41,16 @@ func (r *run) await() event.Outcome {
 			r.at.clock.stop()
 			r.passTurn()
 			r.become(event.StatePaused, r.ask.reason)
-			select {
-			case <-r.t.commands.wake:
-			case <-r.ctx.Done():
-			}
+			r.outside(func() {
+				select {
+				case <-r.t.commands.wake:
+				case <-r.ctx.Done():
+				}
+			})
 		case r.t.options.Turns != nil && !r.ask.myTurn:
 			r.at.clock.stop()
 			r.become(event.StateWaiting, "another run's turn")
-			r.awaitTurn()
+			r.outside(r.awaitTurn)
 		case r.net != nil && !r.net.allocated():
 			r.ask.failure = r.net.allocate()
 		default:
@@ -57,6 +60,13 @@ func (r *run) await() event.Outcome {
 			return ""
 		}
 	}
+}
+
+// outside lets other runs use the backend while wait waits.
+func (r *run) outside(wait func()) {
+	r.t.options.Shared.Unlock()
+	defer r.t.options.Shared.Lock()
+	wait()
 }
 
 // listen takes in what was asked for since the last time.

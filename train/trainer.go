@@ -53,6 +53,10 @@ type Options struct {
 	Turns Turns
 	// AtOnce is how many runs the processor trains at once, 0 or 1 for this one.
 	AtOnce int
+	// Shared is held by whoever of several runs uses the Backend, which serves one
+	// goroutine at a time: a run lets the others in while it waits, and between two
+	// batches. nil: the Backend is this run's alone.
+	Shared sync.Locker
 	// FreeMemory has the run give the memory of its batches back with its turn.
 	FreeMemory bool
 	// Warnings are told when the run starts.
@@ -108,6 +112,9 @@ func NewTrainer(o Options) (*Trainer, error) {
 	}
 	if o.disk == nil {
 		o.disk = rundir.OS{}
+	}
+	if o.Shared == nil {
+		o.Shared = new(sync.Mutex)
 	}
 	if o.Dataset == nil || o.Backend == nil {
 		return nil, errors.New("train: options: data set and backend are needed")
