@@ -143,7 +143,7 @@ func TestAResumeOnAnotherMachineFitsTheBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, p := paced(t, 7)
 			folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
-				if e, ok := e.(*event.EpochDone); ok && e.Epoch == 2 {
+				if e, ok := e.(*event.EpochDone); ok && e.Epoch == 3 {
 					if err := tr.Send(event.Stop{After: event.AfterEpoch}); err != nil {
 						t.Error(err)
 					}

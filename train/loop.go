@@ -176,6 +176,7 @@ func (r *run) epoch() (event.Outcome, error) {
 		return "", err
 	}
 	r.passTurn()
+	r.listen() // a stop after the epoch that came while it ended is meant for this one
 	if r.ask.afterEpoch && !r.at.over(r.config) {
 		return event.OutcomeStopped, nil
 	}

@@ -50,7 +50,7 @@ func TestPruneKeepsTheBestAndWhatCanGoOn(t *testing.T) {
 	o := tinyOptions(t, every)
 	o.Config.Runs, o.Config.Name = filepath.Dir(ended), "stopped"
 	stopped, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
-		if e, ok := e.(*event.EpochDone); ok && e.Epoch == 1 {
+		if e, ok := e.(*event.EpochDone); ok && e.Epoch == 2 {
 			if err := tr.Send(event.Stop{After: event.AfterEpoch}); err != nil {
 				t.Error(err)
 			}

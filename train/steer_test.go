@@ -133,6 +133,18 @@ func TestStopAfterEpochAndItsTakingBack(t *testing.T) {
 	}
 }
 
+// A stop after the epoch that comes while an epoch is saved is for that one.
+func TestStopAfterAnEpochThatHasJustBeenTold(t *testing.T) {
+	_, rec := mustTrain(t, tinyOptions(t), func(tr *Trainer, e event.Event) {
+		if e, ok := e.(*event.EpochDone); ok && e.Epoch == 1 {
+			tr.Send(event.Stop{After: event.AfterEpoch})
+		}
+	})
+	if end := rec.events[len(rec.events)-1].(*event.RunEnded); end.Outcome != event.OutcomeStopped || end.Epoch != 1 {
+		t.Errorf("ended %+v, want stopped after epoch 1", end)
+	}
+}
+
 func TestEndedContextStopsWithACheckpoint(t *testing.T) {
 	o := tinyOptions(t)
 	ctx, cancel := context.WithCancel(context.Background())
