@@ -55,13 +55,10 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	r.started()
 	outcome, err := r.train()
 	if err != nil {
-		outcome = event.OutcomeFailed
-		if errors.Is(err, ErrDiverged) {
-			outcome = event.OutcomeDiverged
-		}
+		outcome = outcomeOf(err)
 	}
 	if serr := r.finish(outcome); serr != nil && err == nil {
-		outcome, err = event.OutcomeFailed, serr
+		outcome, err = outcomeOf(serr), serr
 	}
 	r.at.clock.stop()
 	r.passTurn()
@@ -72,6 +69,14 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 		err = r.log.Lost()
 	}
 	return err
+}
+
+// outcomeOf is how a run ends that an error ends.
+func outcomeOf(err error) event.Outcome {
+	if errors.Is(err, ErrDiverged) {
+		return event.OutcomeDiverged
+	}
+	return event.OutcomeFailed
 }
 
 // train trains all epochs that are left.

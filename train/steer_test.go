@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cifartui/cifar/cifartest"
+	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
@@ -250,6 +252,40 @@ func TestDivergenceKeepsTheLastGoodCheckpointAndSaysWhere(t *testing.T) {
 	_, rec = mustTrain(t, resume(o, folder), nil)
 	if c := of[*event.LearnRateChanged](rec.events); len(c) != 1 || c[0].To != 0.02 {
 		t.Errorf("learning rate after the resume: %+v", c)
+	}
+}
+
+// poisoned is a processor whose optimizer spoils the weights from the moment that
+// it is told to.
+type poisoned struct {
+	nn.Backend
+	spoil atomic.Bool
+}
+
+func (p *poisoned) SGD(x, g, m *nn.Buffer, lr, momentum, decay float32, decoupled bool) {
+	p.Backend.SGD(x, g, m, lr, momentum, decay, decoupled)
+	if p.spoil.Load() {
+		x.Floats[0] = float32(math.Inf(1))
+	}
+}
+
+// Weights that turn out not to be finite when a stopped run saves are a divergence
+// like that of a loss.
+func TestDivergenceThatTheLastSaveFinds(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer = "sgd" })
+	b := &poisoned{Backend: o.Backend}
+	o.Backend = b
+	folder, rec, err := train(t, o, func(tr *Trainer, e event.Event) {
+		if s, ok := e.(*event.StepDone); ok && s.Total == 6 {
+			b.spoil.Store(true)
+		}
+		stopAt(7)(tr, e)
+	})
+	if end := rec.events[len(rec.events)-1].(*event.RunEnded); !errors.Is(err, ErrDiverged) || end.Outcome != event.OutcomeDiverged {
+		t.Errorf("ended as %s with %v", end.Outcome, err)
+	}
+	if c := checkpointtest.Last(t, folder); c.Total != 5 {
+		t.Errorf("last.ckpt is of batch %d, want 5, the last good one", c.Total)
 	}
 }
 
