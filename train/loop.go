@@ -141,6 +141,13 @@ func (r *run) build() (err error) {
 	r.at.Obsolete = nil
 	r.restorePending()
 	r.keep.lastSave = r.at.clock.seconds()
+	if c := r.t.options.Checkpoint; c != "" && c != checkpoint.LastFile {
+		// The record has taken back what comes after it: a kill must not bring that
+		// back from the last one.
+		if err := r.saveLast(); err != nil {
+			return err
+		}
+	}
 	if err := r.plan(); err != nil {
 		return err
 	}

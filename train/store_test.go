@@ -120,6 +120,29 @@ func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), want)
 }
 
+// A run that goes on from the checkpoint before the last takes back what came
+// after it, for good: a kill right then does not bring the last one back, of whose
+// epoch the record knows nothing any more.
+func TestKillAfterGoingBackToAnEarlierCheckpoint(t *testing.T) {
+	o := tinyOptions(t)
+	folder, _ := mustTrain(t, o, nil)
+	want := checkpointtest.Last(t, folder)
+	back := resume(o, folder)
+	back.Checkpoint = checkpoint.PreviousFile
+	killed := ""
+	mustTrain(t, back, func(_ *Trainer, e event.Event) {
+		if _, ok := e.(*event.StepDone); ok && killed == "" {
+			killed = filepath.Join(t.TempDir(), filepath.Base(folder))
+			if err := os.CopyFS(killed, os.DirFS(folder)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	mustTrain(t, resume(o, killed), nil)
+	checkpointtest.Same(t, checkpointtest.Last(t, killed), want)
+	checkRecord(t, killed, 3)
+}
+
 func TestMissingLastCheckpoint(t *testing.T) {
 	o := tinyOptions(t)
 	folder, _ := mustTrain(t, o, nil)
