@@ -104,7 +104,10 @@ func (r *run) saveNow(reason string) error {
 	if err != nil {
 		return err
 	}
-	r.at.BestKept = r.at.BestKept || f.name == r.at.BestFile
+	if f.whole && f.epoch == r.at.Monitor.BestEpoch { // it stays when a better one comes
+		r.at.BestKept = true
+		r.at.OldBestKept = r.at.OldBestKept || f.name == r.at.BestFile
+	}
 	r.write(f)
 	return r.saveLast()
 }

@@ -517,3 +517,38 @@ func encodeWeights(t testing.TB, w checkpoint.Weights) []byte {
 	}
 	return b.Bytes()
 }
+
+// The best weights that a person has saved, too, stay when better ones come.
+func TestSavedBestWeightsStay(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.Monitor, c.Epochs = "sgd", "val_loss", 6 })
+	saved := ""
+	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		var commands []event.Command
+		switch e := e.(type) {
+		case *event.EpochDone:
+			if e.Epoch == 1 { // the first is the best so far
+				commands = []event.Command{event.Pause{}}
+			}
+		case *event.StateChanged:
+			if e.State == event.StatePaused && saved == "" {
+				commands = []event.Command{event.Save{}, event.Resume{}}
+			}
+		case *event.CheckpointSaved:
+			if e.Reason == "manual" {
+				saved = e.File
+			}
+		}
+		for _, c := range commands {
+			if err := tr.Send(c); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	best := checkpointtest.Last(t, folder).BestFile
+	if best == saved {
+		t.Fatal("no epoch is better than the first: the test shows nothing")
+	}
+	if got := weightFiles(t, folder); !slices.Equal(got, []string{saved, best}) {
+		t.Errorf("weights %v, want %s, which was saved, and %s", got, saved, best)
+	}
+}
