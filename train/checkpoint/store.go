@@ -35,10 +35,13 @@ type Store struct {
 	// that was loaded, then LastFile; "" when there is none. LastFile may take the
 	// place of PreviousFile only when it is that.
 	good string
+	// total is how many batches were done at good. Of one position one checkpoint is
+	// kept: the one before is for when the weights at that position turn out bad.
+	total int64
 }
 
-// SaveLast writes LastFile, and keeps the one before it as PreviousFile. At
-// every instant one of the two is whole. On a disk that has no room for a third
+// SaveLast writes LastFile, and keeps the one from fewer batches as PreviousFile.
+// At every instant one of the two is whole. On a disk that has no room for a third
 // the older of the two is given up first; see giveUp.
 func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 	b, err := c.encode()
@@ -61,7 +64,7 @@ func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("save %s: %w", last, err)
 	}
-	if s.good == LastFile {
+	if s.good == LastFile && s.total != c.Total {
 		if err := s.keep(last, previous); err != nil {
 			return 0, fmt.Errorf("keep %s: %w", previous, errors.Join(err, s.Disk.Remove(temp)))
 		}
@@ -69,7 +72,7 @@ func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 	if err := s.Disk.Rename(temp, last); err != nil {
 		return 0, fmt.Errorf("save %s: %w", last, errors.Join(err, s.Disk.Remove(temp)))
 	}
-	s.good = LastFile
+	s.good, s.total = LastFile, c.Total
 	if err := s.Disk.SyncDir(s.Folder); err != nil {
 		return 0, fmt.Errorf("save %s: %w", last, err)
 	}
@@ -137,7 +140,7 @@ func (s *Store) DropBad(total int64) *Checkpoint {
 	if err != nil || c.Total >= total || s.Disk.Rename(previous, last) != nil {
 		return nil
 	}
-	s.good = LastFile
+	s.good, s.total = LastFile, c.Total
 	return c
 }
 
@@ -215,7 +218,7 @@ func (s *Store) Load(name string) (c *Checkpoint, note string, err error) {
 	path := filepath.Join(s.Folder, file)
 	c, err = Read(path)
 	if err == nil {
-		s.good = file
+		s.good, s.total = file, c.Total
 		return c, "", nil
 	}
 	if errors.Is(err, ErrNotCheckpoint) || errors.Is(err, fs.ErrPermission) {

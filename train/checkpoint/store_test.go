@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"slices"
 	"testing"
+
+	"cifartui/train/rundir"
 )
 
 // A folder's names sort by epoch, as far as the run is to go.
@@ -34,5 +36,28 @@ func TestSameWeightsUnderAnOldName(t *testing.T) {
 		if SameWeights(other, WeightsName("CIFAR-10", 200, 5, 0.7)) {
 			t.Errorf("%q is of other weights", other)
 		}
+	}
+}
+
+// However often a run is saved at one position, the checkpoint of the one before
+// stays: it is for when the weights at this one turn out bad.
+func TestSavesAtOnePositionKeepTheOneBefore(t *testing.T) {
+	s := &Store{Disk: rundir.OS{}, Folder: t.TempDir()}
+	save := func(totals ...int64) {
+		t.Helper()
+		for _, total := range totals {
+			if _, err := s.SaveLast(&Checkpoint{Position: Position{Epoch: 1, Total: total}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	save(3, 5, 10, 10)
+	s = &Store{Disk: s.Disk, Folder: s.Folder}
+	if c, _, err := s.Load(""); err != nil || c.Total != 10 {
+		t.Fatalf("loaded %+v, %v", c, err)
+	}
+	save(10)
+	if c := s.DropBad(10); c == nil || c.Total != 5 {
+		t.Errorf("left is %+v, want batch 5", c)
 	}
 }
