@@ -44,7 +44,7 @@ func (r *run) plan() error {
 		r.at.Plan = nil
 		return nil
 	}
-	if r.at.Plan != nil && r.at.over(r.config) && float64(r.t.from.Config.Budget) == budget {
+	if r.at.Plan != nil && r.at.over(r.config) && float64(r.t.from.Config.Budget) >= budget {
 		return nil
 	}
 	if r.at.Plan != nil {
@@ -200,7 +200,7 @@ func (l *learner) remember() (restore func() error, err error) {
 }
 
 // timeSteps returns the seconds of a training step. The first ones, which are for
-// getting warm, are not counted.
+// getting warm, are not counted where there are others.
 func (l *learner) timeSteps(ctx context.Context, number int, rate float64) (float64, error) {
 	epoch, err := l.images[l.size].Epoch(ctx, number, 0)
 	if err != nil {
@@ -208,41 +208,36 @@ func (l *learner) timeSteps(ctx context.Context, number int, rate float64) (floa
 	}
 	defer epoch.Close()
 	l.solver.SetLearnRate(rate)
-	under := 0 // way
-	for under < l.step.Ahead() && under < l.steps {
-		if _, err := epoch.Submit(l.step, 0); err != nil {
-			return 0, err
+	began, submitted := l.now(), 0
+	from, took, counted := began, 0.0, -1
+	for {
+		enough := counted >= measureBatches && took >= measurePart*float64(l.config.Budget)
+		for !enough && submitted < l.steps && l.step.Pending() < l.step.Ahead() {
+			if _, err := epoch.Submit(l.step, 0); err != nil {
+				return 0, err
+			}
+			submitted++
 		}
-		under++
-	}
-	from, took, counted := l.now(), 0.0, -1
-	for i := under; ; i++ {
+		if l.step.Pending() == 0 {
+			break
+		}
 		if _, err := l.step.Result(); err != nil {
 			return 0, err
 		}
-		under--
 		now := l.now()
 		if counted++; counted == 0 {
 			from = now
 		}
 		took = now.Sub(from).Seconds()
-		if i >= l.steps || counted >= measureBatches && took >= measurePart*float64(l.config.Budget) {
-			break
-		}
-		if _, err := epoch.Submit(l.step, 0); err != nil {
-			return 0, err
-		}
-		under++
 	}
-	for range under {
-		if _, err := l.step.Result(); err != nil {
-			return 0, err
-		}
+	if counted < 1 {
+		return from.Sub(began).Seconds(), nil
 	}
-	return took / float64(max(1, counted)), nil
+	return took / float64(counted), nil
 }
 
-// timeValidation returns the seconds of a validation.
+// timeValidation returns the seconds of a validation. The first batch is counted
+// where it is the only one.
 func (l *learner) timeValidation(ctx context.Context) (float64, error) {
 	images, err := l.imagesOf(l.val)
 	if err != nil {
@@ -254,7 +249,8 @@ func (l *learner) timeValidation(ctx context.Context) (float64, error) {
 	}
 	defer epoch.Close()
 	const most = 600 // images
-	from, took, counted, first := l.now(), 0.0, 0, true
+	began := l.now()
+	from, took, counted, warm := began, 0.0, 0, 0
 	for counted < most {
 		rows := 0
 		err := epoch.Evaluate(l.eval, func(e feed.Evaluation) error { rows = len(e.Labels); return nil })
@@ -265,12 +261,15 @@ func (l *learner) timeValidation(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 		now := l.now()
-		if first {
-			from, first = now, false // that was to get warm
+		if warm == 0 {
+			from, warm = now, rows
 			continue
 		}
 		counted += rows
 		took = now.Sub(from).Seconds()
 	}
-	return took / float64(max(1, counted)) * float64(l.val.Len()), nil
+	if counted == 0 {
+		took, counted = from.Sub(began).Seconds(), max(1, warm)
+	}
+	return took / float64(counted) * float64(l.val.Len()), nil
 }

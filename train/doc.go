@@ -26,6 +26,6 @@
 // of: learner.go (what learns), validate.go (what it has learnt), standing.go
 // (where the run stands), steer.go (what was asked for), save.go (what is kept),
 // tensor.go (between the network and a checkpoint), announcer.go (what is told),
-// budget.go (the epochs that fit a time).
-// For several runs turns.go, comparison.go and memory.go.
+// budget.go (the epochs that fit a time), resumed.go (what a resume changes).
+// For several runs turns.go, places.go, comparison.go and memory.go.
 package train

@@ -42,12 +42,15 @@ func (r *run) resettle() error {
 
 // tellLength tells what another length of the run does to what goes by it: the
 // learning rate's schedule and the size of the images. With a budget both go on
-// where they stand.
+// where they stand, and the epochs are not what was given.
 func (r *run) tellLength() {
+	from, was := r.t.from.Config, r.at
 	if r.at.Plan != nil {
+		if r.config.Epochs != from.Epochs {
+			r.warn(fmt.Sprintf("--epochs %d changes nothing: the budget of time sets the epochs (--budget 0 leaves them to --epochs)", r.config.Epochs))
+		}
 		return
 	}
-	from, was := r.t.from.Config, r.at
 	was.Plan = r.t.from.Plan
 	rate := was.Rate * r.net.schedule.Rate(r.net.progressBy(from, &was))
 	epochs, before := r.at.epochs(r.config), was.epochs(from)
