@@ -253,8 +253,11 @@ var fixed = []string{
 	"filters", "dense", "initializer", "freeze", "lr_scale",
 }
 
-// filled is c with the defaults of settings that runs of old did not have.
+// filled is c with the defaults of settings that runs of old did not have, or that
+// have a value which stands for one.
 func (c Config) filled() Config {
+	c.Recipe = cmp.Or(c.Recipe, recipes[0].Name)
+	c.Size, c.SmallSize = cmp.Or(c.Size, cifar.Size), c.Small()
 	c.Fill, c.Flips = cmp.Or(c.Fill, Fills()[0]), cmp.Or(c.Flips, FlipModes()[0])
 	c.Dense = cmp.Or(c.Dense, "0")
 	c.Filters, c.Initializer = cmp.Or(c.Filters, filters), cmp.Or(c.Initializer, Initializers()[0])

@@ -85,9 +85,9 @@ func TestSettingsOfLayersAreChecked(t *testing.T) {
 // these settings goes on with their defaults given.
 func TestResumeKeepsTheNetwork(t *testing.T) {
 	old := Default()
-	old.Filters, old.Initializer, old.Fill, old.Flips = "", "", "", ""
+	old.Filters, old.Initializer, old.Fill, old.Flips, old.Recipe = "", "", "", "", ""
 	now := Default()
-	now.Dense = "0"
+	now.Dense, now.Size, now.SmallSize = "0", 32, 24
 	if err := now.CheckResume(old); err != nil {
 		t.Error(err)
 	}
