@@ -143,9 +143,10 @@ const (
 	magic      = "cifarckp"
 	version    = 1
 	prefixSize = len(magic) + 4 + 8
-	// maxCheckpoint bounds what is read into memory: weights, two numbers of
-	// optimiser state each, and the best weights are 20 MB.
-	maxCheckpoint = 1 << 30
+	// maxCheckpoint bounds what is read into memory. Weights, two numbers of
+	// optimiser state each, and the best weights are 20 MB; with the moving average
+	// and those of the largest network that nn trains they are 1.3 GB.
+	maxCheckpoint = 3 << 29
 )
 
 // header is the JSON in the file.

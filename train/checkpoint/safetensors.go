@@ -48,9 +48,9 @@ const (
 	MetaRun        = "run"           // the run's name
 )
 
-// maxWeightsFile bounds what is read into memory: some fifty times the
-// network's own size.
-const maxWeightsFile = 256 << 20
+// maxWeightsFile bounds what is read into memory: the largest network that nn
+// trains, 256 MB, with the matrix of --preprocess zca, and some more.
+const maxWeightsFile = 320 << 20
 
 // ReadWeights reads a safetensors file, and checks all that its header says
 // before it is used. Numbers of float16, bfloat16 and float64 become float32,

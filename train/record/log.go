@@ -376,10 +376,9 @@ func mendLog(path string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	// An Evaluated line is the longest, under 200 KB: the last whole line is in
-	// the last MB unless the file is damaged.
-	const tailSize = 1 << 20
-	from := max(0, st.Size()-tailSize)
+	// An Evaluated line is the longest: 1 MB, where images have 96 pixels and 256
+	// classes. The last whole line is in the tail unless the file is damaged.
+	from := max(0, st.Size()-endSizeMax)
 	tail := make([]byte, st.Size()-from)
 	if _, err := f.ReadAt(tail, from); err != nil && err != io.EOF {
 		return 0, err
