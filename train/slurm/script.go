@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -96,22 +97,18 @@ func seconds(limit string) (n int, ok bool) {
 	if !dashed {
 		days, rest = "0", limit
 	}
-	var d, a, b, c int
-	if _, err := fmt.Sscan(days, &d); err != nil {
-		return 0, false
-	}
-	parts := strings.Split(rest, ":")
-	values := []*int{&a, &b, &c}
+	var v [4]int // days, and what the colons part
+	parts := append([]string{days}, strings.Split(rest, ":")...)
 	for i, p := range parts {
-		if _, err := fmt.Sscan(p, values[i]); err != nil {
+		var err error
+		if v[i], err = strconv.Atoi(p); err != nil { // decimal, also with a 0 before it
 			return 0, false
 		}
 	}
-	switch {
-	case dashed || len(parts) == 3: // hours first
-		return d*86400 + a*3600 + b*60 + c, true
+	if dashed || len(parts) == 4 { // hours first
+		return v[0]*86400 + v[1]*3600 + v[2]*60 + v[3], true
 	}
-	return a*60 + b, true // minutes first
+	return v[1]*60 + v[2], true // minutes first
 }
 
 // Validate names what in a script cannot be.
@@ -160,7 +157,7 @@ func (s Script) directives(b *strings.Builder) {
 	if s.AtOnce > 0 {
 		array += fmt.Sprintf("%%%d", s.AtOnce)
 	}
-	set("--job-name=%s", s.Name)
+	set("--job-name=\"%s\"", s.Name)
 	set("--array=%s", array)
 	set("--chdir=\"%s\"", s.Folder)
 	set("--output=%s/%%a.log", LogFolder)

@@ -80,7 +80,8 @@ func TestWhatCannotBeSubmittedIsNamed(t *testing.T) {
 }
 
 func TestTimeLimits(t *testing.T) {
-	for text, want := range map[string]int{"90": 5400, "2:30": 150, "1:00:00": 3600, "1-2": 93600, "1-0:30": 88200, "1-0:0:5": 86405, "0": 0} {
+	for text, want := range map[string]int{"90": 5400, "2:30": 150, "1:00:00": 3600, "1-2": 93600, "1-0:30": 88200, "1-0:0:5": 86405, "0": 0,
+		"08:00:00": 28800, "00:09:30": 570, "010": 600, "0-08:09": 29340} {
 		if got, ok := seconds(text); !ok || got != want {
 			t.Errorf("%s is %d s, %v; want %d", text, got, ok, want)
 		}
