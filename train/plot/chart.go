@@ -154,8 +154,11 @@ type curve struct {
 }
 
 // add draws a curve. Values that are not finite are gaps, and a value between
-// two gaps is a dot.
+// two gaps is a dot. The gaps are part of the x axis.
 func (c curve) add(p *plot.Plot) {
+	for _, x := range c.xs {
+		p.X.Min, p.X.Max = min(p.X.Min, x), max(p.X.Max, x)
+	}
 	var part plotter.XYs
 	end := func() {
 		switch {
@@ -275,7 +278,7 @@ func extreme(r Run, m measure, sign float64) *event.EpochDone {
 func comparePicture(runs []Run, l look) picture {
 	pic := picture{title: comparisonTitle(runs)}
 	for i, r := range runs {
-		style := draw.LineStyle{Color: runColors[i%len(runColors)], Width: lineWidth, Dashes: dashes[i%len(dashes)]}
+		style := draw.LineStyle{Color: runColors[i%len(runColors)], Width: lineWidth, Dashes: dashes[(i+i/len(runColors))%len(dashes)]}
 		pic.legend = append(pic.legend, entry{style, r.Label})
 	}
 	chart := func(name string, percent bool, m measure) *plot.Plot {

@@ -3,6 +3,7 @@ package plot
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"image/color"
 	"image/png"
 	"io"
@@ -164,6 +165,36 @@ func TestOddRunsAreDrawn(t *testing.T) {
 			}
 		}
 		svg(t, []Run{short, flat, broken, allNaN, noStart}, Options{X: x})
+	}
+}
+
+// No two of many runs are drawn alike.
+func TestManyRunsAreToldApart(t *testing.T) {
+	var runs []Run
+	for range 20 {
+		runs = append(runs, likeTheArticle("a", 64, 2))
+	}
+	seen := map[string]int{}
+	for i, e := range comparePicture(runs, look{}).legend {
+		how := fmt.Sprint(e.style.Color, e.style.Dashes)
+		if j, twice := seen[how]; twice {
+			t.Errorf("runs %d and %d are both drawn in %s", j, i, how)
+		}
+		seen[how] = i
+	}
+}
+
+// Charts go from the first epoch to the last, also where the values of some are not
+// finite, as those of a run that has diverged.
+func TestTheAxisGoesOverAllEpochs(t *testing.T) {
+	r := likeTheArticle("diverged", 64, 5)
+	for _, e := range r.History.Epochs[2:] {
+		e.Loss, e.ValLoss = event.Float(math.NaN()), event.Float(math.NaN())
+	}
+	for _, p := range runPicture(r, look{x: ByEpoch}).charts[0] {
+		if p.X.Min != 1 || p.X.Max != 5 {
+			t.Errorf("%s: epochs %g to %g, want 1 to 5", p.Title.Text, p.X.Min, p.X.Max)
+		}
 	}
 }
 
