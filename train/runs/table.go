@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/mattn/go-runewidth"
 
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -188,7 +189,7 @@ func columns(rows [][]string, left ...int) string {
 	widths := make([]int, len(rows[0]))
 	for _, cells := range rows {
 		for i, c := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			widths[i] = max(widths[i], runewidth.StringWidth(c))
 		}
 	}
 	var b strings.Builder
@@ -198,7 +199,7 @@ func columns(rows [][]string, left ...int) string {
 			if i > 0 {
 				line += "  "
 			}
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
+			pad := strings.Repeat(" ", widths[i]-runewidth.StringWidth(c))
 			if slices.Contains(left, i) {
 				line += c + pad
 			} else {

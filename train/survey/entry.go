@@ -129,6 +129,7 @@ func (e *entry) look(here string, now time.Time) (r *Run, gone bool) {
 		if st != nil && (e.settings == nil || !st.ModTime().Equal(e.settings.ModTime())) {
 			return e.inspect(here, now), false
 		}
+		e.rerr = err
 	case err != nil:
 		news.Changed = news.Changed || e.rerr == nil
 		e.rerr = err

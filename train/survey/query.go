@@ -14,7 +14,7 @@ import (
 
 // Query is what runs a person means, as they type it: words that all must hold.
 //
-//	batch=64 lr>0.1     a setting, or one of Facts; several values with commas
+//	batch=64 lr>0.1     a setting or a fact, see facts; several values with commas
 //	running             a state, or one of live, ended, marked
 //	vgg                 any other word is a part of the name
 //	!failed             not so
@@ -67,16 +67,6 @@ var facts = map[string]func(Asked) any{
 		}
 		return known(a.LearnRate, a.LearnRate > 0) // the optimizer's own
 	},
-}
-
-// Facts are what a query can ask for besides settings, sorted.
-func Facts() []string {
-	var names []string
-	for k := range facts {
-		names = append(names, k)
-	}
-	slices.Sort(names)
-	return names
 }
 
 func known(v float64, ok bool) float64 {
@@ -163,9 +153,6 @@ func operator(word string) (at int, op string) {
 	}
 	return 0, ""
 }
-
-// Empty reports whether every run is meant.
-func (q Query) Empty() bool { return len(q.terms) == 0 }
 
 // Holds reports whether a run is meant.
 func (q Query) Holds(a Asked) bool {

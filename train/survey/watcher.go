@@ -114,7 +114,7 @@ func (w *Watcher) Next(ctx context.Context) (Update, error) {
 // Time asks for the times of a run's epochs, which only its whole record tells.
 func (w *Watcher) Time(folder string) { w.ask(request{folder: folder, whole: true}) }
 
-// Look asks for a look at a run now, and at the folder it is in.
+// Look asks for a look at a run now, and at what runs its comparison names.
 func (w *Watcher) Look(folder string) { w.ask(request{folder: folder}) }
 
 func (w *Watcher) ask(r request) {
@@ -423,5 +423,10 @@ func (l *looker) answer(r request, now time.Time) {
 		l.settle(e, e.inspect(l.here, now), false, now)
 		return
 	}
-	l.lookAt(e, now)
+	if c := l.comparisons[e.comparison]; c != nil {
+		l.member(e.comparison, c, now)
+	}
+	if l.entries[r.folder] == e { // one that was deleted is no longer named, and has not to begin
+		l.lookAt(e, now)
+	}
 }

@@ -179,6 +179,60 @@ func TestMembersOfAComparisonAreToldBeforeTheyBegin(t *testing.T) {
 	c.until(t, "none", func() bool { return len(c.runs) == 0 })
 }
 
+// A run whose record was deleted is told as one without.
+func TestARecordThatIsGoneIsTold(t *testing.T) {
+	t.Parallel()
+	folder, host := filepath.Join(t.TempDir(), "a"), config.Machine("", time.Now()).Host
+	s := here(surveytest.Default(began))
+	s.Done = 2 // and not ended: it was killed
+	must(t, surveytest.Make(folder, s))
+	e := &entry{folder: folder, name: "a"}
+	now := time.Now()
+	e.told = e.inspect(host, now)
+	if e.told == nil || e.told.Problem != "" || e.told.State != runs.Interrupted {
+		t.Fatalf("told %+v", e.told)
+	}
+	must(t, os.Remove(filepath.Join(folder, rundir.EventsFile)))
+	r, gone := e.look(host, now.Add(idleEvery))
+	if gone || r == nil || !strings.Contains(r.Problem, "is missing") {
+		t.Errorf("gone %v, told %+v", gone, r)
+	}
+}
+
+// A run that was deleted of a comparison is gone with the next look at it: it is
+// not told as one that has not begun.
+func TestARunDeletedOfAComparisonIsGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "sweep")
+	a, b := filepath.Join(folder, "batch=64"), filepath.Join(folder, "batch=128")
+	for _, run := range []string{a, b} {
+		must(t, surveytest.Make(run, here(surveytest.Default(began))))
+	}
+	sweep, err := config.ParseSweep("batch=64,128")
+	must(t, err)
+	file := config.Comparison{Order: config.Interleave, Sweeps: []config.Sweep{sweep}, Runs: []string{"batch=64", "batch=128"}, Config: config.Default()}
+	must(t, file.Write(folder))
+	w := New(dir)
+	l := w.lookers[0]
+	l.first(t.Context())
+	u, err := w.Next(t.Context())
+	must(t, err)
+	if len(u.Runs) != 2 {
+		t.Fatalf("told of %d runs", len(u.Runs))
+	}
+	file.Runs = file.Runs[:1]
+	must(t, file.Write(folder))
+	must(t, os.Chtimes(filepath.Join(folder, rundir.ComparisonFile), began, began)) // not the time that it had
+	must(t, os.RemoveAll(b))
+	l.answer(request{folder: b}, time.Now())
+	u, err = w.Next(t.Context())
+	must(t, err)
+	if len(u.Runs) != 0 || len(u.Gone) != 1 || u.Gone[0] != b {
+		t.Errorf("told %+v", u)
+	}
+}
+
 // The table of epochs does not tell times; the record does, when they are wanted.
 func TestTimesAreReadWhenTheyAreWanted(t *testing.T) {
 	t.Parallel()
