@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,6 +111,9 @@ func TestStoppingGivesTheTerminalBack(t *testing.T) {
 	s.keys(`"$P" ` + strings.Join(endless(runs, "stopped"), " ") + "\r")
 	s.shows(t, "running")
 	pid := liveProcess(folder)
+	// What is typed before the shell has the terminal is not for it, nor is it
+	// for the program before that has it back.
+	prompt := func() bool { return strings.HasSuffix(strings.TrimSpace(s.text()), "ready:") }
 	for i, sig := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGSTOP} {
 		if err := syscall.Kill(pid, sig); err != nil {
 			t.Fatal(err)
@@ -118,15 +122,14 @@ func TestStoppingGivesTheTerminalBack(t *testing.T) {
 			s.onAlternateScreen(t, false)
 			s.keys("echo the sum is $((40+2))\r")
 			s.shows(t, "the sum is 42")
-			before := steps(folder)
-			s.keys("bg\r")
-			eventually(t, "step in the background", func() bool { return steps(folder) > before })
-			s.keys("echo the next is $((40+3))\r")
-			s.shows(t, "the next is 43")
 		}
-		// What is typed before the shell has the terminal is not for it, nor is it
-		// for the program before that has it back.
-		eventually(t, "prompt", func() bool { return strings.HasSuffix(strings.TrimSpace(s.text()), "ready:") })
+		eventually(t, "prompt", prompt)
+		before := steps(folder)
+		s.keys("bg\r")
+		eventually(t, "step in the background", func() bool { return steps(folder) > before })
+		s.keys(fmt.Sprintf("echo the next is $((40+3+%d))\r", i))
+		s.shows(t, fmt.Sprint("the next is ", 43+i))
+		eventually(t, "prompt", prompt)
 		stood := steps(folder)
 		s.keys("fg\r")
 		s.onAlternateScreen(t, true)
@@ -143,7 +146,7 @@ func TestStoppingGivesTheTerminalBack(t *testing.T) {
 	s.keys("q")
 	s.shows(t, "stop and save")
 	s.keys("s")
-	eventually(t, "prompt after the program", func() bool { return strings.HasSuffix(strings.TrimSpace(s.text()), "ready:") })
+	eventually(t, "prompt after the program", prompt)
 	s.keys("echo left with $?\r")
 	s.shows(t, "left with 0")
 }

@@ -98,6 +98,9 @@ func (r *Reader) halt() {
 }
 
 func (r *Reader) restore() error {
+	if inBackground(r.file) { // the terminal is another's there, and who touches its modes is stopped
+		return nil
+	}
 	if err := term.Restore(r.file.Fd(), r.modes); err != nil {
 		return fmt.Errorf("terminal: restore its modes: %w", err)
 	}

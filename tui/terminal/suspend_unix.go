@@ -109,6 +109,12 @@ func parent(pid int) int {
 	return int(ppid)
 }
 
+// inBackground reports whether another process group has the terminal.
+func inBackground(f *os.File) bool {
+	front, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
+	return err == nil && front != unix.Getpgrp()
+}
+
 // resume takes the terminal, where the process is in its foreground. It reports
 // whether it is.
 func resume(r *Reader, w *Writer) bool {
