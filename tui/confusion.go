@@ -8,8 +8,6 @@ import (
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
-
-	"github.com/mattn/go-runewidth"
 )
 
 // A confusion is a confusion matrix ready to be shown: how often images of each
@@ -78,12 +76,52 @@ func (c confusion) words(at cell) string {
 	return fmt.Sprintf("%s taken for %s: %s", c.names[at.is], c.names[at.said], format.Plural(c.counts[at.is][at.said], "image"))
 }
 
-// drawMatrix draws the matrix in a frame from row top on, narrow in percent where
-// it must. chosen is the cell that is chosen, nil for none; of more columns than
-// there is room for those round it are drawn.
+// A matrixLayout is how a matrix is laid out in so much room.
+type matrixLayout struct {
+	name, cell int  // widths of a class' name and of a cell, blanks included
+	n, left    int  // columns drawn, and the first of them
+	percents   bool // of the class, in place of counts
+	shares     bool // precision and recall are shown
+}
+
+// layout lays the matrix out in w columns, narrow in percent where it must. Of more
+// columns than there is room for those round the chosen cell are drawn.
+func (c confusion) layout(w int, chosen *cell) matrixLayout {
+	n := len(c.counts)
+	l := matrixLayout{name: classWidth, cell: max(4, min(11, (w-classWidth-2*shareWidth-1)/max(n, 1))), n: n, shares: true}
+	if w < c.least()-2 {
+		l.shares = false
+		if l.cell = 4; w < classWidth+n*l.cell {
+			l.name, l.cell, l.percents = 6, 3, true
+		}
+	}
+	if w < l.name+n*l.cell { // some classes must be left out: those that are not can be read
+		l.name, l.cell, l.percents = classWidth, 5, false
+		for _, s := range c.names {
+			l.name = max(l.name, min(canvas.Width(s)+1, w/4))
+		}
+	}
+	if fit := max(1, (w-l.name)/l.cell); n > fit {
+		l.n = fit
+		if chosen != nil {
+			l.left = max(0, chosen.said-fit+1)
+		}
+	}
+	return l
+}
+
+// column is where column j of those drawn ends; behind the last one come those of
+// precision and recall.
+func (l matrixLayout) column(j int) int { return l.name + (j+1)*l.cell }
+
+func (l matrixLayout) precision() int { return l.name + l.n*l.cell + shareWidth + 1 }
+func (l matrixLayout) recall() int    { return l.precision() + shareWidth }
+
+// drawMatrix draws the matrix in a frame from row top on. chosen is the cell that is
+// chosen, nil for none.
 func (v *samplesView) drawMatrix(a canvas.Area, top int, chosen *cell) {
-	g, c := v.glyphs, v.matrix
-	in := a.Box(style.Frame, g)
+	c := v.matrix
+	in := a.Box(style.Frame, v.glyphs)
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Heading.Text(" confusion ")),
 		canvas.Ranked(2, style.Dim.Text(" rows: what it is, columns: what was said ")),
@@ -92,67 +130,50 @@ func (v *samplesView) drawMatrix(a canvas.Area, top int, chosen *cell) {
 		parts[1] = canvas.Ranked(1, style.Plain.Text(" "+c.words(*chosen)+" "))
 	}
 	a.Sub(2, 0, a.W-4, 1).Line(0, 0, parts, []canvas.Part{canvas.Ranked(1, style.Dim.Text(fmt.Sprintf(" epoch %d ", c.epoch)))})
-	n := len(c.counts)
-	name, shares := classWidth, true
-	cellW := max(4, min(11, (in.W-classWidth-2*shareWidth-1)/max(n, 1)))
-	percents := false
-	if in.W < c.least()-2 {
-		shares = false
-		if cellW = 4; in.W < classWidth+n*cellW {
-			name, cellW, percents = 6, 3, true
-		}
+	l := c.layout(in.W, chosen)
+	for j := range l.n {
+		in.Right(l.column(j), 0, style.Dim, canvas.Cut(c.names[l.left+j], l.cell-1))
 	}
-	if in.W < name+n*cellW { // some classes must be left out: those that are not can be read
-		name, cellW, percents = classWidth, 5, false
-		for _, s := range c.names {
-			name = max(name, min(canvas.Width(s)+1, in.W/4))
-		}
-	}
-	left := 0 // the first column drawn
-	if fit := max(1, (in.W-name)/cellW); n > fit {
-		n = fit
-		if chosen != nil {
-			left = max(0, chosen.said-fit+1)
-		}
-	}
-	for j := range n {
-		in.Right(name+(j+1)*cellW, 0, style.Dim, abbreviate(c.names[left+j], cellW-1))
-	}
-	if shares {
-		in.Right(name+n*cellW+shareWidth+1, 0, style.Dim, "precision")
-		in.Right(name+n*cellW+2*shareWidth+1, 0, style.Dim, "recall")
+	if l.shares {
+		in.Right(l.precision(), 0, style.Dim, "precision")
+		in.Right(l.recall(), 0, style.Dim, "recall")
 	}
 	y := 1
 	for i := top; i < len(c.counts) && y < in.H; i++ {
-		s := style.Plain
-		if chosen != nil && *chosen == (cell{i, -1}) {
-			s = style.Chosen
-		}
-		in.Text(0, y, s, canvas.Elide(c.names[i], name-1, g))
-		for j := range n {
-			v := c.counts[i][left+j]
-			text := fmt.Sprint(v)
-			if percents {
-				text = fmt.Sprintf("%.0f", min(99, 100*float64(v)/float64(max(c.totals[i], 1))))
-			}
-			if v == 0 {
-				text = g.Sep
-			}
-			s := c.cellStyle(i, left+j)
-			if chosen != nil && *chosen == (cell{i, left + j}) {
-				s = style.Chosen
-			}
-			in.Right(name+(j+1)*cellW, y, s, text)
-		}
-		if shares {
-			in.Right(name+n*cellW+shareWidth+1, y, style.Plain, share(c.precision[i]))
-			in.Right(name+n*cellW+2*shareWidth+1, y, style.Plain, share(c.recall[i]))
-		}
+		c.drawRow(in.Sub(0, y, in.W, 1), i, l, chosen, v.glyphs)
 		y++
 	}
-	if y < in.H && shares {
+	if y < in.H && l.shares {
 		in.Text(0, y, style.Dim, "accuracy")
-		in.Right(name+n*cellW+2*shareWidth+1, y, style.Heading, share(c.accuracy))
+		in.Right(l.recall(), y, style.Heading, share(c.accuracy))
+	}
+}
+
+// drawRow draws how often images of class i were taken for each.
+func (c confusion) drawRow(a canvas.Area, i int, l matrixLayout, chosen *cell, g *style.Glyphs) {
+	s := style.Plain
+	if chosen != nil && *chosen == (cell{i, -1}) {
+		s = style.Chosen
+	}
+	a.Text(0, 0, s, canvas.Elide(c.names[i], l.name-1, g))
+	for j := range l.n {
+		v := c.counts[i][l.left+j]
+		text := fmt.Sprint(v)
+		if l.percents {
+			text = fmt.Sprintf("%.0f", min(99, 100*float64(v)/float64(max(c.totals[i], 1))))
+		}
+		if v == 0 {
+			text = g.Sep
+		}
+		s := c.cellStyle(i, l.left+j)
+		if chosen != nil && *chosen == (cell{i, l.left + j}) {
+			s = style.Chosen
+		}
+		a.Right(l.column(j), 0, s, text)
+	}
+	if l.shares {
+		a.Right(l.precision(), 0, style.Plain, share(c.precision[i]))
+		a.Right(l.recall(), 0, style.Plain, share(c.recall[i]))
 	}
 }
 
@@ -171,9 +192,4 @@ func (c confusion) cellStyle(i, j int) style.Style {
 		return style.Wrong2
 	}
 	return style.Wrong1
-}
-
-// abbreviate cuts a class' name without dots.
-func abbreviate(s string, w int) string {
-	return runewidth.Truncate(s, w, "")
 }

@@ -102,13 +102,32 @@ func (a Area) At(x, y int) *Cell {
 }
 
 // Put draws one narrow rune.
-func (a Area) Put(x, y int, s style.Style, r rune) { *a.At(x, y) = Cell{Rune: r, Style: s} }
+func (a Area) Put(x, y int, s style.Style, r rune) { a.set(x, y, Cell{Rune: r, Style: s}) }
+
+// set sets a cell. What is left of a wide character that half lay there becomes a
+// blank: alone it would move all that stands behind it by a column.
+func (a Area) set(x, y int, cell Cell) {
+	if !a.inside(x, y) {
+		return
+	}
+	row, at := a.c.cells[(a.y+y)*a.c.w:(a.y+y+1)*a.c.w], a.x+x
+	if row[at].Rune == 0 && at > 0 {
+		row[at-1].Rune = ' '
+	}
+	if at+1 < len(row) && row[at+1].Rune == 0 {
+		row[at+1].Rune = ' '
+	}
+	row[at] = cell
+}
 
 // Text draws t from x on and returns the column after it. A wide character
 // that would be cut in half becomes a blank.
 func (a Area) Text(x, y int, s style.Style, t string) int {
 	for _, r := range t {
-		switch w := runewidth.RuneWidth(r); {
+		if r == '\n' || r == '\t' { // of an error in several lines
+			r = ' '
+		}
+		switch w := widths.RuneWidth(r); {
 		case w <= 0 || r < ' ':
 			continue
 		case w == 1:
@@ -117,7 +136,7 @@ func (a Area) Text(x, y int, s style.Style, t string) int {
 		default:
 			if a.inside(x, y) && a.inside(x+1, y) {
 				a.Put(x, y, s, r)
-				*a.At(x+1, y) = Cell{Style: s}
+				a.set(x+1, y, Cell{Style: s})
 			} else {
 				a.Put(x, y, s, ' ')
 				a.Put(x+1, y, s, ' ')
@@ -168,8 +187,17 @@ func (a Area) Spans(x, y int, ss ...style.Span) int {
 	return x
 }
 
+// widths counts the columns of characters alike in every locale. Those whose width
+// is ambiguous, of which frames, bars and curves are made, take one: so Bubble Tea
+// counts them, and so terminals draw them unless told otherwise, also where the
+// locale is Chinese, Japanese or Korean and runewidth of itself would count two.
+var widths = &runewidth.Condition{StrictEmojiNeutral: true}
+
 // Width returns the number of columns that t takes.
-func Width(t string) int { return runewidth.StringWidth(t) }
+func Width(t string) int { return widths.StringWidth(t) }
+
+// Cut shortens t to at most w columns, with nothing in place of what it drops.
+func Cut(t string, w int) string { return widths.Truncate(t, w, "") }
 
 func spansWidth(ss []style.Span) int {
 	n := 0
@@ -260,7 +288,7 @@ func Elide(t string, w int, g *style.Glyphs) string {
 	if Width(t) <= w {
 		return t
 	}
-	return runewidth.Truncate(t, max(w, 0), g.Dots)
+	return widths.Truncate(t, max(w, 0), g.Dots)
 }
 
 // Wrap breaks t into lines of at most w columns, between words where it can.
@@ -274,7 +302,7 @@ func Wrap(t string, w int) []string {
 				if line != "" {
 					lines, line = append(lines, line), ""
 				}
-				head := runewidth.Truncate(word, w, "")
+				head := Cut(word, w)
 				if head == "" {
 					break
 				}
