@@ -147,7 +147,7 @@ func xTicksApart(a Axis, lo, hi, least float64) []tick {
 	default: // epochs and steps are counted: no 2.5
 		step = roundUp(least, 1, 2, 5)
 	}
-	return multiples(lo, hi, step, func(v float64) string { return xLabel(a, v) })
+	return multiples(lo, hi, step, func(v float64) string { return xLabel(a, v, step) })
 }
 
 // niceTime returns the smallest time people count in that is at least least.
@@ -160,23 +160,41 @@ func niceTime(least float64) float64 {
 	return 86400 * niceStep(least/86400)
 }
 
-// xLabel shows a place on an x axis in few columns.
-func xLabel(a Axis, v float64) string {
-	if a == ByTime { // 15m for 15m00s
-		s := format.Duration(v)
-		if t, ok := strings.CutSuffix(s, "m00s"); ok {
-			return t + "m"
-		}
-		if t, ok := strings.CutSuffix(s, "h00m"); ok {
-			return t + "h"
-		}
-		return s
-	}
+// xLabel shows a place on an x axis in few columns, as many as tell it from the
+// next, a step further.
+func xLabel(a Axis, v, step float64) string {
 	switch {
+	case a == ByTime:
+		return timeLabel(v, step)
 	case math.Abs(v) >= 1e6:
-		return strconv.FormatFloat(math.Round(v/1e4)/100, 'f', -1, 64) + "M"
+		return inUnits(v, step, 1e6) + "M"
 	case math.Abs(v) >= 1e4:
-		return strconv.FormatFloat(math.Round(v/10)/100, 'f', -1, 64) + "k"
+		return inUnits(v, step, 1e3) + "k"
 	}
 	return strconv.FormatFloat(math.Round(v*1e4)/1e4, 'f', -1, 64)
+}
+
+// inUnits shows v in units, to the digit in which multiples of step differ.
+func inUnits(v, step, unit float64) string {
+	digit := math.Pow(10, max(0, math.Ceil(math.Log10(unit/step)-1e-9)))
+	return strconv.FormatFloat(math.Round(v/unit*digit)/digit, 'f', -1, 64)
+}
+
+// timeLabel shows a time: 15m for 15m00s, and of long ones in small steps also
+// the unit in which those are.
+func timeLabel(v, step float64) string {
+	s, seconds := format.Duration(v), int(v)
+	if seconds >= 100*3600 && step < 3600 { // in days and hours so far
+		s += fmt.Sprintf("%02dm", seconds/60%60)
+	}
+	if seconds >= 3600 && step < 60 {
+		s += fmt.Sprintf("%02ds", seconds%60)
+	}
+	if t, ok := strings.CutSuffix(s, "m00s"); ok {
+		s = t + "m"
+	}
+	if t, ok := strings.CutSuffix(s, "h00m"); ok {
+		s = t + "h"
+	}
+	return s
 }

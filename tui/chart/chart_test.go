@@ -116,6 +116,31 @@ func TestTicksAreRoundAndInside(t *testing.T) {
 	}
 }
 
+// However far one zooms in, each tick says where it is.
+func TestTicksOfAZoomedAxisDiffer(t *testing.T) {
+	for _, a := range []Axis{ByEpoch, ByStep, ByTime} {
+		for _, lo := range []float64{0, 12_340, 123_456, 1_234_567, 45_678_901} {
+			for _, wide := range []float64{10, 50, 300, 2000, 39_000, 400_000} {
+				said := map[string]float64{}
+				for _, k := range xTicks(a, lo, lo+wide, 80) {
+					if before, twice := said[k.label]; twice {
+						t.Errorf("axis %d, %v to %v: %v and %v are both %q", a, lo, lo+wide, before, k.at, k.label)
+					}
+					said[k.label] = k.at
+				}
+			}
+		}
+	}
+	for want, got := range map[string]string{
+		"1.205M": xLabel(ByStep, 1_205_000, 5000), "12.345k": xLabel(ByStep, 12_345, 5), "20k": xLabel(ByStep, 20_000, 2000), "2.5M": xLabel(ByStep, 2_500_000, 500_000),
+		"15m": xLabel(ByTime, 900, 300), "1h": xLabel(ByTime, 3600, 900), "1h02m15s": xLabel(ByTime, 3735, 15), "1h02m": xLabel(ByTime, 3720, 10), "4d04h30m": xLabel(ByTime, 100*3600+1800, 900),
+	} {
+		if got != want {
+			t.Errorf("labelled %q, want %q", got, want)
+		}
+	}
+}
+
 func TestZoomAndPanStayWhereDataIs(t *testing.T) {
 	w := Window{}
 	for range 5 {
