@@ -204,7 +204,7 @@ func (c *curves) overlay(rs []*run, title string, col int) chart.Chart {
 	}
 	for k, r := range rs {
 		i, values, name := c.number(r), &r.epochs.Values[col], names[k]
-		ch.Lines = append(ch.Lines, chart.Line{Name: name, Polyline: chart.Polyline{Xs: c.places(r, r.epochs), Smooth: values.Smooth(weight), Raw: values}, Style: style.Run(i), RawStyle: style.RunRaw(i), Stroke: i})
+		ch.Lines = append(ch.Lines, chart.Line{Name: name, Polyline: chart.Polyline{Xs: c.places(r, r.epochs), Smooth: values.Smooth(weight), Raw: values}, Style: style.Run(i), RawStyle: style.RunRaw(i), Stroke: style.RunStroke(i)})
 		if row := r.epochs.Nearest(c.axis, place/c.unit(r)); row >= 0 {
 			ch.Read = append(ch.Read, canvas.Ranked(i, style.Dim.Text(name+" "), style.Run(i).Text(format.Fixed4(float64(values.Mean[row])))))
 		}

@@ -89,16 +89,24 @@ func isCheckpoint(e event.Event) bool {
 	return is
 }
 
-// settle makes the rows anew and keeps one of them chosen.
+// settle makes the rows anew and keeps one of them chosen: the same file, where
+// others come above it.
 func (v *checkpointsView) settle() (cmd tea.Cmd) {
 	if v.shown != viewCheckpoints {
 		return nil
 	}
 	if r := v.current(); r != v.of {
-		v.of, v.chosen = r, 0
+		v.of, v.rows, v.chosen = r, nil, 0
 		cmd = v.list()
 	}
+	file := ""
+	if v.chosen < len(v.rows) {
+		file = v.rows[v.chosen].File
+	}
 	v.rows = v.fileRows()
+	if i := slices.IndexFunc(v.rows, func(f fileRow) bool { return f.File == file }); i >= 0 {
+		v.chosen = i
+	}
 	v.chosen = max(0, min(v.chosen, len(v.rows)-1))
 	return cmd
 }

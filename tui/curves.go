@@ -54,8 +54,8 @@ func (c *curves) bindings() []keymap.Binding {
 		{Action: "cursor_right", Keys: []string{"right", "l"}, Long: "move it right", Do: func() tea.Cmd { return c.moveCursor(1) }},
 		{Action: "cursor_first", Keys: []string{"home", "g"}, Long: "to the beginning", Do: func() tea.Cmd { return c.cursorTo(false) }},
 		{Action: "cursor_last", Keys: []string{"end", "G"}, Long: "to the end", Do: func() tea.Cmd { return c.cursorTo(true) }},
-		{Action: "zoom_in", Keys: []string{"up", "k"}, Short: "zoom", Rank: 10, Pair: true, Long: "zoom in at the cursor", Do: func() tea.Cmd { return c.zoom(0.5) }},
-		{Action: "zoom_out", Keys: []string{"down", "j"}, Long: "zoom out", Do: func() tea.Cmd { return c.zoom(2) }},
+		{Action: "zoom_in", Keys: []string{"up", "k"}, Short: "zoom", Renamed: c.zoomWord, Rank: 10, Pair: true, Long: "zoom in at the cursor; in the table, the run above", Do: func() tea.Cmd { return c.zoom(0.5) }},
+		{Action: "zoom_out", Keys: []string{"down", "j"}, Long: "zoom out; the run below", Do: func() tea.Cmd { return c.zoom(2) }},
 		{Action: "pan_left", Keys: []string{"shift+left", ","}, Long: "move the window left", Do: func() tea.Cmd { return c.pan(-0.25) }},
 		{Action: "pan_right", Keys: []string{"shift+right", "."}, Long: "move it right", Do: func() tea.Cmd { return c.pan(0.25) }},
 		{Action: "fit", Keys: []string{"f"}, Long: "show all of it", Do: c.fit},
@@ -221,6 +221,14 @@ func (c *curves) cursorTo(last bool) tea.Cmd {
 		return c.moveCursor(-1)
 	}
 	return c.moveCursor(1)
+}
+
+// zoomWord is what zoom does now.
+func (c *curves) zoomWord() string {
+	if c.compared && c.asTable {
+		return "move"
+	}
+	return "zoom"
 }
 
 // zoom shows more or less about the cursor, or the newest data without one.

@@ -59,7 +59,11 @@ func (m *Model) drawBody() string {
 func (m *Model) around(body string) string {
 	if m.tooSmall() {
 		c := canvas.New(m.w, m.h)
-		c.All().Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
+		if m.dialog != nil { // what is asked is answered by keys, and must be seen
+			m.dialog.Draw(c.All(), m.glyphs)
+		} else {
+			c.All().Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
+		}
 		return m.encode(c)
 	}
 	top, below := rows(m.h)

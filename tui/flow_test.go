@@ -140,6 +140,23 @@ func TestWaysToLeave(t *testing.T) {
 	}
 }
 
+// A run may end while it is asked what is to become of it: then it is just left.
+func TestARunThatEndsBeforeTheAnswerIsLeft(t *testing.T) {
+	for _, o := range []Options{{}, {CanDetach: true}, {Mode: Attached}} {
+		for _, answer := range []string{"s", "l"} {
+			s := newScript("model_20261123_1405", 64, 200).run(2)
+			b := newBench(t, o, 120, 40, s.events...)
+			b.press("q")
+			n := len(s.events)
+			s.end(event.OutcomeFinished, "", 2)
+			b.feed(s.events[n:]...)
+			if _, cmd := b.Update(keyMsg(answer)); !isQuit(cmd) || b.result.Action != Closed || len(b.control.commands()) != 0 {
+				t.Errorf("mode %v, %s: %+v, commands %v", o.Mode, answer, b.result, b.control.commands())
+			}
+		}
+	}
+}
+
 func TestARefusedCommandIsTold(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
 	b.control.answer = func(event.Command) error { return errors.New("the run can't be reached") }
@@ -219,6 +236,22 @@ func TestASavedCheckpointIsListedAtOnce(t *testing.T) {
 	says(t, b, "manual")
 }
 
+// The file that is chosen stays the chosen one as newer ones are saved above it.
+func TestTheChosenFileStaysChosen(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(3)
+	b := newBench(t, Options{Checkpoints: &fakeFiles{}}, 120, 40, s.events...)
+	b.press("3", "down")
+	chosen := b.files.rows[b.files.chosen].File
+	n := len(s.events)
+	s.emit(&event.CheckpointSaved{Header: s.head(event.KindCheckpointSaved), File: "CIFAR10-EP04-STEP00100.safetensors", Reason: "manual", Epoch: 4, Step: 100})
+	b.feed(s.events[n:]...)
+	if got := b.files.rows[b.files.chosen].File; got != chosen || b.files.chosen != 2 {
+		t.Errorf("%s is chosen, not %s", got, chosen)
+	}
+	b.press("D")
+	says(t, b, "Delete "+chosen)
+}
+
 // A file that is gone is not listed any more, however new it is, and no file is
 // the best in its place but one that is there.
 func TestAFileThatIsGoneIsNotListed(t *testing.T) {
@@ -274,6 +307,25 @@ func TestLoadingOffersOtherData(t *testing.T) {
 	}
 	if b.loading.on {
 		t.Error("still loading after it succeeded")
+	}
+}
+
+// The path of a folder is pasted rather than typed.
+func TestThePathOfAFolderCanBePasted(t *testing.T) {
+	asked := ""
+	b := newBench(t, Options{Load: func(_ context.Context, data string, _ func(Progress)) error {
+		asked = data
+		return noData(errors.New("no route to host"))
+	}}, 80, 24)
+	b.run(b.loading.load(""))
+	paste := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("/data/cifar/"), Paste: true}
+	b.Update(paste) // no answer to what is asked
+	b.press("f")
+	b.Update(paste)
+	b.Update(tea.KeyMsg{Type: tea.KeyCtrlH}) // Backspace, as some terminals send it
+	b.press("enter")
+	if asked != "/data/cifar" {
+		t.Errorf("loaded %q", asked)
 	}
 }
 
@@ -364,11 +416,6 @@ func TestRunsStandInTheOrderOfTheirNames(t *testing.T) {
 	if b.current().Name != "batch=128" {
 		t.Errorf("a new run moved the selection to %s", b.current().Name)
 	}
-	for _, c := range []struct{ a, b string }{{"a", "b"}, {"a", "ab"}, {"", "a"}, {"a9", "a10"}, {"a2b", "a10a"}, {"a1", "a1b"}} {
-		if !before(c.a, c.b) || before(c.b, c.a) || before(c.a, c.a) {
-			t.Errorf("%q and %q", c.a, c.b)
-		}
-	}
 }
 
 func TestComparedRunsShareOneAxis(t *testing.T) {
@@ -386,6 +433,14 @@ func TestComparedRunsShareOneAxis(t *testing.T) {
 	if got := b.curves.cursor * 64; got != at {
 		t.Errorf("the cursor moved from image %v to %v on the way to Charts", at, got)
 	}
+}
+
+func TestTheFooterSaysWhatUpAndDownDo(t *testing.T) {
+	b := newBench(t, Options{}, 200, 60, comparison(scenes[0].events())...)
+	b.press("2")
+	says(t, b, "↑↓ zoom")
+	b.press("w", "w")
+	says(t, b, "↑↓ move")
 }
 
 func TestSourceErrorsAreTold(t *testing.T) {

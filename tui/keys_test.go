@@ -7,8 +7,12 @@ import (
 	"testing"
 
 	"cifartui/train/event"
+	"cifartui/tui/canvas"
 	"cifartui/tui/chart"
+	"cifartui/tui/keymap"
+	"cifartui/tui/style"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/creack/pty"
 )
 
@@ -120,7 +124,7 @@ func TestEveryKeyDoesWhatTheTableSays(t *testing.T) {
 }
 
 func helpText(m *Model) (lines []string) {
-	for _, l := range m.table.Lines(m.glyphs) {
+	for _, l := range m.table.Lines(m.glyphs, 200) {
 		s := ""
 		for _, sp := range l {
 			s += sp.Text
@@ -128,6 +132,31 @@ func helpText(m *Model) (lines []string) {
 		lines = append(lines, s)
 	}
 	return lines
+}
+
+// In a narrow window what a key does goes on in the next line.
+func TestTheHelpIsNotCut(t *testing.T) {
+	m := newModel(&common{glyphs: &style.Unicode})
+	table := keymap.Table(m.bindings())
+	for _, w := range []int{36, 56, 76} {
+		var words []string
+		for _, l := range table.Lines(m.glyphs, w) {
+			width := 0
+			for _, s := range l {
+				width += canvas.Width(s.Text)
+				words = append(words, strings.Fields(s.Text)...)
+			}
+			if width > w {
+				t.Errorf("%d columns: %v is %d wide", w, l, width)
+			}
+		}
+		all := strings.Join(words, " ")
+		for _, b := range table {
+			if !strings.Contains(all, b.Long) {
+				t.Errorf("%d columns: %q is not whole", w, b.Long)
+			}
+		}
+	}
 }
 
 func TestOtherKeysDoNothing(t *testing.T) {
@@ -173,6 +202,9 @@ func TestRebinding(t *testing.T) {
 		{map[string][]string{"save": {"p"}}, `"p" is both pause and save`},
 		{map[string][]string{"verify": {"s"}}, `"s" is both save and verify`},
 		{map[string][]string{"quit": {}}, "quit has no key"},
+		{map[string][]string{"quit": {"ctrl+Q+x"}}, `quit: no key "ctrl+Q+x"`},
+		{map[string][]string{"save": {"shift+s"}}, `save: no key "shift+s"`},
+		{map[string][]string{"save": {""}}, `save: no key ""`},
 	} {
 		if err := CheckKeys(c.keys); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v: error %v, want one that says %q", c.keys, err, c.says)
@@ -180,6 +212,17 @@ func TestRebinding(t *testing.T) {
 	}
 	if err := CheckKeys(map[string][]string{"verify": {"m"}}); err != nil {
 		t.Errorf("a key that two views use for different things: %v", err)
+	}
+	b = newBench(t, Options{Keys: map[string][]string{"save": {"Ctrl+X", "F5", "ALT+S", "alt+Space", "É"}}}, 120, 40, scenes[0].events()...)
+	for _, msg := range []tea.KeyMsg{
+		{Type: tea.KeyCtrlX}, {Type: tea.KeyF5}, {Type: tea.KeyRunes, Runes: []rune("S"), Alt: true}, {Type: tea.KeySpace, Alt: true}, keyMsg("É"),
+	} {
+		before := len(b.control.commands())
+		_, cmd := b.Update(msg)
+		b.run(cmd)
+		if len(b.control.commands()) != before+1 {
+			t.Errorf("%s does not save", msg)
+		}
 	}
 }
 

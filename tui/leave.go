@@ -12,19 +12,28 @@ import (
 
 // detach leaves the run training in the background.
 func (s *steering) detach() tea.Cmd {
-	if s.o.Mode == Attached {
+	if s.o.Mode == Attached || s.over() {
 		return s.close()
 	}
 	return s.leave(Result{Action: Detach})
 }
 
-func (s *steering) leaveRunning() tea.Cmd { return s.leave(Result{Action: LeaveRunning}) }
+func (s *steering) leaveRunning() tea.Cmd {
+	if s.over() {
+		return s.close()
+	}
+	return s.leave(Result{Action: LeaveRunning})
+}
 
 func (s *steering) close() tea.Cmd { return s.leave(Result{Action: Closed}) }
 
+// over reports whether no run is at work any more, which may come to be while it
+// is asked what is to become of it.
+func (s *steering) over() bool { return s.sourceDone || s.allEnded() }
+
 // askQuit leaves at once where nothing would be lost, else it asks.
 func (s *steering) askQuit() tea.Cmd {
-	if s.o.Control == nil || s.o.Mode == Replay || s.sourceDone || s.allEnded() {
+	if s.o.Control == nil || s.o.Mode == Replay || s.over() {
 		return s.close()
 	}
 	stop := dialog.Option{Key: "s", Label: "stop and save", Hint: "it can be resumed", Do: s.stopAndQuit}
@@ -55,6 +64,9 @@ func (s *steering) whatRuns() string {
 				n++
 			}
 		}
+		if n == 1 {
+			return "1 run of this comparison is not done."
+		}
 		return format.Plural(n, "run") + " of this comparison are not done."
 	}
 	epoch, step, steps := r.Position()
@@ -63,6 +75,9 @@ func (s *steering) whatRuns() string {
 
 // stopAndQuit stops every run and leaves once they have ended.
 func (s *steering) stopAndQuit() tea.Cmd {
+	if s.over() {
+		return s.close()
+	}
 	s.quitting = true
 	for _, r := range s.all {
 		if r.Ended == nil {

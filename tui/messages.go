@@ -50,6 +50,9 @@ type AllRunsMsg struct{ screen *common }
 // Of reports whether m asks.
 func (a AllRunsMsg) Of(m *Model) bool { return a.screen == m.common }
 
+// QuitMsg asks a screen to be left, as its key for that does.
+type QuitMsg struct{}
+
 // sentMsg tells that a command was handed to the run, or why not.
 type sentMsg struct {
 	command event.Command

@@ -244,6 +244,9 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		if m.o.autoTheme() && msg.Dark != m.palette.Dark {
 			m.palette = style.NewPalette(m.palette.Profile, msg.Dark)
 		}
+	case QuitMsg:
+		m.pressed, m.notice = m.keyOf("quit"), style.Span{}
+		return m.steering.askQuit()
 	case sentMsg:
 		m.steering.sent(msg)
 	case loadMsg, loadedMsg:
@@ -368,7 +371,7 @@ func noticeStyle(e event.Event) style.Style {
 
 // key gives a key to what lies on top, else to what it is bound to.
 func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
-	if msg.Paste && (m.dialog == nil || m.dialog.Input == nil) {
+	if msg.Paste && !m.typing() {
 		return nil // a paste is no series of commands
 	}
 	k := msg.String()
@@ -403,6 +406,11 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 	}
 	m.pressed = keymap.Label(k, &style.ASCII)
 	return b.Do()
+}
+
+// typing reports whether what lies on top is a line of text.
+func (m *Model) typing() bool {
+	return m.dialog != nil && m.dialog.Input != nil || m.loading.on && m.loading.folder != nil
 }
 
 // show turns to a view.

@@ -138,7 +138,7 @@ func (r *run) start(e *event.RunStarted) {
 			e.Dataset, format.Count(int64(e.TrainImages)), format.Count(int64(e.ValImages)), e.Config.Batch, computesOn(e)))
 		return
 	}
-	r.asked = ""
+	r.asked, r.wanted = "", 0
 	r.flush()
 	r.steps.Rewind(e.ResumedTotal)
 	kept := int64(0) // the batches at the end of the last epoch that counts

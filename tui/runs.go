@@ -8,6 +8,7 @@ import (
 	"cifartui/train/event"
 	"cifartui/train/record"
 	"cifartui/train/runs"
+	"cifartui/tui/format"
 )
 
 // runList is the runs of a screen, in the order of their names, and the one of
@@ -42,7 +43,7 @@ func (l *runList) named(name string) *run {
 		if r.Name == name {
 			return r
 		}
-		if at > i && before(name, r.Name) {
+		if at > i && format.CompareNames(name, r.Name) < 0 {
 			at = i
 		}
 	}
@@ -155,32 +156,4 @@ func (l *runList) atWork() bool {
 // allEnded reports whether there are runs and all have ended.
 func (l *runList) allEnded() bool {
 	return len(l.all) > 0 && !slices.ContainsFunc(l.all, func(r *run) bool { return r.Ended == nil })
-}
-
-// before orders names as people do: "batch=64" before "batch=128".
-func before(a, b string) bool {
-	for a != "" && b != "" {
-		na, nb := leadingNumber(a), leadingNumber(b)
-		switch {
-		case na != "" && nb != "":
-			x, y := strings.TrimLeft(na, "0"), strings.TrimLeft(nb, "0")
-			if len(x) != len(y) {
-				return len(x) < len(y)
-			}
-			if x != y {
-				return x < y
-			}
-			a, b = a[len(na):], b[len(nb):]
-		case a[0] != b[0]:
-			return a[0] < b[0]
-		default:
-			a, b = a[1:], b[1:]
-		}
-	}
-	return len(a) < len(b)
-}
-
-// leadingNumber returns the digits that s begins with.
-func leadingNumber(s string) string {
-	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }

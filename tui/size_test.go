@@ -92,6 +92,17 @@ func TestSmallWindowsSayWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// Keys do what they do in a small window too: what they ask is seen.
+func TestAQuestionIsSeenInASmallWindow(t *testing.T) {
+	for _, size := range [][2]int{{30, 8}, {39, 30}, {80, 6}} {
+		b := newBench(t, Options{}, size[0], size[1], scenes[0].events()...)
+		b.press("q")
+		says(t, b, "stop and save")
+		b.press("esc")
+		says(t, b, "needs 40x12")
+	}
+}
+
 // manySteps are 1,000,000 steps in 10,000 epochs.
 func manySteps() []event.Event {
 	s := newScript("model_20261123_1405", 500, 10_000)

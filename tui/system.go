@@ -152,7 +152,7 @@ func (v *systemView) machineLines(r *run, w int) [][]style.Span {
 		lines = append(lines,
 			v.meter("cpu", w, g.CPU/100/cores, cpuWords(g)),
 			v.meter("memory", w, float64(g.Memory)/float64(max(g.MemoryTotal, 1)), strings.TrimSpace(format.Size(g.Memory))),
-			setting("threads", fmt.Sprintf("%d, %d of them train", g.Threads, r.Started.Threads)))
+			setting("threads", threadWords(g.Threads, r.Started.Threads)))
 	default:
 		lines = append(lines, setting("process", "not read yet"))
 	}
@@ -160,6 +160,15 @@ func (v *systemView) machineLines(r *run, w int) [][]style.Span {
 		lines = append(append(lines, nil), v.gpuLines(p, w)...)
 	}
 	return append(append(lines, nil), v.phaseLines(r, w)...)
+}
+
+// threadWords say how many threads there are, and how many of them train: none
+// does where a GPU trains.
+func threadWords(all, training int) string {
+	if training == 0 {
+		return fmt.Sprint(all)
+	}
+	return fmt.Sprintf("%d, %d of them train", all, training)
 }
 
 // gpuLines tell what a GPU uses, and what its driver does not support.

@@ -171,7 +171,7 @@ func (l *Line) Key(msg tea.KeyMsg) {
 				l.Text = append(l.Text, r)
 			}
 		}
-	case tea.KeyBackspace:
+	case tea.KeyBackspace, tea.KeyCtrlH: // what some terminals send for it
 		if l.Fresh {
 			l.Text = nil
 		} else if n := len(l.Text); n > 0 {

@@ -17,6 +17,9 @@ func Percent(v float64) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "   nan"
 	}
+	if v >= 0.99995 { // 100.00% would take a column more
+		return fmt.Sprintf("%5.1f%%", 100*v)
+	}
 	return fmt.Sprintf("%5.2f%%", 100*v)
 }
 
@@ -27,9 +30,9 @@ func Fixed4(v float64) string {
 		return "   nan"
 	case math.IsInf(v, 0):
 		return "   inf"
-	case math.Abs(v) < 10:
+	case math.Abs(v) < 9.99995: // else it is rounded to 10.0000
 		return fmt.Sprintf("%6.4f", v)
-	case math.Abs(v) < 1000:
+	case math.Abs(v) < 999.995:
 		return fmt.Sprintf("%6.2f", v)
 	}
 	return fmt.Sprintf("%6.0e", v)
@@ -54,7 +57,7 @@ func Speed(v float64) string {
 		return "    -"
 	case v < 10:
 		return fmt.Sprintf("%5.1f", v)
-	case v < 1e5:
+	case v < 99999.5:
 		return fmt.Sprintf("%5.0f", v)
 	}
 	return fmt.Sprintf("%4.0fk", min(v/1000, 9999))

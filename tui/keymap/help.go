@@ -33,11 +33,12 @@ func (p *Help) Key(k string) {
 	}
 }
 
-// columnsOf returns how many columns there is room for, and how many lines each
-// has.
-func columnsOf(w int, lines int) (cols, each int) {
+// layout returns a table's lines for w columns of the screen, into how many columns
+// of lines they go, and how many each has.
+func (t Table) layout(w int, g *style.Glyphs) (lines [][]style.Span, cols, each int) {
 	cols = max(1, min(3, w/58))
-	return cols, (lines + cols - 1) / cols
+	lines = t.Lines(g, w/cols-2)
+	return lines, cols, (len(lines) + cols - 1) / cols
 }
 
 // Settle holds what is shown of a table to what there is, in an area of this size.
@@ -45,7 +46,7 @@ func (p *Help) Settle(t Table, w, h int, g *style.Glyphs) {
 	if !p.On {
 		return // it is not shown, and the table's lines take a while
 	}
-	_, each := columnsOf(w-2, len(t.Lines(g)))
+	_, _, each := t.layout(w-2, g)
 	p.top = max(0, min(p.top, each-(h-2)))
 }
 
@@ -53,8 +54,7 @@ func (p *Help) Settle(t Table, w, h int, g *style.Glyphs) {
 func (p *Help) Draw(a canvas.Area, t Table, g *style.Glyphs) {
 	in := a.Box(style.Frame, g)
 	a.Text(2, 0, style.Heading, " Keys ")
-	lines := t.Lines(g)
-	cols, each := columnsOf(in.W, len(lines))
+	lines, cols, each := t.layout(in.W, g)
 	w := in.W / cols
 	for c := range cols {
 		for y := range in.H {
@@ -70,8 +70,10 @@ func (p *Help) Draw(a canvas.Area, t Table, g *style.Glyphs) {
 	}
 }
 
-// Lines are every binding under its heading.
-func (t Table) Lines(g *style.Glyphs) [][]style.Span {
+// Lines are every binding under its heading, what it does in as many lines as that
+// takes in w columns.
+func (t Table) Lines(g *style.Glyphs, w int) [][]style.Span {
+	const keysWidth = 15
 	var lines [][]style.Span
 	group := ""
 	for _, b := range t {
@@ -92,8 +94,12 @@ func (t Table) Lines(g *style.Glyphs) [][]style.Span {
 			}
 			keys += Label(k, g)
 		}
-		pad := max(1, 15-canvas.Width(keys))
-		lines = append(lines, []style.Span{style.Key.Text(keys), style.Plain.Text(fmt.Sprintf("%*s", pad, "")), style.Plain.Text(b.Long)})
+		at := max(keysWidth, canvas.Width(keys)+1)
+		for _, text := range canvas.Wrap(b.Long, w-at) {
+			pad := fmt.Sprintf("%*s", at-canvas.Width(keys), "")
+			lines = append(lines, []style.Span{style.Key.Text(keys), style.Plain.Text(pad), style.Plain.Text(text)})
+			keys = ""
+		}
 	}
 	return lines
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"cifartui/tui/canvas"
 	"cifartui/tui/style"
@@ -64,6 +65,35 @@ func Grouped(heading string, views Views, bs []Binding) []Binding {
 // keyWords are names of keys that people write, as Bubble Tea calls them.
 var keyWords = map[string]string{"space": " ", "escape": "esc", "return": "enter", "pageup": "pgup", "pagedown": "pgdown", "del": "delete"}
 
+// keyNames are Bubble Tea's names of all keys but those that type a character.
+var keyNames = func() map[string]bool {
+	names := make(map[string]bool)
+	for k := tea.KeyF20; k <= tea.KeyBackspace; k++ { // from the least to the greatest
+		if name := k.String(); name != "" && k != tea.KeyRunes {
+			names[name] = true
+		}
+	}
+	return names
+}()
+
+// keyOf is what Bubble Tea calls a key that a person has named; ok is false where
+// there is none of that name, which would never be pressed.
+func keyOf(named string) (key string, ok bool) {
+	const alt = "alt+"
+	with := ""
+	if len(named) > len(alt) && strings.EqualFold(named[:len(alt)], alt) {
+		with, named = alt, named[len(alt):]
+	}
+	if utf8.RuneCountInString(named) == 1 {
+		return with + named, true
+	}
+	named = strings.ToLower(named)
+	if word, ok := keyWords[named]; ok {
+		named = word
+	}
+	return with + named, keyNames[named]
+}
+
 // Bind returns the table of bindings with the keys of custom in place of the default
 // ones. Custom maps an action to its keys.
 func Bind(bs []Binding, custom map[string][]string) (Table, error) {
@@ -75,9 +105,10 @@ func Bind(bs []Binding, custom map[string][]string) (Table, error) {
 			continue
 		}
 		bs[i].Keys = nil
-		for _, k := range keys {
-			if word, ok := keyWords[strings.ToLower(k)]; ok {
-				k = word
+		for _, name := range keys {
+			k, ok := keyOf(name)
+			if !ok {
+				problems = append(problems, fmt.Sprintf("%s: no key %q: want a character, or a name as f5, ctrl+x, pgup, space or alt+p", action, name))
 			}
 			bs[i].Keys = append(bs[i].Keys, k)
 		}

@@ -59,6 +59,9 @@ const runStyles = 6
 // Run is the style of run i of a comparison.
 func Run(i int) Style { return run1 + Style(i%runStyles) }
 
+// RunStroke is the stroke of its curve: another one for runs of the same colour.
+func RunStroke(i int) int { return i + i/runStyles }
+
 // RunRaw is the same, unsmoothed.
 func RunRaw(i int) Style { return run1Raw + Style(i%runStyles) }
 
@@ -116,6 +119,10 @@ var looks = [styles]look{
 	run6Raw:       {dark: "#6d3b22", light: "#e5bfa8", basic: "8", plainAttr: "2"},
 }
 
+// darker are the basic colours to be read on a light background, in place of white
+// and of the bright ones, which are made for a dark one.
+var darker = map[string]string{"7": "8", "9": "1", "10": "2", "11": "3", "12": "4", "13": "5", "15": "0"}
+
 // A Palette turns styles into terminal codes for one terminal and background.
 type Palette struct {
 	Profile termenv.Profile
@@ -135,6 +142,9 @@ func NewPalette(profile termenv.Profile, dark bool) *Palette {
 		}
 		if profile == termenv.ANSI {
 			fg, bg = l.basic, l.bgBasic
+			if shade := darker[fg]; !dark && bg == "" && shade != "" {
+				fg = shade
+			}
 		}
 		attr := l.attr
 		if profile == termenv.Ascii && l.plainAttr != "" {

@@ -1,0 +1,35 @@
+package format
+
+import "testing"
+
+// Numbers that stand in columns keep their width, whatever they are.
+func TestNumbersKeepTheirWidth(t *testing.T) {
+	for _, v := range []float64{0, 0.05, 0.5, 0.99994, 0.99995, 0.999999, 1} {
+		if got := Percent(v); len(got) != 6 {
+			t.Errorf("%g is %q, %d wide", v, got, len(got))
+		}
+	}
+	for _, v := range []float64{0, 0.00004, 9.99994, 9.99996, 123.4, 999.994, 999.996, 12345, 1e30} {
+		if got := Fixed4(v); len(got) != 6 {
+			t.Errorf("%g is %q, %d wide", v, got, len(got))
+		}
+	}
+	for _, v := range []float64{0, 9.94, 9.96, 412, 99999.4, 99999.6, 1e6, 1e9} {
+		if got := Speed(v); len(got) != 5 {
+			t.Errorf("%g is %q, %d wide", v, got, len(got))
+		}
+	}
+	for _, v := range []float64{-1, 0, 59.9, 61, 3599, 3600, 359999, 360000} {
+		if got := Duration6(v); len(got) != 6 {
+			t.Errorf("%g is %q, %d wide", v, got, len(got))
+		}
+	}
+}
+
+func TestNamesAreOrderedAsPeopleDo(t *testing.T) {
+	for _, c := range []struct{ a, b string }{{"a", "b"}, {"a", "ab"}, {"", "a"}, {"a9", "a10"}, {"a2b", "a10a"}, {"a1", "a1b"}} {
+		if CompareNames(c.a, c.b) >= 0 || CompareNames(c.b, c.a) <= 0 || CompareNames(c.a, c.a) != 0 {
+			t.Errorf("%q and %q", c.a, c.b)
+		}
+	}
+}
