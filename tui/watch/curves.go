@@ -27,7 +27,8 @@ type curves struct {
 
 // A series is a run's points, ready to be drawn.
 type series struct {
-	of *survey.Run
+	of   *survey.Run
+	axis chart.Axis // points without a place on it are left out
 	*chart.Series
 }
 
@@ -135,8 +136,8 @@ func (c *curves) of(r *survey.Run) *chart.Series {
 		c.series = make(map[string]*series)
 	}
 	s := c.series[r.Folder]
-	if s == nil || s.of != r {
-		s = &series{r, chart.NewSeries(maxRows, len(metrics))}
+	if s == nil || s.of != r || s.axis != c.axis {
+		s = &series{r, c.axis, chart.NewSeries(maxRows, len(metrics))}
 		for _, p := range r.Points {
 			if math.IsNaN(p.Seconds) && c.axis == chart.ByTime || math.IsNaN(p.Images) && c.axis == chart.ByStep {
 				continue
@@ -156,7 +157,10 @@ func (c *curves) of(r *survey.Run) *chart.Series {
 func labels(rows []*row) []string {
 	names, settings := make([]string, len(rows)), make([]*config.Config, len(rows))
 	for i, r := range rows {
-		names[i], settings[i] = r.Name, &r.Config
+		names[i] = r.Name
+		if r.hasSettings() {
+			settings[i] = &r.Config
+		}
 	}
 	if len(rows) == 1 {
 		return names
@@ -189,7 +193,7 @@ func (m *Model) drawCurves(a canvas.Area) {
 		n := max(r.mark-1, 0)
 		values := &s.Values[c.metric]
 		ch.Lines = append(ch.Lines, chart.Line{
-			Name: names[i], Style: style.Run(n), RawStyle: style.RunRaw(n), Stroke: n + n/6,
+			Name: names[i], Style: style.Run(n), RawStyle: style.RunRaw(n), Stroke: style.RunStroke(n),
 			Polyline: chart.Polyline{Xs: s.At[c.axis], Smooth: values.Smooth(smoothings[c.weight]), Raw: values},
 		})
 	}
@@ -249,7 +253,7 @@ func (m *Model) drawLegend(a canvas.Area, lines []legendLine, plotRows int) {
 			return
 		}
 		n := max(l.row.mark-1, 0)
-		x := a.Spans(0, y, style.Run(n).Text(chart.Stroke(n+n/6, plotRows, m.glyphs)), style.Plain.Text(" "))
+		x := a.Spans(0, y, style.Run(n).Text(chart.Stroke(style.RunStroke(n), plotRows, m.glyphs)), style.Plain.Text(" "))
 		value := "     -"
 		if !math.IsNaN(l.value) {
 			value = format.Fixed4(l.value)

@@ -95,12 +95,16 @@ func (m *Model) settle() {
 // draw makes the frame.
 func (m *Model) draw() string {
 	c := canvas.New(m.w, m.h)
+	all := c.All()
 	if m.tooSmall() {
-		c.All().Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
+		if m.dialog != nil { // what is asked is answered by keys, and must be seen
+			m.dialog.Draw(all, m.glyphs)
+		} else {
+			all.Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
+		}
 		return m.encode(c)
 	}
 	top, below := rows(m.h)
-	all := c.All()
 	m.drawHeader(all.Sub(1, 0, m.w-2, top))
 	body := all.Sub(0, top, m.w, m.h-top-below)
 	if m.help.On {
@@ -221,12 +225,12 @@ func (m *Model) message() style.Span {
 		return style.Dim.Text("A setting: batch=64 lr>0.1; a state: running, failed, live, marked; a part of a name; !not. enter keeps it, esc takes it back.")
 	case m.list.problem != "":
 		return style.Trouble.Text(format.Sentence(m.list.problem))
-	case r == nil:
-		return style.Span{}
-	case r.Problem != "":
+	case r != nil && r.Problem != "":
 		return style.Trouble.Text(format.Sentence(r.Problem))
-	case r.Error != "" && !r.Live:
+	case r != nil && r.Error != "" && !r.Live:
 		return style.Trouble.Text(format.Sentence(r.Error))
+	case m.unasked != nil:
+		return style.Caution.Text(format.Sentence(m.unasked.Error()))
 	}
 	return style.Span{}
 }

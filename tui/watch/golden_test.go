@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -93,6 +94,21 @@ func TestEmptyListsSayWhy(t *testing.T) {
 		if !strings.Contains(b.View(), want) {
 			t.Errorf("no %q in\n%s", want, b.View())
 		}
+	}
+}
+
+// A scheduler that does not answer is told of, and what it has told is shown.
+func TestASchedulerInTroubleIsTold(t *testing.T) {
+	b := newBench(t, tui.Options{Theme: "none"}, 120, 36, scene()...)
+	b.Update(jobsMsg{jobs: jobs(), err: errors.New("squeue: Unable to contact slurm controller")})
+	for _, want := range []string{"Squeue: Unable to contact slurm controller.", "1234_1 running"} {
+		if !strings.Contains(b.View(), want) {
+			t.Errorf("no %q in\n%s", want, b.View())
+		}
+	}
+	b.Update(jobsMsg{jobs: jobs()})
+	if strings.Contains(b.View(), "contact") {
+		t.Error("an answer does not take the trouble away")
 	}
 }
 

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -51,6 +52,8 @@ type Model struct {
 	try    int        // counts what was opened
 	wanted string     // the folder that is being opened; "": none
 
+	counting *removal // is asked about once it is counted; nil: nothing is
+
 	list    *list
 	pane    pane
 	curves  *curves
@@ -60,6 +63,7 @@ type Model struct {
 	typing  *dialog.Line // the filter that is being typed; nil: none
 	before  string       // what it was
 	notice  style.Span
+	unasked error // why the scheduler did not tell of jobs when it was last asked
 
 	w, h   int
 	frame  string
@@ -289,13 +293,39 @@ func (m *Model) turnToList(msg tui.AllRunsMsg) tea.Cmd {
 	return nil
 }
 
-// left ends the program when a run's screen is left.
+// left ends the program when a run's screen is left. Where a run trains in this
+// process and it was another one's screen, it is first asked what is to become of
+// that: the end of the program is the end of its training.
 func (m *Model) left(msg tui.LeftMsg) tea.Cmd {
-	if m.home != nil && msg.Of(m.home) || m.screen != nil && msg.Of(m.screen) {
+	home, opened := m.home != nil && msg.Of(m.home), m.screen != nil && msg.Of(m.screen)
+	switch {
+	case !home && !opened:
+		return nil
+	case home, m.home == nil, m.o.Screen.Mode != tui.Live, msg.Err != nil:
 		m.result, m.err = msg.Result, msg.Err
 		return tea.Quit
 	}
-	return nil
+	m.closeScreen()
+	if msg.Result.Action == tui.ResumeFrom {
+		m.askResume(msg.Result)
+		return tea.ClearScreen
+	}
+	return m.quit()
+}
+
+// askResume asks whether the run that trains here is to end for another one, of
+// which a checkpoint was chosen.
+func (m *Model) askResume(r tui.Result) {
+	m.dialog = &dialog.Dialog{
+		Title: "Resume from", Text: "The run that trains here is stopped and saved first, if it is still at work.",
+		Options: []dialog.Option{
+			{Key: "r", Label: "resume from " + filepath.Base(r.File), Do: func() tea.Cmd {
+				m.result = r
+				return tea.Quit
+			}},
+			{Key: "c", Label: "cancel"},
+		},
+	}
 }
 
 func (m *Model) closeScreen() {
@@ -382,7 +412,7 @@ func (m *Model) theme() string {
 func (m *Model) quit() tea.Cmd {
 	if m.home != nil {
 		m.athome = true
-		return tea.Batch(tea.ClearScreen, give(m.home, tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q")}))
+		return tea.Batch(tea.ClearScreen, give(m.home, tui.QuitMsg{}))
 	}
 	m.result = tui.Result{Action: tui.Closed}
 	return tea.Quit

@@ -28,7 +28,8 @@ func (m *Model) askJobs(pause time.Duration) tea.Cmd {
 
 // learnJobs takes up what the scheduler knows, and asks again before long.
 func (m *Model) learnJobs(msg jobsMsg) tea.Cmd {
-	if msg.err == nil { // else what was known last is shown on
+	m.unasked = msg.err
+	if msg.err == nil || len(msg.jobs) > 0 { // else what was known last is shown on
 		m.list.learnJobs(msg.jobs)
 	}
 	if !m.list.listed {

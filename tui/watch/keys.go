@@ -83,7 +83,8 @@ func (m *Model) key(msg tea.KeyMsg) tea.Cmd {
 		return give(m.top(), msg)
 	}
 	k := msg.String()
-	m.notice = style.Span{}
+	// A question that came late would take what is typed by then for its answer.
+	m.notice, m.counting = style.Span{}, nil
 	switch {
 	case m.dialog != nil && !msg.Paste:
 		d := m.dialog

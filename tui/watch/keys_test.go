@@ -179,36 +179,45 @@ func TestARunIsOpenedAndLeft(t *testing.T) {
 	}
 }
 
-// With a run that trains in this process, the list comes over its screen, and q
-// asks there what is to become of it.
-func TestAKeyTurnsFromALiveRunToAllAndBack(t *testing.T) {
+// newHome shows the screen of a run that trains in this process.
+func newHome(t *testing.T, keys map[string][]string) *bench {
+	t.Helper()
 	b := &bench{t: t, deaf: map[string]bool{}}
 	var err error
 	b.Model, err = New(t.Context(), Options{
-		Screen: tui.Options{Env: env(), Name: "model_20261123_1305", Control: nothing{}}, First: true, Folder: func() string { return "/data/runs/model_20261123_1305" },
+		Screen: tui.Options{Env: env(), Name: "model_20261123_1305", Control: nothing{}, Keys: keys}, First: true, Folder: func() string { return "/data/runs/model_20261123_1305" },
 		Folders: []string{t.TempDir()}, Open: b.open, Send: b.send,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
+	t.Cleanup(b.Close)
 	b.Update(tea.WindowSizeMsg{Width: 120, Height: 36})
+	return b
+}
+
+// turn turns to the list.
+func (b *bench) turn() {
+	_, cmd := b.Update(keyMsg("0"))
+	for cmd != nil { // the first message alone: the others wait for folders
+		msg := cmd()
+		if batch, ok := msg.(tea.BatchMsg); ok {
+			cmd = batch[0]
+			continue
+		}
+		b.Update(msg)
+		return
+	}
+}
+
+// With a run that trains in this process, the list comes over its screen, and q
+// asks there what is to become of it, whatever key that has for it.
+func TestAKeyTurnsFromALiveRunToAllAndBack(t *testing.T) {
+	b := newHome(t, map[string][]string{"quit": {"Q"}, "help": {"q"}})
 	if !strings.Contains(b.View(), "Charts") {
 		t.Fatalf("not the run's screen:\n%s", b.View())
 	}
-	turn := func(k string) {
-		_, cmd := b.Update(keyMsg(k))
-		for cmd != nil { // the first message alone: the others wait for folders
-			msg := cmd()
-			if batch, ok := msg.(tea.BatchMsg); ok {
-				cmd = batch[0]
-				continue
-			}
-			b.Update(msg)
-			return
-		}
-	}
-	turn("0")
+	b.turn()
 	b.tell(scene()...)
 	if !strings.Contains(b.View(), "All runs") || b.list.chosenRow().Name != "model_20261123_1305" {
 		t.Fatalf("not the list:\n%s", b.View())
@@ -217,10 +226,38 @@ func TestAKeyTurnsFromALiveRunToAllAndBack(t *testing.T) {
 	if b.top() != b.home {
 		t.Error("enter on the run that trains here does not show its screen")
 	}
-	turn("0")
+	b.turn()
 	b.Update(keyMsg("q"))
-	if b.top() != b.home {
-		t.Error("q does not ask on the run's own screen")
+	if b.top() != b.home || !strings.Contains(b.View(), "stop and save") {
+		t.Errorf("q does not ask on the run's own screen:\n%s", b.View())
+	}
+}
+
+// Who leaves the screen of another run does not end the one that trains here
+// without being asked.
+func TestLeavingAnotherRunAsksAboutTheOneThatTrainsHere(t *testing.T) {
+	b := newHome(t, nil)
+	b.turn()
+	b.tell(scene()...)
+	b.press("end", "up", "enter")
+	if b.screen == nil || b.top() != b.screen {
+		t.Fatalf("no other run's screen:\n%s", b.View())
+	}
+	b.press("q")
+	if b.quit || b.screen != nil || b.top() != b.home || !strings.Contains(b.View(), "stop and save") {
+		t.Fatalf("q in another run's screen: quit %v\n%s", b.quit, b.View())
+	}
+	b.press("esc")
+	b.askResume(tui.Result{Action: tui.ResumeFrom, File: "/data/runs/old/checkpoints/last.ckpt"})
+	b.athome = false
+	b.press("c")
+	if b.quit || b.dialog != nil {
+		t.Error("called off, the program is left all the same")
+	}
+	b.askResume(tui.Result{Action: tui.ResumeFrom, File: "/data/runs/old/checkpoints/last.ckpt"})
+	b.press("r")
+	if !b.quit || b.result.Action != tui.ResumeFrom {
+		t.Errorf("quit %v with %+v", b.quit, b.result)
 	}
 }
 
@@ -269,6 +306,25 @@ func TestRunsAreDeletedAfterAQuestion(t *testing.T) {
 	}
 	if got := c.whole(members); !slices.Equal(got, []string{"/data/runs/sweep"}) {
 		t.Errorf("all of a comparison: %v", got)
+	}
+}
+
+// Who goes on while it is counted what a deletion would free is not asked any more:
+// what is typed by then is no answer.
+func TestALateQuestionIsNotAsked(t *testing.T) {
+	dir := t.TempDir()
+	if err := surveytest.Many(dir, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	r := made("run-0000", 1, 2, nil)
+	r.Folder = filepath.Join(dir, "run-0000")
+	b := newBench(t, tui.Options{}, 120, 36, r)
+	_, counted := b.Update(keyMsg("D"))
+	b.press("/")
+	b.run(counted)
+	b.press("d", "r", "enter")
+	if b.dialog != nil || left(t, dir) != 1 || b.list.text != "dr" {
+		t.Errorf("dialog %+v, %d folders left, only %q shown", b.dialog, left(t, dir), b.list.text)
 	}
 }
 

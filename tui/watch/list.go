@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"cifartui/train/runs"
 	"cifartui/train/survey"
+	"cifartui/tui/format"
 )
 
 // A row is a run in the list.
@@ -22,6 +22,10 @@ type row struct {
 	settings []string // as texts, of textsOf
 	textsOf  *survey.Run
 }
+
+// hasSettings reports whether the run's settings are known: of one that has not
+// begun they are not.
+func (r *row) hasSettings() bool { return r.Config.Batch > 0 }
 
 // list is the runs: those there are, those that are shown, in which order, and the
 // one that keys act on.
@@ -42,6 +46,7 @@ type list struct {
 	live    int      // how many are
 	paused  int
 	failed  int
+	epochs  int  // the most that a run has
 	jobs    bool // some run has a job
 
 	problem string // a folder can't be read
@@ -60,12 +65,12 @@ type ordering struct {
 // at the top.
 var orders = []ordering{
 	{"newest", func(a, b *row) int { return b.Created.Compare(a.Created) }},
-	{"name", func(a, b *row) int { return compareNames(a.Name, b.Name) }},
+	{"name", func(a, b *row) int { return format.CompareNames(a.Name, b.Name) }},
 	{"state", func(a, b *row) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.State, b.State)) }},
 	{"best val_acc", func(a, b *row) int { return cmp.Compare(best(b), best(a)) }},
 	{"epochs", func(a, b *row) int { return cmp.Compare(b.Epoch, a.Epoch) }},
 	{"images a second", func(a, b *row) int { return cmp.Compare(b.ImagesPerSecond, a.ImagesPerSecond) }},
-	{"machine", func(a, b *row) int { return compareNames(a.Machine(), b.Machine()) }},
+	{"machine", func(a, b *row) int { return format.CompareNames(a.Machine(), b.Machine()) }},
 }
 
 // rank puts what is at work before what is not.
@@ -88,29 +93,6 @@ func best(r *row) float64 {
 	return float64(r.BestValAcc)
 }
 
-// compareNames orders names as people do: "batch=64" before "batch=128".
-func compareNames(a, b string) int {
-	for a != "" && b != "" {
-		na, nb := digits(a), digits(b)
-		if na != "" && nb != "" {
-			x, y := strings.TrimLeft(na, "0"), strings.TrimLeft(nb, "0")
-			if c := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); c != 0 {
-				return c
-			}
-			a, b = a[len(na):], b[len(nb):]
-			continue
-		}
-		if a[0] != b[0] {
-			return cmp.Compare(a[0], b[0])
-		}
-		a, b = a[1:], b[1:]
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
-// digits returns the digits that s begins with.
-func digits(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))] }
-
 // learn takes up what has changed.
 func (l *list) learn(u survey.Update, now time.Time) {
 	for _, r := range u.Runs {
@@ -126,8 +108,9 @@ func (l *list) learn(u survey.Update, now time.Time) {
 		delete(l.rows, folder)
 	}
 	l.listed, l.problem = u.Listed, u.Problem
-	l.live, l.paused, l.failed = 0, 0, 0
+	l.live, l.paused, l.failed, l.epochs = 0, 0, 0, 0
 	for _, r := range l.rows {
+		l.epochs = max(l.epochs, r.Epochs, r.Epoch)
 		switch {
 		case r.Paused():
 			l.live++
@@ -186,7 +169,7 @@ func (l *list) arrange(now time.Time) {
 			c = -c
 		}
 		if c == 0 {
-			c = cmp.Or(b.Created.Compare(a.Created), compareNames(a.Name, b.Name), cmp.Compare(a.Folder, b.Folder))
+			c = cmp.Or(b.Created.Compare(a.Created), format.CompareNames(a.Name, b.Name), cmp.Compare(a.Folder, b.Folder))
 		}
 		return c
 	})

@@ -99,7 +99,7 @@ func (m *Model) count(d *removal, of func(folder string) (files int, bytes int64
 		m.say(style.Dim, "There is nothing to delete.")
 		return nil
 	}
-	d.left = len(d.folders)
+	d.left, m.counting = len(d.folders), d
 	m.say(style.Dim, "Counting what is there"+m.glyphs.Dots)
 	folders := d.folders
 	return m.do(func() tea.Msg { // one after the other: a disk is no faster otherwise
@@ -119,10 +119,10 @@ func (m *Model) count(d *removal, of func(folder string) (files int, bytes int64
 // sized asks, with what would be freed.
 func (m *Model) sized(msg sizedMsg) {
 	d := msg.removal
-	if m.dialog != nil { // something else was asked meanwhile
+	if d != m.counting || m.dialog != nil { // something else was asked meanwhile
 		return
 	}
-	m.notice = style.Span{}
+	m.counting, m.notice = nil, style.Span{}
 	size := strings.TrimSpace(format.Size(msg.bytes))
 	cancel := dialog.Option{Key: "c", Label: "cancel"}
 	switch {

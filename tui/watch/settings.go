@@ -118,10 +118,14 @@ const (
 // drawSettings draws the settings side by side, differences in colour and first.
 func (m *Model) drawSettings(a canvas.Area) {
 	in := a.Box(style.Frame, m.glyphs)
-	rows := m.list.meant()
+	rows := slices.DeleteFunc(m.list.meant(), func(r *row) bool { return !r.hasSettings() })
 	a.Text(2, 0, style.Heading, " settings ")
 	if len(rows) == 0 {
-		in.Centre(max(0, in.H/2-1), style.Dim, "No run is chosen.")
+		words := "No run is chosen."
+		if len(m.list.meant()) > 0 {
+			words = "The settings are not known yet."
+		}
+		in.Centre(max(0, in.H/2-1), style.Dim, words)
 		return
 	}
 	in = in.Sub(1, 0, in.W-2, in.H)
@@ -161,6 +165,9 @@ func (m *Model) drawSettings(a canvas.Area) {
 			}
 			in.Right(settingName+(i+1)*(width+1), y+1, value, canvas.Elide(v, width, m.glyphs))
 		}
+	}
+	if more := len(lines) - (in.H - 1); more > 0 {
+		a.Text(2, a.H-1, style.Dim, fmt.Sprintf(" %d more ", more))
 	}
 	if len(rows) > len(shown) {
 		where := fmt.Sprintf(" runs %d to %d of %d ", m.setting.first+1, m.setting.first+len(shown), len(rows))

@@ -38,7 +38,7 @@ func (m *Model) counted(live []*row) string {
 	meant := m.list.meant()
 	switch {
 	case len(meant) == 1:
-		return meant[0].Name
+		return meant[0].Name + "."
 	case len(live) == len(meant):
 		return fmt.Sprintf("All %d marked runs are live.", len(meant))
 	}

@@ -25,7 +25,7 @@ func (m *Model) columns() []canvas.TableColumn {
 	return []canvas.TableColumn{
 		{Title: "run", Width: 19, Grows: true},
 		{Title: "state", Width: 11},
-		{Title: "epoch", Width: 7, Rank: 1, Right: true},
+		{Title: "epoch", Width: max(7, 2*len(fmt.Sprint(m.list.epochs))+1), Rank: 1, Right: true},
 		{Title: "best", Width: 6, Right: true},
 		{Title: "val_acc", Width: sparkWidth, Rank: 5},
 		{Title: "img/s", Width: 5, Rank: 6, Right: true},
