@@ -50,6 +50,22 @@ func (l *leg) orFallBack(err error) (next *plan, _ error) {
 // fallsBack reports whether the leg's error is followed by another leg.
 func (l *leg) fallsBack(err error) bool { return l.plan.fallsBack(err) && l.folder() != "" }
 
+// lost is closed when a lost GPU has ended the leg and the processor is to take over,
+// for which nobody need leave the screen.
+func (l *leg) lost(ctx context.Context) <-chan struct{} {
+	lost := make(chan struct{})
+	go func() {
+		select {
+		case <-l.done:
+			if l.fallsBack(l.err) {
+				close(lost)
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return lost
+}
+
 // comparison reports whether the leg trains several runs.
 func (l *leg) comparison() bool {
 	_, ok := l.runner.(*train.Comparison)
@@ -93,8 +109,8 @@ func (l *leg) finish() error {
 	}
 	if !l.fallsBack(err) {
 		l.atEnd(exitCode(exitOf(err)))
+		l.linger()
 	}
-	l.linger()
 	return err
 }
 

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cifartui/cifar"
 	"cifartui/nn"
@@ -281,6 +283,36 @@ func TestFallbackIsForALostGPUThatNobodyNamed(t *testing.T) {
 	var p plan
 	if next := p.resuming("runs/r", "").onProcessor(); next.Device != deviceCPU || next.Resume != "runs/r" {
 		t.Errorf("the next plan is %+v", next)
+	}
+}
+
+// A screen makes way for the processor by itself, and for nothing else that fails.
+func TestLostGPUClosesTheScreen(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&cuda.LostError{Device: "Stand-in", Err: errors.New("gone")}, true},
+		{errors.New("disk full"), false},
+	} {
+		p := plan{defaultSettings()}
+		p.Fallback = true
+		l := newLeg(newSession(io.Discard, io.Discard, false), p)
+		l.run(idleRunner{})
+		l.err = c.err
+		close(l.done)
+		wait, closed := time.Minute, false
+		if !c.want {
+			wait = 100 * time.Millisecond
+		}
+		select {
+		case <-l.lost(t.Context()):
+			closed = true
+		case <-time.After(wait):
+		}
+		if closed != c.want {
+			t.Errorf("%v closes the screen: %v", c.err, closed)
+		}
 	}
 }
 

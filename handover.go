@@ -3,22 +3,36 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"cifartui/train/control"
 	"cifartui/train/event"
 )
 
 // handOver moves the run to a process in the background. When that fails the
-// run goes on in this process, with the plan that it returns.
+// run goes on in this process, with the plan that it returns. A run that ends
+// before it lets go has ended as any other.
 func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) {
 	after := l.plan.goingOn(l.folder(), l.seen.paused(), l.ended(event.OutcomeStopped, event.OutcomeFailed))
+	// After the batch under way. It fails only for a run that has ended.
+	_ = l.Send(event.Detach{To: event.To{Why: why}})
+	end := l.finish()
+	if l.seen.outcome() != event.OutcomeDetached {
+		l.note("the run ended before it could be handed over")
+		if !l.headlessNow() {
+			l.summary()
+		}
+		return l.orFallBack(end)
+	}
 	child, err := control.HandOver{
-		Stop: func(context.Context) error { return l.letGo(why) },
+		Stop: func(context.Context) error {
+			if l.metrics == nil {
+				return end
+			}
+			return errors.Join(end, l.metrics.Close()) // its address is the next process's
+		},
 		Next: control.Background{Folder: after.Resume, Args: after.childArgs()},
 		Resume: func() error {
 			next = l.next(after)
@@ -36,24 +50,6 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 	return nil, nil
 }
 
-// letGo ends the run in this process after the batch under way.
-func (l *leg) letGo(why string) error {
-	if err := l.Send(event.Detach{To: event.To{Why: why}}); err != nil {
-		return err
-	}
-	err := l.finish()
-	if l.metrics != nil { // its address is the next process's
-		err = errors.Join(err, l.metrics.Close())
-	}
-	if err != nil {
-		return err
-	}
-	if outcome := l.seen.outcome(); outcome != event.OutcomeDetached {
-		return fmt.Errorf("the run %s before it could be handed over", strings.ReplaceAll(string(outcome), "_", " "))
-	}
-	return nil
-}
-
 // childArgs are the arguments of the process that goes on with the plan's run.
 func (p plan) childArgs() []string {
 	args := []string{"train", "--resume", p.Resume, "--runs", filepath.Dir(p.Resume), "--no-tui", "--child"}
@@ -65,6 +61,9 @@ func (p plan) childArgs() []string {
 		if flag[1] != "" {
 			args = append(args, flag[0], flag[1])
 		}
+	}
+	if p.Fallback {
+		args = append(args, "--fallback")
 	}
 	for _, run := range p.paused {
 		args = append(args, "--paused", run)

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"cifartui/nn"
+	"cifartui/train/config"
 	"cifartui/train/event"
 )
 
@@ -41,5 +49,87 @@ func TestBackendOutlivesTheBatchOfAnAbortedRun(t *testing.T) {
 		if b.closed != ended {
 			t.Errorf("ended %v: the backend is closed: %v", ended, b.closed)
 		}
+	}
+}
+
+// endedRunner is a run that has ended.
+type endedRunner struct{ idleRunner }
+
+func (endedRunner) Send(event.Command) error { return errors.New("the run has ended") }
+
+// A run that has ended when somebody wants it in the background is no failure: what
+// was wanted at its end is done.
+func TestRunThatEndsBeforeItIsHandedOverHasEnded(t *testing.T) {
+	var out, errs bytes.Buffer
+	s := newSession(&out, &errs, false)
+	s.signals = &signals{}
+	var p plan
+	p.NoTUI, p.OnEnd = true, "echo it has ended"
+	l := newLeg(s, p)
+	l.run(endedRunner{})
+	l.seen.take(&event.RunEnded{Header: event.Header{Run: "x"}, Outcome: event.OutcomeFinished})
+	close(l.done)
+	next, err := l.handOver(t.Context(), "ctl")
+	if next != nil || err != nil || !strings.Contains(out.String(), "it has ended") {
+		t.Errorf("next %v, error %v; it says %s%s", next, err, out.String(), errs.String())
+	}
+}
+
+// Who waits for a process in the background hears of it for as long as it makes
+// the run ready: they give up one that says nothing for 30 s.
+func TestWhoWaitsHearsThatTheRunIsMadeReady(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ready")
+	t.Setenv("CIFARTUI_READY", file)
+	s := newSession(io.Discard, io.Discard, false)
+	s.signals = &signals{}
+	synctest.Test(t, func(t *testing.T) {
+		var p plan
+		p.child = true
+		l := newLeg(s, p)
+		defer l.close()
+		events := l.bus.Subscribe()
+		l.read(func() { l.watch(idleRunner{}, events) })
+		said := ""
+		for range 3 {
+			time.Sleep(20 * time.Second)
+			b, err := os.ReadFile(file + ".progress")
+			if err != nil || string(b) == said {
+				t.Errorf("after 20 s more it says %s, %v", b, err)
+			}
+			said = string(b)
+		}
+		if _, err := os.Stat(file); err == nil {
+			t.Error("it is ready before it trains")
+		}
+		l.bus.Publish(&event.StateChanged{State: event.StateRunning})
+		synctest.Wait()
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
+		l.bus.Close()
+		l.readers.Wait()
+	})
+}
+
+// A leg that trains something else than the one before has the threads of its own
+// settings; one that goes on keeps what there is.
+func TestLegHasTheThreadsOfItsSettings(t *testing.T) {
+	s := newSession(io.Discard, io.Discard, false)
+	s.signals = &signals{}
+	defer s.closeBackends()
+	c := config.Default()
+	c.Data = "demo:40"
+	var last nn.Backend
+	for i, threads := range []int{1, 2, 2} {
+		c.Threads = threads
+		l := newLeg(s, plan{defaultSettings()})
+		if err := l.open(t.Context(), l.plan.onProcessor(), c, nil); err != nil {
+			t.Fatal(err)
+		}
+		l.close()
+		if n := s.backends[0].Threads(); n != threads || (s.backends[0] == last) != (i == 2) {
+			t.Errorf("leg %d has %d threads, want %d", i, n, threads)
+		}
+		last = s.backends[0]
 	}
 }

@@ -7,7 +7,9 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
+	"cifartui/cifar"
 	"cifartui/train/control"
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -84,10 +86,14 @@ func (l *leg) report(events event.Source, past []event.Event) {
 // watch follows the run for the process: who waits for it in the background is
 // told when it trains, and what is asked about it later is kept.
 func (l *leg) watch(r runner, events event.Source) {
-	told := false
+	waited, over := context.WithCancel(context.Background())
+	defer over()
+	if l.plan.child {
+		go l.hold(waited)
+	}
 	ready := func() {
-		if !told {
-			told = true
+		if waited.Err() == nil {
+			over()
 			if err := l.ready.Ready(r.Folder()); err != nil {
 				l.note("%v", err)
 			}
@@ -110,6 +116,25 @@ func (l *leg) watch(r runner, events event.Source) {
 	switch l.seen.outcome() {
 	case event.OutcomeFinished, event.OutcomeEarlyStopped, event.OutcomeStopped:
 		ready() // there was nothing left to train
+	}
+}
+
+// holdPause is well within the time that who waits for this process waits for a word.
+const holdPause = 5 * time.Second
+
+// hold tells who waits for this process, until ctx ends, that the run is being made
+// ready: to measure a budget's batches or to find the matrix of --preprocess zca
+// takes longer than they wait for a word.
+func (l *leg) hold(ctx context.Context) {
+	began, tick := time.Now(), time.NewTicker(holdPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			l.tell(cifar.Progress{Stage: "making the run ready", Note: time.Since(began).Round(time.Second).String()})
+		}
 	}
 }
 

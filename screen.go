@@ -73,7 +73,8 @@ func (l *leg) left(ctx context.Context, result tui.Result) (next *plan, err erro
 }
 
 // show runs the screen. asked is why another process wants the run handed over,
-// which closes the screen, as does the end of a run that a signal stopped.
+// which closes the screen, as does the end of a run that a signal stopped or that
+// goes on on the processor.
 func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result, asked string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	closed := make(chan struct{})
@@ -91,6 +92,7 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 		select {
 		case why = <-l.detach:
 		case <-l.signals.ended(l.done):
+		case <-l.lost(ctx):
 		case <-ctx.Done():
 		}
 		cancel()

@@ -32,7 +32,8 @@ type session struct {
 	ready   control.Readiness // who waits for a process in the background
 
 	signals  *signals
-	backends []nn.Backend // made by the first leg that starts; of several, a single run takes the first
+	backends []nn.Backend // of several, a single run takes the first
+	made     string       // what they were made for
 
 	dataset *cifar.Dataset // the last one read
 	data    string         // what the settings called it, with the size

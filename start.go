@@ -73,7 +73,8 @@ func (l *leg) listen() error {
 	return nil
 }
 
-// open reads the data and makes the backends, each once a session.
+// open reads the data and makes the backends, each again only where this leg wants
+// others than the one before.
 func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(cifar.Progress)) error {
 	s := l.session
 	if data := dataKey(c); s.dataset == nil || s.data != data {
@@ -85,14 +86,17 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 		}
 		s.dataset, s.data = d, data
 	}
-	if len(s.backends) == 0 {
-		most, err := p.atOnce(c)
-		if err != nil {
-			return err
-		}
-		if s.backends, err = openDevices(p.Device, c.Threads, max(1, most), p.gpuLacks(c, s.dataset), l.note); err != nil {
+	most, err := p.atOnce(c)
+	if err != nil {
+		return err
+	}
+	lacks := p.gpuLacks(c, s.dataset)
+	if made := fmt.Sprint(p.Device, c.Threads, most, lacks); len(s.backends) == 0 || s.made != made {
+		s.closeBackends()
+		if s.backends, err = openDevices(p.Device, c.Threads, max(1, most), lacks, l.note); err != nil {
 			return cannot("The device cannot be used", err)
 		}
+		s.made = made
 		if _, host := s.backends[0].(*nn.CPU); !host && p.comparison() && most > len(s.backends) {
 			if n, _ := p.parallel(); n > 0 {
 				l.note("--parallel %d: %d runs train at once, one a GPU; --device cpu trains more on the processor", n, len(s.backends))
