@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,9 +29,7 @@ which is measured in the same rounds.`,
 			if err := useKernels(kernels); err != nil {
 				return err
 			}
-			b, err := openDevice(device, o.Threads, nil, func(format string, args ...any) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "cifartui: "+format+"\n", args...)
-			})
+			b, err := openDevice(device, o.Threads, nil, notes(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -44,9 +41,7 @@ which is measured in the same rounds.`,
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(report)
+				return writeJSON(cmd.OutOrStdout(), report)
 			}
 			return report.Print(cmd.OutOrStdout())
 		},

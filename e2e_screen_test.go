@@ -119,16 +119,8 @@ func TestScreenSteersARun(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
 	folder := filepath.Join(runs, "steered")
-	program(t) // built before the clock runs
-	began := time.Now()
 	s := open(t, endless(runs, "steered")...)
 	s.shows(t, "cifartui")
-	if first := time.Since(began); first > 4*time.Second {
-		// A terminal that answers no query costs a program that waits 5 s.
-		t.Errorf("first frame after %v", first)
-	} else {
-		t.Logf("first frame after %v", first)
-	}
 	s.shows(t, "DEMO")
 	s.shows(t, "running")
 	s.keys(" ")
@@ -161,6 +153,26 @@ func TestScreenSteersARun(t *testing.T) {
 	s.mustEnd(t, 0)
 	if err := checkpoint.Verify(filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile)); err != nil {
 		t.Error(err)
+	}
+}
+
+// A terminal that answers no query costs no time: a program that waits for answers
+// waits 5 s at every start, one that is only slow, on a busy machine, not at all.
+func TestFirstFrameWaitsForNoAnswer(t *testing.T) {
+	t.Parallel()
+	folder := reference(t)
+	first := time.Hour // the fastest
+	for try := 0; try < 6 && first > 4*time.Second; try++ {
+		began := time.Now()
+		s := open(t, "open", folder)
+		s.shows(t, "Charts")
+		first = min(first, time.Since(began))
+		s.keys("q")
+		s.mustEnd(t, 0)
+	}
+	t.Logf("first frame after %v", first)
+	if first > 4*time.Second {
+		t.Error("no first frame comes within 4 s")
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -72,9 +71,7 @@ is null.`,
 			if !s.asJSON {
 				return report.Print(cmd.OutOrStdout())
 			}
-			enc := json.NewEncoder(cmd.OutOrStdout())
-			enc.SetIndent("", "  ")
-			return enc.Encode(report)
+			return writeJSON(cmd.OutOrStdout(), report)
 		},
 	}
 	runsFlag(cmd, &s.runs)

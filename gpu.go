@@ -117,9 +117,7 @@ by more than rounding. Every training on a GPU begins with it.`,
 			list, checkErr := b.Check()
 			took := time.Since(start)
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = enc.Encode(list)
+				err = writeJSON(cmd.OutOrStdout(), list)
 			} else {
 				err = printChecks(cmd.OutOrStdout(), b.Device().Name, list, took)
 			}
