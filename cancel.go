@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -276,15 +275,11 @@ func submittedTargets(target control.Target) ([]control.Target, error) {
 	if err != nil || !submitted {
 		return nil, err
 	}
-	live := map[string]control.Target{}
-	for _, member := range members {
-		if _, ok := rundir.Live(member); ok {
-			live[member] = control.Target{Folder: member}
-		}
-	}
 	var list []control.Target
-	for _, member := range slices.Sorted(maps.Keys(live)) {
-		list = append(list, live[member])
+	for _, member := range members {
+		if _, live := rundir.Live(member); live {
+			list = append(list, control.Target{Folder: member})
+		}
 	}
 	return list, nil
 }

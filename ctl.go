@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +41,9 @@ func ctlCommand() *cobra.Command {
 named COMPARISON/RUN.`,
 		Args: ctlArguments,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("after") && args[1] != string(control.VerbStop) {
+				return usage("ctl: --after is for stop: %s is done after the batch under way", args[1])
+			}
 			if control.IsRemote(args[0]) {
 				return o.overSSH(cmd, args)
 			}
@@ -112,7 +115,10 @@ func (o ctlOptions) overSSH(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	again := []string{"ctl", "--after", o.after, "--wait=" + strconv.FormatBool(o.wait), "--json=" + strconv.FormatBool(o.asJSON)}
+	again := []string{"ctl", "--wait=" + strconv.FormatBool(o.wait), "--json=" + strconv.FormatBool(o.asJSON)}
+	if cmd.Flags().Changed("after") {
+		again = append(again, "--after", o.after)
+	}
 	if cmd.Flags().Changed("runs") {
 		again = append(again, "--runs", o.runs)
 	}
@@ -153,6 +159,7 @@ func ctlOne(ctx context.Context, target control.Target, r control.Request, asJSO
 		if serr != nil {
 			return serr
 		}
+		list = slices.DeleteFunc(list, func(s control.Status) bool { return r.Run != "" && s.Run != r.Run })
 		return printStatus(out, list, asJSON)
 	}
 	if err != nil {
@@ -172,9 +179,7 @@ func ctlOne(ctx context.Context, target control.Target, r control.Request, asJSO
 // printStatus prints how runs stand.
 func printStatus(w io.Writer, list []control.Status, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+		return writeJSON(w, list)
 	}
 	for _, s := range list {
 		fmt.Fprintln(w, statusLine(s))

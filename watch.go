@@ -102,7 +102,7 @@ func openFromList(ctx context.Context, folder string) (tui.Options, io.Closer, e
 		return tui.Options{}, nil, err
 	}
 	if target.Run != "" { // of all that the process trains, this one
-		o.Source = only{o.Source, target.Run}
+		o.Source = &only{Source: o.Source, run: target.Run}
 	}
 	return o, client, nil
 }
@@ -110,27 +110,30 @@ func openFromList(ctx context.Context, folder string) (tui.Options, io.Closer, e
 // only is a source that tells of one run.
 type only struct {
 	event.Source
-	run string
+	run  string
+	rest []event.Event // of it, still to be told
 }
 
-// Next implements [event.Source].
-func (o only) Next(ctx context.Context, max int) ([]event.Event, error) {
-	var events []event.Event
-	for {
+// Next implements [event.Source]. As of a record it gives fewer than max only where
+// no more can be had at once.
+func (o *only) Next(ctx context.Context, max int) ([]event.Event, error) {
+	for more := true; more && len(o.rest) < max; {
 		all, err := o.Source.Next(ctx, max)
 		for _, e := range all {
 			if e.Head().Run == o.run {
-				events = append(events, e)
+				o.rest = append(o.rest, e)
 			}
 		}
-		if err != nil && len(events) > 0 {
-			return events, nil // the error comes again with the next call
+		if err != nil && len(o.rest) == 0 {
+			return nil, err
 		}
-		// A full batch is history, more of which can be had at once.
-		if err != nil || len(events) > 0 && len(all) < max {
-			return events, err
-		}
+		// An error comes again with the next call. A full batch is history.
+		more = err == nil && (len(o.rest) == 0 || len(all) == max)
 	}
+	n := min(max, len(o.rest))
+	events := o.rest[:n:n]
+	o.rest = o.rest[n:]
+	return events, nil
 }
 
 // sendFromList asks a live run for something.

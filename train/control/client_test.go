@@ -418,3 +418,53 @@ func TestDialWaitsForTheProcessThatTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Of runs that have a process each, as on a cluster, those are live whose process
+// is there.
+func TestStatusOfRunsWithAProcessEach(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"dead", "live"} {
+		if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		r := newRig(t, filepath.Join(folder, name))
+		r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+		r.emit(&event.StateChanged{State: event.StateRunning})
+		if name == "dead" {
+			r.close(false)
+		}
+	}
+	until(t, "both are told of", func() bool {
+		all, err := ReadStatus(folder)
+		return err == nil && len(all) == 2 && all[1].State == event.StateRunning
+	})
+	all, err := ReadStatus(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		if live := s.Run == "live"; s.Live != live || (s.State == StateInterrupted) == live {
+			t.Errorf("%s: live %v, %s", s.Run, s.Live, s.State)
+		}
+	}
+}
+
+// What another user leaves stays where it is: were it taken away, they would think
+// that it is obeyed.
+func TestCommandsOfOthersAreLeft(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can leave a file of somebody else's")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "1.json")
+	if err := os.WriteFile(path, []byte(`{"id":1,"cmd":"stop"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	takeCommands(dir, func(r Request) { t.Errorf("passed on: %v", r) })
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // Where a folder can hold no socket, or is shared with a machine that cannot
@@ -49,8 +49,8 @@ func (s *Server) poll(ctx context.Context) {
 	}
 }
 
-// takeCommands removes every command file and passes on those that hold a
-// command, in the order of their names.
+// takeCommands removes every command file of this user and passes on those that hold
+// a command, in the order of their names.
 func takeCommands(dir string, pass func(Request)) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -60,6 +60,9 @@ func takeCommands(dir string, pass func(Request)) {
 		path := filepath.Join(dir, e.Name())
 		if !strings.HasSuffix(e.Name(), commandSuffix) {
 			continue
+		}
+		if info, err := e.Info(); err != nil || !ownFile(info) {
+			continue // who left it must not take it for obeyed
 		}
 		r, err := readCommand(path)
 		if rerr := os.Remove(path); rerr != nil {
@@ -106,7 +109,7 @@ func leaveCommand(ctx context.Context, folder string, r Request) error {
 		return fmt.Errorf("leave a command for the run: %w", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit,
-		fmt.Errorf("the run has not looked into %s for %v: does it still run?", dir, commandLimit))
+		fmt.Errorf("the run has taken nothing from %s for %v: does it still run, and as this user?", dir, commandLimit))
 	defer cancel()
 	for {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -158,7 +161,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 				if err != nil {
 					break
 				}
-				if e, err := event.Decode(line); err == nil && w.see(e) {
+				if e, err := t.event(line); err == nil && w.see(e) {
 					return outcome
 				}
 			}
@@ -179,14 +182,18 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 }
 
 // ReadStatus folds the events of a run folder: how its runs stand, or stood when
-// their process ended.
+// their process ended. Those of a comparison may have a process each.
 func ReadStatus(folder string) ([]Status, error) {
 	b := newOverview()
+	_, all := rundir.Live(folder)
+	live := make(map[string]bool)
 	for _, path := range eventLogs(folder) {
+		own := filepath.Dir(path)
+		_, one := rundir.Live(own) // before its record is read, which tells of an end meanwhile
+		live[rundir.Name(own)] = all || one
 		if err := b.read(path); err != nil {
 			return nil, fmt.Errorf("event log: %w", err)
 		}
 	}
-	_, live := process(folder)
-	return b.snapshot(live), nil
+	return b.snapshot(func(run string) bool { return live[run] }), nil
 }

@@ -274,7 +274,7 @@ func (s *Server) handle(l *link, r Request) {
 
 func (s *Server) status(r Request) Reply {
 	s.mu.Lock()
-	all := s.overview.snapshot(!s.ended)
+	all := s.overview.snapshot(func(string) bool { return !s.ended })
 	s.mu.Unlock()
 	if r.Run != "" {
 		var err error

@@ -61,11 +61,6 @@ type Status struct {
 // said so.
 const StateInterrupted event.State = "interrupted"
 
-// Ended reports whether the run is over, for whichever reason.
-func (s *Status) Ended() bool {
-	return s.State == event.StateFinished || s.State == event.StateFailed
-}
-
 // overview knows how all runs of a process stand. It is used by one goroutine.
 type overview struct {
 	runs  map[string]*record.Run
@@ -125,11 +120,12 @@ func newStatus(r *record.Run, live bool) Status {
 	return s
 }
 
-// snapshot is the status of every run, in the order they first appeared.
-func (b *overview) snapshot(live bool) []Status {
+// snapshot is the status of every run, in the order they first appeared; live says
+// whether a process trains one.
+func (b *overview) snapshot(live func(run string) bool) []Status {
 	all := make([]Status, 0, len(b.order))
 	for _, run := range b.order {
-		all = append(all, newStatus(b.runs[run], live))
+		all = append(all, newStatus(b.runs[run], live(run)))
 	}
 	return all
 }

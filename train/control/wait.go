@@ -31,9 +31,9 @@ type waiter struct {
 }
 
 // deaf is how many batches a run trains after a command before it is clear that
-// the command has had no effect: commands are taken between two batches, and one
-// batch may be under way, another one be told late.
-const deaf = 4
+// the command has had no effect. Commands are taken when all batches under way are
+// done, which on a GPU are up to eight; another one may be told late.
+const deaf = 16
 
 // prepare notes which runs have to show the effect, and reports whether they
 // all do already. It is called before the command is passed on, so that no
