@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -93,9 +92,7 @@ its numbers say about speed, convergence and the best accuracy.`,
 func writeTable(w io.Writer, list []*record.Run, asJSON bool) error {
 	table := runs.NewTable(list)
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(table)
+		return writeJSON(w, table)
 	}
 	_, err := table.WriteTo(w)
 	return err
@@ -117,6 +114,12 @@ func plotCommand() *cobra.Command {
 				if !(inches >= 0 && inches <= maxInches) {
 					return usage("--%s: %g is not between 0 (what suits) and %d inches", flag, inches, maxInches)
 				}
+			}
+			if err := oneOf("x", x, string(plot.ByEpoch), string(plot.ByImages), string(plot.ByTime)); err != nil {
+				return err
+			}
+			if !(smooth >= 0 && smooth < 1) {
+				return usage("--smooth: %g is not from 0 to under 1", smooth)
 			}
 			list, err := histories(dir, args)
 			if err != nil {

@@ -21,6 +21,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"--optimizer", "sdg"}, "want adadelta, sgd, "},
 		{[]string{"--batch", "many"}, `"many" is no whole number`},
 		{[]string{"--batch", "0"}, "batch: 0"},
+		{[]string{"--batch", "064"}, `"064" is no whole number`},
 		{[]string{"--no-such-flag"}, "--no-such-flag"},
 		{[]string{"tarin"}, `"tarin" is no command`},
 		{[]string{"--sweep", "color=red"}, "color"},
@@ -31,6 +32,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"ctl", "x", "lr", "1_000"}, `"1_000" is no number`},
 		{[]string{"ctl", "x", "lr", "inf"}, `"inf" is no number`},
 		{[]string{"ctl", "x", "lr", "1e9"}, "at most 1e+06"},
+		{[]string{"ctl", "x", "pause", "--after", "epoch"}, "--after is for stop"},
 		{[]string{"--lr", "1_000"}, `"1_000" is no number`},
 		{[]string{"--lr", "1e9"}, "0 (the optimizer's default) to 1e+06"},
 		{[]string{"--epochs", "0x10"}, `"0x10" is no whole number`},
@@ -57,6 +59,9 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"--initializer", "ones"}, "orthogonal, zeros"},
 		{[]string{"plot", "x", "--width", "100000"}, "--width"},
 		{[]string{"plot", "x", "--smooth", "nan"}, "no number"},
+		{[]string{"plot", "x", "--smooth", "1"}, "0 to under 1"},
+		{[]string{"plot", "x", "--x", "day"}, "none of epoch, images, time"},
+		{[]string{"data", "fetch", "mnist"}, "neither cifar10 nor cifar100"},
 		{[]string{"bench", "--batches", "0"}, "--batches"},
 		{[]string{"open"}, "name a run"},
 		{[]string{"eval"}, "name a run"},
@@ -175,6 +180,7 @@ func TestWordsAreReadAsMeant(t *testing.T) {
 		{[]string{"--name", "false"}, []string{"--name", "false"}},
 		{[]string{"--init", "~/w.safetensors", "--runs=~/runs"}, []string{"--init", home + "/w.safetensors", "--runs=" + home + "/runs"}},
 		{[]string{"open", "~"}, []string{"open", home}},
+		{[]string{"--on-end", "~/bin/tell https://box/x"}, []string{"--on-end", home + "/bin/tell https://box/x"}},
 		{[]string{"open", "~other/x", "a~b"}, []string{"open", "~other/x", "a~b"}},
 	} {
 		if got := joinBooleans(rootCommand(), expandHomes(c.in)); !slices.Equal(got, c.want) {

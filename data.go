@@ -39,8 +39,8 @@ lies in the cache already, it is unpacked.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.Data = args[0]
-				if err := oneOf("data", o.Data, cifar.CIFAR10, cifar.CIFAR100); err != nil {
-					return err
+				if o.Data != cifar.CIFAR10 && o.Data != cifar.CIFAR100 {
+					return usage("data fetch: %q is neither %s nor %s", o.Data, cifar.CIFAR10, cifar.CIFAR100)
 				}
 			}
 			meter := newProgressLine(cmd.ErrOrStderr())

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -74,7 +73,7 @@ func expandHome(path string) string {
 	if err != nil {
 		return path
 	}
-	return filepath.Join(home, rest)
+	return home + rest // not cleaned: it may be a command, with an address in it
 }
 
 // joinBooleans makes one word of a switch and the value that follows it, as in

@@ -371,8 +371,9 @@ func (s *settings) check() error {
 		return err
 	}
 	for i, b := range s.batches {
-		n, err := strconv.Atoi(strings.TrimSpace(b))
-		if err != nil {
+		b = strings.TrimSpace(b)
+		n, err := strconv.Atoi(b)
+		if err != nil || !config.IsWhole(b) {
 			return usage("--batch: %q is no whole number", b)
 		}
 		if i == 0 {

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cifartui/train/config"
+	"cifartui/train/rundir"
 )
 
 // Flags win over the file, the file over the defaults; unknown keys are named.
@@ -109,5 +111,22 @@ func TestEveryConfigKeyHasAFlag(t *testing.T) {
 		if flags.Lookup(strings.ReplaceAll(key, "_", "-")) == nil {
 			t.Errorf("the setting %s has no flag", key)
 		}
+	}
+}
+
+// What no run may have is refused before threads are begun with it.
+func TestResumeChecksWhatIsGiven(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "x")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Data = "demo:40"
+	if err := config.Write(rundir.OS{}, folder, c, config.Machine("test", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := tool(t, "--no-tui", "--runs", dir, "--resume", "x", "--threads", "100000"); code != exitUsage || !strings.Contains(errs, "to 1024") {
+		t.Errorf("exit code %d: %s", code, errs)
 	}
 }

@@ -157,9 +157,13 @@ func (s *submission) checkFiles(ctx context.Context) (err error) {
 			return fmt.Errorf("the nodes may have no network: %w", err)
 		}
 	}
-	if !cifar.IsDemo(s.Data) {
-		if _, err := cifar.Open(ctx, cifar.Options{Data: s.Data}); err != nil {
-			return fmt.Errorf("data: %w", err)
+	d, err := cifar.Open(ctx, cifar.Options{Data: s.Data, Seed: demoSeed, Size: s.Size})
+	if err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	if s.Device != "" && s.Device != deviceAuto && s.Device != deviceCPU { // which would fail on the nodes
+		if err := (plan{s.settings}).gpuLacks(s.Config, d); err != nil {
+			return fmt.Errorf("--device %s: %w", s.Device, err)
 		}
 	}
 	if s.Init != "" {

@@ -155,6 +155,8 @@ func TestSubmitThatFailsLeavesNothing(t *testing.T) {
 		{[]string{"--sbatch", "--array=1-9"}, exitUsage, "the array"},
 		{[]string{"--data", filepath.Join(dir, "nothing")}, exitFailed, "nothing"},
 		{[]string{"--init", filepath.Join(dir, "no.safetensors")}, exitFailed, "no.safetensors"},
+		{[]string{"--size", "48"}, exitFailed, "is for a folder of pictures"},
+		{[]string{"--gpus", "1", "--dense", "128"}, exitFailed, "no hidden dense layers"},
 		{[]string{"--program", dir}, exitFailed, "no program"},
 		{[]string{"--resume", "nothing"}, exitFailed, "nothing"},
 	} {

@@ -135,8 +135,14 @@ func (s *settings) checkResume() error {
 	if base := filepath.Base(s.Resume); s.Given["name"] && s.Name != "" && s.Name != base {
 		return usage("--name is for a new run: %s keeps its name when it is resumed (to call it %s, rename its folder first)", base, s.Name)
 	}
-	if saved, err := (plan{*s}).resumedConfig(); err == nil && saved.Budget > 0 && s.Given["epochs"] && !s.Given["budget"] {
-		return usage("--epochs: %s has a budget, which says how many: give another --budget, or --budget 0 and the epochs", s.Resume)
+	if saved, err := (plan{*s}).resumedConfig(); err == nil { // else it is told when the run is opened
+		if saved.Budget > 0 && s.Given["epochs"] && !s.Given["budget"] {
+			return usage("--epochs: %s has a budget, which says how many: give another --budget, or --budget 0 and the epochs", s.Resume)
+		}
+		// Here, as the run is opened only when its threads have begun.
+		if err := s.over(saved).Validate(); err != nil {
+			return usage("%w", err)
+		}
 	}
 	if !rundir.IsComparison(s.Resume) {
 		return nil
