@@ -70,13 +70,13 @@ func (m *Model) around(body string) string {
 	head, foot := canvas.New(m.w, top), canvas.New(m.w, below)
 	m.header.draw(head.All())
 	keys := foot.All().Sub(1, below-1, m.w-2, 1)
-	words := m.message()
+	words, r := m.message(), m.current()
 	switch {
 	case below > 1:
 		foot.All().Text(1, 0, words.Style, canvas.Elide(words.Text, m.w-2, m.glyphs))
 		m.drawFooter(keys)
-	case m.notice.Text != "":
-		keys.Text(0, 0, m.notice.Style, canvas.Elide(m.notice.Text, keys.W, m.glyphs))
+	case m.notice.Text != "", r != nil && r.asked != "":
+		keys.Text(0, 0, words.Style, canvas.Elide(words.Text, keys.W, m.glyphs))
 	default:
 		m.drawFooter(keys)
 	}

@@ -44,6 +44,12 @@ func TestPausingTellsWhenItHasHappened(t *testing.T) {
 	says(t, b, "Going on")
 }
 
+func TestALowWindowTellsWhatWasAskedForToo(t *testing.T) {
+	b := newBench(t, Options{}, 80, 14, newScript("model_20261123_1405", 64, 200).run(2).events...)
+	b.press(" ")
+	says(t, b, "Pausing after this batch")
+}
+
 func TestAPausedRunIsNotDrawnAgain(t *testing.T) {
 	s := newScript("model_20261123_1405", 64, 200).run(2).state(event.StatePaused, "key", 3, 40)
 	b := newBench(t, Options{}, 120, 40, s.events...)
@@ -464,6 +470,15 @@ func TestHelpScrollsAndCloses(t *testing.T) {
 	if b.View() == before {
 		t.Error("the help does not scroll")
 	}
+	b.press("pgup", "pgdown")
+	says(t, b, "zoom in at the cursor") // the last line of the first page
+	if strings.Contains(b.View(), "space p") {
+		t.Error("a page down is no page")
+	}
+	for range 20 {
+		b.press("pgdown")
+	}
+	says(t, b, "leave: stop the run, or let it train")
 	b.press("x")
 	if b.help.On || b.dialog != nil {
 		t.Error("another key does not just close the help")

@@ -11,8 +11,9 @@ import (
 
 // Help is the page that lists every key.
 type Help struct {
-	On  bool
-	top int // first line shown
+	On   bool
+	top  int // first line shown
+	page int // lines that are shown
 }
 
 // Toggle opens or closes it.
@@ -24,10 +25,14 @@ func (p *Help) Toggle() tea.Cmd {
 // Key scrolls the help or closes it.
 func (p *Help) Key(k string) {
 	switch k {
-	case "down", "j", "pgdown":
+	case "down", "j":
 		p.top++
-	case "up", "k", "pgup":
-		p.top = max(p.top-1, 0)
+	case "up", "k":
+		p.top--
+	case "pgdown", "ctrl+f", " ":
+		p.top += p.page - 1
+	case "pgup", "ctrl+b":
+		p.top -= p.page - 1
 	default:
 		p.On = false
 	}
@@ -47,6 +52,7 @@ func (p *Help) Settle(t Table, w, h int, g *style.Glyphs) {
 		return // it is not shown, and the table's lines take a while
 	}
 	_, _, each := t.layout(w-2, g)
+	p.page = max(2, h-2)
 	p.top = max(0, min(p.top, each-(h-2)))
 }
 

@@ -72,10 +72,10 @@ func (m *Model) listRows() int {
 	return max(1, list.H-3)
 }
 
-// body is the area between the header and the message line.
+// body is the size of the area between the header and the message line.
 func (m *Model) body() canvas.Area {
 	top, below := rows(m.h)
-	return canvas.New(m.w, m.h-top-below).All()
+	return canvas.Area{W: m.w, H: m.h - top - below}
 }
 
 func (m *Model) tooSmall() bool { return m.w < leastWidth || m.h < leastHeight }
@@ -88,6 +88,7 @@ func (m *Model) settle() {
 	}
 	m.list.settle(m.now, m.listRows())
 	m.settleCurves()
+	m.settleSettings()
 	top, below := rows(m.h)
 	m.help.Settle(m.table, m.w, m.h-top-below, m.glyphs)
 }

@@ -157,6 +157,20 @@ func TestTheChosenRunStaysChosen(t *testing.T) {
 	}
 }
 
+// The run that a program began with is chosen once it is read; of a comparison its
+// first.
+func TestWhatIsSoughtIsChosenOnceItIsShown(t *testing.T) {
+	for folder, want := range map[string]string{"/data/runs/sweep": "sweep/batch=64", "/data/runs/../runs/model_20261003_1811": "model_20261003_1811"} {
+		b := newBench(t, tui.Options{}, 120, 36)
+		b.list.choose(folder)
+		b.tell(scene()[0])
+		b.tell(scene()...)
+		if got := b.list.chosenRow().Name; got != want {
+			t.Errorf("%s: %s is chosen, want %s", folder, got, want)
+		}
+	}
+}
+
 // enter opens a run's screen with its own keys, backspace comes back to the list
 // as it was.
 func TestARunIsOpenedAndLeft(t *testing.T) {

@@ -38,6 +38,7 @@ type list struct {
 	reversed bool
 
 	chosen  string   // folder; "": the first
+	sought  string   // folder of a run or a comparison, to be chosen once it is shown
 	at      int      // where it is in shown
 	first   int      // row of shown at the window's top
 	marks   []string // folders, in the order in which they were marked
@@ -139,6 +140,7 @@ func (l *list) learnJobs(jobs map[string]runs.Job) {
 func (l *list) settle(now time.Time, rows int) {
 	if l.stale {
 		l.arrange(now)
+		l.find()
 		l.stale = false
 	}
 	if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.Folder == l.chosen }); i >= 0 && l.chosen != "" {
@@ -194,18 +196,19 @@ func (l *list) chosenRow() *row {
 func (l *list) move(d int) {
 	if n := len(l.shown); n > 0 {
 		l.at = max(0, min(l.at+d, n-1))
-		l.chosen = l.shown[l.at].Folder
+		l.chosen, l.sought = l.shown[l.at].Folder, ""
 	}
 }
 
-// choose chooses a run by its folder, or one of a comparison's.
-func (l *list) choose(folder string) {
-	l.chosen = folder
-	for _, r := range l.rows {
-		if same(r.Folder, folder) || same(r.Comparison, folder) {
-			l.chosen = r.Folder
-			return
-		}
+// choose chooses a run by its folder, or the first of a comparison's, as soon as it
+// is shown.
+func (l *list) choose(folder string) { l.sought, l.stale = folder, true }
+
+// find chooses what is sought, where it is shown.
+func (l *list) find() {
+	i := slices.IndexFunc(l.shown, func(r *row) bool { return same(r.Folder, l.sought) || same(r.Comparison, l.sought) })
+	if i >= 0 {
+		l.chosen, l.sought = l.shown[i].Folder, ""
 	}
 }
 

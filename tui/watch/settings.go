@@ -115,10 +115,24 @@ const (
 	settingMost  = 28
 )
 
+// settingColumns is how many runs there is room for in a pane w columns wide.
+func settingColumns(w int) int { return max(1, (w-4-settingName)/(settingLeast+1)) }
+
+// compared are the runs whose settings are shown.
+func (m *Model) compared() []*row {
+	return slices.DeleteFunc(m.list.meant(), func(r *row) bool { return !r.hasSettings() })
+}
+
+// settleSettings holds what is shown of the settings to the runs that there are.
+func (m *Model) settleSettings() {
+	_, pane := m.layout(m.body())
+	m.setting.first = max(0, min(m.setting.first, len(m.compared())-settingColumns(pane.W)))
+}
+
 // drawSettings draws the settings side by side, differences in colour and first.
 func (m *Model) drawSettings(a canvas.Area) {
 	in := a.Box(style.Frame, m.glyphs)
-	rows := slices.DeleteFunc(m.list.meant(), func(r *row) bool { return !r.hasSettings() })
+	rows := m.compared()
 	a.Text(2, 0, style.Heading, " settings ")
 	if len(rows) == 0 {
 		words := "No run is chosen."
@@ -129,10 +143,8 @@ func (m *Model) drawSettings(a canvas.Area) {
 		return
 	}
 	in = in.Sub(1, 0, in.W-2, in.H)
-	columns := max(1, (in.W-settingName)/(settingLeast+1))
-	m.setting.first = max(0, min(m.setting.first, len(rows)-columns))
 	lines := settingLines(rows)
-	shown := rows[m.setting.first:min(len(rows), m.setting.first+columns)]
+	shown := rows[m.setting.first:min(len(rows), m.setting.first+settingColumns(a.W))]
 	width := min(settingMost, (in.W-settingName)/len(shown)-1)
 	for i, r := range shown {
 		st, mark := style.Heading, ""
