@@ -108,6 +108,10 @@ func studyOf(list []*record.Run, rows []TableRow) study {
 	if len(keys) == 1 {
 		s.more = ordered[keys[0]]
 	}
+	own := func(r *record.Run) bool { return r.Started != nil && r.Started.Config.LR == 0 }
+	if slices.Equal(keys, []string{"lr"}) && slices.ContainsFunc(list, own) {
+		s.more = "" // the optimizer's own rate has no place among the others
+	}
 	for i, r := range list {
 		if rows[i].BestEpoch == 0 || r.Started == nil {
 			continue

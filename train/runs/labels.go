@@ -30,7 +30,7 @@ func LabelsBy(names []string, settings []*config.Config) []string {
 		}
 		var parts []string
 		for _, k := range keys {
-			parts = append(parts, fmt.Sprintf("%s %v", k, c.Field(k)))
+			parts = append(parts, k+" "+ValueOf(c, k))
 		}
 		labels[i] = strings.Join(parts, ", ")
 	}
@@ -42,6 +42,15 @@ func LabelsBy(names []string, settings []*config.Config) []string {
 		seen[l] = true
 	}
 	return labels
+}
+
+// ValueOf shows a setting. The learning rate of who has given none is the
+// optimizer's own, and not the 0 that stands for it.
+func ValueOf(c *config.Config, key string) string {
+	if key == "lr" && c.LR == 0 {
+		return "default"
+	}
+	return fmt.Sprint(c.Field(key))
 }
 
 func settingsOf(runs []*record.Run) []*config.Config {

@@ -161,6 +161,15 @@ func TestFindings(t *testing.T) {
 	if got := find(shapes(tableShape{64, 10, 50, 0.9, 10, 0})); got != "" {
 		t.Errorf("one run is compared:\n%s", got)
 	}
+	rates := shapes(tableShape{64, 10, 50, 0.9, 10, 0}, tableShape{64, 20, 50, 0.9, 40, 0})
+	rates[0].Started.Config.LR, rates[1].Started.Config.LR = 0.05, 0.1
+	if got := find(rates); !strings.Contains(got, "An epoch took longer with a higher learning rate") {
+		t.Errorf("two rates:\n%s", got)
+	}
+	rates[0].Started.Config.LR = 0 // the optimizer's own, which may be higher
+	if got := find(rates); strings.Contains(got, "higher") || !strings.Contains(got, "An epoch was fastest with lr default") {
+		t.Errorf("a rate and the optimizer's own:\n%s", got)
+	}
 	optimizers := shapes(tableShape{64, 10, 50, 0.9, 10, 0}, tableShape{64, 12, 50, 0.9, 40, 0})
 	optimizers[1].Started.Config.Optimizer = "sgd"
 	if got := find(optimizers); !strings.Contains(got, "The first to converge was optimizer adadelta") || strings.Contains(got, "larger") {
@@ -178,6 +187,10 @@ func TestLabels(t *testing.T) {
 	}
 	runs[1].Started.Config.Seed = 7
 	if got := strings.Join(Labels(runs), "|"); got != "batch 64, seed 0|batch 64, seed 7|batch 128, seed 0" {
+		t.Errorf("labels %s", got)
+	}
+	runs[1].Started.Config.Seed, runs[1].Started.Config.LR = 0, 0.3
+	if got := strings.Join(Labels(runs[:2]), "|"); got != "lr default|lr 0.3" {
 		t.Errorf("labels %s", got)
 	}
 	if got := strings.Join(Labels(runs[:1]), "|"); got != "one" {

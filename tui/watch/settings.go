@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"cifartui/train/config"
+	"cifartui/train/runs"
 	"cifartui/tui/canvas"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
@@ -91,6 +92,9 @@ func (r *row) texts() []string {
 	return r.settings
 }
 
+// rate is where the learning rate stands among the settings.
+var rate = slices.Index(config.Keys(), "lr")
+
 // textsOf are settings as texts, in the order of their keys, which is that of the
 // fields.
 func textsOf(c config.Config) []string {
@@ -99,6 +103,7 @@ func textsOf(c config.Config) []string {
 	for i := range v.NumField() {
 		texts = append(texts, fmt.Sprint(v.Field(i).Interface()))
 	}
+	texts[rate] = runs.ValueOf(&c, "lr")
 	return texts
 }
 
