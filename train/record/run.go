@@ -291,8 +291,9 @@ func (r *Run) PatienceLeft() int {
 }
 
 // Remaining estimates the seconds to the end of the epoch and of the whole run
-// from the newest speed and from what the last epoch took beyond its batches; -1
-// where there is nothing to judge by. Early stopping may end the run sooner.
+// from the newest speed and from what the last epoch took beyond its batches, that
+// of the run with a budget from what its plan expects; -1 where there is nothing to
+// judge by. Early stopping may end the run sooner.
 func (r *Run) Remaining() (epoch, whole float64) {
 	if r.Started == nil || r.Step == nil || r.Step.ImagesPerSecond <= 0 || r.Ended != nil {
 		return -1, -1
@@ -304,7 +305,10 @@ func (r *Run) Remaining() (epoch, whole float64) {
 		validation = max(0, e.Seconds-float64(steps)*batch)
 	}
 	epoch = float64(steps-step)*batch + validation
-	whole = epoch + float64(max(r.Started.Config.Epochs-n, 0))*(float64(steps)*batch+validation)
+	whole = epoch + float64(max(r.EpochsInAll()-n, 0))*(float64(steps)*batch+validation)
+	if r.Planned != nil && r.Started.Config.Budget > 0 { // it knows that epochs on smaller images are short
+		whole = max(epoch, r.Planned.Seconds-r.Elapsed())
+	}
 	if m := r.Started.Config.MaxSteps; m > 0 {
 		left := max(0, m-r.Total())
 		epochs := left / int64(max(1, steps)) // about

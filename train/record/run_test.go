@@ -61,6 +61,24 @@ func TestRunAddsUp(t *testing.T) {
 	}
 }
 
+// A plan knows that the epochs to come take longer than those on smaller images.
+func TestAPlanTellsWhatIsLeft(t *testing.T) {
+	r := lived(life()...)
+	planned := &event.Planned{Epochs: 4, Seconds: 28}
+	r.Apply(planned)
+	if _, whole := r.Remaining(); whole != 8 {
+		t.Errorf("%v s are left of a run without a budget, want 8", whole)
+	}
+	c := r.Started.Config
+	c.Budget = 30
+	started := *r.Started
+	started.Config = c
+	r.Started = &started
+	if _, whole := r.Remaining(); whole != 20 {
+		t.Errorf("%v s are left of 28 planned after 8, want 20", whole)
+	}
+}
+
 func TestKnownEventsChangeNothing(t *testing.T) {
 	r := lived(life()...)
 	for _, e := range life() {
