@@ -6,11 +6,11 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"cifartui/cifar"
 	"cifartui/cifar/picture"
 	"cifartui/train/config"
 	"cifartui/train/model"
@@ -159,7 +159,7 @@ func (s *predictSettings) answer(cmd *cobra.Command, m *model.Model, net predict
 			if count != nil {
 				count.end()
 			}
-			note("%s", oneLine(a.Err.Error()))
+			note("%s", cifar.OneLine(a.Err.Error()))
 			return nil
 		}
 		if _, err := io.WriteString(out, show(a, predict.Top(a.Probabilities, m.Classes, s.top))); err != nil {
@@ -212,18 +212,7 @@ func jsonAnswer(a predict.Answer, top []predict.Class) string {
 func textAnswer(a predict.Answer, top []predict.Class) string {
 	parts := make([]string, len(top))
 	for i, c := range top {
-		parts[i] = fmt.Sprintf("%s %.2f%%", oneLine(c.Name), 100*c.Probability)
+		parts[i] = fmt.Sprintf("%s %.2f%%", cifar.OneLine(c.Name), 100*c.Probability)
 	}
-	return fmt.Sprintf("%s: %s\n", oneLine(a.Image), strings.Join(parts, ", "))
-}
-
-// oneLine replaces what would break a line or steer a terminal in text that
-// comes from elsewhere.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
+	return fmt.Sprintf("%s: %s\n", cifar.OneLine(a.Image), strings.Join(parts, ", "))
 }

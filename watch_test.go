@@ -1,25 +1,13 @@
 package main
 
 import (
-	"context"
 	"io"
 	"slices"
 	"testing"
 
 	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
 )
-
-// batches are events as a source has them at hand; then it ends.
-type batches [][]event.Event
-
-func (b *batches) Next(context.Context, int) ([]event.Event, error) {
-	if len(*b) == 0 {
-		return nil, io.EOF
-	}
-	first := (*b)[0]
-	*b = (*b)[1:]
-	return first, nil
-}
 
 // One run of several is told in batches that are no larger than asked for, and
 // full as long as there is more: a screen draws between two of them.
@@ -32,7 +20,7 @@ func TestOneRunOfSeveralIsToldInBatches(t *testing.T) {
 		}
 		return list
 	}
-	source := &only{Source: &batches{of("abab"), of("bbbb"), of("aaaa"), of("aaaa"), of("ab"), of("b")}, run: "a"}
+	source := &only{Source: &eventtest.Batches{of("abab"), of("bbbb"), of("aaaa"), of("aaaa"), of("ab"), of("b")}, run: "a"}
 	var lengths []int
 	var got []uint64
 	for {

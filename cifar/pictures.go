@@ -138,7 +138,7 @@ func (d *Dataset) noteBroken(root string, broken []error) error {
 			continue
 		}
 		if n++; n <= most {
-			lines = append(lines, shown(err.Error()))
+			lines = append(lines, OneLine(err.Error()))
 		}
 	}
 	if n == 0 {

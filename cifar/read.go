@@ -290,9 +290,9 @@ func printable(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// shown is text with the name of a file in it, which may have anything in it, as a
-// terminal can show it.
-func shown(text string) string {
+// OneLine replaces what would break a line or steer a terminal in text that comes
+// from elsewhere, as the names of files do.
+func OneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

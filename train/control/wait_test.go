@@ -3,10 +3,10 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"testing"
 
 	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
 )
 
 // What a command to all runs of a process comes to: a run in which there is
@@ -62,18 +62,6 @@ func TestACommandToSeveralRuns(t *testing.T) {
 	}
 }
 
-// batches is a source of batches of events, and then of its end.
-type batches [][]event.Event
-
-func (s *batches) Next(context.Context, int) ([]event.Event, error) {
-	if len(*s) == 0 {
-		return nil, io.EOF
-	}
-	events := (*s)[0]
-	*s = (*s)[1:]
-	return events, nil
-}
-
 // One run of several is waited for until it has ended, and not for the others; an
 // end of the past does not count.
 func TestWaitForOneRunOfSeveral(t *testing.T) {
@@ -81,16 +69,16 @@ func TestWaitForOneRunOfSeveral(t *testing.T) {
 	started := func(run string) event.Event { return &event.RunStarted{Header: at(run)} }
 	ended := func(run string, how event.Outcome) event.Event { return &event.RunEnded{Header: at(run), Outcome: how} }
 	for name, c := range map[string]struct {
-		source batches
+		source eventtest.Batches
 		now    []event.Outcome // at each question; "": it trains
 		want   event.Outcome   // "": none
 		left   int             // batches that are not read
 	}{
-		"it ends first":     {batches{{started("a"), started("b")}, {ended("a", "finished")}, {ended("b", "failed")}}, []event.Outcome{"finished"}, "finished", 1},
-		"another ends":      {batches{{started("a"), ended("b", "failed")}, {ended("a", "stopped")}}, []event.Outcome{"stopped"}, "stopped", 0},
-		"it was resumed":    {batches{{started("a"), ended("a", "stopped")}, {started("a")}, {ended("a", "diverged")}}, []event.Outcome{"", "diverged"}, "diverged", 0},
-		"it is handed over": {batches{{started("a"), ended("a", "detached")}, {started("a")}, {ended("a", "finished")}}, []event.Outcome{"finished"}, "finished", 0},
-		"the process ends":  {batches{{started("a")}, {ended("b", "finished")}}, nil, "", 0},
+		"it ends first":     {eventtest.Batches{{started("a"), started("b")}, {ended("a", "finished")}, {ended("b", "failed")}}, []event.Outcome{"finished"}, "finished", 1},
+		"another ends":      {eventtest.Batches{{started("a"), ended("b", "failed")}, {ended("a", "stopped")}}, []event.Outcome{"stopped"}, "stopped", 0},
+		"it was resumed":    {eventtest.Batches{{started("a"), ended("a", "stopped")}, {started("a")}, {ended("a", "diverged")}}, []event.Outcome{"", "diverged"}, "diverged", 0},
+		"it is handed over": {eventtest.Batches{{started("a"), ended("a", "detached")}, {started("a")}, {ended("a", "finished")}}, []event.Outcome{"finished"}, "finished", 0},
+		"the process ends":  {eventtest.Batches{{started("a")}, {ended("b", "finished")}}, nil, "", 0},
 	} {
 		now := func(context.Context) (Status, error) {
 			outcome := c.now[0]

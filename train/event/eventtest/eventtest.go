@@ -3,16 +3,32 @@
 package eventtest
 
 import (
-	"cifartui/train/config"
-	"cifartui/train/event"
-	"cifartui/train/rundir"
+	"context"
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
+
+// Batches are events as a source has them at hand; then it ends.
+type Batches [][]event.Event
+
+// Next gives the next batch, whatever its length, and io.EOF behind the last.
+func (b *Batches) Next(context.Context, int) ([]event.Event, error) {
+	if len(*b) == 0 {
+		return nil, io.EOF
+	}
+	first := (*b)[0]
+	*b = (*b)[1:]
+	return first, nil
+}
 
 // All returns one event of each kind, with every kind of value in it.
 func All() []event.Event {
