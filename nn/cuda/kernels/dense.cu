@@ -71,7 +71,6 @@ template <int ROWS> DEVICE void dense(float *y, const bf16 *x, const float *w, c
     dense<r>(y, x, w, bias, step, in, out);                                                                                \
   }
 DENSE(1)
-DENSE(2)
 DENSE(4)
 
 // dx [rows][in] = dy [rows][out] w, 8 rows by 1024 features a block.

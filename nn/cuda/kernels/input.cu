@@ -96,9 +96,3 @@ GLOBAL BLOCK(THREADS, 4) void to_f32(float *dst, const bf16 *src, u32 n) {
     for (; i < n; i++) dst[i] = widen(src[i]);
   }
 }
-
-GLOBAL BLOCK(THREADS, 4) void fill(u32 *dst, u32 value, u32 n) {
-  u32 i = (blockX() * THREADS + thread()) * 4;
-  UNROLL for (int k = 0; k < 4; k++)
-    if (i + k < n) dst[i + k] = value;
-}

@@ -13,7 +13,7 @@ func denseChecks() []check {
 	var list []check
 	for _, c := range []struct{ rows, in, out int }{{5, 4096, 10}, {1, 128, 10}, {11, 256, 3}, {6, 192, 23}, {75, 64, 10}} {
 		what := fmt.Sprintf("%+v", c)
-		for r := 1; r <= 4; r *= 2 {
+		for _, r := range []int{1, 4} {
 			name := fmt.Sprintf("dense_fwd_r%d", r)
 			list = append(list, check{name, what, func(d *device) error { return checkDense(d, name, r, c.rows, c.in, c.out) }})
 		}

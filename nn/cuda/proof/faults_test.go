@@ -94,7 +94,7 @@ var operators = []operator{
 // mutantKernels are those whose texts are changed: each file of kernels has some.
 var mutantKernels = []string{
 	"conv_fwd_64x64x64s3", "conv_bwd_64x32x32s3", "conv_wgrad_32x32s3", "conv1_fwd", "conv1_wgrad",
-	"spread", "colsum", "reduce", "dense_fwd_r2", "dense_bwd_data", "dense_bwd_filter", "dropout_fwd", "dropout_bwd",
+	"spread", "colsum", "reduce", "dense_fwd_r4", "dense_bwd_data", "dense_bwd_filter", "dropout_fwd", "dropout_bwd",
 	"loss_forward", "loss_backward", "head_r2", "batch", "step_begin", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
 	"wgmma_fwd_w8_64x128s4t9", "wgmma_wgrad_w8_r8s10",
 }
@@ -197,9 +197,9 @@ var faults = []struct {
 	{"colsum", "missing barrier", 0},
 	{"reduce", "missing barrier", 0},
 	{"reduce", "comparison off by one", 3},
-	{"dense_fwd_r2", "missing barrier", 0},
-	{"dense_fwd_r2", "missing barrier", 1},
-	{"dense_fwd_r2", "other lane", 1},
+	{"dense_fwd_r4", "missing barrier", 0},
+	{"dense_fwd_r4", "missing barrier", 1},
+	{"dense_fwd_r4", "other lane", 1},
 	{"dense_bwd_data", "comparison off by one", 0},
 	{"dense_bwd_filter", "missing barrier", 0},
 	{"dropout_fwd", "constant off by one", 0},

@@ -13,8 +13,6 @@ import (
 func inputChecks() []check {
 	list := []check{
 		{"step_begin", "a ring of 3", checkStepBegin},
-		{"fill", "777 words", func(d *device) error { return checkFill(d, 777) }},
-		{"fill", "1 word", func(d *device) error { return checkFill(d, 1) }},
 		{"batch", "as it is", func(d *device) error { return checkBatch(d, 0) }},
 		{"batch", "augmented", func(d *device) error { return checkBatch(d, augments) }},
 		{"batch", "with edges by reflection", func(d *device) error { return checkBatch(d, augments|reflects) }},
@@ -50,23 +48,6 @@ func checkStepBegin(d *device) error {
 			if v, want := binary.LittleEndian.Uint32(b[4*i:]), ring[(2+turn)%slots*20+i]; v != want {
 				return fmt.Errorf("word %d of step %d is %d, want %d", i, 2+turn, v, want)
 			}
-		}
-	}
-	return nil
-}
-
-func checkFill(d *device, n int) error {
-	dst := d.empty(4 * n)
-	if err := d.launch("fill", blocks(n, 1024), 1, 0, dst, uint32(0x12345678), n); err != nil {
-		return err
-	}
-	b, err := d.get(dst, 4*n)
-	if err != nil {
-		return err
-	}
-	for i := range n {
-		if v := binary.LittleEndian.Uint32(b[4*i:]); v != 0x12345678 {
-			return fmt.Errorf("word %d is %#x", i, v)
 		}
 	}
 	return nil
