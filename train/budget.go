@@ -25,12 +25,17 @@ const (
 	// long as measurePart of the budget and the epoch last.
 	measureBatches = 3
 	measurePart    = 0.005
-	// reserve is the part of the budget that is kept for what is not measured:
-	// checkpoints, the start and the end.
-	reserve = 0.015
-	// spare is the part of the budget that must be left besides for a plan to get
+	// ending is the part of the budget that is kept for the end of the run, and
+	// reserve that of the time which is left for what is not measured: checkpoints,
+	// and a machine that gets slower.
+	ending  = 0.003
+	reserve = 0.012
+	// spare is the part of the time that must be left besides for a plan to get
 	// one epoch longer, so that plans do not go back and forth.
 	spare = 0.01
+	// fillEpochs is by how many the small epochs may be more or fewer than the part
+	// of all that the settings make them, to use time that is left.
+	fillEpochs = 3
 	// resumeTolerance is how far a resumed run may miss its budget and still go on
 	// as it was planned: less is as well a machine that was busy for a moment.
 	resumeTolerance = 0.25
@@ -57,7 +62,7 @@ func (r *run) plan() error {
 	}
 	r.pace = pace
 	if r.at.Plan != nil && float64(r.t.from.Config.Budget) == budget {
-		miss := r.at.clock.seconds() + r.left(r.at.Plan.Epochs) - budget
+		miss := r.at.clock.seconds() + r.left(r.planned()) - budget
 		if math.Abs(miss) < resumeTolerance*budget {
 			r.announcePlan()
 			return nil
@@ -68,16 +73,23 @@ func (r *run) plan() error {
 }
 
 // replan learns from the epoch that is just done how long one takes, and changes
-// the plan if the run would otherwise be over its budget, or could have more epochs:
-// two, or one with time to spare.
+// the plan if the run would otherwise be over its budget, or leave time unused: that
+// of two epochs, or of one with time to spare.
 func (r *run) replan(e *event.EpochDone) {
 	if r.at.Plan == nil || r.at.over(r.config) {
 		return
 	}
-	r.pace.learn(r.net.sizeAt(e.Epoch, e.Epochs), e.Seconds)
-	planned, fit := r.at.Plan.Epochs, r.fitting(reserve)
-	if fit < planned || fit > planned+1 || r.fitting(reserve+spare) > planned {
+	planned := r.planned()
+	r.pace.learn(r.net.sizeAt(e.Epoch, planned.small), e.Seconds)
+	left, fit := r.left(planned), r.fitting(reserve)
+	epoch := r.pace[r.net.small()]
+	switch gain := r.left(fit) - left; {
+	case left > r.room(reserve), gain >= 2*r.pace[r.net.spec.Size]:
 		r.setPlan(fit)
+	case gain >= epoch/2:
+		if sure := r.fitting(reserve + spare); r.left(sure)-left >= epoch/2 {
+			r.setPlan(sure)
+		}
 	}
 }
 
@@ -101,31 +113,76 @@ func (p pace) learn(size int, seconds float64) {
 	}
 }
 
-// left is how many seconds the run takes from here on if it has so many epochs.
-func (r *run) left(epochs int) (seconds float64) {
-	here := r.pace[r.net.sizeAt(r.at.Epoch, epochs)]
-	seconds = -here * float64(r.at.Step) / float64(r.net.steps)
-	for epoch := r.at.Epoch; epoch <= epochs; epoch++ {
-		seconds += r.pace[r.net.sizeAt(epoch, epochs)]
+// length is how many epochs a run has, and how many of them, the first, train on
+// smaller images.
+type length struct{ epochs, small int }
+
+// planned is the length that the plan gives.
+func (r *run) planned() length { return length{r.at.Plan.Epochs, r.at.small(r.config)} }
+
+// left is how many seconds a run of such a length takes from here on.
+func (r *run) left(l length) float64 {
+	small := max(0, min(l.small, l.epochs)-r.at.Epoch+1)
+	whole := l.epochs - r.at.Epoch + 1 - small
+	here := r.pace[r.net.sizeAt(r.at.Epoch, l.small)]
+	return float64(small)*r.pace[r.net.small()] + float64(whole)*r.pace[r.net.spec.Size] -
+		here*float64(r.at.Step)/float64(r.net.steps)
+}
+
+// room is how many seconds are left of the budget, less a part of them and what the
+// end takes.
+func (r *run) room(kept float64) float64 {
+	budget := float64(r.config.Budget)
+	return (budget-r.at.clock.seconds())*(1-kept) - budget*ending
+}
+
+// fitting is the length that the budget, less a part of what is left, has room for.
+// There is always one more epoch to do. As whole epochs are long, a few small ones
+// more or fewer than the settings' part use the time that they leave.
+func (r *run) fitting(kept float64) length {
+	before := r.at.small(r.config)
+	least := r.at.Epoch - 1 // those done are small
+	switch done := least; {
+	case done > before || done == before && r.at.Step > 0: // not all of them
+		return r.longest(kept, func(int) int { return before })
+	case r.at.Step > 0:
+		least++
 	}
-	return seconds
+	fit := r.longest(kept, r.config.SmallOf)
+	if r.net.small() == r.net.spec.Size {
+		return fit
+	}
+	lost := math.Inf(1)
+	for small := max(least, fit.small-fillEpochs); small <= max(least, fit.small+fillEpochs); small++ {
+		l := r.longest(kept, func(int) int { return small })
+		unused := r.room(kept) - r.left(l)
+		if unused < 0 || small >= l.epochs {
+			continue
+		}
+		// One that the settings did not ask for counts as half an unused one.
+		off := math.Abs(float64(small) - r.config.SmallEpochs*float64(l.epochs))
+		if unused += off / 2 * r.pace[r.net.small()]; unused < lost {
+			fit, lost = l, unused
+		}
+	}
+	return fit
 }
 
-// fitting is how many epochs the budget, less a part of it, has room for, those done
-// among them; there is always one more to do.
-func (r *run) fitting(kept float64) int {
+// longest is the longest length that fits, of which so many epochs are small.
+func (r *run) longest(kept float64, smallOf func(epochs int) int) length {
 	const most = 10_000
-	room := float64(r.config.Budget)*(1-kept) - r.at.clock.seconds()
-	return r.at.Epoch + sort.Search(most, func(more int) bool { return r.left(r.at.Epoch+more+1) > room })
+	of := func(epochs int) length { return length{epochs, smallOf(epochs)} }
+	room := r.room(kept)
+	return of(r.at.Epoch + sort.Search(most, func(more int) bool { return r.left(of(r.at.Epoch+more+1)) > room }))
 }
 
-// setPlan plans the run to have so many epochs.
-func (r *run) setPlan(epochs int) {
-	p := &checkpoint.Plan{Epochs: epochs, Step: r.at.Total}
+// setPlan plans the run to have such a length.
+func (r *run) setPlan(l length) {
+	p := &checkpoint.Plan{Epochs: l.epochs, Small: l.small, Step: r.at.Total}
 	if at, total := r.net.progress(&r.at); r.at.Total > 0 && total > 0 {
 		p.From = min(at/float64(total), 1)
 	}
-	if was := r.at.Plan; was != nil && was.Epochs == p.Epochs {
+	if r.at.Plan != nil && r.planned() == l {
 		return
 	}
 	r.at.Plan = p
@@ -135,11 +192,16 @@ func (r *run) setPlan(epochs int) {
 
 // announcePlan tells what is planned.
 func (r *run) announcePlan() {
-	left := r.left(r.at.Plan.Epochs)
-	r.announce(&event.Planned{
-		Epochs: r.at.Plan.Epochs, Budget: float64(r.config.Budget), Seconds: r.at.clock.seconds() + left,
-		EpochSeconds: left / max(1, float64(r.at.Plan.Epochs-r.at.Epoch+1)),
-	})
+	planned := r.planned()
+	left := r.left(planned)
+	e := &event.Planned{
+		Epochs: planned.epochs, Budget: float64(r.config.Budget), Seconds: r.at.clock.seconds() + left,
+		EpochSeconds: left / max(1, float64(planned.epochs-r.at.Epoch+1)),
+	}
+	if r.net.small() != r.net.spec.Size {
+		e.SmallEpochs = planned.small
+	}
+	r.announce(e)
 }
 
 // measure returns about how many seconds an epoch takes, by the size of its

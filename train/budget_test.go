@@ -137,8 +137,8 @@ func TestAResumeOnAnotherMachineFitsTheBudget(t *testing.T) {
 		want   []int
 	}{
 		"same":     {10 * time.Millisecond, 7, []int{9}},
-		"slower":   {30 * time.Millisecond, 7, []int{5}}, // 3 are done,
-		"a longer": {10 * time.Millisecond, 14, []int{18}},
+		"slower":   {30 * time.Millisecond, 7, []int{5}},       // 3 are done,
+		"a longer": {10 * time.Millisecond, 14, []int{18, 19}}, // less is kept when less is left
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, p := paced(t, 7)
@@ -199,4 +199,41 @@ func TestAResumeWithABudgetIsGivenLessTimeOrMoreEpochs(t *testing.T) {
 		t.Errorf("given less time than it has had: warnings %q, %d steps", w, len(of[*event.StepDone](rec.events)))
 	}
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), before)
+}
+
+// Small epochs fill what whole ones leave of a budget, as near as can be to the part
+// that the settings ask for.
+func TestSmallEpochsFillTheBudget(t *testing.T) {
+	at := func(epoch, step int, seconds float64, p *checkpoint.Plan) standing {
+		s := standing{Position: checkpoint.Position{Epoch: epoch, Step: step, Plan: p}}
+		s.clock.total = time.Duration(seconds * float64(time.Second))
+		return s
+	}
+	planned := &checkpoint.Plan{Epochs: 17, Small: 6}
+	for name, c := range map[string]struct {
+		budget float64
+		at     standing
+		want   length
+	}{
+		"as asked for":             {850, at(1, 0, 0, nil), length{8, 3}},   // 135 + 700 of 837 s
+		"one more":                 {900, at(1, 0, 0, nil), length{9, 4}},   // 180 + 700 of 886
+		"one fewer":                {1800, at(1, 0, 0, nil), length{16, 5}}, // 225 + 1540 of 1773, where 6 and 10 are 1670
+		"too short for one":        {100, at(1, 0, 0, nil), length{1, 0}},   // 140, as there is always one
+		"no fewer than are done":   {1875, at(7, 0, 1550, planned), length{8, 6}},
+		"one more than are done":   {1875, at(7, 0, 1500, planned), length{9, 7}}, // 45 + 280 of 365
+		"no fewer than have begun": {1875, at(7, 1, 1500, &checkpoint.Plan{Epochs: 17, Small: 7}), length{9, 7}},
+		"not after a whole one":    {1875, at(8, 0, 1400, planned), length{10, 6}},
+		"nor within one":           {1875, at(7, 1, 1400, planned), length{9, 6}},
+	} {
+		o := tinyOptions(t, func(*config.Config) {})
+		o.Config.Budget, o.Config.SmallEpochs, o.Config.SmallSize = config.Seconds(c.budget), 0.35, 16
+		r := &run{
+			config: o.Config, at: c.at, pace: pace{16: 45, 32: 140},
+			net: &learner{config: o.Config, backend: o.Backend, spec: nn.Spec{Size: 32}, steps: 100},
+		}
+		got := r.fitting(reserve)
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v: %.0f of %.0f s", name, got, c.want, r.left(got), r.room(reserve))
+		}
+	}
 }

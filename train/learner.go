@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"cifartui/cifar"
@@ -153,16 +152,27 @@ func LoaderConfig(c config.Config) cifar.LoaderConfig {
 // sizes are those of the images that the epochs train on, the first epoch's
 // first.
 func (l *learner) sizes() []int {
-	const epochs = 1 << 30 // no run has so many: its first and last show all sizes
-	return slices.Compact([]int{l.sizeAt(1, epochs), l.sizeAt(epochs, epochs)})
+	if l.small() == l.spec.Size {
+		return []int{l.spec.Size}
+	}
+	return []int{l.small(), l.spec.Size}
 }
 
-// sizeAt is the size of the images that an epoch of so many trains on.
-func (l *learner) sizeAt(epoch, epochs int) int {
-	if !resamples(l.backend) {
-		return l.spec.Size
+// small is the size of the images that the first epochs train on.
+func (l *learner) small() int {
+	if l.config.SmallEpochs > 0 && resamples(l.backend) {
+		return l.config.Small()
 	}
-	return l.config.SizeAt(epoch, epochs, l.spec.Size)
+	return l.spec.Size
+}
+
+// sizeAt is the size of the images that an epoch trains on, where so many of them
+// are to train on smaller ones.
+func (l *learner) sizeAt(epoch, small int) int {
+	if epoch <= small {
+		return l.small()
+	}
+	return l.spec.Size
 }
 
 // resamples reports whether a backend trains on images of several sizes.

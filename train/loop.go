@@ -202,7 +202,7 @@ func (r *run) batches() (event.Outcome, error) {
 	if outcome := r.await(); outcome != "" { // for the turn, before memory is taken
 		return outcome, r.ask.failure
 	}
-	size := r.net.sizeAt(r.at.Epoch, r.at.epochs(r.config))
+	size := r.net.sizeAt(r.at.Epoch, r.at.small(r.config))
 	if err := r.net.resize(size); err != nil {
 		return "", err
 	}

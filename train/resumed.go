@@ -58,7 +58,7 @@ func (r *run) tellLength() {
 		r.warn(fmt.Sprintf("the schedule %q is now over %s instead of %s: the learning rate goes on at %.4g instead of %.4g (--lr sets the rate that the schedule multiplies)",
 			r.config.Schedule, lengthOf(epochs, r.config.MaxSteps), lengthOf(before, from.MaxSteps), now, rate))
 	}
-	if size, old := r.net.sizeAt(r.at.Epoch, epochs), r.net.sizeAt(r.at.Epoch, before); size != old {
+	if size, old := r.net.sizeAt(r.at.Epoch, r.at.small(r.config)), r.net.sizeAt(r.at.Epoch, was.small(from)); size != old {
 		r.warn(fmt.Sprintf("of %d epochs instead of %d others are on smaller images: epoch %d trains on %dx%d pixels instead of %dx%d",
 			epochs, before, r.at.Epoch, size, size, old, old))
 	}

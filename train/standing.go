@@ -46,6 +46,14 @@ func (s *standing) epochs(c config.Config) int {
 	return c.Epochs
 }
 
+// small are those of the epochs, the first, that train on smaller images.
+func (s *standing) small(c config.Config) int {
+	if s.Plan != nil && s.Plan.Small > 0 {
+		return s.Plan.Small
+	}
+	return c.SmallOf(s.epochs(c))
+}
+
 // trained moves over a batch, one of steps in an epoch.
 func (s *standing) trained(b trained, steps int) *event.StepDone {
 	s.Step++

@@ -98,9 +98,12 @@ type Position struct {
 // From of its schedule, a part in [0, 1), and goes from there to the schedule's
 // end with the last batch of Epochs.
 type Plan struct {
-	Epochs int     `json:"epochs"`
-	Step   int64   `json:"step"`
-	From   float64 `json:"from"`
+	Epochs int `json:"epochs"`
+	// Small are those of the epochs, the first, that train on smaller images; 0:
+	// as many as the settings' part of them.
+	Small int     `json:"small,omitempty"`
+	Step  int64   `json:"step"`
+	From  float64 `json:"from"`
 }
 
 // At returns where step, of total, stands in a schedule of as many steps.

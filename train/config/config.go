@@ -226,21 +226,13 @@ func ValidName(name string) bool {
 	return !strings.HasSuffix(name, ".")
 }
 
-// SizeAt is the height and width of the images that an epoch, counted from 1, of
-// epochs in all trains on, where whole is that of the data's.
-func (c Config) SizeAt(epoch, epochs, whole int) int {
-	if epoch <= c.smallOf(epochs) {
-		return c.Small()
-	}
-	return whole
-}
-
 // Small is the height and width of the smaller images that the first epochs may
 // train on.
 func (c Config) Small() int { return cmp.Or(c.SmallSize, 24) }
 
-// smallOf counts the epochs that train on smaller images.
-func (c Config) smallOf(epochs int) int {
+// SmallOf is how many epochs of a number of them, the first, train on the smaller
+// images.
+func (c Config) SmallOf(epochs int) int {
 	return int(math.Round(c.SmallEpochs * float64(epochs)))
 }
 

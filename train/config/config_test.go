@@ -128,24 +128,19 @@ func TestRecipesAreSettings(t *testing.T) {
 
 func TestTheFirstEpochsAreSmall(t *testing.T) {
 	c := Default()
-	for epoch := 1; epoch <= 3; epoch++ {
-		if c.SizeAt(epoch, 3, 32) != 32 {
-			t.Errorf("epoch %d trains on images of %d", epoch, c.SizeAt(epoch, 3, 32))
-		}
+	if n := c.SmallOf(100); n != 0 {
+		t.Errorf("%d epochs of 100 are small by default", n)
 	}
 	c.SmallEpochs = 0.4
-	small := 0
-	for epoch := 1; epoch <= 16; epoch++ {
-		if size := c.SizeAt(epoch, 16, 32); size == 24 && small == epoch-1 {
-			small++
-		} else if size != 32 {
-			t.Errorf("epoch %d trains on images of %d", epoch, size)
+	for epochs, want := range map[int]int{1: 0, 2: 1, 3: 1, 16: 6} {
+		if n := c.SmallOf(epochs); n != want {
+			t.Errorf("%d epochs of %d are small, want %d", n, epochs, want)
 		}
 	}
-	if small != 6 {
-		t.Errorf("%d epochs of 16 are small, want 6", small)
+	if c.Small() != 24 {
+		t.Errorf("the smaller size is %d by default", c.Small())
 	}
-	if c.SmallSize = 16; c.SizeAt(1, 16, 32) != 16 {
+	if c.SmallSize = 16; c.Small() != 16 {
 		t.Error("the smaller size is not the one asked for")
 	}
 }

@@ -276,8 +276,10 @@ type LearnRateChanged struct {
 // batches are measured, and again when it turns out to be faster or slower.
 type Planned struct {
 	Header
-	// Epochs are those of the whole run, in place of the configured ones.
-	Epochs int `json:"epochs"`
+	// Epochs are those of the whole run, in place of the configured ones, and
+	// SmallEpochs those of them, the first, that train on smaller images.
+	Epochs      int `json:"epochs"`
+	SmallEpochs int `json:"small_epochs,omitempty"`
 	// Budget is the training time that is allowed, Seconds what they are expected
 	// to take in all, and EpochSeconds each of those to come.
 	Budget       float64 `json:"budget"`
