@@ -34,8 +34,10 @@ const (
 	// one epoch longer, so that plans do not go back and forth.
 	spare = 0.01
 	// fillEpochs is by how many the small epochs may be more or fewer than the part
-	// of all that the settings make them, to use time that is left.
-	fillEpochs = 3
+	// of all that the settings make them, to use time that is left. With more, a
+	// machine that is slower and faster from epoch to epoch would get small ones for
+	// whole ones time and again, and never take one back.
+	fillEpochs = 1
 	// resumeTolerance is how far a resumed run may miss its budget and still go on
 	// as it was planned: less is as well a machine that was busy for a moment.
 	resumeTolerance = 0.25
@@ -152,15 +154,18 @@ func (r *run) fitting(kept float64) length {
 	if r.net.small() == r.net.spec.Size {
 		return fit
 	}
+	if fit.small < least {
+		fit = r.longest(kept, func(int) int { return least })
+	}
 	lost := math.Inf(1)
-	for small := max(least, fit.small-fillEpochs); small <= max(least, fit.small+fillEpochs); small++ {
+	for small := max(least, fit.small-2*fillEpochs); small <= max(least, fit.small+2*fillEpochs); small++ {
 		l := r.longest(kept, func(int) int { return small })
 		unused := r.room(kept) - r.left(l)
-		if unused < 0 || small >= l.epochs {
+		off := math.Abs(float64(small) - r.config.SmallEpochs*float64(l.epochs))
+		if unused < 0 || small >= l.epochs || off > fillEpochs {
 			continue
 		}
 		// One that the settings did not ask for counts as half an unused one.
-		off := math.Abs(float64(small) - r.config.SmallEpochs*float64(l.epochs))
 		if unused += off / 2 * r.pace[r.net.small()]; unused < lost {
 			fit, lost = l, unused
 		}
