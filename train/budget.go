@@ -75,24 +75,30 @@ func (r *run) plan() error {
 }
 
 // replan learns from the epoch that is just done how long one takes, and changes
-// the plan if the run would otherwise be over its budget, or leave time unused: that
-// of two epochs, or of one with time to spare.
+// the plan if there is a better one.
 func (r *run) replan(e *event.EpochDone) {
 	if r.at.Plan == nil || r.at.over(r.config) {
 		return
 	}
-	planned := r.planned()
-	r.pace.learn(r.net.sizeAt(e.Epoch, planned.small), e.Seconds)
-	left, fit := r.left(planned), r.fitting(reserve)
+	r.pace.learn(r.net.sizeAt(e.Epoch, r.planned().small), e.Seconds)
+	r.setPlan(r.better())
+}
+
+// better is the length that is planned, or another if the run would be over its
+// budget or leave time unused: that of two epochs, or of one with time to spare.
+func (r *run) better() length {
+	planned, fit := r.planned(), r.fitting(reserve)
+	left := r.left(planned)
 	epoch := r.pace[r.net.small()]
 	switch gain := r.left(fit) - left; {
 	case left > r.room(reserve), gain >= 2*r.pace[r.net.spec.Size]:
-		r.setPlan(fit)
+		return fit
 	case gain >= epoch/2:
 		if sure := r.fitting(reserve + spare); r.left(sure)-left >= epoch/2 {
-			r.setPlan(sure)
+			return sure
 		}
 	}
+	return planned
 }
 
 // pace is how many seconds an epoch takes, by the size of its images.

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -242,19 +244,22 @@ func TestSmallEpochsFillTheBudget(t *testing.T) {
 func TestNoiseDoesNotFillTheBudgetWithSmallEpochs(t *testing.T) {
 	o := tinyOptions(t, func(*config.Config) {})
 	o.Config.Budget, o.Config.SmallEpochs, o.Config.SmallSize = 1875, 0.35, 16
-	r := &run{
-		config: o.Config, at: standing{Position: checkpoint.Position{Epoch: 1}},
-		net: &learner{config: o.Config, backend: o.Backend, spec: nn.Spec{Size: 32}, steps: 100},
-	}
-	var plan length
-	for ; r.at.Epoch == 1 || r.at.Epoch <= plan.epochs; r.at.Epoch++ {
-		factor := 0.92 + 0.04*float64(r.at.Epoch*3%5)
-		r.pace = pace{16: 45 * factor, 32: 140 * factor}
-		plan = r.fitting(reserve)
-		r.at.Plan = &checkpoint.Plan{Epochs: plan.epochs, Small: plan.small}
-		r.at.clock.total += time.Duration(r.pace[r.net.sizeAt(r.at.Epoch, plan.small)] * float64(time.Second))
-	}
-	if s := r.at.clock.seconds(); plan.small < 5 || plan.small > 7 || plan.epochs-plan.small < 10 || s > 1875 {
-		t.Errorf("%+v in %.0f s", plan, s)
+	noise := rand.New(rand.NewPCG(1, 2))
+	for try := range 200 {
+		r := &run{
+			config: o.Config, at: standing{Position: checkpoint.Position{Epoch: 1}},
+			net:  &learner{config: o.Config, backend: o.Backend, spec: nn.Spec{Size: 32}, steps: 100},
+			pace: pace{16: 46 + 6*noise.Float64(), 32: 140 + 20*noise.Float64()},
+		}
+		plan := func(l length) { r.at.Plan = &checkpoint.Plan{Epochs: l.epochs, Small: l.small} }
+		for plan(r.fitting(reserve)); r.at.Epoch <= r.planned().small; plan(r.better()) {
+			took := 46 + 7*noise.Float64()
+			r.at.clock.total += time.Duration(took * float64(time.Second))
+			r.at.Epoch++
+			r.pace.learn(16, took)
+		}
+		if l := r.planned(); math.Abs(float64(l.small)-0.35*float64(l.epochs)) > 1.5 {
+			t.Errorf("try %d: %d of %d epochs are small", try, l.small, l.epochs)
+		}
 	}
 }
