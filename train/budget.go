@@ -57,7 +57,7 @@ func (r *run) plan() error {
 	if r.at.Plan != nil {
 		r.at.clock.stop() // what a kill or a move costs is not training
 	}
-	pace, err := r.net.measure(r.ctx, r.at.Epoch, r.rate())
+	pace, err := r.net.measure(r.ctx, r.at.Epoch, r.rate(), r.t.commands.waiting)
 	r.at.clock.start()
 	if err != nil {
 		return err
@@ -217,8 +217,8 @@ func (r *run) announcePlan() {
 
 // measure returns about how many seconds an epoch takes, by the size of its
 // images. It trains some batches and validates some images, and takes back what
-// that has changed.
-func (l *learner) measure(ctx context.Context, epoch int, rate float64) (pace, error) {
+// that has changed. When hurry says so, as somebody waits, one batch will do.
+func (l *learner) measure(ctx context.Context, epoch int, rate float64, hurry func() bool) (pace, error) {
 	restore, err := l.remember()
 	if err != nil {
 		return nil, err
@@ -228,7 +228,7 @@ func (l *learner) measure(ctx context.Context, epoch int, rate float64) (pace, e
 		if err := l.resize(size); err != nil {
 			return nil, err
 		}
-		step, err := l.timeSteps(ctx, epoch, rate)
+		step, err := l.timeSteps(ctx, epoch, rate, hurry)
 		if err != nil {
 			return nil, fmt.Errorf("measure some batches for the budget: %w", err)
 		}
@@ -274,7 +274,7 @@ func (l *learner) remember() (restore func() error, err error) {
 
 // timeSteps returns the seconds of a training step. The first ones, which are for
 // getting warm, are not counted where there are others.
-func (l *learner) timeSteps(ctx context.Context, number int, rate float64) (float64, error) {
+func (l *learner) timeSteps(ctx context.Context, number int, rate float64, hurry func() bool) (float64, error) {
 	epoch, err := l.images[l.size].Epoch(ctx, number, 0)
 	if err != nil {
 		return 0, err
@@ -284,7 +284,7 @@ func (l *learner) timeSteps(ctx context.Context, number int, rate float64) (floa
 	began, submitted := l.now(), 0
 	from, took, counted := began, 0.0, -1
 	for {
-		enough := counted >= measureBatches && took >= measurePart*float64(l.config.Budget)
+		enough := counted >= measureBatches && took >= measurePart*float64(l.config.Budget) || submitted > 0 && hurry()
 		for !enough && submitted < l.steps && l.step.Pending() < l.step.Ahead() {
 			if _, err := epoch.Submit(l.step, 0); err != nil {
 				return 0, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,11 +23,15 @@ import (
 type pacer struct {
 	nn.Backend
 	now, tick atomic.Int64
+	updated   func() // called after each; nil: nothing is
 }
 
 func (p *pacer) SGD(x, g, m *nn.Buffer, lr, momentum, decay float32, decoupled bool) {
 	p.now.Add(p.tick.Load())
 	p.Backend.SGD(x, g, m, lr, momentum, decay, decoupled)
+	if p.updated != nil {
+		p.updated()
+	}
 }
 
 func (p *pacer) clock() time.Time { return time.Unix(0, p.now.Load()) }
@@ -161,6 +166,26 @@ func TestAResumeOnAnotherMachineFitsTheBudget(t *testing.T) {
 				t.Errorf("the run took %v s of %v", e, c.budget)
 			}
 		})
+	}
+}
+
+// Somebody who asks for a pause does not wait until all is measured.
+func TestMeasuringGivesWayToACommand(t *testing.T) {
+	o, p := paced(t, 1000) // of which 5 s, 36 batches, are measured
+	tr := newTrainer(t, o)
+	var asked sync.Once
+	p.updated = func() {
+		asked.Do(func() {
+			if err := tr.Send(event.Stop{After: event.AfterBatch}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if err := tr.Run(t.Context(), func(event.Event) {}); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.clock().Sub(time.Unix(0, 0)).Seconds(); s > 0.5 { // one batch takes 0.14
+		t.Errorf("%v s were trained before the stop was heard", s)
 	}
 }
 

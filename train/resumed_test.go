@@ -67,6 +67,32 @@ func TestGivenRateWinsOverOneSetLive(t *testing.T) {
 	}
 }
 
+// A kill does not bring back the rate of before one that was set live: by the next
+// batch it is in the checkpoint, wherever that was written last.
+func TestARateSetLiveOutlivesAKill(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR, c.SaveSeconds = "sgd", 0.01, 0 })
+	killed := ""
+	mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		s, ok := e.(*event.StepDone)
+		switch {
+		case ok && s.Total == 1:
+			tr.Send(event.SetLearnRate{Rate: 0.005})
+		case ok && s.LR == 0.005 && killed == "":
+			killed = filepath.Join(t.TempDir(), filepath.Base(tr.Folder()))
+			if err := os.CopyFS(killed, os.DirFS(tr.Folder())); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if killed == "" {
+		t.Fatal("no batch at the rate that was set")
+	}
+	_, rec := mustTrain(t, resume(o, killed), stopAt(5))
+	if lr := of[*event.StepDone](rec.events)[0].LR; lr != 0.005 {
+		t.Errorf("after a kill it goes on at %g, want the 0.005 set live", lr)
+	}
+}
+
 // A schedule over another number of epochs makes the rate jump: both rates are
 // told, and they are those of the two lengths.
 func TestOtherLengthTellsBothRates(t *testing.T) {

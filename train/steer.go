@@ -19,6 +19,7 @@ type asked struct {
 	signal     string        // that asked for the stop; "" if none did
 	reason     string        // of the newest, until it is told
 	rate       *float64      // learning rate to be set once the run is built; nil for none
+	steered    bool          // last.ckpt is to be written, as a kill would take back what was changed
 	failure    error         // of what was asked for: the run fails
 	myTurn     bool          // this run may train
 }
@@ -77,6 +78,9 @@ func (r *run) listen() {
 	}
 	for _, c := range list {
 		r.obey(c)
+	}
+	if r.ask.steered && r.ask.failure == nil {
+		r.ask.steered, r.ask.failure = false, r.saveLast()
 	}
 	if r.ctx.Err() != nil && r.ask.stop == "" {
 		r.ask.stop, r.ask.reason = event.OutcomeStopped, context.Cause(r.ctx).Error()
@@ -161,7 +165,7 @@ func (r *run) setRate(rate float64) {
 	}
 	from := r.rate()
 	r.at.Rate = rate / f
-	r.keep.unsaved = true
+	r.keep.unsaved, r.ask.steered = true, true
 	r.announce(&event.LearnRateChanged{From: from, To: rate, Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total})
 }
 
@@ -227,6 +231,13 @@ func (m *mailbox) put(c event.Command) error {
 	default: // a token is there already
 	}
 	return nil
+}
+
+// waiting reports whether there are commands.
+func (m *mailbox) waiting() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.list) > 0
 }
 
 // drain removes and returns the commands.
