@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -104,12 +105,15 @@ func parseJSON(data []byte, base Config) (Config, error) {
 }
 
 func parseYAML(data []byte, base Config) (Config, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	var doc, more yaml.Node
+	file := yaml.NewDecoder(bytes.NewReader(data))
+	if err := file.Decode(&doc); errors.Is(err, io.EOF) { // an empty file sets nothing
+		return base, nil
+	} else if err != nil {
 		return base, fmt.Errorf("YAML: %w", err)
 	}
-	if doc.Kind == 0 { // an empty file sets nothing
-		return base, nil
+	if err := file.Decode(&more); !errors.Is(err, io.EOF) {
+		return base, fmt.Errorf("YAML: line %d: want one list of settings, not a second document", max(more.Line, 1))
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
