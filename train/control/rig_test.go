@@ -203,7 +203,8 @@ func (r *rig) Send(c event.Command) error {
 	case event.Resume:
 		r.emitLocked(&event.StateChanged{State: event.StateRunning, Reason: c.Why})
 	case event.Save:
-		r.emitLocked(&event.CheckpointSaved{File: "last.ckpt", Reason: "manual"})
+		r.emitLocked(&event.CheckpointSaved{File: "weights.safetensors", Reason: "manual"})
+		r.emitLocked(&event.CheckpointSaved{File: "last.ckpt", Reason: "last"})
 	case event.Stop:
 		r.emitLocked(&event.StateChanged{State: event.StateStopping, Reason: c.Why})
 		r.emitLocked(&event.RunEnded{Outcome: event.OutcomeStopped})

@@ -162,7 +162,7 @@ func TestWaitAnswersWhenTheEffectIsThere(t *testing.T) {
 		effect  event.Event
 	}{
 		{Request{Cmd: VerbPause}, &event.Warning{}, &event.StateChanged{State: event.StatePaused}},
-		{Request{Cmd: VerbSave}, &event.CheckpointSaved{Reason: "best"}, &event.CheckpointSaved{Reason: "manual"}},
+		{Request{Cmd: VerbSave}, &event.CheckpointSaved{Reason: "manual"}, &event.CheckpointSaved{Reason: "last"}},
 		{Request{Cmd: VerbLR, Rate: &rate}, &event.LearnRateChanged{To: 0.1}, &event.LearnRateChanged{To: 0.5}},
 		{Request{Cmd: VerbResume, Run: r.name}, &event.StateChanged{State: event.StateSaving}, &event.StateChanged{State: event.StateRunning}},
 		{Request{Cmd: VerbStop}, &event.StateChanged{State: event.StateStopping}, &event.RunEnded{Outcome: event.OutcomeStopped}},

@@ -23,6 +23,9 @@ type waiter struct {
 	// first is set when the command is for all runs and none is known yet: the
 	// first one that shows the effect will do.
 	first bool
+	// written holds the runs that have written the weights of a save; what they go
+	// on from comes after that.
+	written map[string]bool
 	// effect is set when a run has shown the effect, failed is why it will not
 	// come in one, and excuse that it cannot where another's is enough.
 	effect         bool
@@ -39,7 +42,7 @@ const deaf = 16
 // all do already. It is called before the command is passed on, so that no
 // event of the effect can be missed.
 func (w *waiter) prepare(b *overview) bool {
-	w.open = make(map[string]int)
+	w.open, w.written = make(map[string]int), make(map[string]bool)
 	names := b.names(w.request.Run)
 	w.first = len(names) == 0
 	for _, run := range names {
@@ -138,7 +141,13 @@ func (w *waiter) shown(e event.Event) bool {
 				e.State == event.StateStarting || e.State == event.StateStopping
 		}
 	case *event.CheckpointSaved:
-		return w.request.Cmd == VerbSave && e.Reason == "manual"
+		if w.request.Cmd != VerbSave {
+			return false
+		}
+		if e.Reason == "manual" {
+			w.written[e.Run] = true
+		}
+		return e.Reason == "last" && w.written[e.Run]
 	case *event.LearnRateChanged:
 		return w.request.Cmd == VerbLR && e.To == *w.request.Rate
 	case *event.RunEnded:
