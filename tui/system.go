@@ -97,32 +97,45 @@ func (v *systemView) draw(a canvas.Area) {
 		return
 	}
 	machine, speed, settings, log := v.parts(a, r)
-	v.drawLines(machine, "machine", v.machineLines(r, machine.W-4))
+	v.drawLines(machine, "machine", v.machineLines(r, machine.W-4), "in a taller window")
 	v.speedChart(r).Draw(speed, v.glyphs)
-	v.drawLines(settings, "settings", v.settingLines(r))
+	v.drawLines(settings, "settings", v.settingLines(r), "in the run's config.json")
 	v.drawLog(log, r)
 }
 
-// drawLines draws lines in a frame.
-func (v *systemView) drawLines(a canvas.Area, title string, lines [][]style.Span) {
+// drawLines draws lines in a frame. Where they do not all fit it says how many do
+// not, and where they are.
+func (v *systemView) drawLines(a canvas.Area, title string, lines [][]style.Span, elsewhere string) {
 	if a.H < 3 {
 		return
 	}
 	in := v.titled(a, title)
-	y := 0
+	rows := wrapped(lines, in.W-2)
+	if hidden := len(rows) - in.H + 1; hidden > 1 {
+		rows = append(rows[:in.H-1], []style.Span{style.Dim.Text(fmt.Sprintf("%d more %s", hidden, elsewhere))})
+	}
+	for y, l := range rows {
+		in.Sub(1, y, in.W-2, 1).Spans(0, 0, l...)
+	}
+}
+
+// wrapped breaks the values of settings that are wider than w into several lines.
+func wrapped(lines [][]style.Span, w int) (rows [][]style.Span) {
 	for _, l := range lines {
-		row := in.Sub(1, y, in.W-2, in.H-y)
-		y++
-		if len(l) != 2 || canvas.Width(l[0].Text)+canvas.Width(l[1].Text) <= row.W {
-			row.Spans(0, 0, l...)
+		if len(l) != 2 || canvas.Width(l[0].Text)+canvas.Width(l[1].Text) <= w {
+			rows = append(rows, l)
 			continue
 		}
-		x := row.Text(0, 0, l[0].Style, l[0].Text) // a value of several lines
-		for i, t := range canvas.Wrap(l[1].Text, row.W-x) {
-			row.Text(x, i, l[1].Style, t)
-			y += min(i, 1)
+		x := canvas.Width(l[0].Text)
+		for i, t := range canvas.Wrap(l[1].Text, w-x) {
+			name := l[0]
+			if i > 0 {
+				name.Text = strings.Repeat(" ", x)
+			}
+			rows = append(rows, []style.Span{name, l[1].Style.Text(t)})
 		}
 	}
+	return rows
 }
 
 const settingWidth = 13
@@ -271,6 +284,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("weight decay", fmt.Sprint(c.WeightDecay)),
 	}...)
 	lines = append(lines, recipeLines(c)...)
+	lines = append(lines, networkLines(c)...)
 	return append(lines, [][]style.Span{
 		setting("dropout", fmt.Sprint(c.Dropout)),
 		setting("augment", augmentWords(c)+", shuffle "+onOff(c.Shuffle)),
@@ -285,10 +299,34 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 
 // epochsWords says how many epochs there are, and why.
 func epochsWords(c config.Config) string {
+	words := fmt.Sprint(c.Epochs)
 	if c.Budget > 0 {
-		return fmt.Sprintf("%d, what fits %s", c.Epochs, format.Duration(float64(c.Budget)))
+		words = fmt.Sprintf("%d, what fits %s", c.Epochs, format.Duration(float64(c.Budget)))
 	}
-	return fmt.Sprint(c.Epochs)
+	if c.MaxSteps > 0 {
+		words += fmt.Sprintf(", or %s steps", format.Count(c.MaxSteps))
+	}
+	return words
+}
+
+// networkLines are the settings of networks that are not the article's, do not
+// begin as it does, or know images of another size.
+func networkLines(c config.Config) (lines [][]style.Span) {
+	usual := config.Default()
+	for _, s := range [][3]string{
+		{"pixels", fmt.Sprint(c.Size), "32"},
+		{"filters", string(c.Filters), string(usual.Filters)},
+		{"hidden", string(c.Dense), string(usual.Dense)},
+		{"initializer", c.Initializer, usual.Initializer},
+		{"init", c.Init, ""},
+		{"freeze", c.Freeze, ""},
+		{"lr scale", c.LRScale, ""},
+	} {
+		if s[1] != "" && s[1] != "0" && s[1] != s[2] {
+			lines = append(lines, setting(s[0], s[1]))
+		}
+	}
+	return lines
 }
 
 // recipeLines are the settings beyond the article's, of runs that have them.

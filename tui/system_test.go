@@ -7,7 +7,9 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
+	"cifartui/tui/canvas"
 	"cifartui/tui/machine"
+	"cifartui/tui/style"
 )
 
 // A slice of a GPU tells nothing but its name: a 0 would look like an idle one.
@@ -45,5 +47,33 @@ func TestSettingsSayWhatIsValidatedOn(t *testing.T) {
 		if !strings.Contains(text.String(), want+"\n") {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
+	}
+}
+
+// Settings that do not fit are counted, and every kind of them has a line.
+func TestSettingsThatDoNotFitAreCounted(t *testing.T) {
+	b := newBench(t, Options{Mode: Live}, 120, 40)
+	v := b.Model.system
+	s := &event.RunStarted{Config: config.Config{
+		Epochs: 7, MaxSteps: 1200, Size: 48, Filters: "8,16", Dense: "32", Initializer: "orthogonal",
+		Init: "other.safetensors", Freeze: "conv1", LRScale: "conv=0.1", SmallEpochs: 0.4, SmallSize: 16,
+	}}
+	lines := v.settingLines(&run{Run: record.Run{Started: s}})
+	draw := func(h int) string {
+		a := canvas.New(60, h)
+		v.drawLines(a.All(), "settings", lines, "elsewhere")
+		return a.Encode(style.NewPalette(3, true))
+	}
+	tall := draw(len(lines) + 2)
+	for _, want := range []string{"7, or 1,200 steps", "48", "8,16", "orthogonal", "other.safetensors", "conv1", "conv=0.1", "0.4 of all, on 16 pixels"} {
+		if !strings.Contains(tall, want) {
+			t.Errorf("no %q in\n%s", want, tall)
+		}
+	}
+	if strings.Contains(tall, "elsewhere") {
+		t.Errorf("all fit, and some are said not to:\n%s", tall)
+	}
+	if low := draw(len(lines)); !strings.Contains(low, "3 more elsewhere") {
+		t.Errorf("three do not fit, and are not counted:\n%s", low)
 	}
 }
