@@ -37,7 +37,7 @@ func (b *Backend) Muon(x, g, m *nn.Buffer, lr, scale float64, momentum, decay fl
 	shape := x.Shape()
 	columns := shape[len(shape)-1]
 	rows := x.Len / columns
-	factor := b.rate(x, float32(lr))
+	factor := b.rate(float32(lr))
 	u := &b.updates
 	u.changed = append(u.changed, at(x))
 	u.matrices = append(u.matrices, matrix{

@@ -63,7 +63,7 @@ func Open(d driver.Driver, device driver.Device) (_ *Backend, err error) {
 		kernels: map[string]*kernel{},
 		copies:  map[driver.Pointer]driver.Pointer{},
 		sizes:   map[driver.Pointer]int{},
-		updates: updates{factors: map[driver.Pointer]float32{}, work: map[driver.Pointer]matrixWork{}},
+		updates: updates{work: map[driver.Pointer]matrixWork{}},
 	}
 	defer func() {
 		if err != nil {

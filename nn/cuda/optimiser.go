@@ -17,7 +17,6 @@ type updates struct {
 	changed  []driver.Pointer              // the parameters in groups
 	matrices []matrix                      // of Muon
 	work     map[driver.Pointer]matrixWork // of matrices, by the parameter's address
-	factors  map[driver.Pointer]float32    // learning rates of parameters, as factors of the block's
 	known    []table
 	args     driver.Args // not the one of the launch that has them launched first
 }
@@ -58,7 +57,7 @@ type tensor struct {
 // Adadelta notes a parameter for the next launch.
 func (b *Backend) Adadelta(x, g, eg2, ed2 *nn.Buffer, lr, rho, eps float32) {
 	b.begin(x)
-	b.add(rule{kernel: "adadelta", numbers: [3]float32{rho, eps}}, tensor{x: x, g: g, s0: eg2, s1: ed2, rate: b.rate(x, lr)})
+	b.add(rule{kernel: "adadelta", numbers: [3]float32{rho, eps}}, tensor{x: x, g: g, s0: eg2, s1: ed2, rate: b.rate(lr)})
 }
 
 // SGD notes a parameter for the next launch.
@@ -67,7 +66,7 @@ func (b *Backend) SGD(x, g, m *nn.Buffer, lr, momentum, decay float32, decoupled
 	if momentum == 0 {
 		m = nil
 	}
-	b.add(rule{kernel: "sgd", decoupled: one(decoupled)}, tensor{x: x, g: g, s0: m, rate: b.rate(x, lr), momentum: momentum, decay: decay})
+	b.add(rule{kernel: "sgd", decoupled: one(decoupled)}, tensor{x: x, g: g, s0: m, rate: b.rate(lr), momentum: momentum, decay: decay})
 }
 
 // Adam notes a parameter for the next launch.
@@ -75,7 +74,7 @@ func (b *Backend) Adam(x, g, m, v *nn.Buffer, a nn.AdamStep) {
 	b.begin(x)
 	b.want.bias1, b.want.bias2 = a.Bias1, a.Bias2
 	b.add(rule{kernel: "adam", numbers: [3]float32{a.Beta1, a.Beta2, a.Eps}, decoupled: one(a.Decoupled)},
-		tensor{x: x, g: g, s0: m, s1: v, rate: b.rate(x, a.LR), decay: a.Decay})
+		tensor{x: x, g: g, s0: m, s1: v, rate: b.rate(a.LR), decay: a.Decay})
 }
 
 // Average notes a moving average for the next launch; x takes the gradient's
@@ -103,8 +102,9 @@ func one(v bool) uint32 {
 // rate returns a parameter's learning rate as a factor of the block's, which is
 // the first parameter's. Where a group of parameters has a rate of its own, the
 // quotient stays the same through a schedule but for rounding, which is not let
-// through: the table would differ at each step.
-func (b *Backend) rate(x *nn.Buffer, lr float32) float32 {
+// through: the table would differ at each step. It goes by the step's own rates
+// alone, so that a run that is resumed there has the same.
+func (b *Backend) rate(lr float32) float32 {
 	u := &b.updates
 	if len(u.matrices) == 0 && !slices.ContainsFunc(u.groups, func(g group) bool { return g.kernel != "average" }) {
 		b.want.lr = lr
@@ -112,12 +112,9 @@ func (b *Backend) rate(x *nn.Buffer, lr float32) float32 {
 	if lr == b.want.lr {
 		return 1
 	}
-	factor := lr / b.want.lr
-	if known, ok := u.factors[at(x)]; ok && math.Abs(float64(known-factor)) < 1e-5*math.Abs(float64(factor)) {
-		return known
-	}
-	u.factors[at(x)] = factor
-	return factor
+	const dropped = 8 // of the bits of a float32
+	bits := math.Float32bits(lr/b.want.lr) + 1<<(dropped-1)
+	return math.Float32frombits(bits >> dropped << dropped)
 }
 
 // add puts a parameter into the table of its rule.
