@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -219,6 +220,29 @@ func TestFullGPUNamesTheBatchThatFits(t *testing.T) {
 	}
 }
 
+// gpuSteps trains a run, with a stop after step stopAt if that is not 0, and
+// returns the losses of its steps.
+func gpuSteps(t *testing.T, o train.Options, stopAt int64) (folder string, losses []float64) {
+	t.Helper()
+	tr, err := train.NewTrainer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = tr.Run(t.Context(), func(e event.Event) {
+		if s, ok := e.(*event.StepDone); ok {
+			losses = append(losses, float64(s.Loss))
+			if s.Total == stopAt {
+				// It fails only for a run that has ended.
+				_ = tr.Send(event.Stop{After: event.AfterBatch})
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr.Folder(), losses
+}
+
 // A run goes through the GPU's backend, several steps under way, as it is
 // resumed: to the same bits.
 func TestGPURunIsResumedToTheSameBits(t *testing.T) {
@@ -226,33 +250,60 @@ func TestGPURunIsResumedToTheSameBits(t *testing.T) {
 		t.Skip("it takes a while")
 	}
 	options := func(folder string) train.Options { return gpuRun(t, cudatest.New(8, 0), folder) }
-	steps := func(o train.Options, stopAt int64) (folder string, n int) {
-		tr, err := train.NewTrainer(o)
+	whole, losses := gpuSteps(t, options(""), 0)
+	if len(losses) != 5 {
+		t.Errorf("%d steps, want 5", len(losses))
+	}
+	part, first := gpuSteps(t, options(""), 2)
+	part, rest := gpuSteps(t, options(part), 0)
+	if len(first) < 2 || len(first)+len(rest) != 5 {
+		t.Errorf("%d steps and %d after the resume, want 5 in all", len(first), len(rest))
+	}
+	bittest.Values(t, "weights", checkpointtest.Last(t, part).Weights, checkpointtest.Last(t, whole).Weights)
+	bittest.Values(t, "optimizer", checkpointtest.Last(t, part).Solver, checkpointtest.Last(t, whole).Solver)
+}
+
+// The first epochs are on smaller images on a GPU, too: the losses are the
+// processor's, and a run that is stopped and resumed there ends with the same bits.
+func TestGPURunBeginsWithSmallerImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a while")
+	}
+	var resampled *int // steps on smaller images, of the run begun last
+	options := func(folder string) train.Options {
+		d := cudatest.New(8, 0)
+		resampled = cudatest.Count(d, "resample")
+		o := gpuRun(t, d, folder)
+		fast, err := config.OfRecipe("fast")
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = tr.Run(t.Context(), func(e event.Event) {
-			if s, ok := e.(*event.StepDone); ok {
-				n++
-				if s.Total == stopAt {
-					// It fails only for a run that has ended.
-					_ = tr.Send(event.Stop{After: event.AfterBatch})
-				}
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return tr.Folder(), n
+		fast.Runs, fast.Batch, fast.SaveSeconds, fast.Filters = o.Config.Runs, o.Config.Batch, 0, o.Config.Filters
+		fast.Epochs, fast.SmallEpochs, fast.MaxSteps = 2, 0.5, 7
+		o.Config = fast
+		return o
 	}
-	whole, n := steps(options(""), 0)
-	if n != 5 {
-		t.Errorf("%d steps, want 5", n)
+	onProcessor := options("")
+	cpu := nn.NewCPU(2)
+	defer cpu.Close()
+	onProcessor.Backend = cpu
+	_, want := gpuSteps(t, onProcessor, 0)
+
+	whole, got := gpuSteps(t, options(""), 0)
+	if *resampled != 5 || len(got) != 7 || len(want) != 7 {
+		t.Fatalf("%d of %d steps on smaller images, %d steps on the processor, want 5 of 7", *resampled, len(got), len(want))
 	}
-	part, first := steps(options(""), 2)
-	part, rest := steps(options(part), 0)
-	if first < 2 || first+rest != 5 {
-		t.Errorf("%d steps and %d after the resume, want 5 in all", first, rest)
+	var all, off float64
+	for i, l := range want {
+		all, off = all+l, off+math.Abs(got[i]-l)
+	}
+	if off > 0.04*all {
+		t.Errorf("losses %.4f, the processor has %.4f", got, want)
+	}
+	part, first := gpuSteps(t, options(""), 3)
+	part, rest := gpuSteps(t, options(part), 0)
+	if len(first) < 3 || len(first) > 4 || len(first)+len(rest) != 7 {
+		t.Errorf("%d steps and %d after the resume, want 3 or 4 and 7 in all", len(first), len(rest))
 	}
 	bittest.Values(t, "weights", checkpointtest.Last(t, part).Weights, checkpointtest.Last(t, whole).Weights)
 	bittest.Values(t, "optimizer", checkpointtest.Last(t, part).Solver, checkpointtest.Last(t, whole).Solver)

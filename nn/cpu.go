@@ -147,6 +147,9 @@ func (c *CPU) Average(avg, x *Buffer, part float32) {
 	kernel.Average(c.w, avg.Floats, x.Floats, part)
 }
 
+// CheckSize allows any size.
+func (c *CPU) CheckSize(int) error { return nil }
+
 // Resample is kernel.Resample.
 func (c *CPU) Resample(dst, src *Buffer, rows int) {
 	kernel.Resample(c.w, dst.Floats, dst.Image, src.Floats, src.Image, rows)

@@ -10,6 +10,9 @@ import (
 // made for: it brings features to the size that the dense layer knows.
 type Resampler interface {
 	Backend
+	// CheckSize reports why the backend's kernels do not train on images of a height
+	// and width, nil if they do.
+	CheckSize(size int) error
 	// Resample averages the images src to the size of dst; see kernel.Resample.
 	Resample(dst, src *Buffer, rows int)
 	// ResampleBackward is its gradient, and that of the ReLU before it: dsrc is 0

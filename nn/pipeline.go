@@ -46,7 +46,8 @@ type Held interface {
 	// Order sets the epoch and the order of its images, for the batches made
 	// from now on. Those of the epoch before may still be under way.
 	Order(epoch int, order []int) error
-	// Load fills the inputs of a graph with the images from place first on.
+	// Load fills the inputs of a graph with the images from place first on, made as
+	// small as images are, as package cifar's LoaderConfig.Size does.
 	Load(images, labels *Buffer, first, rows int)
 	Close()
 }

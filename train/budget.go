@@ -275,7 +275,7 @@ func (l *learner) remember() (restore func() error, err error) {
 // timeSteps returns the seconds of a training step. The first ones, which are for
 // getting warm, are not counted where there are others.
 func (l *learner) timeSteps(ctx context.Context, number int, rate float64, hurry func() bool) (float64, error) {
-	epoch, err := l.images[l.size].Epoch(ctx, number, 0)
+	epoch, err := l.images.EpochAt(ctx, l.size, number, 0)
 	if err != nil {
 		return 0, err
 	}

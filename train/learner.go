@@ -29,12 +29,12 @@ type learner struct {
 	schedule nn.Schedule
 
 	prep      *cifar.Preprocess
-	whitening []float32          // the matrix of --preprocess zca; nil: none
-	images    map[int]*feed.Feed // of the training set, by the images' size
-	val       *cifar.Set         // what is validated on
-	valImages *feed.Feed         // of what was last evaluated on; nil before that
-	steps     int                // batches in an epoch
-	rows      int                // images in a whole batch
+	whitening []float32  // the matrix of --preprocess zca; nil: none
+	images    *feed.Feed // of the training set
+	val       *cifar.Set // what is validated on
+	valImages *feed.Feed // of what was last evaluated on; nil before that
+	steps     int        // batches in an epoch
+	rows      int        // images in a whole batch
 
 	// The memory of a batch, see allocate.
 	step *nn.Step
@@ -117,18 +117,12 @@ func (l *learner) readImages(ctx context.Context, d *cifar.Dataset) (err error) 
 			return err
 		}
 	}
-	l.images = map[int]*feed.Feed{}
-	for _, size := range l.sizes() {
-		c := LoaderConfig(l.config)
-		c.Size, c.Preprocess = size, l.prep
-		loader := cifar.NewLoader(set, c)
-		l.steps, l.rows = loader.Steps(), min(l.config.Batch, set.Len())
-		if l.images[size], err = feed.New(l.backend, loader); err != nil {
-			delete(l.images, size)
-			return err
-		}
-	}
-	return nil
+	c := LoaderConfig(l.config)
+	c.Preprocess = l.prep
+	loader := cifar.NewLoader(set, c)
+	l.steps, l.rows = loader.Steps(), min(l.config.Batch, set.Len())
+	l.images, err = feed.New(l.backend, loader)
+	return err
 }
 
 // whitened is the matrix of --preprocess zca as a tensor, none if there is none.
@@ -160,7 +154,7 @@ func (l *learner) sizes() []int {
 
 // small is the size of the images that the first epochs train on.
 func (l *learner) small() int {
-	if l.config.SmallEpochs > 0 && resamples(l.backend) {
+	if l.config.SmallEpochs > 0 && checkSize(l.backend, l.config.Small()) == nil {
 		return l.config.Small()
 	}
 	return l.spec.Size
@@ -175,10 +169,14 @@ func (l *learner) sizeAt(epoch, small int) int {
 	return l.spec.Size
 }
 
-// resamples reports whether a backend trains on images of several sizes.
-func resamples(b nn.Backend) bool {
-	_, ok := b.(nn.Resampler)
-	return ok
+// checkSize reports why a backend does not train on images of another size than the
+// network's, nil if it does.
+func checkSize(b nn.Backend, size int) error {
+	r, ok := b.(nn.Resampler)
+	if !ok {
+		return fmt.Errorf("the %s kernels train on images of one size", b.Name())
+	}
+	return r.CheckSize(size)
 }
 
 // begin sets the weights that a new run starts with.
@@ -280,8 +278,8 @@ func (l *learner) close() {
 		return
 	}
 	l.free()
-	for _, f := range l.images {
-		f.Close()
+	if l.images != nil {
+		l.images.Close()
 	}
 	if l.valImages != nil {
 		l.valImages.Close()

@@ -206,7 +206,7 @@ func (r *run) batches() (event.Outcome, error) {
 	if err := r.net.resize(size); err != nil {
 		return "", err
 	}
-	images, err := r.net.images[size].Epoch(r.ctx, r.at.Epoch, r.at.Step)
+	images, err := r.net.images.EpochAt(r.ctx, size, r.at.Epoch, r.at.Step)
 	if err != nil {
 		return "", err
 	}
@@ -342,8 +342,10 @@ func (r *run) started() {
 	for _, w := range r.t.warnings {
 		r.warn(w)
 	}
-	if r.config.SmallEpochs > 0 && !resamples(r.t.options.Backend) {
-		r.warn(fmt.Sprintf("the %s kernels train on images of one size: the first epochs are not on smaller ones", r.t.options.Backend.Name()))
+	if r.config.SmallEpochs > 0 {
+		if err := checkSize(r.t.options.Backend, r.config.Small()); err != nil {
+			r.warn(err.Error() + ": the first epochs are on whole images")
+		}
 	}
 }
 

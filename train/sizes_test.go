@@ -2,6 +2,7 @@ package train
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -220,4 +221,33 @@ func TestWhitenedRunIsResumedToTheSameBits(t *testing.T) {
 	o = options()
 	o.Config.Init = folder + "/checkpoints/" + files[0]
 	mustTrain(t, o, nil)
+}
+
+// pickyCPU takes images of 16 pixels but no other smaller ones, as a GPU does.
+type pickyCPU struct{ *nn.CPU }
+
+func (pickyCPU) CheckSize(size int) error {
+	if size == 16 {
+		return nil
+	}
+	return fmt.Errorf("images of %d pixels are not for it", size)
+}
+
+// A size that the backend does not take is told of, and its epochs are on whole
+// images; one that it takes is trained on.
+func TestSizeThatTheBackendDoesNotTakeIsTold(t *testing.T) {
+	t.Parallel()
+	first := func(small float64, size int) (loss event.Float, warnings []*event.Warning) {
+		o := tinyOptions(t, func(c *config.Config) { c.Epochs, c.SmallEpochs, c.SmallSize = 2, small, size })
+		o.Backend = pickyCPU{o.Backend.(*nn.CPU)}
+		_, rec := mustTrain(t, o, nil)
+		return of[*event.StepDone](rec.events)[0].Loss, of[*event.Warning](rec.events)
+	}
+	whole, _ := first(0, 0)
+	if loss, w := first(0.5, 0); loss != whole || len(w) != 1 || w[0].Message != "images of 24 pixels are not for it: the first epochs are on whole images" {
+		t.Errorf("24 pixels: loss %v, on whole images %v; warnings %+v", loss, whole, w)
+	}
+	if loss, w := first(0.5, 16); loss == whole || len(w) != 0 {
+		t.Errorf("16 pixels: loss %v, on whole images %v; warnings %+v", loss, whole, w)
+	}
 }

@@ -34,8 +34,9 @@ type Backend struct {
 }
 
 var (
-	_ nn.Pipeline = (*Backend)(nil)
-	_ nn.Holder   = (*Backend)(nil)
+	_ nn.Pipeline  = (*Backend)(nil)
+	_ nn.Holder    = (*Backend)(nil)
+	_ nn.Resampler = (*Backend)(nil)
 )
 
 // Name names the kernels: those of one kind of GPU give the same bits.

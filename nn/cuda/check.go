@@ -45,7 +45,7 @@ func (b *Backend) Check() ([]Check, error) {
 	b.tuned = nil // nothing is timed on the way
 	defer func() { b.tuned = tuned }()
 	for _, f := range []func(){
-		c.images, c.firstConvolution, c.convolutions, c.hopperConvolutions, c.dropout, c.dense, c.loss, c.head, c.optimisers, c.muon, c.batches,
+		c.images, c.firstConvolution, c.convolutions, c.hopperConvolutions, c.resample, c.dropout, c.dense, c.loss, c.head, c.optimisers, c.muon, c.batches,
 	} {
 		f()
 		if err := b.failed(c.err); err != nil {

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -27,11 +28,17 @@ func (c *checker) batches() {
 		}
 	}
 	order := []int{6, 2, 4, 0, 1, 5, 3}
-	for _, law := range []string{"as they are", "augmented", "augmented, reflected", "augmented, flipped in turn"} {
+	for _, k := range []struct {
+		law  string
+		size int
+	}{
+		{"as they are", side}, {"augmented", side}, {"augmented, reflected", side}, {"augmented, flipped in turn", side},
+		{"as they are", 16}, {"augmented, reflected", 16}, {"augmented", leastSide},
+	} {
 		start := time.Now()
-		d.Augment = law != "as they are"
-		d.Reflect, d.Alternate = strings.HasSuffix(law, "reflected"), strings.HasSuffix(law, "turn")
-		x := c.pictures(nil, n, side, side, 4)
+		d.Augment = k.law != "as they are"
+		d.Reflect, d.Alternate = strings.HasSuffix(k.law, "reflected"), strings.HasSuffix(k.law, "turn")
+		x := c.pictures(nil, n, k.size, k.size, 4)
 		labels := c.pair(func(on nn.Backend) (*nn.Buffer, error) { return nn.NewLabels(on, n) }, nil)
 		if c.err != nil {
 			return
@@ -52,7 +59,7 @@ func (c *checker) batches() {
 			want[row] = float32(d.Labels[image])
 			drawImage(x.cpu, row, &d, epoch, image)
 		}
-		shape := fmt.Sprintf("%d of %d images, %s", rows, n, law)
+		shape := fmt.Sprintf("%d of %d images of %dx%d, %s", rows, n, k.size, k.size, k.law)
 		c.compare("batch", shape, 0, start, x.gpu, x.cpu.Floats, rows)
 		if c.err == nil {
 			c.add("batch", shape+", labels", 0, start, classes, want)
@@ -90,20 +97,56 @@ func drawImage(to *nn.Buffer, row int, d *nn.Data, epoch uint64, image int) {
 		}
 		return max(0, min(side-1, i))
 	}
-	for y := range side {
-		for x := range side {
-			column := x
-			if flip {
-				column = side - 1 - x
-			}
+	pixel := func(ch, y, x int) float32 {
+		if flip {
+			x = side - 1 - x
+		}
+		return d.Table[ch][pixels[ch*side*side+inside(y-dy)*side+inside(x-dx)]]
+	}
+	mixes := mixesOf(to.Image.H)
+	for y, rows := range mixes {
+		for x, columns := range mixes {
 			at := to.Image.At(row, y, x)
 			for ch := range 3 {
-				v := pixels[ch*side*side+inside(y-dy)*side+inside(column-dx)]
-				to.Floats[at+ch] = fromBF16(toBF16(d.Table[ch][v]))
+				var sum float32
+				for _, r := range rows {
+					var part float32
+					for _, c := range columns {
+						part += float32(c.weight * pixel(ch, r.at, c.at))
+					}
+					sum += float32(r.weight * part)
+				}
+				to.Floats[at+ch] = fromBF16(toBF16(sum))
 			}
 			to.Floats[at+3] = 1
 		}
 	}
+}
+
+// share is what a row or column counts in one of a smaller image.
+type share struct {
+	at     int
+	weight float32
+}
+
+// mixesOf is what each row or column of images made size pixels wide and high is
+// made of: see shrink in package cifar.
+func mixesOf(size int) [][]share {
+	mixes := make([][]share, size)
+	scale := float64(side) / float64(size)
+	for i := range mixes {
+		centre, sum := scale*(float64(i)+0.5), 0.0
+		part := func(k int) float64 { return max(0, 1-math.Abs(float64(k)+0.5-centre)/scale) }
+		for k := range side {
+			sum += part(k)
+		}
+		for k := range side {
+			if part(k) > 0 {
+				mixes[i] = append(mixes[i], share{k, float32(part(k) / sum)})
+			}
+		}
+	}
+	return mixes
 }
 
 // random is the first number of package cifar's stream for the keys.

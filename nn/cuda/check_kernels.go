@@ -300,6 +300,26 @@ func (c *checker) firstConvolution() {
 	}
 }
 
+// resample checks features of other sizes than the dense layer knows.
+func (c *checker) resample() {
+	const n, rows, channels, to = 4, 3, 32, 4
+	for _, from := range []int{1, 2, 3, 8} {
+		start := time.Now()
+		src, dst := c.pictures(c.rectified(), n, from, from, channels), c.pictures(nil, n, to, to, channels)
+		grad := c.pictures(c.normal(1), n, to, to, channels)
+		if c.err != nil {
+			return
+		}
+		shape := fmt.Sprintf("%d of %d images of %dx%d to %dx%d, %d channels", rows, n, from, from, to, to, channels)
+		c.b.Resample(dst.gpu, src.gpu, rows)
+		c.cpu.Resample(dst.cpu, src.cpu, rows)
+		c.compare("resample", shape, halfLimit, start, dst.gpu, dst.cpu.Floats, rows)
+		c.b.ResampleBackward(src.gpu, grad.gpu, src.gpu, rows)
+		c.cpu.ResampleBackward(src.cpu, grad.cpu, src.cpu, rows)
+		c.compare("resample_bwd", shape, halfLimit, start, src.gpu, src.cpu.Floats, rows)
+	}
+}
+
 // dropout checks that the GPU drops what the processor does.
 func (c *checker) dropout() {
 	const n, rows, side, channels = 5, 3, 4, 64

@@ -25,7 +25,7 @@
 //	open.go                      opening a GPU: which, and why not
 //	memory.go                    buffers, copies, layouts
 //	launch.go, block.go          launching kernels; what changes between steps
-//	images.go, conv.go, dense.go, loss.go, optimiser.go   the methods of nn.Backend
+//	images.go, conv.go, resample.go, dense.go, loss.go, optimiser.go   the methods of nn.Backend
 //	submit.go, resident.go       steps ahead of the host; data on the GPU
 //	check.go, tune.go, bench.go  every kernel checked, tiles chosen, times
 //	kernels, ptx                 CUDA C++, and what the program carries of it

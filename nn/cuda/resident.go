@@ -22,8 +22,12 @@ type images struct {
 	epoch  uint64
 }
 
-// side is the height and width of the images that the kernel is made for.
-const side = 32
+// The heights and widths of images: of the data set that the kernel is made for,
+// and the least that it makes of them.
+const (
+	side      = 32
+	leastSide = 8
+)
 
 // Hold brings a data set to the GPU.
 func (b *Backend) Hold(d nn.Data) (nn.Held, error) {
@@ -75,7 +79,8 @@ func (s *images) Order(epoch int, order []int) error {
 	return b.failed(b.ctx.Upload(s.order[s.turn], unsafe.Pointer(&short[0]), 4*len(short), b.stream))
 }
 
-// Load makes the batch of rows images that begins at first in the order.
+// Load makes the batch of rows images that begins at first in the order, of the
+// size of dst.
 func (s *images) Load(dst, labels *nn.Buffer, first, rows int) {
 	b := s.on
 	b.rows(rows)
@@ -83,7 +88,8 @@ func (s *images) Load(dst, labels *nn.Buffer, first, rows int) {
 	b.want.seed, b.want.epoch = s.data.Seed, s.epoch
 	b.want.augment = one(s.data.Augment) | one(s.data.Reflect)<<1 | one(s.data.Alternate)<<2
 	b.launch("batch", dst.Image.N, 1, 0, b.args().
-		Pointer(at(dst)).Pointer(at(labels)).Pointer(s.pixels).Pointer(s.labels).Pointer(s.table).Pointer(b.current))
+		Pointer(at(dst)).Pointer(at(labels)).Pointer(s.pixels).Pointer(s.labels).Pointer(s.table).Pointer(b.current).
+		U32(uint32(dst.Image.H)))
 }
 
 // Close gives the memory back.

@@ -40,6 +40,12 @@ type training struct {
 
 func train(t testing.TB, on nn.Backend, s nn.Spec, batch int, solver string, o nn.SolverOptions) *training {
 	t.Helper()
+	return trainAt(t, on, s, s.Size, batch, solver, o)
+}
+
+// trainAt trains on images of a size.
+func trainAt(t testing.TB, on nn.Backend, s nn.Spec, size, batch int, solver string, o nn.SolverOptions) *training {
+	t.Helper()
 	net, err := nn.New(on, s, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +54,7 @@ func train(t testing.TB, on nn.Backend, s nn.Spec, batch int, solver string, o n
 	if err != nil {
 		t.Fatal(err)
 	}
-	step, err := net.NewStep(batch, sv)
+	step, err := net.NewStepAt(size, batch, sv)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,13 +16,14 @@ import (
 // Feed serves a loader's batches to the steps of one backend. It belongs to the
 // goroutine of that.
 type Feed struct {
-	loader *cifar.Loader
-	held   nn.Held // nil: the processor prepares batches
+	loader  *cifar.Loader
+	smaller map[int]*cifar.Loader // the same of smaller images, by their size
+	held    nn.Held               // nil: the processor prepares batches
 }
 
 // New makes a feed, and brings the images to the backend if that keeps them.
 func New(on nn.Backend, loader *cifar.Loader) (*Feed, error) {
-	f := &Feed{loader: loader}
+	f := &Feed{loader: loader, smaller: map[int]*cifar.Loader{}}
 	set, c := loader.Set(), loader.Config()
 	h, ok := on.(nn.Holder)
 	if !ok || c.Preprocess.Whitens() || c.Size != cifar.Size || set.Size != cifar.Size || c.Augment != (cifar.Augment{}) && c.Augment != cifar.DefaultAugment() {
@@ -60,15 +61,34 @@ type Epoch struct {
 // Epoch begins an epoch, which counts from 1, at batch from. The caller must
 // Close it. An ended ctx ends it.
 func (f *Feed) Epoch(ctx context.Context, epoch, from int) (*Epoch, error) {
+	return f.EpochAt(ctx, f.loader.Config().Size, epoch, from)
+}
+
+// EpochAt is Epoch with the images made smaller, for steps that train on images of
+// that size; see [nn.Network.NewStepAt].
+func (f *Feed) EpochAt(ctx context.Context, size, epoch, from int) (*Epoch, error) {
 	e := &Epoch{feed: f, next: from}
 	if f.held == nil {
-		e.batches = f.loader.Epoch(ctx, epoch, from)
+		e.batches = f.sized(size).Epoch(ctx, epoch, from)
 		return e, nil
 	}
 	if err := f.held.Order(epoch, f.loader.Order(epoch)); err != nil {
 		return nil, fmt.Errorf("bring the order of epoch %d to the device: %w", epoch, err)
 	}
 	return e, nil
+}
+
+// sized is the loader of images of a size.
+func (f *Feed) sized(size int) *cifar.Loader {
+	c := f.loader.Config()
+	if size == c.Size {
+		return f.loader
+	}
+	if f.smaller[size] == nil {
+		c.Size = size
+		f.smaller[size] = cifar.NewLoader(f.loader.Set(), c)
+	}
+	return f.smaller[size]
 }
 
 // Submit gives the next batch to a step, and returns how long its images were

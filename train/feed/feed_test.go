@@ -45,7 +45,9 @@ func (h *holder) Order(epoch int, order []int) error {
 }
 
 func (h *holder) Load(images, labels *nn.Buffer, first, rows int) {
-	batches := h.loader.Epoch(h.ctx, h.epoch, first/h.loader.Config().Batch)
+	c := h.loader.Config()
+	c.Size = images.Image.H
+	batches := cifar.NewLoader(h.loader.Set(), c).Epoch(h.ctx, h.epoch, first/c.Batch)
 	defer batches.Close()
 	b, err := batches.Next()
 	if err != nil || len(b.Labels) != rows {
@@ -58,7 +60,7 @@ func (h *holder) Load(images, labels *nn.Buffer, first, rows int) {
 }
 
 // Held or not, a step is given the same batches, from any one on, to the last
-// short one.
+// short one, of whole images and of smaller ones.
 func TestHeldSetsGiveTheSameBatches(t *testing.T) {
 	ctx := t.Context()
 	set := cifar.NewSet(cifar.Size, 10)
@@ -83,19 +85,18 @@ func TestHeldSetsGiveTheSameBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		step, err := net.NewStep(4, solver)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer step.Close()
 		f, err := New(on, loader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		for _, x := range [][2]int{{1, 0}, {2, 1}} {
-			epoch, from := x[0], x[1]
-			e, err := f.Epoch(ctx, epoch, from)
+		for _, x := range []struct{ epoch, from, size int }{{1, 0, 16}, {2, 1, 16}, {3, 0, 32}, {4, 1, 32}} {
+			step, err := net.NewStepAt(x.size, 4, solver)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer step.Close()
+			e, err := f.EpochAt(ctx, x.size, x.epoch, x.from)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,8 +116,8 @@ func TestHeldSetsGiveTheSameBatches(t *testing.T) {
 				losses[i] = append(losses[i], r.Loss)
 			}
 			e.Close()
-			if batches != 3-from {
-				t.Errorf("epoch %d from %d: %d batches, want %d", epoch, from, batches, 3-from)
+			if batches != 3-x.from {
+				t.Errorf("%+v: %d batches, want %d", x, batches, 3-x.from)
 			}
 		}
 	}

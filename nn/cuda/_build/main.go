@@ -39,6 +39,7 @@ var modules = []module{
 	{name: "first", major: 8, version: "70"},
 	{name: "pool", major: 8, version: "70"},
 	{name: "input", major: 8, version: "70"},
+	{name: "resample", major: 8, version: "70"},
 	{name: "dense", major: 8, version: "70"},
 	{name: "head", major: 8, version: "70"},
 	{name: "optim", major: 8, version: "70"},

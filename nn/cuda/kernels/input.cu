@@ -31,18 +31,45 @@ DEVICE i32 inside(i32 v, bool reflect) {
   return v < 0 ? 0 : v >= SIZE ? SIZE - 1 : v;
 }
 
-// batch writes the step's images, bf16 [rows][32][32][4], and labels, int32, a
+// Mix is what a row or column of the step's images is made of: those of the data
+// set's from first to end, by their weights.
+struct Mix {
+  i32 first, end;
+  float weight[8]; // enough for images of a fourth of the size
+};
+
+// mixOf finds that of row or column i of size: bilinear, with a filter as wide as
+// the pixels of the smaller image, to the bits of package cifar's shrink. In images
+// of the data set's own size it is the pixel itself. Distances are whole numbers,
+// in units of 1 / (2 size) pixels.
+DEVICE void mixOf(Mix &m, i32 i, i32 size) {
+  const i32 centre = SIZE * (2 * i + 1), reach = 2 * SIZE, low = centre - reach - size, high = centre + reach + size - 1;
+  const i32 first = low < 0 ? 0 : low / (2 * size) + 1, end = high / (2 * size) < SIZE ? high / (2 * size) : SIZE;
+  auto part = [&](i32 k) {
+    i32 far = size * (2 * k + 1) - centre;
+    return reach - (far < 0 ? -far : far);
+  };
+  i32 all = 0;
+  for (i32 k = first; k < end; k++) all += part(k);
+  for (i32 k = first; k < end; k++) m.weight[k - first] = divide(part(k), all);
+  m.first = first, m.end = end;
+}
+
+// batch writes the step's images, bf16 [rows][size][size][4], and labels, int32, a
 // block an image. images is the data set, bytes [count][3][32][32], table the
 // value of each byte, [3][256]. Shift and flip are those that package cifar
-// draws for (seed, epoch, image), to the same pixel; bits of the step's augment
-// say whether at all, and how edges are filled and flips drawn.
-GLOBAL BLOCK(THREADS, 4) void batch(bf16 *x, i32 *labels, const u8 *images, const u8 *classes, const float *table, const Step *step) {
+// draws for (seed, epoch, image), and size is at most 32, at least 8: to the same
+// pixel; bits of the step's augment say whether at all, and how edges are filled
+// and flips drawn.
+GLOBAL BLOCK(THREADS, 4) void batch(bf16 *x, i32 *labels, const u8 *images, const u8 *classes, const float *table, const Step *step, u32 size) {
   SHARED __attribute__((aligned(16))) static u32 bytes[3 * SIZE * SIZE / 4];
+  SHARED static Mix mixes[SIZE];
   const u32 row = blockX(), t = thread();
   if (row >= step->rows) return;
   const u32 image = step->order[step->first + row];
   const u32 *from = (const u32 *)(images + (u64)image * 3 * SIZE * SIZE);
   UNROLL for (u32 i = 0; i < 3; i++) bytes[i * THREADS + t] = from[i * THREADS + t];
+  if (t < size) mixOf(mixes[t], t, size);
   if (t == 0) labels[row] = classes[image];
 
   i32 dx = 0, dy = 0;
@@ -58,11 +85,20 @@ GLOBAL BLOCK(THREADS, 4) void batch(bf16 *x, i32 *labels, const u8 *images, cons
   }
   barrier();
   const u8 *plane = (const u8 *)bytes;
-  UNROLL for (u32 i = 0; i < 4; i++) {
-    i32 pixel = i * THREADS + t, column = pixel % SIZE;
-    i32 at = inside(pixel / SIZE - dy, reflect) * SIZE + inside((flip ? SIZE - 1 - column : column) - dx, reflect);
-    float red = table[plane[at]], green = table[256 + plane[1024 + at]], blue = table[512 + plane[2048 + at]];
-    *(uint2 *)(x + ((u64)row * SIZE * SIZE + pixel) * 4) = {pack(red, green), pack(blue, 1)};
+  for (u32 i = t; i < size * size; i += THREADS) {
+    const Mix &rows = mixes[i / size], &columns = mixes[i % size];
+    float sum[3] = {}; // a row of the filter after the other, as on the processor
+    for (i32 y = rows.first; y < rows.end; y++) {
+      const i32 line = inside(y - dy, reflect) * SIZE;
+      float part[3] = {};
+      for (i32 x = columns.first; x < columns.end; x++) {
+        const i32 at = line + inside((flip ? SIZE - 1 - x : x) - dx, reflect);
+        const float w = columns.weight[x - columns.first];
+        UNROLL for (u32 c = 0; c < 3; c++) part[c] += w * table[c * 256 + plane[c * SIZE * SIZE + at]];
+      }
+      UNROLL for (u32 c = 0; c < 3; c++) sum[c] += rows.weight[y - rows.first] * part[c];
+    }
+    *(uint2 *)(x + ((u64)row * size * size + i) * 4) = {pack(sum[0], sum[1]), pack(sum[2], 1)};
   }
 }
 

@@ -30,6 +30,7 @@ func convShapes(k ptx.Kernel) []shape {
 		{images: 1, rows: 1, lh: 4, lw: 4, in: depth, out: n},
 		{images: 2, rows: 1, lh: 3, lw: 5, in: depth, out: n},
 		{images: 3, rows: 3, lh: 4, lw: 4, in: depth, out: n}, // many steps of the filter's gradient
+		{images: 7, rows: 5, lh: 1, lw: 1, in: depth, out: n},
 	}
 }
 
@@ -52,7 +53,7 @@ func convChecks() []check {
 				s.in, s.out = s.out, s.in
 				add("backward", func(d *device) error { return checkBackward(d, k, s) })
 			case strings.HasPrefix(k.Name, "conv_wgrad_"):
-				add("filter", func(d *device) error { return checkFilter(d, k, s, []int{1, 3, 5, 7, 1}[i]) })
+				add("filter", func(d *device) error { return checkFilter(d, k, s, []int{1, 3, 5, 7, 1, 2}[i]) })
 			}
 		}
 		if k.Name == "conv_fwd_64x64x64s3" {

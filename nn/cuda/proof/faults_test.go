@@ -95,7 +95,7 @@ var operators = []operator{
 var mutantKernels = []string{
 	"conv_fwd_64x64x64s3", "conv_bwd_64x32x32s3", "conv_wgrad_32x32s3", "conv1_fwd", "conv1_wgrad",
 	"spread", "colsum", "reduce", "dense_fwd_r4", "dense_bwd_data", "dense_bwd_filter", "dropout_fwd", "dropout_bwd",
-	"loss_forward", "loss_backward", "head_r2", "batch", "step_begin", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
+	"loss_forward", "loss_backward", "head_r2", "batch", "step_begin", "resample", "resample_bwd", "adadelta", "sgd", "adam", "muon_gram", "muon_poly", "muon_apply",
 	"wgmma_fwd_w8_64x128s4t9", "wgmma_wgrad_w8_r8s10",
 }
 
@@ -208,6 +208,13 @@ var faults = []struct {
 	{"batch", "missing barrier", 0},
 	{"batch", "shift off by one", 0},
 	{"batch", "choice turned round", 0},
+	{"batch", "difference instead of sum", 0},
+	{"batch", "constant off by one", 3},
+	{"resample", "sum left out", 0},
+	{"resample", "comparison off by one", 1},
+	{"resample_bwd", "choice turned round", 0},
+	{"resample_bwd", "missing store", 0},
+	{"resample_bwd", "difference instead of sum", 0},
 	{"adadelta", "missing store", 0},
 	{"sgd", "difference instead of sum", 0},
 	{"adam", "sum left out", 0},

@@ -13,10 +13,13 @@ import (
 func inputChecks() []check {
 	list := []check{
 		{"step_begin", "a ring of 3", checkStepBegin},
-		{"batch", "as it is", func(d *device) error { return checkBatch(d, 0) }},
-		{"batch", "augmented", func(d *device) error { return checkBatch(d, augments) }},
-		{"batch", "with edges by reflection", func(d *device) error { return checkBatch(d, augments|reflects) }},
-		{"batch", "with alternating flips", func(d *device) error { return checkBatch(d, augments|alternates) }},
+		{"batch", "as it is", func(d *device) error { return checkBatch(d, 0, cifar.Size) }},
+		{"batch", "augmented", func(d *device) error { return checkBatch(d, augments, cifar.Size) }},
+		{"batch", "with edges by reflection", func(d *device) error { return checkBatch(d, augments|reflects, cifar.Size) }},
+		{"batch", "with alternating flips", func(d *device) error { return checkBatch(d, augments|alternates, cifar.Size) }},
+		{"batch", "of 16 pixels", func(d *device) error { return checkBatch(d, augments|reflects, 16) }},
+		{"batch", "of 24 pixels", func(d *device) error { return checkBatch(d, augments, 24) }},
+		{"batch", "of 8 pixels", func(d *device) error { return checkBatch(d, augments|alternates, 8) }},
 		{"pack_images", "3 images of 300 pixels", checkPack},
 	}
 	for _, n := range []int{1, 1023, 1026} {
@@ -105,15 +108,16 @@ const (
 	alternates
 )
 
-// checkBatch draws a batch of the demo set on both sides: the pixels must be the same.
-func checkBatch(d *device, augment uint32) error {
+// checkBatch draws a batch of the demo set on both sides, of images of a side: the
+// pixels must be the same.
+func checkBatch(d *device, augment uint32, side int) error {
 	const seed, epoch, size, skip = 42, 3, 8, 2
 	set := demoSet()
 	scale, err := cifar.NewPreprocess(cifar.Standard, set)
 	if err != nil {
 		return err
 	}
-	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: size, Shuffle: true, Augment: augmentFor(augment),
+	loader := cifar.NewLoader(set, cifar.LoaderConfig{Batch: size, Shuffle: true, Augment: augmentFor(augment), Size: side,
 		Reflect: augment&reflects != 0, Alternate: augment&alternates != 0, Preprocess: scale, Seed: seed, Workers: 1})
 	batches := loader.Epoch(context.Background(), epoch, skip)
 	defer batches.Close()
@@ -132,10 +136,10 @@ func checkBatch(d *device, augment uint32) error {
 		table = append(table, widen(channel[:])...)
 	}
 	const rows = size - 1 // the last row of the batch is not valid
-	const pixels = cifar.Size * cifar.Size
+	pixels := side * side
 	x, labels := d.empty(2*4*rows*pixels), d.empty(4*rows)
 	s := d.step(step{rows: rows, first: size * skip, order: d.words(order...), seed: seed, epoch: epoch, augment: augment})
-	if err := d.launch("batch", size, 1, 0, x, labels, d.bytes(set.Pixels), d.bytes(set.Labels), d.floats(table), s); err != nil {
+	if err := d.launch("batch", size, 1, 0, x, labels, d.bytes(set.Pixels), d.bytes(set.Labels), d.floats(table), s, side); err != nil {
 		return err
 	}
 	want := four(widen(b.X[:rows*pixels*3]))

@@ -14,6 +14,7 @@ func checks() []check {
 	list = append(list, denseChecks()...)
 	list = append(list, headChecks()...)
 	list = append(list, inputChecks()...)
+	list = append(list, resampleChecks()...)
 	list = append(list, optimChecks()...)
 	list = append(list, muonChecks()...)
 	return append(list, wgmmaChecks()...)

@@ -12,6 +12,7 @@ func poolChecks() []check {
 		{images: 2, rows: 1, lh: 4, lw: 5, out: 128},
 		{images: 1, rows: 1, lh: 2, lw: 2, out: 24},
 		{images: 1, rows: 1, lh: 5, lw: 5, out: 32},
+		{images: 4, rows: 3, lh: 1, lw: 1, out: 64},
 	} {
 		list = append(list,
 			check{"spread", fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1+3*i%7) }},
