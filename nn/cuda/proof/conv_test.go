@@ -61,6 +61,48 @@ func convChecks() []check {
 			list = append(list, check{k.Name, "without the places of the maxima", func(d *device) error { return checkForwardRounding(d, k, s) }})
 		}
 	}
+	return append(list, convEnds()...)
+}
+
+// convEnds are batches that end in each place of a tile that the kernels' loops
+// over it are unrolled to, on one tile of each pass: all are made of one source.
+func convEnds() []check {
+	var list []check
+	add := func(name string, run func(d *device, k ptx.Kernel) error) {
+		list = append(list, check{name, "ends of batches", func(d *device) error {
+			k, err := described(name)
+			if err != nil {
+				return err
+			}
+			return run(d, k)
+		}})
+	}
+	// The end lies at pixel 4, 12, 20 and so on of 64.
+	add("conv_fwd_64x64x64s3", func(d *device, k ptx.Kernel) error {
+		for n := 1; n < 16; n += 2 {
+			if err := checkForward(d, k, shape{images: n, rows: n, lh: 1, lw: 1, in: 64, out: 64}); err != nil {
+				return fmt.Errorf("%d images: %w", n, err)
+			}
+		}
+		return nil
+	})
+	add("conv_bwd_64x32x32s3", func(d *device, k ptx.Kernel) error {
+		for n := 1; n < 16; n += 2 {
+			if err := checkBackward(d, k, shape{images: n, rows: n, lh: 1, lw: 1, in: 32, out: 32}); err != nil {
+				return fmt.Errorf("%d images: %w", n, err)
+			}
+		}
+		return nil
+	})
+	// In the first step of the sum, in the second, and in one whose copies the loop makes.
+	add("conv_wgrad_32x32s3", func(d *device, k ptx.Kernel) error {
+		for n := 1; n < 12; n++ {
+			if err := checkFilter(d, k, shape{images: n, rows: n, lh: 2, lw: 2, in: 32, out: 32}, 1); err != nil {
+				return fmt.Errorf("%d images: %w", n, err)
+			}
+		}
+		return nil
+	})
 	return list
 }
 
@@ -135,11 +177,8 @@ func checkForwardRounding(d *device, k ptx.Kernel, s shape) error {
 }
 
 func checkBackward(d *device, k ptx.Kernel, s shape) error {
-	dy, w := d.whole(s.pixels()*s.out, 2), d.whole(9*s.in*s.out, 1)
-	x := d.whole(s.pixels()*s.in, 1)
-	for i := range x {
-		x[i] = max(x[i], 0) // as it comes out of a ReLU
-	}
+	dy, w := d.whole(s.pixels()*s.out, 9), d.whole(9*s.in*s.out, 1)
+	x := d.activations(s.pixels() * s.in)
 	n := s.pixels() * s.in
 	dx := d.empty(2 * n)
 	grid := blocks(s.images<<(s.lh+s.lw), k.Tile.M) * (s.in / k.Tile.N)

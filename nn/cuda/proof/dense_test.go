@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
+	"sort"
 
 	"cifartui/nn/kernel"
 )
@@ -11,7 +13,11 @@ import (
 // denseChecks are those of the network's end.
 func denseChecks() []check {
 	var list []check
-	for _, c := range []struct{ rows, in, out int }{{5, 4096, 10}, {1, 128, 10}, {11, 256, 3}, {6, 192, 23}, {75, 64, 10}} {
+	sizes := []struct{ rows, in, out int }{{5, 4096, 10}, {1, 128, 10}, {11, 256, 3}, {6, 192, 23}, {75, 64, 10}}
+	for n := 1; n < 10; n++ { // ends in each place that the loops over rows and outputs are unrolled to
+		sizes = append(sizes, struct{ rows, in, out int }{n, 64, n})
+	}
+	for _, c := range sizes {
 		what := fmt.Sprintf("%+v", c)
 		for _, r := range []int{1, 4} {
 			name := fmt.Sprintf("dense_fwd_r%d", r)
@@ -21,6 +27,9 @@ func denseChecks() []check {
 			check{"dense_bwd_data", what, func(d *device) error { return checkDenseData(d, c.rows, c.in, c.out) }},
 			check{"dense_bwd_filter", what, func(d *device) error { return checkDenseFilter(d, c.rows, c.in, c.out) }})
 	}
+	for _, rows := range []int{20, 36, 52, 84, 100, 116, 150} { // the same of the filter's gradient
+		list = append(list, check{"dense_bwd_filter", fmt.Sprintf("%d rows", rows), func(d *device) error { return checkDenseFilter(d, rows, 64, 10) }})
+	}
 	for _, c := range []struct {
 		rows, features int
 		p              float32
@@ -28,20 +37,31 @@ func denseChecks() []check {
 		what := fmt.Sprintf("%+v", c)
 		list = append(list,
 			check{"dropout_fwd", what, func(d *device) error { return checkDropout(d, c.rows, c.features, c.p) }},
-			check{"dropout_bwd", what, func(d *device) error { return checkDropoutBackward(d, c.rows, c.features, c.p) }})
+			check{"dropout_bwd", what, func(d *device) error {
+				return checkDropoutBackward(d, c.rows, c.features, c.p, d.activations(c.rows*c.features))
+			}})
 	}
+	list = append(list,
+		check{"dropout_fwd", "at the brinks", func(d *device) error {
+			return atBrinks(1, 8, func(p float32) error { return checkDropout(d, 1, 8, p) })
+		}},
+		check{"dropout_bwd", "at the brinks", func(d *device) error {
+			return atBrinks(1, 8, func(p float32) error { return checkDropoutBackward(d, 1, 8, p, slices.Repeat([]float64{1}, 8)) })
+		}})
 	for _, c := range []struct {
 		rows, classes int
 		smoothing     float32
 		diverged      bool
-	}{{5, 10, 0, false}, {70, 10, 0.1, false}, {33, 45, 0.2, false}, {3, 10, 0, true}} {
+	}{{5, 10, 0, false}, {70, 10, 0.1, false}, {100, 45, 0.2, false}, {4, 11, 0, false}, {1025, 2, 0, false}, {3, 10, 0, true}} {
 		what := fmt.Sprintf("%+v", c)
 		list = append(list, check{"loss_forward", what, func(d *device) error { return checkLoss(d, c.rows, c.classes, c.smoothing, c.diverged) }})
 		if !c.diverged {
 			list = append(list, check{"loss_backward", what, func(d *device) error { return checkLossBackward(d, c.rows, c.classes, c.smoothing) }})
 		}
 	}
-	return append(list, check{"loss_forward", "with no place for the results", checkBareLoss})
+	return append(list,
+		check{"loss_forward", "with no place for the results", checkBareLoss},
+		check{"loss_forward", "sums to the last bit", checkLossSum})
 }
 
 func checkDense(d *device, name string, each, rows, in, out int) error {
@@ -112,7 +132,7 @@ func checkDenseFilter(d *device, rows, in, out int) error {
 
 // threshold and scale are those of package kernel for the probability p.
 func dropout(p float32) (threshold uint32, scale float32) {
-	return uint32(math.Round(float64(p) * (1 << 24))), 1 / (1 - p)
+	return uint32(math.Round(float64(p) * (1 << 24))), float32(1 / (1 - float64(p)))
 }
 
 // flat is an image for package kernel whose interior is a row of features.
@@ -137,6 +157,33 @@ func flat(rows, features int) (kernel.Image, func(v []float64) []float32, func(v
 
 const dropoutKey = 0x0123456789abcdef
 
+// atBrinks calls f with probabilities at which the processor just keeps a feature
+// and just drops it: one in each row and each place of eight, as the kernels go
+// through the features. There all bits of the feature's hash matter.
+func atBrinks(rows, features int, f func(p float32) error) error {
+	const all = 1 << 24 // probabilities there are
+	src, dst := slices.Repeat([]float32{1}, rows*features), make([]float32, rows*features)
+	workers := kernel.NewWorkers(1)
+	defer workers.Close()
+	for at := range 8 * rows {
+		row, place := at/8, at%8
+		drops := all // at the least probability, so that what is kept is not multiplied by much
+		for i := place; i < features; i += 8 {
+			n := sort.Search(all-1, func(n int) bool {
+				kernel.DropoutRows(workers, dst, src, rows, features, float32(n)/all, dropoutKey)
+				return dst[row*features+i] == 0
+			})
+			drops = min(drops, n)
+		}
+		for _, n := range []int{drops - 1, drops} {
+			if err := f(float32(n) / all); err != nil {
+				return fmt.Errorf("row %d, feature %d of 8, at probability %d of %d: %w", row, place, n, all, err)
+			}
+		}
+	}
+	return nil
+}
+
 func checkDropout(d *device, rows, features int, p float32) error {
 	v := d.normal(rows*features, 1)
 	dst := d.empty(2 * len(v))
@@ -160,11 +207,9 @@ func checkDropout(d *device, rows, features int, p float32) error {
 	return same("dst", have, want, 0)
 }
 
-func checkDropoutBackward(d *device, rows, features int, p float32) error {
-	g, v := d.normal(rows*features, 1), d.normal(rows*features, 1)
-	for i := range v {
-		v[i] = max(v[i], 0)
-	}
+// v is what went into the dropout.
+func checkDropoutBackward(d *device, rows, features int, p float32, v []float64) error {
+	g := d.normal(rows*features, 1)
 	dst := d.empty(2 * len(v))
 	threshold, scale := dropout(p)
 	if err := d.launch("dropout_bwd", blocks(features, 2048), rows+1, 0, dst, d.bf16s(g), d.bf16s(v), d.step(step{rows: uint32(rows), dropout: dropoutKey}), features, threshold, scale); err != nil {
@@ -190,17 +235,26 @@ func checkDropoutBackward(d *device, rows, features int, p float32) error {
 	return same("dsrc", have, want, 0)
 }
 
-// lossCase makes logits, some of them equal, and labels.
+// lossCase makes logits and labels. In every other row many logits are equal, in
+// the others each class is the largest by turns. Most labels are the largest, the
+// first of equal ones, so that it shows which one was taken for it.
 func lossCase(d *device, rows, classes int) ([]float32, []int32) {
 	logits, labels := make([]float32, rows*classes), make([]int32, rows)
-	for i := range logits {
-		logits[i] = float32(d.rand.NormFloat64() * 2)
-		if i/classes%2 == 1 {
-			logits[i] = float32(d.rand.IntN(3)) // so that many are equal
-		}
-	}
 	for r := range labels {
-		labels[r] = int32(d.rand.IntN(classes))
+		row := logits[r*classes:][:classes]
+		for c := range row {
+			row[c] = float32(d.rand.NormFloat64() * 2)
+			if r%2 == 1 {
+				row[c] = float32(d.rand.IntN(3))
+			}
+		}
+		if r%2 == 0 {
+			row[r/2%classes] += 8
+		}
+		labels[r] = int32(slices.Index(row, slices.Max(row)))
+		if r%4 == 3 {
+			labels[r] = int32(d.rand.IntN(classes))
+		}
 	}
 	return logits, labels
 }
@@ -305,6 +359,29 @@ func checkBareLoss(d *device) error {
 		return err
 	}
 	return same("prob", have, widen(prob), 2e-6)
+}
+
+// checkLossSum takes rows whose losses float32 holds exactly, more than the block
+// has threads, so that their sum must be right to the last bit.
+func checkLossSum(d *device) error {
+	const rows, classes = 1025, 2
+	logits, labels := make([]float32, rows*classes), make([]int32, rows)
+	want := 0.0
+	for r := range rows {
+		loss := 128 + 64*d.rand.Float32() // e^-128 is nothing beside 1
+		logits[r*classes+1], labels[r] = -loss, 1
+		want += float64(loss)
+	}
+	total, none := d.words(0, 0, 0, 0, 1, 0, 0, 0), uint64(0)
+	if err := d.launch("loss_forward", 1, 1, 0, d.empty(4*len(logits)), d.floats(widen(logits)), d.labels(labels), none, none, total, none,
+		d.step(step{rows: rows}), classes, float32(0)); err != nil {
+		return err
+	}
+	p := make([]byte, 32)
+	if err := d.mem.Peek(total, p); err != nil {
+		return err
+	}
+	return same("sum of losses", []float64{math.Float64frombits(binary.LittleEndian.Uint64(p))}, []float64{want}, 0)
 }
 
 func checkLossBackward(d *device, rows, classes int, smoothing float32) error {

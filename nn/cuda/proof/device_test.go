@@ -244,6 +244,20 @@ func (d *device) whole(n, most int) []float64 {
 	return v
 }
 
+// activations returns n numbers as they come out of a ReLU. A gradient goes back
+// through those that are not 0: also through the least one above 0, and not
+// through the other 0.
+func (d *device) activations(n int) []float64 {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = [...]float64{1, 0, math.Copysign(0, -1), least}[d.rand.IntN(4)]
+	}
+	return v
+}
+
+// least is the least number above 0 that bfloat16 holds.
+const least = 0x1p-133
+
 // normal returns n numbers that bfloat16 holds, of standard deviation s.
 func (d *device) normal(n int, s float64) []float64 {
 	v := make([]float64, n)

@@ -2,12 +2,14 @@ package proof
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,6 +19,14 @@ type operator struct {
 	line *regexp.Regexp
 	// change returns the line changed, "" to take it out.
 	change func(m []string) string
+}
+
+// fits returns the groups of a line that the operator may change, else nil.
+func (op operator) fits(line string) []string {
+	if harmless.MatchString(line) {
+		return nil
+	}
+	return op.line.FindStringSubmatch(line)
 }
 
 // plus adds to the number in group i.
@@ -116,7 +126,7 @@ func statements(text string) []string {
 func plant(text string, op operator, n int) (string, error) {
 	lines := statements(text)
 	for i, l := range lines {
-		m := op.line.FindStringSubmatch(l)
+		m := op.fits(l)
 		if m == nil {
 			continue
 		}
@@ -175,6 +185,7 @@ var faults = []struct {
 	{"conv_fwd_64x64x64s3", "xor of a swizzle", 1},
 	{"conv_fwd_64x64x64s3", "comparison off by one", 3},
 	{"conv_fwd_64x64x64s3", "comparison off by one", 20},
+	{"conv_fwd_128x128x32s3", "missing barrier", 0},
 	{"conv_bwd_64x32x32s3", "missing barrier", 1},
 	{"conv_bwd_64x32x32s3", "wait too short", 1},
 	{"conv_bwd_64x32x32s3", "matrix transposed", 1},
@@ -187,13 +198,14 @@ var faults = []struct {
 	{"conv_wgrad_32x32s3", "swapped fragment of A", 3},
 	{"conv_wgrad_32x32s3", "copy without its mask", 0},
 	{"conv1_fwd", "load from the next", 0},
+	{"conv1_fwd", "missing commit", 2},
 	{"conv1_wgrad", "missing barrier", 0},
 	{"conv1_wgrad", "missing barrier", 1},
 	{"conv1_wgrad", "missing barrier", 3},
 	{"conv1_wgrad", "missing wait", 0},
 	{"spread", "missing barrier", 0},
 	{"spread", "store to the next", 0},
-	{"spread", "comparison turned round", 2},
+	{"spread", "comparison turned round", 0},
 	{"colsum", "missing barrier", 0},
 	{"reduce", "missing barrier", 0},
 	{"reduce", "comparison off by one", 3},
@@ -202,8 +214,11 @@ var faults = []struct {
 	{"dense_fwd_r4", "other lane", 1},
 	{"dense_bwd_data", "comparison off by one", 0},
 	{"dense_bwd_filter", "missing barrier", 0},
+	{"dense_bwd_filter", "constant off by one", 0},
 	{"dropout_fwd", "constant off by one", 0},
+	{"dropout_fwd", "comparison off by one", 9},
 	{"loss_forward", "other lane", 1},
+	{"loss_forward", "other lane", 6},
 	{"loss_forward", "missing barrier", 0},
 	{"batch", "missing barrier", 0},
 	{"batch", "shift off by one", 0},
@@ -218,6 +233,7 @@ var faults = []struct {
 	{"adadelta", "missing store", 0},
 	{"sgd", "difference instead of sum", 0},
 	{"adam", "sum left out", 0},
+	{"adam", "comparison turned round", 0},
 	{"muon_gram", "missing barrier", 0},
 	{"muon_poly", "missing barrier", 1},
 	{"muon_apply", "choice turned round", 0},
@@ -225,6 +241,7 @@ var faults = []struct {
 	{"head_r2", "missing fence", 0},
 	{"head_r2", "missing fence", 1},
 	{"head_r2", "missing barrier", 1},
+	{"head_r4", "missing barrier", 2},
 	{"wgmma_fwd_w8_64x128s4t9", "product not waited for", 0},
 	{"wgmma_fwd_w8_64x128s4t9", "product without a fence", 0},
 	{"wgmma_fwd_w8_64x128s4t9", "missing fence of proxies", 0},
@@ -235,6 +252,9 @@ var faults = []struct {
 	{"wgmma_bwd_w8_64x128s4t9", "missing fence of proxies", 0},
 	{"wgmma_pool_w8_64x128s4t9", "missing fence of proxies", 0},
 	{"wgmma_wgrad_w8_r8s10", "product not waited for", 0},
+	{"wgmma_wgrad_w8_r8s10", "missing arrival", 0},
+	{"wgmma_wgrad_w8_r8s10", "missing barrier", 2},
+	{"wgmma_wgrad_w8_r8s10", "sum left out", 13},
 }
 
 func TestPlantedFaultsAreFound(t *testing.T) {
@@ -263,49 +283,71 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 	}
 }
 
-// What is left of the share that TestMutants finds is mostly no fault: a wait
-// for copies that were waited for, a limit that is never met exactly, the choice
-// between two ways to the same result.
+// harmless are lines that an operator leaves alone, as no change of theirs changes a
+// result: the choice between two ways to divide, which both are right, and limits
+// that are the same on both sides of a choice, or that one number alone meets.
+var harmless = regexp.MustCompile(`^\tsetp\.ne\.s64 .*, 0;$|^\tsetp\.lt\.f32 .*, 0fC2D00000;$|^\tsetp\.le\.f64 .*, 0d47EFF933C78CDFAD;$`)
+
+// What is left of the share that TestMutants finds is mostly no fault;
+// ARCHITECTURE.md says what it is.
 func TestMutants(t *testing.T) {
 	if os.Getenv("CIFARTUI_LONG") == "" {
 		t.Skip("CIFARTUI_LONG=1 changes a thousand instructions, one at a time")
 	}
-	const each, least = 4, 0.84 // places of each kernel for each operator; share to find
+	const least = 0.93 // of the changes are to be found
 	all := byKernel()
-	r := rand.New(rand.NewPCG(7, 7))
-	planted, caught := 0, 0
-	for _, name := range mutantKernels {
-		k, err := described(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := entry(k.Module, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, op := range operators {
-			places := 0
-			for _, l := range statements(text) {
-				if op.line.MatchString(l) {
-					places++
-				}
-			}
-			for _, n := range r.Perm(places)[:min(each, places)] {
-				changed, err := plant(text, op, n)
+	var planted, caught atomic.Int64
+	t.Run("of", func(t *testing.T) { // ends when all are done
+		for _, name := range mutantKernels {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				k, err := described(name)
 				if err != nil {
 					t.Fatal(err)
 				}
-				planted++
-				if found(all[name], name, changed) != nil {
-					caught++
-				} else {
-					t.Logf("not found: %s, %s, place %d of %d", name, op.name, n, places)
+				text, err := entry(k.Module, name)
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
+				for _, op := range operators {
+					places := placesOf(text, op)
+					for _, n := range drawn(name, op, places) {
+						changed, err := plant(text, op, n)
+						if err != nil {
+							t.Fatal(err)
+						}
+						planted.Add(1)
+						if found(all[name], name, changed) != nil {
+							caught.Add(1)
+						} else {
+							t.Logf("not found: %s, %s, place %d of %d", name, op.name, n, places)
+						}
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%d of %d found", caught.Load(), planted.Load())
+	if float64(caught.Load()) < least*float64(planted.Load()) {
+		t.Errorf("%d of %d found, want %v of them", caught.Load(), planted.Load(), least)
+	}
+}
+
+// placesOf counts the lines of a kernel's text that an operator fits.
+func placesOf(text string, op operator) (n int) {
+	for _, l := range statements(text) {
+		if op.fits(l) != nil {
+			n++
 		}
 	}
-	t.Logf("%d of %d found", caught, planted)
-	if float64(caught) < least*float64(planted) {
-		t.Errorf("%d of %d found, want %v of them", caught, planted, least)
-	}
+	return n
+}
+
+// drawn are a few of an operator's places in a kernel. Another kernel or operator
+// that is changed or added does not change them.
+func drawn(kernel string, op operator, places int) []int {
+	const most = 4
+	h := fnv.New64a()
+	h.Write([]byte(kernel + " " + op.name))
+	return rand.New(rand.NewPCG(7, h.Sum64())).Perm(places)[:min(most, places)]
 }

@@ -12,10 +12,34 @@ func firstChecks() []check {
 		{images: 5, rows: 5, lh: 2, lw: 5, in: 3, out: 32},
 	} {
 		list = append(list,
-			check{"conv1_fwd", fmt.Sprintf("%+v", s), func(d *device) error { return checkFirst(d, s) }},
+			check{"conv1_fwd", fmt.Sprintf("%+v", s), func(d *device) error { return checkFirst(d, s, blocks(s.images<<(s.lh+s.lw), 256)) }},
 			check{"conv1_wgrad", fmt.Sprintf("%+v", s), func(d *device) error { return checkFirstFilter(d, s, 2*i+1) }})
 	}
-	return list
+	return append(list,
+		check{"conv1_fwd", "several strips of a block", func(d *device) error {
+			return checkFirst(d, shape{images: 9, rows: 9, lh: 2, lw: 5, in: 3, out: 32}, 1)
+		}},
+		check{"conv1_wgrad", "several strips of a block", func(d *device) error {
+			return checkFirstFilter(d, shape{images: 9, rows: 9, lh: 2, lw: 5, in: 3, out: 32}, 1)
+		}},
+		// Every place in a strip that the kernels' loops are unrolled to: of the
+		// gradient, in the first strip and in one that the loop copies.
+		check{"conv1_fwd", "ends of batches", func(d *device) error {
+			for n := 1; n <= 8; n++ {
+				if err := checkFirst(d, shape{images: n, rows: n, lh: 1, lw: 2, in: 3, out: 32}, 1); err != nil {
+					return fmt.Errorf("%d images: %w", n, err)
+				}
+			}
+			return nil
+		}},
+		check{"conv1_wgrad", "ends of batches", func(d *device) error {
+			for n := 1; n < 32; n += 4 {
+				if err := checkFirstFilter(d, shape{images: n, rows: n, lh: 1, lw: 2, in: 3, out: 32}, 1); err != nil {
+					return fmt.Errorf("%d images: %w", n, err)
+				}
+			}
+			return nil
+		}})
 }
 
 // four returns pixels of four channels, the fourth 1, from pixels of three.
@@ -27,11 +51,11 @@ func four(x []float64) []float64 {
 	return v
 }
 
-func checkFirst(d *device, s shape) error {
+func checkFirst(d *device, s shape, grid int) error {
 	x, w, b := d.whole(s.pixels()*3, 4), d.whole(9*3*s.out, 4), d.whole(s.out, 9)
 	n := s.pixels() * s.out
 	y := d.empty(2 * n)
-	if err := d.launch("conv1_fwd", blocks(s.images<<(s.lh+s.lw), 256), s.out/32, 0, y, d.bf16s(four(x)), d.floats(w), d.floats(b),
+	if err := d.launch("conv1_fwd", grid, s.out/32, 0, y, d.bf16s(four(x)), d.floats(w), d.floats(b),
 		d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.out); err != nil {
 		return err
 	}

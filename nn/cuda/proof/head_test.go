@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"cifartui/nn/kernel"
 )
@@ -12,17 +13,23 @@ import (
 // output to the gradient at its input.
 func headChecks() []check {
 	var list []check
-	for _, c := range []headCase{
-		{rows: 5, lh: 3, lw: 3, channels: 64, out: 10, p: 0.5, smoothing: 0.1, pooled: true},
-		{rows: 3, lh: 3, lw: 4, channels: 128, out: 7, p: 0, pooled: true},
-		{rows: 70, lh: 2, lw: 2, channels: 64, out: 10, p: 0.25},
-	} {
-		for each := 1; each <= 4; each *= 2 {
-			name := fmt.Sprintf("head_r%d", each)
+	for each := 1; each <= 4; each *= 2 {
+		name := fmt.Sprintf("head_r%d", each)
+		for _, c := range []headCase{
+			{rows: 5, lh: 3, lw: 3, channels: 64, out: 10, p: 0.5, smoothing: 0.1, pooled: true},
+			{rows: 3, lh: 3, lw: 4, channels: 128, out: 7, p: 0, pooled: true},
+			{rows: 66 * each, lh: 1, lw: 1, channels: 64, out: 10, p: 0.25}, // many blocks, and several warps that add up the rows
+		} {
 			list = append(list, check{name, fmt.Sprintf("%+v", c), func(d *device) error { return checkHead(d, name, each, c) }})
 		}
 	}
-	return list
+	return append(list, check{"head_r2", "at the brinks", func(d *device) error {
+		c := headCase{rows: 2, lh: 1, lw: 1, channels: 64, out: 8}
+		return atBrinks(c.rows, c.features(), func(p float32) error {
+			c.p = p
+			return checkHead(d, "head_r2", 2, c)
+		})
+	}})
 }
 
 type headCase struct {
@@ -37,13 +44,21 @@ func (c headCase) features() int { return c.channels << (c.lh + c.lw - 2) }
 func checkHead(d *device, name string, each int, c headCase) error {
 	const lossScale = 0.5
 	in := c.features()
-	src, w, bias := d.normal(c.rows*in, 1), d.normal(c.out*in, 0.05), d.normal(c.out, 1)
+	src, w, bias := d.normal(c.rows*in, 1), d.normal(c.out*in, 0.05), d.normal(c.out, 0.2)
+	for i := range src {
+		src[i] = max(math.Abs(src[i])-0.5, 0)
+		if i%7 == 0 {
+			src[i] = least
+		}
+	}
+	dropped, logits := headForward(c, src, w, bias)
 	labels := make([]int32, c.rows)
 	for r := range labels {
-		labels[r] = int32(d.rand.IntN(c.out))
-	}
-	for i := range src {
-		src[i] = max(src[i], 0)
+		row := logits[r*c.out:][:c.out]
+		labels[r] = int32(slices.Index(row, slices.Max(row))) // so that it shows which one was taken for the largest
+		if r%4 == 3 {
+			labels[r] = int32(d.rand.IntN(c.out))
+		}
 	}
 	var arg []byte
 	n, at := c.rows*in, uint64(0)
@@ -56,23 +71,23 @@ func checkHead(d *device, name string, each int, c headCase) error {
 		at = d.bytes(arg)
 	}
 	grid := blocks(c.rows, each) + 1
-	gradient, dropped, dlogits, prob := d.empty(2*n), d.empty(2*c.rows*in), d.empty(4*c.rows*c.out), d.empty(4*c.rows*c.out)
+	gradient, rest, dlogits, prob := d.empty(2*n), d.empty(2*c.rows*in), d.empty(4*c.rows*c.out), d.empty(4*c.rows*c.out)
 	counter, total := d.words(0), d.words(0, 0, 0, 0, 1, 0, 0, 0)
 	loss, results, flag := d.empty(4), d.empty(32), d.words(0)
 	threshold, scale := dropout(c.p)
-	if err := d.launch(name, grid, 1, 0, gradient, dropped, dlogits, prob, d.bf16s(src), at, d.floats(w), d.floats(bias), d.labels(labels),
+	if err := d.launch(name, grid, 1, 0, gradient, rest, dlogits, prob, d.bf16s(src), at, d.floats(w), d.floats(bias), d.labels(labels),
 		d.empty(16*c.rows), counter, loss, results, total, flag, d.step(step{rows: uint32(c.rows), dropout: dropoutKey, sequence: 5}),
 		c.lh, c.lw, c.channels, c.out, threshold, scale, c.smoothing, float32(lossScale)); err != nil {
 		return err
 	}
-	want := headReference(c, src, w, bias, labels, arg, lossScale)
+	want := headBackward(c, src, w, logits, labels, arg, lossScale)
 	for _, part := range []struct {
 		what      string
 		have      func() ([]float64, error)
 		want      []float64
 		tolerance float64
 	}{
-		{"dropped", func() ([]float64, error) { return d.getBF16(dropped, c.rows*in) }, want.dropped, 0},
+		{"dropped", func() ([]float64, error) { return d.getBF16(rest, c.rows*in) }, dropped, 0},
 		{"prob", func() ([]float64, error) { return d.getFloats(prob, c.rows*c.out) }, want.prob, 1e-4},
 		{"dlogits", func() ([]float64, error) { return d.getFloats(dlogits, c.rows*c.out) }, want.dlogits, 1e-4 / float64(c.rows)},
 		{"gradient", func() ([]float64, error) { return d.getBF16(gradient, n) }, want.gradient, 1e-3 / float64(c.rows)},
@@ -105,34 +120,42 @@ func checkHead(d *device, name string, each int, c headCase) error {
 	return nil
 }
 
-// headResult is what the kernel should write.
-type headResult struct {
-	dropped, prob, dlogits, gradient []float64
-	loss                             float64
-	correct                          int
-}
-
-// headReference goes through the layers one by one, with the processor's
-// dropout and loss.
-func headReference(c headCase, src, w, bias []float64, labels []int32, arg []byte, scale float32) headResult {
-	var r headResult
+// headForward goes through the layers one by one, with the processor's dropout,
+// to what that leaves and the logits.
+func headForward(c headCase, src, w, bias []float64) (dropped []float64, logits []float32) {
 	in := c.features()
-	img, into, from := flat(c.rows, in)
+	img, into, _ := flat(c.rows, in)
 	workers := kernel.NewWorkers(1)
 	defer workers.Close()
 	out := make([]float32, c.rows*in)
 	kernel.Dropout(workers, out, into(src), img, c.rows, c.p, dropoutKey)
 	for _, v := range out {
-		r.dropped = append(r.dropped, round(float64(v)))
+		dropped = append(dropped, round(float64(v)))
 	}
-	logits := make([]float32, c.rows*c.out)
-	for i := range logits {
+	for i := range c.rows * c.out {
 		sum := bias[i%c.out]
 		for k := range in {
-			sum += r.dropped[i/c.out*in+k] * w[i%c.out*in+k]
+			sum += dropped[i/c.out*in+k] * w[i%c.out*in+k]
 		}
-		logits[i] = float32(sum)
+		logits = append(logits, float32(sum))
 	}
+	return dropped, logits
+}
+
+// headResult is what else the kernel should write.
+type headResult struct {
+	prob, dlogits, gradient []float64
+	loss                    float64
+	correct                 int
+}
+
+// headBackward goes on with the processor's loss, and back.
+func headBackward(c headCase, src, w []float64, logits []float32, labels []int32, arg []byte, scale float32) headResult {
+	var r headResult
+	in := c.features()
+	img, into, from := flat(c.rows, in)
+	workers := kernel.NewWorkers(1)
+	defer workers.Close()
 	prob, dlogits := make([]float32, len(logits)), make([]float32, len(logits))
 	r.loss, r.correct = kernel.SoftmaxCrossEntropy(prob, logits, labels, c.rows, c.out, c.smoothing)
 	kernel.SoftmaxCrossEntropyBackward(dlogits, prob, labels, c.rows, c.out, c.smoothing, scale/float32(c.rows))

@@ -9,7 +9,7 @@ import (
 // muonChecks hold each of Muon's kernels to its formula, on matrices of one
 // launch whose sides are no multiples of a tile, with several parts to add.
 func muonChecks() []check {
-	return []check{
+	list := []check{
 		{"muon_begin", "", checkMuonBegin},
 		{"muon_gram", "", checkMuonGram},
 		{"muon_poly", "normalised", func(d *device) error { return checkMuonPoly(d, true) }},
@@ -17,6 +17,22 @@ func muonChecks() []check {
 		{"muon_apply", "to the next X", func(d *device) error { return checkMuonApply(d, false) }},
 		{"muon_apply", "to the parameters", func(d *device) error { return checkMuonApply(d, true) }},
 	}
+	// After a loss that is not finite. The matrices lie nowhere: who goes to them is found.
+	stopped := func(name string, args ...any) {
+		list = append(list, check{name, "after a loss that is not finite", func(d *device) error {
+			matrices := muonMatrices()
+			before := []any{d.matrices(matrices), len(matrices)}
+			if name == "muon_apply" {
+				before = append(before, d.step(step{rows: 1, lr: muonLR}))
+			}
+			return d.launch(name, 1, 1, matrices[0].columns, append(append(before, d.words(1)), args...)...)
+		}})
+	}
+	stopped("muon_begin")
+	stopped("muon_gram", 1)
+	stopped("muon_poly", 1)
+	stopped("muon_apply", 1, 1)
+	return list
 }
 
 // matrix is one parameter; the addresses are those of kernels/muon.cu's Matrix.
@@ -28,7 +44,13 @@ type matrix struct {
 }
 
 func muonMatrices() []*matrix {
-	list := []*matrix{{rows: 70, columns: 224, parts: 11, aParts: 2}, {rows: 330, columns: 32, parts: 1, aParts: 1}, {rows: 40, columns: 32, parts: 2, aParts: 13}}
+	list := []*matrix{
+		{rows: 70, columns: 224, parts: 11, aParts: 2}, {rows: 330, columns: 32, parts: 1, aParts: 1},
+		{rows: 40, columns: 32, parts: 2, aParts: 17}, {rows: 10, columns: 32, parts: 9, aParts: 8}, {rows: 20, columns: 64, parts: 1, aParts: 7},
+	}
+	for len(list) < 34 { // so that a block looks for its own in two rounds
+		list = append(list, &matrix{rows: 2, columns: 32, parts: 1, aParts: 1})
+	}
 	for _, m := range list {
 		across := blocks(m.columns, 64)
 		m.needBegin = blocks(m.rows*m.columns, 1024)

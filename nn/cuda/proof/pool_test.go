@@ -18,7 +18,21 @@ func poolChecks() []check {
 			check{"spread", fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1+3*i%7) }},
 			check{"colsum", fmt.Sprintf("%+v", s), func(d *device) error { return checkColumnSums(d, s, 1+2*i%5) }})
 	}
-	for _, c := range []struct{ n, stride, parts int }{{300, 300, 5}, {300, 304, 17}, {257, 259, 8}, {1, 1, 1}, {128, 128, 40}, {32, 36, 300}} {
+	// Seven pixels at once, of more channels than there are threads.
+	odd := shape{images: 1, rows: 1, lh: 3, lw: 3, out: 288}
+	list = append(list,
+		check{"spread", fmt.Sprintf("%+v", odd), func(d *device) error { return checkSpread(d, odd, 1) }},
+		check{"colsum", fmt.Sprintf("%+v", odd), func(d *device) error { return checkColumnSums(d, odd, 1) }})
+	// One to four pixels of each thread, without rest.
+	for n := 2; n <= 8; n += 2 {
+		s, t := shape{images: n, rows: n, lh: 2, lw: 2, out: 256}, shape{images: n, rows: n, lh: 2, lw: 2, out: 64}
+		list = append(list,
+			check{"spread", fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1) }},
+			check{"colsum", fmt.Sprintf("%+v", t), func(d *device) error { return checkColumnSums(d, t, 1) }})
+	}
+	for _, c := range []struct{ n, stride, parts int }{
+		{300, 300, 5}, {300, 304, 17}, {257, 259, 8}, {257, 261, 17}, {258, 258, 9}, {259, 259, 9}, {1, 1, 1}, {128, 128, 32}, {128, 128, 40}, {32, 36, 300},
+	} {
 		list = append(list, check{"reduce", fmt.Sprintf("%+v", c), func(d *device) error { return checkReduce(d, c.n, c.stride, c.parts) }})
 	}
 	return list
@@ -29,7 +43,7 @@ func checkSpread(d *device, s shape, grid int) error {
 	dp := d.whole(n, 9)
 	arg := make([]byte, n)
 	for i := range arg {
-		arg[i] = byte(d.rand.IntN(4))
+		arg[i] = byte(d.rand.IntN(4) & d.rand.IntN(4)) // more zeros, so that they meet in fours
 	}
 	dy, part := d.empty(2*4*n), d.empty(4*grid*s.out)
 	if err := d.launch("spread", grid, 1, 0, dy, part, d.bf16s(dp), d.bytes(arg), d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.out); err != nil {
