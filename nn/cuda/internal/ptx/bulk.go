@@ -1,5 +1,7 @@
 package ptx
 
+import "slices"
+
 // Copies of whole boxes by the tensor memory accelerator (section 9.7.9.25.5).
 // Loads land when somebody asks the mbarrier that they were begun with; stores
 // are done at once, but their source is theirs until it was waited for.
@@ -21,15 +23,50 @@ type bulkChunk struct {
 	skip, of int // first byte that comes from memory, and how many do
 }
 
-// bulkQueue holds the times of a warp's groups of stores.
+// bulkQueue holds a warp's groups of stores. One that was waited for has read its
+// source.
 type bulkQueue struct {
-	groups []uint32
-	ended  int    // groups that were waited for
-	done   uint32 // stores begun up to this time have read their source
-	open   bool   // a store was not committed yet
+	groups
+	open bool // a store was not committed yet
 }
 
-func (q *bulkQueue) reset() { *q = bulkQueue{groups: q.groups[:0]} }
+func (q *bulkQueue) reset() {
+	q.groups.reset()
+	q.open = false
+}
+
+// groups are those that a warp makes of what it begins and does not wait for at
+// once, in their order, by the times of its clock.
+type groups struct {
+	committed []uint32
+	waited    []uint32 // for each of the first ones, when the warp had waited for it
+}
+
+func (g *groups) reset() { g.committed, g.waited = g.committed[:0], g.waited[:0] }
+
+// commit ends a group.
+func (g *groups) commit(w *warp) {
+	g.committed = append(g.committed, w.clock[w.id])
+	w.clock[w.id]++
+}
+
+// wait says that all groups but the last n have ended, and reports whether that is new
+// of one.
+func (g *groups) wait(w *warp, n int) bool {
+	before := len(g.waited)
+	for len(g.waited) < len(g.committed)-n {
+		g.waited = append(g.waited, w.clock[w.id])
+	}
+	return len(g.waited) > before
+}
+
+// end is when the warp had waited for what it began at a time, 0 if it has not.
+func (g *groups) end(time uint32) uint32 {
+	if i, _ := slices.BinarySearch(g.committed, time); i < len(g.waited) {
+		return g.waited[i]
+	}
+	return 0
+}
 
 func copyBulk(c *compiler, in *instruction, m modifiers) {
 	c.kind = "cp.async.bulk"
@@ -37,22 +74,14 @@ func copyBulk(c *compiler, in *instruction, m modifiers) {
 	case "commit_group":
 		m.done()
 		in.run = func(w *warp, active uint32) {
-			q := &w.bulk
-			q.groups = append(q.groups, w.clock[w.id])
-			q.open = false
-			w.clock[w.id]++
+			w.bulk.commit(w)
+			w.bulk.open = false
 		}
 	case "wait_group":
 		m.maybe("read")
 		m.done()
 		n := int(c.args(1)[0].bits)
-		in.run = func(w *warp, active uint32) {
-			q := &w.bulk
-			if left := len(q.groups) - n; left > q.ended {
-				q.ended = left
-				q.done = q.groups[left-1]
-			}
-		}
+		in.run = func(w *warp, active uint32) { w.bulk.wait(w, n) }
 	case "tensor":
 		copyTensor(c, in, m)
 	}
@@ -267,7 +296,7 @@ func (w *warp) storeBox(lane int, addr uint64, b box) {
 // goes to another one.
 func (s *shared) settled(b *block) error {
 	for _, w := range b.warps {
-		if w.bulk.open || w.bulk.ended < len(w.bulk.groups) {
+		if w.bulk.open || len(w.bulk.waited) < len(w.bulk.committed) {
 			return b.leftOver(w, "a store from shared memory was not waited for")
 		}
 	}

@@ -138,6 +138,7 @@ func TestHopperFaults(t *testing.T) {
 		{"there is no tensor map", "[%rd50, {0, -1}]", "[%rd52, {0, -1}]", Uninitialized, "global"},
 		{"a store of a box is not waited for", "wgmma.wait_group.sync.aligned 0;", "wgmma.wait_group.sync.aligned 0; @%p1 bra stored;\n" + store + "cp.async.bulk.commit_group;\nstored: mov.u32 %r9, 0;", InFlight, "ended"},
 		{"the source of a store is overwritten", "wgmma.wait_group.sync.aligned 0;", "wgmma.wait_group.sync.aligned 0; bar.sync 0; @%p1 bra stored;\n" + store + "cp.async.bulk.commit_group;\nst.shared.u8 [%r1], 1;\nstored: mov.u32 %r9, 0;", InFlight, "store"},
+		{"another warp does not know that a store was waited for", "wgmma.wait_group.sync.aligned 0;", "wgmma.wait_group.sync.aligned 0; bar.sync 0; @%p1 bra stored;\n" + store + "cp.async.bulk.commit_group;\nstored: bar.sync 0; @%p1 bra waited; cp.async.bulk.wait_group.read 0;\nwaited: nanosleep.u32 20; setp.eq.u32 %p4, %r60, 32; @%p4 st.shared.u8 [%r1], 1;", Race, "waited for"},
 		{"a box is loaded and nobody waits", "wgmma.wait_group.sync.aligned 0;", "wgmma.wait_group.sync.aligned 0; bar.sync 0; @%p1 bra loaded;\nmbarrier.arrive.expect_tx.shared::cta.b64 _, [%r3], 8192;\ncp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%rd50, {0, 0}], [%r3];\nloaded: mov.u32 %r9, 0;", InFlight, "ended"},
 		{"another descriptor", "0x4000004000000000", "0x8000004000000000", Forbidden, "layout"},
 	} {

@@ -132,21 +132,33 @@ func (s *shared) claim(w *warp, lane int, addr uint64, n int, by proxy) (*line, 
 			w.fault(Race, lane, "warp %d wrote shared address %#x, too, with no barrier between", a.warp, addr)
 		}
 	}
-	for _, a := range l.reads {
+	for i := range l.reads {
+		a := &l.reads[i]
 		if a.mask&mask == 0 {
 			continue
 		}
 		if w.clock[a.warp] < a.time {
 			w.fault(Race, lane, "warp %d read shared address %#x, with no barrier since", a.warp, addr)
 		}
-		if a.proxy == asynchronous && a.time > w.block.warps[a.warp].tensor.done {
-			w.fault(InFlight, lane, "shared address %#x is read by a wgmma of warp %d that was not waited for", addr, a.warp)
-		}
-		if a.proxy == storing && a.time > w.block.warps[a.warp].bulk.done {
-			w.fault(InFlight, lane, "shared address %#x is read by a store of warp %d that was not waited for", addr, a.warp)
+		switch a.proxy {
+		case asynchronous:
+			w.ended(lane, addr, a, "wgmma", &w.block.warps[a.warp].tensor.groups)
+		case storing:
+			w.ended(lane, addr, a, "store", &w.block.warps[a.warp].bulk.groups)
 		}
 	}
 	return l, mask
+}
+
+// ended faults unless a read of shared memory by something that its warp did not
+// wait for at once has ended, and w knows it.
+func (w *warp) ended(lane int, addr uint64, a *access, what string, of *groups) {
+	switch end := of.end(a.time); {
+	case end == 0:
+		w.fault(InFlight, lane, "shared address %#x is read by a %s of warp %d that was not waited for", addr, what, a.warp)
+	case w.clock[a.warp] < end:
+		w.fault(Race, lane, "shared address %#x was read by a %s that warp %d has waited for, with no barrier since", addr, what, a.warp)
+	}
 }
 
 // wrote replaces what was known of the bytes in mask by a write of w.

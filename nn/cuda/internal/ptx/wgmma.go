@@ -11,17 +11,16 @@ import (
 // from shared memory. The product is computed when it is begun; until it is
 // waited for, its sums may not be read and its sources not be written.
 type wgmmaQueue struct {
-	groups []uint32    // times of the committed groups
-	ended  int         // groups that were waited for
-	done   uint32      // what was begun up to this time of the warp has ended
+	groups
 	sums   map[int]int // registers that are sums in flight, and the group of each
 	fenced bool        // wgmma.fence since the last wait
 	open   bool        // a product was not committed yet
 }
 
 func (q *wgmmaQueue) reset() {
+	q.groups.reset()
 	clear(q.sums)
-	*q = wgmmaQueue{groups: q.groups[:0], sums: q.sums}
+	q.fenced, q.open = false, false
 }
 
 // owns says whether a register is a sum in flight.
@@ -56,17 +55,15 @@ func wgmmaOp(c *compiler, in *instruction, m modifiers) {
 		m.aligned()
 		in.run = func(w *warp, active uint32) {
 			w.whole(active)
-			q := &w.tensor
-			q.groups = append(q.groups, w.clock[w.id])
-			q.open = false
-			w.clock[w.id]++
+			w.tensor.commit(w)
+			w.tensor.open = false
 		}
 	case "wait_group":
 		m.aligned()
 		n := int(c.args(1)[0].bits)
 		in.run = func(w *warp, active uint32) {
 			w.whole(active)
-			w.tensor.wait(w, n)
+			w.tensor.waitProducts(w, n)
 		}
 	case "mma_async":
 		c.wgmmaProduct(in, m)
@@ -79,15 +76,14 @@ func (m *modifiers) aligned() {
 	m.done()
 }
 
-// wait ends all groups but the last n.
-func (q *wgmmaQueue) wait(w *warp, n int) {
-	left := len(q.groups) - n
-	if left <= q.ended {
+// waitProducts ends all groups but the last n.
+func (q *wgmmaQueue) waitProducts(w *warp, n int) {
+	if !q.wait(w, n) {
 		return
 	}
-	q.ended, q.done, q.fenced = left, q.groups[left-1], false
+	q.fenced = false
 	for r, group := range q.sums {
-		if group < left {
+		if group < len(q.waited) {
 			w.init[r] = full
 			delete(q.sums, r)
 		}
@@ -143,7 +139,7 @@ func (c *compiler) wgmmaProduct(in *instruction, m modifiers) {
 		}
 		for _, r := range sums {
 			w.init[r] = 0
-			q.sums[r] = len(q.groups)
+			q.sums[r] = len(q.committed)
 		}
 		q.open = true
 	}
