@@ -24,6 +24,7 @@ func open(t testing.TB, d *standin.Driver) *Backend {
 
 // Every kernel passes the self-check on the interpreter, which runs all of them.
 func TestKernelsPassTheSelfCheck(t *testing.T) {
+	t.Parallel()
 	ran := map[string]bool{}
 	d := standin.New(8, 0)
 	d.Launched = func(kernel string, _ *ptx.Stats) { ran[kernel] = true }

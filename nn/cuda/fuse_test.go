@@ -24,6 +24,7 @@ func (b *Backend) namesOf(list []driver.Launch) (names []string) {
 // A recorded step must end in one kernel; that it gives the same bits is shown
 // by TestStepsHaveTheSameBitsHoweverTheyAreRun, whose first run records nothing.
 func TestARecordedStepEndsInOneKernel(t *testing.T) {
+	t.Parallel()
 	gpu := open(t, standin.New(8, 0))
 	g := train(t, gpu, small, 4, "adam", nn.SolverOptions{})
 	x, labels := batchOf(small, 4, 1)
@@ -66,6 +67,7 @@ func TestARecordedStepEndsInOneKernel(t *testing.T) {
 
 // What is not the end that head is made for is left alone.
 func TestOtherEndsAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	gpu := open(t, standin.New(8, 0))
 	many := small
 	many.Classes = headClasses + 1

@@ -29,6 +29,7 @@ func first(t *testing.T, on nn.Backend) nn.Result {
 // A run that ends with steps under way, by an error, leaves none of them to the
 // run that has the GPU next.
 func TestStepsOfAClosedRunAreNobodysResults(t *testing.T) {
+	t.Parallel()
 	b := open(t, standin.New(8, 0))
 	g := train(t, b, small, 2, "sgd", nn.SolverOptions{})
 	x, labels := batchOf(small, 2, 2)
@@ -49,6 +50,7 @@ func TestStepsOfAClosedRunAreNobodysResults(t *testing.T) {
 // A step that the driver does not launch is one that the GPU does not count:
 // the next one must not be mistaken for it.
 func TestStepThatIsNotLaunchedIsNotCounted(t *testing.T) {
+	t.Parallel()
 	d := standin.New(8, 0)
 	b := open(t, d)
 	g := train(t, b, small, 2, "sgd", nn.SolverOptions{})

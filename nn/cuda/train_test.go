@@ -95,6 +95,7 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 		{"muon", nn.SolverOptions{LayerRates: map[string]float64{"conv4": 0.1}}, 2, []string{"conv1", "conv2", "conv3", "conv4"}},
 	} {
 		t.Run(strings.Join(append([]string{c.solver}, c.frozen...), " "), func(t *testing.T) {
+			t.Parallel()
 			const batch = 8
 			s := small
 			s.Frozen = c.frozen
@@ -137,6 +138,7 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 
 // The article's network takes a step as the processor does.
 func TestArticlesNetworkTakesAStep(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it takes a while")
 	}
@@ -185,6 +187,7 @@ func TestArticlesNetworkTakesAStep(t *testing.T) {
 // Steps that run one by one, or several ahead, or again from saved weights,
 // have the same bits.
 func TestStepsHaveTheSameBitsHoweverTheyAreRun(t *testing.T) {
+	t.Parallel()
 	const batch, steps = 4, 9
 	run := func(ahead int, stopAt int) saved {
 		gpu := open(t, standin.New(8, 0))
@@ -230,6 +233,7 @@ func TestStepsHaveTheSameBitsHoweverTheyAreRun(t *testing.T) {
 // A loss that is not finite leaves everything as it was, whatever was queued
 // behind it, and training can go on.
 func TestLossThatIsNotFiniteChangesNothing(t *testing.T) {
+	t.Parallel()
 	for _, solver := range []string{"adadelta", "adam"} {
 		gpu := open(t, standin.New(8, 0))
 		g := train(t, gpu, small, 4, solver, nn.SolverOptions{})

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 
 	interpreter "cifartui/nn/cuda/internal/ptx"
 	"cifartui/nn/cuda/ptx"
@@ -20,14 +21,14 @@ import (
 // to write is never written before: so a byte too many, or too few, is found.
 type device struct {
 	mem     *interpreter.Memory
-	change  func(text string) string // plants a fault; nil for the kernels as they are
+	changed map[string]*interpreter.Code // kernels with a fault
 	kernels map[string]*interpreter.Kernel
 	stats   map[string]*interpreter.Stats
 	rand    *rand.Rand
 }
 
-func newDevice(change func(string) string) *device {
-	return &device{mem: interpreter.NewMemory(0), change: change,
+func newDevice(changed map[string]*interpreter.Code) *device {
+	return &device{mem: interpreter.NewMemory(0), changed: changed,
 		kernels: map[string]*interpreter.Kernel{}, stats: map[string]*interpreter.Stats{},
 		rand: rand.New(rand.NewPCG(1, 2))}
 }
@@ -65,6 +66,29 @@ func (d *device) kernel(name string) (*interpreter.Kernel, error) {
 	if k := d.kernels[name]; k != nil {
 		return k, nil
 	}
+	code := d.changed[name]
+	if code == nil {
+		var err error
+		if code, err = compiled(name); err != nil {
+			return nil, err
+		}
+	}
+	m, err := code.Load(d.mem)
+	if err != nil {
+		return nil, err
+	}
+	d.kernels[name], err = m.Kernel(name)
+	return d.kernels[name], err
+}
+
+// known are the kernels that were compiled, by name.
+var known sync.Map
+
+// compiled is a kernel's code.
+func compiled(name string) (*interpreter.Code, error) {
+	if code, ok := known.Load(name); ok {
+		return code.(*interpreter.Code), nil
+	}
 	k, err := described(name)
 	if err != nil {
 		return nil, err
@@ -73,15 +97,11 @@ func (d *device) kernel(name string) (*interpreter.Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.change != nil {
-		text = d.change(text)
+	code, err := interpreter.Compile(text)
+	if err == nil {
+		known.Store(name, code)
 	}
-	m, err := interpreter.Load(text, d.mem)
-	if err != nil {
-		return nil, err
-	}
-	d.kernels[name], err = m.Kernel(name)
-	return d.kernels[name], err
+	return code, err
 }
 
 // launch runs a kernel with the shared memory that it needs for images w

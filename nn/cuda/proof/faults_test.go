@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	interpreter "cifartui/nn/cuda/internal/ptx"
 )
 
 // operator changes one instruction in a way that a slip of the hand would.
@@ -140,14 +142,12 @@ func plant(text string, op operator, n int) (string, error) {
 
 // found runs a kernel's checks on a changed text and returns the first error.
 func found(list []check, kernel, changed string) error {
+	code, err := interpreter.Compile(changed)
+	if err != nil {
+		return err
+	}
 	for _, c := range list {
-		d := newDevice(func(text string) string {
-			if strings.Contains(text, ".entry "+kernel+"(") {
-				return changed
-			}
-			return text
-		})
-		if err := c.run(d); err != nil {
+		if err := c.run(newDevice(map[string]*interpreter.Code{kernel: code})); err != nil {
 			return err
 		}
 	}

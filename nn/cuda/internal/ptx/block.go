@@ -103,11 +103,30 @@ func (k *Kernel) runAll(l Launch, grid, dim Dim, maxSteps int64) (*Stats, error)
 	return collect(blocks, errs)
 }
 
+// newBlock makes a block for a launch, of one that has run if there is one of its size.
 func (k *Kernel) newBlock(l Launch, grid, dim Dim, maxSteps int64) *block {
-	b := &block{kernel: k, prog: k.prog, mem: k.module.mem, grid: grid, block: dim, dynamic: l.Shared,
-		params: l.Params, maxSteps: maxSteps}
-	b.make()
+	b, _ := k.prog.idle.Get().(*block)
+	made := b != nil && b.block == dim && b.dynamic == l.Shared
+	if !made {
+		b = &block{block: dim, dynamic: l.Shared, prog: k.prog}
+	}
+	b.kernel, b.mem, b.grid, b.params, b.maxSteps = k, k.module.mem, grid, l.Params, maxSteps
+	if !made {
+		b.make()
+	}
 	return b
+}
+
+// release leaves a block to the next launch, without what belongs to this one.
+func (b *block) release() {
+	b.kernel, b.mem, b.params = nil, nil, nil
+	b.shared.uses = 0
+	for _, w := range b.warps {
+		w.near, w.cur = nil, nil
+		w.count, w.extra = [len(kinds)]int64{}, 0
+		w.copies.reset()
+	}
+	b.prog.idle.Put(b)
 }
 
 // place says which block of the grid this is.
@@ -116,7 +135,8 @@ func (b *block) place(n int) {
 	b.index = Dim{n % b.grid.X, n / b.grid.X % b.grid.Y, n / (b.grid.X * b.grid.Y)}
 }
 
-// collect adds the workers' counts and finds the fault of the lowest block.
+// collect adds the workers' counts and finds the fault of the lowest block; if
+// there is none it releases the blocks.
 func collect(blocks []*block, errs []error) (*Stats, error) {
 	s := &Stats{Instructions: map[string]int64{}}
 	var worst error
@@ -134,6 +154,11 @@ func collect(blocks []*block, errs []error) (*Stats, error) {
 		s.Warps += int64(b.shared.uses * b.warpCount)
 		if errs[i] != nil && (worst == nil || b.number < low) {
 			worst, low = errs[i], b.number
+		}
+	}
+	if worst == nil {
+		for _, b := range blocks {
+			b.release()
 		}
 	}
 	return s, worst

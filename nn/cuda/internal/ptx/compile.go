@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // program is a kernel ready to run. A warp's register file holds the kernel's
@@ -19,6 +20,8 @@ type program struct {
 	dynamic   int            // address of the dynamic shared memory
 	local     int            // bytes of local memory of a thread
 	together  bool           // blocks wait for each other: all must run at once
+	written   []uint32       // of each register the lanes that are written before the first instruction: the constants'
+	idle      sync.Pool      // blocks that have run, for what they have allocated
 }
 
 // control says what an instruction does beside changing registers and memory.
@@ -70,11 +73,14 @@ func (c *compiler) fail(format string, args ...any) {
 	panic(compileError(fmt.Sprintf(format, args...)))
 }
 
+// placed says whether a variable lies in a memory.
+func (v variable) placed() bool { return v.space == "global" || v.space == "const" }
+
 // compile places a module's variables and compiles its kernels.
 func compile(src *source, mem *Memory) (*Module, error) {
 	m := &Module{Target: src.target, kernels: map[string]*Kernel{}, symbols: map[string]uint64{}, mem: mem}
 	for _, v := range src.vars {
-		if v.space != "global" && v.space != "const" {
+		if !v.placed() {
 			continue
 		}
 		mem.mu.Lock()
@@ -136,6 +142,10 @@ func compileEntry(m *Module, e *entry, vars []variable) (prog *program, err erro
 		c.fail("it does not end with ret")
 	}
 	joins(c.prog.code)
+	c.prog.written = make([]uint32, len(c.prog.regs))
+	for r := range c.prog.constants {
+		c.prog.written[r] = full
+	}
 	return c.prog, nil
 }
 

@@ -110,49 +110,63 @@ func (t typ) signed(x uint64) int64 {
 	return int64(x << shift >> shift)
 }
 
-// lanes1 to lanes3 make an instruction of a function of one lane. They check
-// that the sources were written.
+// lanes1 to lanes3 make an instruction of a function of one lane.
 func (c *compiler) lanes1(in *instruction, kind string, d, a int, f func(x uint64) uint64) {
+	c.warp1(in, kind, d, a, func(out, x *lanes) {
+		for l := range out {
+			out[l] = f(x[l])
+		}
+	})
+}
+
+func (c *compiler) lanes2(in *instruction, kind string, d, a, b int, f func(x, y uint64) uint64) {
+	c.warp2(in, kind, d, a, b, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = f(x[l], y[l])
+		}
+	})
+}
+
+func (c *compiler) lanes3(in *instruction, kind string, d, a, b, e int, f func(x, y, z uint64) uint64) {
+	c.warp3(in, kind, d, a, b, e, func(out, x, y, z *lanes) {
+		for l := range out {
+			out[l] = f(x[l], y[l], z[l])
+		}
+	})
+}
+
+// warp1 to warp3 make an instruction of a function of all lanes: for what is done
+// most, of which a call for each lane would be the greater part. They check that the
+// sources were written.
+func (c *compiler) warp1(in *instruction, kind string, d, a int, f func(out, x *lanes)) {
 	c.kind = kind
 	in.run = func(w *warp, active uint32) {
 		if bad := active &^ w.init[a]; bad != 0 {
 			w.unwritten(bad, a)
 		}
-		x := &w.r[a]
-		out := w.out(d, active)
-		for l := range out {
-			out[l] = f(x[l])
-		}
+		f(w.out(d, active), &w.r[a])
 		w.finish(d, active)
 	}
 }
 
-func (c *compiler) lanes2(in *instruction, kind string, d, a, b int, f func(x, y uint64) uint64) {
+func (c *compiler) warp2(in *instruction, kind string, d, a, b int, f func(out, x, y *lanes)) {
 	c.kind = kind
 	in.run = func(w *warp, active uint32) {
 		if bad := active &^ (w.init[a] & w.init[b]); bad != 0 {
 			w.unwritten(bad, a, b)
 		}
-		x, y := &w.r[a], &w.r[b]
-		out := w.out(d, active)
-		for l := range out {
-			out[l] = f(x[l], y[l])
-		}
+		f(w.out(d, active), &w.r[a], &w.r[b])
 		w.finish(d, active)
 	}
 }
 
-func (c *compiler) lanes3(in *instruction, kind string, d, a, b, e int, f func(x, y, z uint64) uint64) {
+func (c *compiler) warp3(in *instruction, kind string, d, a, b, e int, f func(out, x, y, z *lanes)) {
 	c.kind = kind
 	in.run = func(w *warp, active uint32) {
 		if bad := active &^ (w.init[a] & w.init[b] & w.init[e]); bad != 0 {
 			w.unwritten(bad, a, b, e)
 		}
-		x, y, z := &w.r[a], &w.r[b], &w.r[e]
-		out := w.out(d, active)
-		for l := range out {
-			out[l] = f(x[l], y[l], z[l])
-		}
+		f(w.out(d, active), &w.r[a], &w.r[b], &w.r[e])
 		w.finish(d, active)
 	}
 }

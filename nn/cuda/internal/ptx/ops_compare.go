@@ -13,19 +13,13 @@ func (c *compiler) comparison(name string, t typ) func(x, y uint64) bool {
 				c.fail("the comparison %s is not in the list", name)
 			}
 		}
+		is := ordered[float64](base)
 		return func(p, q uint64) bool {
 			x, y := t.decode(p), t.decode(q)
-			nan := x != x || y != y
-			switch base {
-			case "num":
-				return !nan
-			case "nan":
-				return nan
+			if x == x && y == y {
+				return base == "num" || base != "nan" && is(x, y)
 			}
-			if nan {
-				return unordered
-			}
-			return ordered(base, x, y)
+			return base == "nan" || base != "num" && unordered
 		}
 	}
 	if t.class == 'b' && name != "eq" && name != "ne" {
@@ -38,25 +32,27 @@ func (c *compiler) comparison(name string, t typ) func(x, y uint64) bool {
 		name = alias
 	}
 	if t.class == 's' {
-		return func(x, y uint64) bool { return ordered(name, t.signed(x), t.signed(y)) }
+		is := ordered[int64](name)
+		return func(x, y uint64) bool { return is(t.signed(x), t.signed(y)) }
 	}
-	return func(x, y uint64) bool { return ordered(name, x, y) }
+	return ordered[uint64](name)
 }
 
-func ordered[T uint64 | int64 | float64](name string, x, y T) bool {
+// ordered is the function of an order's name.
+func ordered[T uint64 | int64 | float64](name string) func(x, y T) bool {
 	switch name {
 	case "eq":
-		return x == y
+		return func(x, y T) bool { return x == y }
 	case "ne":
-		return x != y
+		return func(x, y T) bool { return x != y }
 	case "lt":
-		return x < y
+		return func(x, y T) bool { return x < y }
 	case "le":
-		return x <= y
+		return func(x, y T) bool { return x <= y }
 	case "gt":
-		return x > y
+		return func(x, y T) bool { return x > y }
 	}
-	return x >= y
+	return func(x, y T) bool { return x >= y }
 }
 
 // setPredicate: setp.lt.and.f32 p|q, a, b, c sets p to (a<b)&c and q to !(a<b)&c.

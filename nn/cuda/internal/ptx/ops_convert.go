@@ -22,6 +22,15 @@ func convert(c *compiler, in *instruction, m modifiers) {
 		c.fail("%s has %d bits where %d were expected", a[0].name, have, d.bits)
 	}
 	src := c.wideSource(a[1], s.bits)
+	if d.class == 'u' && s.class == 'u' && !sat {
+		keep := d.mask() & s.mask()
+		c.warp1(in, "convert", dst, src, func(out, x *lanes) {
+			for l := range out {
+				out[l] = x[l] & keep
+			}
+		})
+		return
+	}
 	var f func(x uint64) uint64
 	switch {
 	case !d.float() && !s.float():

@@ -9,8 +9,7 @@ import (
 // and rounded once more to its own format; for +, -, *, / and the square root
 // of formats of 24 bits or fewer this is the correctly rounded result.
 var floatOps = map[string]builder{
-	"add": arithmetic(integerAdd, func(x, y float64) float64 { return x + y }),
-	"sub": arithmetic(integerSub, func(x, y float64) float64 { return x - y }),
+	"add": arithmetic(integerAdd, floatSum), "sub": arithmetic(integerSub, floatDifference),
 	"mul": multiply, "mad": multiplyAdd, "fma": fusedMultiplyAdd, "div": divide,
 	"neg": sign(integerNeg, func(x, top uint64) uint64 { return x ^ top }),
 	"abs": sign(integerAbs, func(x, top uint64) uint64 { return x &^ top }),
@@ -24,6 +23,42 @@ var floatOps = map[string]builder{
 	"cos":   function("cos", math.Cos),
 	"tanh":  function("tanh", math.Tanh),
 	"testp": testProperty, "copysign": copySign,
+}
+
+// binaryOp is a float operation of two sources, and the same of a warp's float32,
+// which most are.
+type binaryOp struct {
+	one    func(x, y float64) float64
+	single func(out, x, y *lanes)
+}
+
+var (
+	floatSum = binaryOp{func(x, y float64) float64 { return x + y }, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = encodeSingle(decodeSingle(x[l]) + decodeSingle(y[l]))
+		}
+	}}
+	floatDifference = binaryOp{func(x, y float64) float64 { return x - y }, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = encodeSingle(decodeSingle(x[l]) - decodeSingle(y[l]))
+		}
+	}}
+	floatProduct = binaryOp{func(x, y float64) float64 { return x * y }, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = encodeSingle(decodeSingle(x[l]) * decodeSingle(y[l]))
+		}
+	}}
+	floatQuotient = binaryOp{one: func(x, y float64) float64 { return x / y }}
+)
+
+// decodeSingle and encodeSingle are decode and encode of float32.
+func decodeSingle(x uint64) float32 { return math.Float32frombits(uint32(x)) }
+
+func encodeSingle(v float32) uint64 {
+	if v != v {
+		return 0x7fffffff
+	}
+	return uint64(math.Float32bits(v))
 }
 
 // decode gives a float's value, encode its bits, rounded to nearest even. Every
@@ -53,6 +88,10 @@ func (t typ) encode(v float64) uint64 {
 	case v != v:
 		return 0x7fff
 	case t.class == 'h':
+		if f := float32(v); float64(f) == v { // the upper half of its bits
+			b := math.Float32bits(f)
+			return uint64((b + 0x7fff + b>>16&1) >> 16)
+		}
 		return roundBits(v, 8, -126)
 	}
 	return roundBits(v, 11, -14)
@@ -158,14 +197,22 @@ func (f floatForm) out(v float64) uint64 {
 	return f.t.encode(v)
 }
 
+// plainSingle is float32 without anything.
+var plainSingle = floatForm{t: typ{'f', 32}}
+
 // binary compiles a float operation of two sources.
-func (f floatForm) binary(c *compiler, in *instruction, op func(x, y float64) float64) {
+func (f floatForm) binary(c *compiler, in *instruction, op binaryOp) {
 	a := c.args(3)
-	g := func(x, y uint64) uint64 { return f.out(op(f.in(x), f.in(y))) }
+	d, p, q := c.dst(a[0], f.bits()), c.src(a[1], f.bits()), c.src(a[2], f.bits())
+	if f == plainSingle && op.single != nil {
+		c.warp2(in, f.kind(), d, p, q, op.single)
+		return
+	}
+	g := func(x, y uint64) uint64 { return f.out(op.one(f.in(x), f.in(y))) }
 	if f.packed {
 		g = pairs2(g)
 	}
-	c.lanes2(in, f.kind(), c.dst(a[0], f.bits()), c.src(a[1], f.bits()), c.src(a[2], f.bits()), g)
+	c.lanes2(in, f.kind(), d, p, q, g)
 }
 
 func (f floatForm) kind() string {
@@ -186,7 +233,7 @@ func (m *modifiers) integerType() (typ, bool) {
 	return typ{}, false
 }
 
-func arithmetic(integer func(*compiler, *instruction, typ), op func(x, y float64) float64) builder {
+func arithmetic(integer func(*compiler, *instruction, typ), op binaryOp) builder {
 	return func(c *compiler, in *instruction, m modifiers) {
 		if t, ok := m.integerType(); ok {
 			integer(c, in, t)
@@ -205,7 +252,7 @@ func multiply(c *compiler, in *instruction, m modifiers) {
 		integerMul(c, in, part, t)
 		return
 	}
-	m.floatForm("rn").binary(c, in, func(x, y float64) float64 { return x * y })
+	m.floatForm("rn").binary(c, in, floatProduct)
 }
 
 func multiplyAdd(c *compiler, in *instruction, m modifiers) {
@@ -228,6 +275,15 @@ func fusedMultiplyAdd(c *compiler, in *instruction, m modifiers) {
 	relu := m.take("relu")
 	f := m.floatForm("rn")
 	a := c.args(4)
+	to, x, y, z := c.dst(a[0], f.bits()), c.src(a[1], f.bits()), c.src(a[2], f.bits()), c.src(a[3], f.bits())
+	if f == plainSingle && !relu {
+		c.warp3(in, f.kind(), to, x, y, z, func(out, x, y, z *lanes) {
+			for l := range out {
+				out[l] = fusedSingle(x[l], y[l], z[l])
+			}
+		})
+		return
+	}
 	g := func(x, y, z uint64) uint64 {
 		p, q, r := f.in(x), f.in(y), f.in(z)
 		var v float64
@@ -247,7 +303,21 @@ func fusedMultiplyAdd(c *compiler, in *instruction, m modifiers) {
 			return one(x&0xffff, y&0xffff, z&0xffff) | one(x>>16, y>>16, z>>16)<<16
 		}
 	}
-	c.lanes3(in, f.kind(), c.dst(a[0], f.bits()), c.src(a[1], f.bits()), c.src(a[2], f.bits()), c.src(a[3], f.bits()), g)
+	c.lanes3(in, f.kind(), to, x, y, z, g)
+}
+
+// fusedSingle is x*y+z of float32. What float64 makes of the sum rounds to the
+// right float32 but for a number in the middle between two, and for those so small
+// that float32 has fewer bits for them.
+func fusedSingle(x, y, z uint64) uint64 {
+	product, r := float64(decodeSingle(x))*float64(decodeSingle(y)), float64(decodeSingle(z))
+	s := product + r
+	b := math.Float64bits(s)
+	const middle, below, least = 1 << 28, 1<<29 - 1, (1023 - 126) << 52
+	if s != 0 && (b&below == middle || b&^(1<<63) < least) {
+		s = addOdd(product, r)
+	}
+	return encodeSingle(float32(s))
 }
 
 // addOdd is x+y, rounded to odd: exact, or the neighbour whose last bit is 1.
@@ -273,7 +343,7 @@ func divide(c *compiler, in *instruction, m modifiers) {
 		integerDiv(c, in, t)
 		return
 	}
-	m.floatForm("rn", "approx", "full").binary(c, in, func(x, y float64) float64 { return x / y })
+	m.floatForm("rn", "approx", "full").binary(c, in, floatQuotient)
 }
 
 // sign compiles neg and abs, which change only a float's first bit.
@@ -308,7 +378,7 @@ func extreme(least bool) builder {
 		if least {
 			pick = math.Min
 		}
-		f.binary(c, in, func(x, y float64) float64 {
+		f.binary(c, in, binaryOp{one: func(x, y float64) float64 {
 			switch {
 			case x != x && y != y || nan && (x != x || y != y):
 				return math.NaN()
@@ -318,7 +388,7 @@ func extreme(least bool) builder {
 				return x
 			}
 			return pick(x, y)
-		})
+		}})
 	}
 }
 

@@ -6,9 +6,21 @@ import (
 
 // Arithmetic on integers and bits (sections 9.7.1 and 9.7.8).
 var integerOps = map[string]builder{
-	"and": bitwise(func(x, y uint64) uint64 { return x & y }),
-	"or":  bitwise(func(x, y uint64) uint64 { return x | y }),
-	"xor": bitwise(func(x, y uint64) uint64 { return x ^ y }),
+	"and": bitwise(func(x, y uint64) uint64 { return x & y }, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = x[l] & y[l]
+		}
+	}),
+	"or": bitwise(func(x, y uint64) uint64 { return x | y }, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = x[l] | y[l]
+		}
+	}),
+	"xor": bitwise(func(x, y uint64) uint64 { return x ^ y }, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = x[l] ^ y[l]
+		}
+	}),
 	"not": not, "cnot": cnot,
 	"shl": shiftLeft, "shr": shiftRight, "shf": funnelShift,
 	"rem":  remainder,
@@ -23,8 +35,11 @@ var integerOps = map[string]builder{
 func integerAdd(c *compiler, in *instruction, t typ) {
 	a := c.args(3)
 	mask := t.mask()
-	c.lanes2(in, "int", c.dst(a[0], t.bits), c.src(a[1], t.bits), c.src(a[2], t.bits),
-		func(x, y uint64) uint64 { return (x + y) & mask })
+	c.warp2(in, "int", c.dst(a[0], t.bits), c.src(a[1], t.bits), c.src(a[2], t.bits), func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = (x[l] + y[l]) & mask
+		}
+	})
 }
 
 func integerSub(c *compiler, in *instruction, t typ) {
@@ -62,7 +77,17 @@ func integerMul(c *compiler, in *instruction, part string, t typ) {
 			c.fail("mul.wide of 64 bits")
 		}
 	}
-	c.lanes2(in, "int", c.dst(a[0], d), c.src(a[1], t.bits), c.src(a[2], t.bits), t.product(part))
+	to, p, q := c.dst(a[0], d), c.src(a[1], t.bits), c.src(a[2], t.bits)
+	if part == "hi" || part == "wide" && t.class == 's' {
+		c.lanes2(in, "int", to, p, q, t.product(part))
+		return
+	}
+	mask := typ{t.class, d}.mask()
+	c.warp2(in, "int", to, p, q, func(out, x, y *lanes) {
+		for l := range out {
+			out[l] = x[l] * y[l] & mask
+		}
+	})
 }
 
 func integerMad(c *compiler, in *instruction, part string, t typ) {
@@ -73,9 +98,17 @@ func integerMad(c *compiler, in *instruction, part string, t typ) {
 			c.fail("mad.wide of 64 bits")
 		}
 	}
+	to, p, q, r := c.dst(a[0], d.bits), c.src(a[1], t.bits), c.src(a[2], t.bits), c.src(a[3], d.bits)
 	mul, mask := t.product(part), d.mask()
-	c.lanes3(in, "int", c.dst(a[0], d.bits), c.src(a[1], t.bits), c.src(a[2], t.bits), c.src(a[3], d.bits),
-		func(x, y, z uint64) uint64 { return (mul(x, y) + z) & mask })
+	if part != "lo" {
+		c.lanes3(in, "int", to, p, q, r, func(x, y, z uint64) uint64 { return (mul(x, y) + z) & mask })
+		return
+	}
+	c.warp3(in, "int", to, p, q, r, func(out, x, y, z *lanes) {
+		for l := range out {
+			out[l] = (x[l]*y[l] + z[l]) & mask
+		}
+	})
 }
 
 // quotient compiles div and rem. What they give for a divisor of 0 is not
@@ -154,8 +187,8 @@ func integerExtreme(c *compiler, in *instruction, t typ, least bool) {
 	})
 }
 
-// bitwise compiles and, or and xor, on predicates, too.
-func bitwise(f func(x, y uint64) uint64) builder {
+// bitwise compiles and, or and xor, of a lane's predicates and of a warp's registers.
+func bitwise(f func(x, y uint64) uint64, all func(out, x, y *lanes)) builder {
 	return func(c *compiler, in *instruction, m modifiers) {
 		a := c.args(3)
 		if m.take("pred") {
@@ -169,7 +202,7 @@ func bitwise(f func(x, y uint64) uint64) builder {
 		}
 		t := m.typed("b")
 		m.done()
-		c.lanes2(in, "int", c.dst(a[0], t.bits), c.src(a[1], t.bits), c.src(a[2], t.bits), f)
+		c.warp2(in, "int", c.dst(a[0], t.bits), c.src(a[1], t.bits), c.src(a[2], t.bits), all)
 	}
 }
 
@@ -206,8 +239,11 @@ func shiftLeft(c *compiler, in *instruction, m modifiers) {
 	m.done()
 	a := c.args(3)
 	mask := t.mask()
-	c.lanes2(in, "int", c.dst(a[0], t.bits), c.src(a[1], t.bits), c.src(a[2], 32),
-		func(x, n uint64) uint64 { return x << n & mask })
+	c.warp2(in, "int", c.dst(a[0], t.bits), c.src(a[1], t.bits), c.src(a[2], 32), func(out, x, n *lanes) {
+		for l := range out {
+			out[l] = x[l] << n[l] & mask
+		}
+	})
 }
 
 func shiftRight(c *compiler, in *instruction, m modifiers) {

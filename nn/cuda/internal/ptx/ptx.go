@@ -23,9 +23,9 @@
 //	text --parse.go--> module --compile.go--> program --block.go--> memory
 //
 // A kernel is compiled once to a list of closures, each of which does one
-// instruction for the 32 lanes of a warp. Blocks are independent of each other
-// and run on all processors; the warps of a block take turns on one goroutine.
-// Divergent lanes wait for each other at the immediate postdominator of the
+// instruction for the 32 lanes of a warp; a Code keeps them for other memories.
+// Blocks are independent of each other and run on all processors; the warps of a
+// block take turns on one goroutine. Divergent lanes wait for each other at the immediate postdominator of the
 // branch, as the compiler for the hardware arranges it.
 //
 // Names of PTX and its semantics are from NVIDIA's "PTX ISA" manual, version
@@ -34,6 +34,7 @@ package ptx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -92,18 +93,57 @@ type Launch struct {
 	MaxInstructions int64
 }
 
-// Load reads a module and places its variables in mem.
-// The error names the line of what is not in the interpreter's list.
-func Load(text string, mem *Memory) (*Module, error) {
+// Code is a module's text, read and compiled. It may be loaded into many memories,
+// by several goroutines at once.
+type Code struct {
+	src *source
+	// module is in no memory. It is nil if the module has variables, whose
+	// addresses are compiled into its kernels.
+	module *Module
+}
+
+// Compile reads a module. The error names the line of what is not in the
+// interpreter's list.
+func Compile(text string) (*Code, error) {
 	src, err := parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("ptx: %w", err)
 	}
-	m, err := compile(src, mem)
-	if err != nil {
-		return nil, fmt.Errorf("ptx: %w", err)
+	c := &Code{src: src}
+	if !slices.ContainsFunc(src.vars, variable.placed) {
+		if c.module, err = compile(src, nil); err != nil {
+			return nil, fmt.Errorf("ptx: %w", err)
+		}
 	}
-	return m, nil
+	return c, nil
+}
+
+// Load places a module's variables in mem.
+func (c *Code) Load(mem *Memory) (*Module, error) {
+	if c.module == nil {
+		m, err := compile(c.src, mem)
+		if err != nil {
+			return nil, fmt.Errorf("ptx: %w", err)
+		}
+		return m, nil
+	}
+	m := *c.module
+	m.mem, m.kernels = mem, map[string]*Kernel{}
+	for name, k := range c.module.kernels {
+		own := *k
+		own.module = &m
+		m.kernels[name] = &own
+	}
+	return &m, nil
+}
+
+// Load is Compile and Code.Load.
+func Load(text string, mem *Memory) (*Module, error) {
+	c, err := Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	return c.Load(mem)
 }
 
 // Kernel returns the entry of that name.

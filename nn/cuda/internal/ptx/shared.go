@@ -239,33 +239,63 @@ func conflicts(addr *lanes, active uint32, size int) int64 {
 	}
 	extra := int64(0)
 	for first := 0; first < warpSize; first += group {
-		var words [warpSize][4]uint64 // that a bank gives, few of them
-		var count [warpSize]int
-		worst := 0
-		for l := first; l < first+group; l++ {
-			if active>>l&1 == 0 {
-				continue
-			}
-			for word := addr[l] / 4; word <= (addr[l]+uint64(size)-1)/4; word++ {
-				bank := word % warpSize
-				n := count[bank]
-				seen := false
-				for i := 0; i < min(n, 4); i++ {
-					seen = seen || words[bank][i] == word
-				}
-				if seen {
-					continue
-				}
-				if n < 4 {
-					words[bank][n] = word
-				}
-				count[bank]++
-				worst = max(worst, count[bank])
-			}
+		if !apart(addr, active, size, first, group) {
+			extra += crowded(addr, active, size, first, group)
 		}
-		extra += int64(max(worst-1, 0))
 	}
 	return extra
+}
+
+// crowded is conflicts of a group of lanes.
+func crowded(addr *lanes, active uint32, size, first, group int) int64 {
+	var words [warpSize][4]uint64 // that a bank gives, few of them
+	var count [warpSize]int
+	worst := 0
+	for l := first; l < first+group; l++ {
+		if active>>l&1 == 0 {
+			continue
+		}
+		for word := addr[l] / 4; word <= (addr[l]+uint64(size)-1)/4; word++ {
+			bank := word % warpSize
+			n := count[bank]
+			seen := false
+			for i := 0; i < min(n, 4); i++ {
+				seen = seen || words[bank][i] == word
+			}
+			if seen {
+				continue
+			}
+			if n < 4 {
+				words[bank][n] = word
+			}
+			count[bank]++
+			worst = max(worst, count[bank])
+		}
+	}
+	return int64(max(worst-1, 0))
+}
+
+// apart is a quick look that finds most accesses without a conflict: each lane of
+// the group has banks of its own, or the same bytes as the lane before that took them.
+func apart(addr *lanes, active uint32, size, first, group int) bool {
+	shift := bits.TrailingZeros(uint(max(size, 4)))
+	last := uint64(128>>shift - 1)
+	var taken [warpSize]uint64 // by bank, or banks that are taken together: the bytes, counted from 1
+	for l := first; l < first+group; l++ {
+		if active>>l&1 == 0 {
+			continue
+		}
+		if addr[l]&uint64(size-1) != 0 {
+			return false // a fault, that takes banks of two others
+		}
+		unit := addr[l] >> shift
+		t := &taken[unit&last]
+		if *t != 0 && *t != unit+1 {
+			return false
+		}
+		*t = unit + 1
+	}
+	return true
 }
 
 // atomic checks an atomic operation: it races with plain accesses, not with

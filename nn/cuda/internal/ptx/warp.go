@@ -244,7 +244,6 @@ func newWarp(b *block, id int) *warp {
 		for l := range w.r[r] {
 			w.r[r][l] = v
 		}
-		w.init[r] = full
 	}
 	if p.local > 0 {
 		w.local = make([][]byte, warpSize)
@@ -258,16 +257,10 @@ func newWarp(b *block, id int) *warp {
 // start makes the warp ready for the block's next index.
 func (w *warp) start() {
 	b := w.block
-	for r := range w.init {
-		if _, ok := b.prog.constants[r]; !ok {
-			w.init[r] = 0
-		}
-	}
+	copy(w.init, b.prog.written)
 	clear(w.pinit)
 	for r, name := range b.prog.specials {
-		for l := range w.r[r] {
-			w.r[r][l] = special(w, name, l)
-		}
+		w.special(name, &w.r[r])
 		w.init[r] = full
 	}
 	for _, m := range w.local {
@@ -285,7 +278,7 @@ func (w *warp) start() {
 	w.tensor.reset()
 	w.bulk.reset()
 	w.fenced = 0
-	w.unfenced = false
+	w.unfenced, w.yield = false, false
 	w.waiting = nil
 	w.steps = 0
 }
@@ -302,45 +295,54 @@ func specialKnown(name string) bool {
 		(base == "%tid" || base == "%ntid" || base == "%ctaid" || base == "%nctaid")
 }
 
-// special is the value of a special register in a lane (section 10).
-func special(w *warp, name string, lane int) uint64 {
+// special puts a special register's value of each lane in out (section 10).
+func (w *warp) special(name string, out *lanes) {
 	b := w.block
-	thread := warpSize*w.id + lane
 	base, axis, _ := strings.Cut(name, ".")
 	pick := func(d Dim) uint64 {
-		return uint64(map[string]int{"x": d.X, "y": d.Y, "z": d.Z}[axis])
+		switch axis {
+		case "x":
+			return uint64(d.X)
+		case "y":
+			return uint64(d.Y)
+		}
+		return uint64(d.Z)
 	}
-	switch base {
-	case "%tid":
-		return pick(Dim{thread % b.block.X, thread / b.block.X % b.block.Y, thread / (b.block.X * b.block.Y)})
-	case "%ntid":
-		return pick(b.block)
-	case "%ctaid":
-		return pick(b.index)
-	case "%nctaid":
-		return pick(b.grid)
-	case "%laneid":
-		return uint64(lane)
-	case "%warpid":
-		return uint64(w.id)
-	case "%nwarpid":
-		return uint64(b.warpCount)
-	case "%dynamic_smem_size":
-		return uint64(b.dynamic)
-	case "%lanemask_eq":
-		return 1 << lane
-	case "%lanemask_lt":
-		return 1<<lane - 1
-	case "%lanemask_le":
-		return 2<<lane - 1
-	case "%lanemask_gt":
-		return uint64(full &^ (2<<lane - 1))
-	case "%lanemask_ge":
-		return uint64(full &^ (1<<lane - 1))
-	case "%cluster_ctarank":
-		return 0
-	case "%cluster_nctarank":
-		return 1
+	for l := range out {
+		switch base {
+		case "%tid":
+			thread := warpSize*w.id + l
+			out[l] = pick(Dim{thread % b.block.X, thread / b.block.X % b.block.Y, thread / (b.block.X * b.block.Y)})
+		case "%ntid":
+			out[l] = pick(b.block)
+		case "%ctaid":
+			out[l] = pick(b.index)
+		case "%nctaid":
+			out[l] = pick(b.grid)
+		case "%laneid":
+			out[l] = uint64(l)
+		case "%warpid":
+			out[l] = uint64(w.id)
+		case "%nwarpid":
+			out[l] = uint64(b.warpCount)
+		case "%dynamic_smem_size":
+			out[l] = uint64(b.dynamic)
+		case "%lanemask_eq":
+			out[l] = 1 << l
+		case "%lanemask_lt":
+			out[l] = 1<<l - 1
+		case "%lanemask_le":
+			out[l] = 2<<l - 1
+		case "%lanemask_gt":
+			out[l] = uint64(full &^ (2<<l - 1))
+		case "%lanemask_ge":
+			out[l] = uint64(full &^ (1<<l - 1))
+		case "%cluster_ctarank":
+			out[l] = 0
+		case "%cluster_nctarank":
+			out[l] = 1
+		default:
+			panic("ptx: special register " + name)
+		}
 	}
-	panic("ptx: special register " + name)
 }

@@ -154,22 +154,15 @@ func (w *warp) samePred(p uint32) bool {
 }
 
 // multiplySums adds x*y to the sums: register 4j+i of a lane is row lane/4 +
-// 8(i/2), column 8j + 2(lane%4) + i%2.
+// 8(i/2), column 8j + 2(lane%4) + i%2, as of the product of a warp.
 func (w *warp) multiplySums(x, y [][fragmentWidth]float32, sums []int, accumulate bool) {
-	for j, r := range sums {
-		i := j % 4
-		to := &w.r[r]
-		for l := range to {
-			a, b := &x[l/4+8*(i/2)], &y[8*(j/4)+2*(l%4)+i%2]
-			s := float32(0)
-			if accumulate {
-				s = math.Float32frombits(uint32(to[l]))
-			}
-			for k := range a {
-				s += a[k] * b[k]
-			}
-			to[l] = uint64(math.Float32bits(s))
+	if !accumulate {
+		for _, r := range sums {
+			w.r[r] = lanes{}
 		}
+	}
+	for j := 0; j < len(sums); j += 4 {
+		multiplyInto(w, (*[16][fragmentWidth]float32)(x), (*[8][fragmentWidth]float32)(y[2*j:]), sums[j:j+4], sums[j:j+4])
 	}
 }
 

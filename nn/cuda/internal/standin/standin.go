@@ -247,13 +247,29 @@ func (c *context) LoadModule(image []byte) (driver.Module, error) {
 	if err := c.ask("LoadModule"); err != nil {
 		return 0, err
 	}
-	m, err := ptx.Load(string(image), c.memory)
+	m, err := load(string(image), c.memory)
 	if err != nil {
 		return 0, err
 	}
 	h := driver.Module(c.handle())
 	c.modules[h] = m
 	return h, nil
+}
+
+// compiled are the modules that were loaded so far, by their text: the same few
+// again and again.
+var compiled sync.Map
+
+func load(text string, mem *ptx.Memory) (*ptx.Module, error) {
+	if c, ok := compiled.Load(text); ok {
+		return c.(*ptx.Code).Load(mem)
+	}
+	c, err := ptx.Compile(text)
+	if err != nil {
+		return nil, err
+	}
+	compiled.Store(text, c)
+	return c.Load(mem)
 }
 
 func (c *context) UnloadModule(driver.Module) error { return nil }
