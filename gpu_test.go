@@ -247,7 +247,7 @@ func gpuSteps(t *testing.T, o train.Options, stopAt int64) (folder string, losse
 // resumed: to the same bits.
 func TestGPURunIsResumedToTheSameBits(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes a while")
+		t.Skip("-short leaves out training on the interpreter, which takes seconds")
 	}
 	options := func(folder string) train.Options { return gpuRun(t, cudatest.New(8, 0), folder) }
 	whole, losses := gpuSteps(t, options(""), 0)
@@ -267,7 +267,7 @@ func TestGPURunIsResumedToTheSameBits(t *testing.T) {
 // processor's, and a run that is stopped and resumed there ends with the same bits.
 func TestGPURunBeginsWithSmallerImages(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes a while")
+		t.Skip("-short leaves out training on the interpreter, which takes seconds")
 	}
 	var resampled *int // steps on smaller images, of the run begun last
 	options := func(folder string) train.Options {

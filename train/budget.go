@@ -187,14 +187,14 @@ func (r *run) longest(kept float64, smallOf func(epochs int) int) length {
 	return of(r.at.Epoch + sort.Search(most, func(more int) bool { return r.left(of(r.at.Epoch+more+1)) > room }))
 }
 
-// setPlan plans the run to have such a length.
+// setPlan plans the run to have such a length, unless it does already.
 func (r *run) setPlan(l length) {
+	if r.at.Plan != nil && r.planned() == l {
+		return
+	}
 	p := &checkpoint.Plan{Epochs: l.epochs, Small: l.small, Step: r.at.Total}
 	if at, total := r.net.progress(&r.at); r.at.Total > 0 && total > 0 {
 		p.From = min(at/float64(total), 1)
-	}
-	if r.at.Plan != nil && r.planned() == l {
-		return
 	}
 	r.at.Plan = p
 	r.keep.unsaved = true

@@ -140,7 +140,7 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 func TestArticlesNetworkTakesAStep(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it takes a while")
+		t.Skip("-short leaves out training on the interpreter, which takes seconds")
 	}
 	const batch = 8
 	s := nn.VGG(0.5)
