@@ -25,7 +25,7 @@ type systemView struct {
 	reading bool            // it is being used
 	at      time.Time       // when it was used last
 	newest  machine.Reading
-	top     int // lines that the log is scrolled back
+	top     int // messages that the log is scrolled back
 }
 
 // samplePause is how often the gauges are read while the view is shown.
@@ -47,7 +47,7 @@ func (v *systemView) receive(msg tea.Msg) tea.Cmd {
 func (v *systemView) settle() tea.Cmd {
 	if r := v.current(); r != nil && v.shown == viewSystem {
 		_, _, _, log := v.parts(canvas.Area{W: v.w, H: v.h}, r)
-		v.top = max(0, min(v.top, len(r.log)-(log.H-2)))
+		v.top = max(0, min(v.top, len(r.log)-logFill(r.log, log.W-2, log.H-2)))
 	}
 	return nil
 }
@@ -368,21 +368,59 @@ func (*systemView) speedChart(r *run) chart.Chart {
 	return ch
 }
 
-// drawLog draws the newest lines of the log, or older ones when scrolled back.
+// logStamp is the width of a message's time, with what is left free around it.
+const logStamp = 12
+
+// logFill is how many messages, from the first on, fill h rows of w columns.
+func logFill(log []logLine, w, h int) int {
+	n := 0
+	for rows := 0; n < len(log) && rows < h; n++ {
+		rows += len(log[n].rows(w - logStamp))
+	}
+	return n
+}
+
+// rows is the message in rows of at most w columns, as it is if it fits one: its
+// columns are those of the messages around it.
+func (l logLine) rows(w int) []string {
+	if canvas.Width(l.text) <= w {
+		return []string{l.text}
+	}
+	return canvas.Wrap(l.text, w)
+}
+
+// drawLog draws the newest messages of the log, or older ones when scrolled back.
+// Each is whole: an error or a plan is rarely as short as the view is narrow.
 func (v *systemView) drawLog(a canvas.Area, r *run) {
 	if a.H < 3 {
 		return
 	}
 	in := v.titled(a, "log")
-	end := len(r.log) - v.top
+	if len(r.log) == 0 {
+		in.Centre(in.H/2, style.Dim, "Nothing yet.")
+		return
+	}
 	if v.top > 0 {
 		a.Right(a.W-2, a.H-1, style.Dim, fmt.Sprintf(" %d more %s ", v.top, v.glyphs.Down))
 	}
-	for i, l := range r.log[max(0, end-in.H):end] {
-		in.Text(1, i, style.Dim, l.at.Format("15:04:05"))
-		in.Text(11, i, l.style, canvas.Elide(l.text, in.W-12, v.glyphs))
+	// From the newest up, as high as there is room; a log that leaves some begins
+	// at the top.
+	shown := r.log[:len(r.log)-v.top]
+	var rows [][]style.Span
+	for i := len(shown) - 1; i >= 0 && len(rows) < in.H; i-- {
+		l := shown[i]
+		var of [][]style.Span
+		for n, t := range l.rows(in.W - logStamp) {
+			stamp := style.Dim.Text(l.at.Format("15:04:05  "))
+			if n > 0 {
+				stamp.Text = strings.Repeat(" ", len(stamp.Text))
+			}
+			of = append(of, []style.Span{stamp, l.style.Text(t)})
+		}
+		rows = append(of, rows...)
 	}
-	if len(r.log) == 0 {
-		in.Centre(in.H/2, style.Dim, "Nothing yet.")
+	rows = rows[max(0, len(rows)-in.H):]
+	for y, row := range rows {
+		in.Sub(1, y, in.W-2, 1).Spans(0, 0, row...)
 	}
 }

@@ -77,3 +77,28 @@ func TestSettingsThatDoNotFitAreCounted(t *testing.T) {
 		t.Errorf("three do not fit, and are not counted:\n%s", low)
 	}
 }
+
+// A message wider than the log goes on in the next row, and scrolling back ends
+// where the first ones fill the view.
+func TestLogShowsMessagesWhole(t *testing.T) {
+	b := newBench(t, Options{Mode: Live}, 120, 40)
+	v := b.Model.system
+	r := &run{log: []logLine{
+		{text: "one two three four five six"}, {text: "seven"}, {text: "eight nine ten eleven"}, {text: "twelve"},
+	}}
+	draw := func() string {
+		a := canvas.New(logStamp+12, 5) // three rows of ten columns inside
+		v.drawLog(a.All(), r)
+		return a.Encode(style.NewPalette(3, true))
+	}
+	if got := draw(); !strings.Contains(got, "eight nine") || !strings.Contains(got, "ten eleven") || !strings.Contains(got, "twelve") || strings.Contains(got, "seven") {
+		t.Errorf("the newest are drawn as\n%s", got)
+	}
+	if n := logFill(r.log, logStamp+10, 3); n != 1 {
+		t.Errorf("%d messages fill the view, want 1", n)
+	}
+	v.top = len(r.log) - 1
+	if got := draw(); !strings.Contains(got, "one two") || !strings.Contains(got, "five six") || !strings.Contains(got, "3 more") {
+		t.Errorf("scrolled to the first, it is drawn as\n%s", got)
+	}
+}
