@@ -207,7 +207,7 @@ func openModels(dir string, names []string, note func(format string, args ...any
 
 // notes tells a person something beside the answer, a line each.
 func notes(w io.Writer) func(format string, args ...any) {
-	return func(format string, args ...any) { fmt.Fprintf(w, "cifartui: "+format+"\n", args...) }
+	return voice{w: w}.note
 }
 
 // networksLack says what networks want that the GPU's kernels are not made for,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
+	"unicode"
 
 	"cifartui/cifar"
 	"cifartui/train/control"
@@ -33,7 +35,18 @@ func (v voice) note(format string, args ...any) {
 		}{"note", text})
 		return
 	}
-	fmt.Fprintf(v.w, "cifartui: %s\n", text)
+	fmt.Fprintf(v.w, "cifartui: %s\n", plain(text))
+}
+
+// plain is text for a terminal. What would steer one is replaced, as names have it
+// that come from files and servers.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }
 
 // detached tells how to reach a run that has gone into the background.
@@ -112,7 +125,7 @@ func sayError(w io.Writer, err error, code int) {
 	case errors.As(err, &object):
 		voice{w, true}.failed(err, code)
 	default:
-		fmt.Fprintf(w, "cifartui: %v\n", err)
+		fmt.Fprintf(w, "cifartui: %s\n", plain(err.Error()))
 		if code == exitUsage {
 			fmt.Fprintln(w, `"cifartui --help" lists the commands and flags.`)
 		}
