@@ -65,7 +65,11 @@ func (s *Store) SaveLast(c *Checkpoint) (int64, error) {
 		return 0, fmt.Errorf("save %s: %w", last, err)
 	}
 	if s.good == LastFile && s.total != c.Total {
-		if err := s.keep(last, previous); err != nil {
+		moved, err := s.keep(last, previous)
+		if moved { // until the new one is in its place
+			s.good = PreviousFile
+		}
+		if err != nil {
 			return 0, fmt.Errorf("keep %s: %w", previous, errors.Join(err, s.Disk.Remove(temp)))
 		}
 	}
@@ -110,21 +114,21 @@ func (s *Store) giveUp() bool {
 }
 
 // keep makes previous the same file as last, so that last is there at every
-// instant. Where the file system has no links it is renamed instead: a kill at
+// instant. Where the file system has no links it is moved instead: a kill at
 // the wrong instant then leaves only previous, which a resume takes.
-func (s *Store) keep(last, previous string) error {
+func (s *Store) keep(last, previous string) (moved bool, err error) {
 	link := rundir.TempName(previous)
 	if err := s.Disk.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return false, err
 	}
 	if err := s.Disk.Link(last, link); err != nil {
 		err := s.Disk.Rename(last, previous)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // somebody deleted it: there is nothing to keep
+			return false, nil // somebody deleted it: there is nothing to keep
 		}
-		return err
+		return err == nil, err
 	}
-	return s.Disk.Rename(link, previous)
+	return false, s.Disk.Rename(link, previous)
 }
 
 // DropBad returns the newest checkpoint from before batch total, after which

@@ -1,7 +1,10 @@
 package checkpoint
 
 import (
+	"errors"
+	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"cifartui/train/rundir"
@@ -59,5 +62,60 @@ func TestSavesAtOnePositionKeepTheOneBefore(t *testing.T) {
 	save(10)
 	if c := s.DropBad(10); c == nil || c.Total != 5 {
 		t.Errorf("left is %+v, want batch 5", c)
+	}
+}
+
+// linkless is a disk that knows no links, and can fail.
+type linkless struct {
+	rundir.OS
+	stuck bool // nothing gets the name of the last checkpoint
+	full  bool
+}
+
+func (*linkless) Link(_, _ string) error { return errors.ErrUnsupported }
+
+func (d *linkless) Rename(from, to string) error {
+	if d.stuck && filepath.Base(to) == LastFile {
+		return syscall.EIO
+	}
+	return d.OS.Rename(from, to)
+}
+
+func (d *linkless) Create(path string) (rundir.File, error) {
+	if d.full {
+		return nil, syscall.ENOSPC
+	}
+	return d.OS.Create(path)
+}
+
+// Without links the last checkpoint is moved aside before the next takes its name.
+// If that fails it is the only one, and nothing is given up for room.
+func TestTheOnlyCheckpointIsNotGivenUp(t *testing.T) {
+	d := &linkless{}
+	s := &Store{Disk: d, Folder: t.TempDir()}
+	save := func(total int64) error {
+		_, err := s.SaveLast(&Checkpoint{Position: Position{Epoch: 1, Total: total}})
+		return err
+	}
+	if err := save(3); err != nil {
+		t.Fatal(err)
+	}
+	d.stuck = true
+	if save(5) == nil {
+		t.Fatal("a checkpoint is saved that has not got its name")
+	}
+	d.stuck, d.full = false, true
+	if save(6) == nil {
+		t.Fatal("saved on a full disk")
+	}
+	if c, err := Read(filepath.Join(s.Folder, PreviousFile)); err != nil || c.Total != 3 {
+		t.Errorf("the only checkpoint: %+v, %v", c, err)
+	}
+	d.full = false
+	if err := save(7); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := s.Load(""); err != nil || c.Total != 7 {
+		t.Errorf("loaded %+v, %v", c, err)
 	}
 }
