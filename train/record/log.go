@@ -143,6 +143,7 @@ func (l *Log) mend(w *logWriter) error {
 		}
 		lost = fmt.Errorf("%s was cut under the run: its epochs are written again, but not the steps and the pictures that it told of; weights and checkpoints are whole", w.path)
 		note = fmt.Sprintf("%v (%d events are back)", lost, n)
+		clear(w.shown) // those to come bring their pixels again
 	}
 	w.close() // the next write opens what is there now
 	w.witness.close()
@@ -230,6 +231,10 @@ func (l *Log) run() {
 		}
 		l.mu.Unlock()
 		sync := ended
+		var err error
+		if len(events)+len(w.lines) > 0 {
+			err = l.mend(&w) // before the lines are made: which pictures they bring depends on it
+		}
 		for _, e := range events {
 			switch e.(type) {
 			case *event.StepDone:
@@ -238,10 +243,6 @@ func (l *Log) run() {
 				sync = true
 			}
 			w.add(e)
-		}
-		var err error
-		if len(w.lines) > 0 {
-			err = l.mend(&w)
 		}
 		if err == nil {
 			err = w.write(sync)
@@ -285,6 +286,7 @@ type logWriter struct {
 	// shown are the images whose pixels are in the record already.
 	shown map[int]bool
 	dirty bool // written but not synced
+	owed  bool // asked for a sync that has not succeeded yet
 	// added and written are the numbers of the newest event taken in, and of the
 	// newest that is in the file.
 	added, written uint64
@@ -321,8 +323,9 @@ func (w *logWriter) slim(e event.Event) event.Event {
 }
 
 // write writes the lines, as many bytes as the disk takes; the rest stays for
-// the next time.
+// the next time, and so does a sync that fails.
 func (w *logWriter) write(sync bool) error {
+	w.owed = w.owed || sync
 	if len(w.lines) > 0 {
 		if w.file == nil {
 			f, err := w.disk.Append(w.path)
@@ -345,12 +348,13 @@ func (w *logWriter) write(sync bool) error {
 		}
 		w.written = w.added
 	}
-	if sync && w.dirty && w.file != nil {
+	if w.owed && w.dirty && w.file != nil {
 		if err := w.file.Sync(); err != nil {
 			return err
 		}
 		w.dirty = false
 	}
+	w.owed = false
 	return nil
 }
 

@@ -221,48 +221,97 @@ func TestDamagedLinesAreSkippedAndCounted(t *testing.T) {
 	}
 }
 
-func TestStepLinesAreReadFast(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes 100 MB")
-	}
-	path := filepath.Join(t.TempDir(), rundir.EventsFile)
+// BenchmarkStepLines reads a record of 300,000 step lines, 100 MB.
+func BenchmarkStepLines(b *testing.B) {
+	path := filepath.Join(b.TempDir(), rundir.EventsFile)
 	var lines bytes.Buffer
 	const n, parts = 10000, 30
 	for i := range n {
 		s := eventtest.Step("model_20261123_1405", int64(i+1))
 		s.Time = time.Date(2026, 11, 23, 14, 5, i%60, i*1e6%1e9, time.UTC)
 		s.Loss, s.Acc, s.ImagesPerSecond, s.Elapsed = event.Float(math.Sqrt(float64(i+2))), event.Float(1/math.Sqrt(float64(i+3))), 100*math.Pi, float64(i)*math.E
-		b, err := json.Marshal(s)
+		line, err := json.Marshal(s)
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
-		lines.Write(append(b, '\n'))
+		lines.Write(append(line, '\n'))
 	}
 	if err := os.WriteFile(path, bytes.Repeat(lines.Bytes(), parts), 0o644); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
-	r, err := Open(path)
+	for b.Loop() {
+		if events := readAll(b, path); len(events) != n*parts {
+			b.Fatalf("%d events, want %d", len(events), n*parts)
+		}
+	}
+}
+
+// unsynced is a disk whose files fail to sync as often as is left.
+type unsynced struct {
+	rundir.OS
+	left *int
+}
+
+type unsyncedFile struct {
+	rundir.File
+	left *int
+}
+
+func (d unsynced) Append(path string) (rundir.File, error) {
+	f, err := d.OS.Append(path)
+	return unsyncedFile{f, d.left}, err
+}
+
+func (f unsyncedFile) Sync() error {
+	if *f.left--; *f.left >= 0 {
+		return errors.New("no sync")
+	}
+	return f.File.Sync()
+}
+
+// After a sync that fails nothing is well until one succeeds, whoever asks next.
+func TestSyncThatFailsIsOwed(t *testing.T) {
+	left := 2
+	w := logWriter{disk: unsynced{left: &left}, path: filepath.Join(t.TempDir(), rundir.EventsFile), shown: map[int]bool{}}
+	defer w.witness.close()
+	defer w.close()
+	w.add(eventtest.Step("a", 1))
+	for i, c := range []struct{ sync, fails bool }{{true, true}, {false, true}, {false, false}, {false, false}} {
+		if err := w.write(c.sync); (err != nil) != c.fails {
+			t.Errorf("write %d: %v", i, err)
+		}
+	}
+	if left != -1 {
+		t.Errorf("synced %d times, want 3: a sync that has succeeded is not owed", 2-left)
+	}
+}
+
+// Pictures that are lost with a record which is cut come again with the next
+// evaluation that shows them.
+func TestPicturesComeAgainAfterACut(t *testing.T) {
+	folder := folderA(t)
+	path := filepath.Join(folder, rundir.EventsFile)
+	l, _, err := OpenLog(rundir.OS{}, folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	start, read := time.Now(), 0
-	for {
-		events, err := r.Next(context.Background(), 1024)
-		if err != nil {
-			break
-		}
-		read += len(events)
+	pixels := bytes.Repeat([]byte{7}, 3072)
+	shows := func(seq uint64) {
+		l.Put(&event.Evaluated{Header: event.Header{Event: event.KindEvaluated, Seq: seq, Run: "a"}, Samples: []event.Sample{{Index: 9, Pixels: pixels}}})
+		l.Flush(time.Minute)
 	}
-	took := time.Since(start)
-	if read != n*parts || r.Skipped() != 0 {
-		t.Fatalf("%d events, %d skipped", read, r.Skipped())
+	begin := event.RunStarted{Header: event.Header{Event: event.KindRunStarted, Seq: 1, Run: "a"}}
+	l.Keep(&begin, nil)
+	l.Put(&begin)
+	shows(2)
+	if err := os.Truncate(path, 10); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%d step lines in %v: %v for a million", read, took, took*1_000_000/time.Duration(read))
-	// encoding/json takes ten times as long; the bound is wide, since the
-	// machine may be busy.
-	if perMillion := took * 1_000_000 / time.Duration(read); perMillion > 8*time.Second {
-		t.Errorf("a million step lines would take %v", perMillion)
+	shows(3)
+	l.Close(time.Minute)
+	events := readAll(t, folder)
+	if last, ok := events[len(events)-1].(*event.Evaluated); !ok || !bytes.Equal(last.Samples[0].Pixels, pixels) {
+		t.Errorf("after the cut the record has %d events, and no pictures", len(events))
 	}
 }
 
