@@ -245,9 +245,9 @@ var fixed = []string{
 	"filters", "dense", "initializer", "freeze", "lr_scale",
 }
 
-// filled is c with the defaults of settings that runs of old did not have, or that
+// Filled is c with the defaults of settings that runs of old did not have, or that
 // have a value which stands for one.
-func (c Config) filled() Config {
+func (c Config) Filled() Config {
 	c.Recipe = cmp.Or(c.Recipe, recipes[0].Name)
 	c.Size, c.SmallSize = cmp.Or(c.Size, cifar.Size), c.Small()
 	c.Fill, c.Flips = cmp.Or(c.Fill, Fills()[0]), cmp.Or(c.Flips, FlipModes()[0])
@@ -260,7 +260,7 @@ func (c Config) filled() Config {
 // with, and names each one that must stay.
 func (c Config) CheckResume(saved Config) error {
 	var wrong []error
-	c, saved = c.filled(), saved.filled()
+	c, saved = c.Filled(), saved.Filled()
 	for _, key := range fixed {
 		was, is := saved.Field(key), c.Field(key)
 		if was != is {
@@ -283,7 +283,7 @@ func orNothing(value any) any {
 func (c Config) TrainsAs(o Config) bool {
 	o.Name, o.Runs = c.Name, c.Runs
 	o.Threads, o.SaveSeconds, o.CheckpointEvery = c.Threads, c.SaveSeconds, c.CheckpointEvery
-	return c.filled() == o.filled()
+	return c.Filled() == o.Filled()
 }
 
 // Field returns the setting with a key.

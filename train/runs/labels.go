@@ -10,7 +10,8 @@ import (
 )
 
 // Labels names runs by the settings that set them apart, "batch 64" or "lr 0.1,
-// seed 2", and by their names where those don't tell them apart.
+// seed 2", and by their names where those don't tell them apart or are many, as
+// they are of two recipes.
 func Labels(runs []*record.Run) []string {
 	names, settings := make([]string, len(runs)), settingsOf(runs)
 	for i, r := range runs {
@@ -22,15 +23,19 @@ func Labels(runs []*record.Run) []string {
 // LabelsBy is [Labels] for runs of which the names and the settings are known; nil
 // settings are not known.
 func LabelsBy(names []string, settings []*config.Config) []string {
-	keys := differ(settings, compared)
+	keys := differ(settings)
+	if len(keys) > maxParts {
+		return names
+	}
 	labels := slices.Clone(names)
 	for i, c := range settings {
 		if c == nil || len(keys) == 0 {
 			continue
 		}
 		var parts []string
+		filled := c.Filled()
 		for _, k := range keys {
-			parts = append(parts, k+" "+ValueOf(c, k))
+			parts = append(parts, k+" "+ValueOf(&filled, k))
 		}
 		labels[i] = strings.Join(parts, ", ")
 	}
@@ -63,29 +68,32 @@ func settingsOf(runs []*record.Run) []*config.Config {
 	return settings
 }
 
+// maxParts is how many settings make a label that can be read.
+const maxParts = 4
+
 // compared are the settings that bear on what a run learns, in the order in
 // which labels tell them.
 var compared = []string{
 	"batch", "lr", "optimizer", "dropout", "augment", "seed", "momentum", "weight_decay",
-	"schedule", "shuffle", "preprocess", "val_split", "data",
+	"schedule", "shuffle", "preprocess", "val_split", "data", "filters", "dense", "init", "initializer",
+	"freeze", "lr_scale", "smoothing", "small_epochs", "small_size", "size", "fill", "flips", "warmup", "average",
+	"bias_lr", "dense_lr", "dense_momentum", "dense_decay",
 }
 
 // differing returns those of compared in which runs differ.
-func differing(runs []*record.Run) []string { return differ(settingsOf(runs), compared) }
+func differing(runs []*record.Run) []string { return differ(settingsOf(runs)) }
 
-// differ returns those of keys in which settings differ.
-func differ(settings []*config.Config, keys []string) (apart []string) {
-	for _, k := range keys {
-		first, some := "", false
-		for _, c := range settings {
-			if c == nil {
-				continue
-			}
-			v := fmt.Sprint(c.Field(k)) // a setting may be a list
-			if !some {
-				first, some = v, true
-			}
-			if v != first {
+// differ returns those of compared in which settings differ.
+func differ(settings []*config.Config) (apart []string) {
+	var known []config.Config
+	for _, c := range settings {
+		if c != nil {
+			known = append(known, c.Filled())
+		}
+	}
+	for _, k := range compared {
+		for _, c := range known {
+			if c.Field(k) != known[0].Field(k) {
 				apart = append(apart, k)
 				break
 			}

@@ -161,6 +161,11 @@ func TestFindings(t *testing.T) {
 	if got := find(shapes(tableShape{64, 10, 50, 0.9, 10, 0})); got != "" {
 		t.Errorf("one run is compared:\n%s", got)
 	}
+	networks := shapes(tableShape{64, 10, 50, 0.9, 10, 0}, tableShape{512, 5, 50, 0.9, 10, 0})
+	networks[1].Started.Config.Filters = "32,64,128"
+	if got := find(networks); strings.Contains(got, "larger batch") || !strings.Contains(got, "An epoch was fastest with batch 512, filters 32,64,128") {
+		t.Errorf("batches of two networks:\n%s", got)
+	}
 	rates := shapes(tableShape{64, 10, 50, 0.9, 10, 0}, tableShape{64, 20, 50, 0.9, 40, 0})
 	rates[0].Started.Config.LR, rates[1].Started.Config.LR = 0.05, 0.1
 	if got := find(rates); !strings.Contains(got, "An epoch took longer with a higher learning rate") {
@@ -192,6 +197,18 @@ func TestLabels(t *testing.T) {
 	runs[1].Started.Config.Seed, runs[1].Started.Config.LR = 0, 0.3
 	if got := strings.Join(Labels(runs[:2]), "|"); got != "lr default|lr 0.3" {
 		t.Errorf("labels %s", got)
+	}
+	runs[0].Started.Config.Filters = config.Default().Filters // which the other, of old, has too
+	if got := strings.Join(Labels(runs[:2]), "|"); got != "lr default|lr 0.3" {
+		t.Errorf("a default counts as a difference: %s", got)
+	}
+	fast, err := config.OfRecipe("fast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs[1].Started.Config = fast
+	if got := strings.Join(Labels(runs[:2]), "|"); got != "one|two" {
+		t.Errorf("two recipes are labelled %s", got)
 	}
 	if got := strings.Join(Labels(runs[:1]), "|"); got != "one" {
 		t.Errorf("a run alone is labelled %s", got)
