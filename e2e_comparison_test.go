@@ -67,7 +67,7 @@ func TestComparisonIsSteeredMovedAndPruned(t *testing.T) {
 
 	must("ctl", "cmp", "stop", "--wait")
 	must("wait", "cmp")
-	must("runs", "rm", "cmp/batch=16", "--yes")
+	must("runs", "rm", "cmp/batch=16", "cmp/batch=16", "--yes") // once is enough
 	must("compare", "cmp")
 	if out := must("runs"); strings.Contains(out, "no run folder") || strings.Contains(out, "batch=16") || !strings.Contains(out, "cmp/batch=8") {
 		t.Errorf("the list:\n%s", out)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,9 @@ func runsRemoveCommand(dir *string) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				folders = append(folders, folder)
+				if !slices.Contains(folders, folder) {
+					folders = append(folders, folder)
+				}
 			}
 			if !yes && !confirm(cmd, fmt.Sprintf("Delete %s?", strings.Join(folders, ", "))) {
 				return nil

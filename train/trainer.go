@@ -293,7 +293,7 @@ func (t *Trainer) lostCheckpoint() error {
 	}
 	best := -1
 	for i, f := range list {
-		if !f.Resumable && f.Problem == "" && (best < 0 || !(f.ValAcc <= list[best].ValAcc)) {
+		if !f.Resumable && f.Problem == "" && (best < 0 || f.ValAcc > list[best].ValAcc || !list[best].ValAcc.Finite()) {
 			best = i
 		}
 	}
