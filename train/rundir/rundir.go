@@ -70,7 +70,7 @@ const (
 )
 
 // LockFolder takes a run folder's lock. It returns an *InUseError when another
-// process holds it, and errNoLocks with a lock that does nothing where the file
+// process holds it, and ErrNoLocks with a lock that does nothing where the file
 // system has none.
 func LockFolder(folder string) (*Lock, error) {
 	for {
