@@ -132,7 +132,7 @@ func (g *gallery) checkClasses(folder string) error {
 		return fmt.Errorf("cifar: %s: %d subfolders, want one for each class, at most %d", where, n, MaxClasses)
 	}
 	for _, name := range g.classes {
-		if !printable(name) {
+		if !Printable(name) {
 			return fmt.Errorf("cifar: %s: the subfolder %q can't be the name of a class, as it can't be shown: rename it", where, name)
 		}
 	}

@@ -107,7 +107,7 @@ func (g *gallery) newDataset() *Dataset {
 	if abs, err := filepath.Abs(g.root); err == nil {
 		name = filepath.Base(abs)
 	}
-	if !printable(name) || strings.Trim(name, "./\\") == "" {
+	if !Printable(name) || strings.Trim(name, "./\\") == "" {
 		name = "pictures"
 	}
 	d := &Dataset{Name: name, Source: g.root, Train: new(Set), Test: new(Set), Classes: slices.Clone(g.classes)}

@@ -271,7 +271,7 @@ func (l layout) readMeta(r io.Reader, name string) ([]string, error) {
 			continue
 		case len(names) == len(l.classes):
 			return nil, fmt.Errorf("cifar: %s: line %d: more classes than %d: %s", name, line, len(l.classes), l.getAgain())
-		case len(class) > 64 || !printable(class):
+		case len(class) > 64 || !Printable(class):
 			return nil, fmt.Errorf("cifar: %s: line %d: %.70q is no class name: %s", name, line, class, l.getAgain())
 		}
 		names = append(names, class)
@@ -285,8 +285,8 @@ func (l layout) readMeta(r io.Reader, name string) ([]string, error) {
 	return names, nil
 }
 
-// printable reports whether a name can be shown on a terminal.
-func printable(name string) bool {
+// Printable reports whether a name can be shown on a terminal.
+func Printable(name string) bool {
 	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 

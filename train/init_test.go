@@ -94,16 +94,27 @@ func TestInitOfOtherClassesDrawsANewLastLayer(t *testing.T) {
 		}
 	}
 
+	write := func() {
+		var b bytes.Buffer
+		if err := w.Encode(&b); err != nil {
+			t.Fatal(err)
+		}
+		file = filepath.Join(t.TempDir(), "other.safetensors")
+		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Meta[checkpoint.MetaClasses], w.Meta[checkpoint.MetaPreprocess] = `["\u001b[2J"]`, `{"name":"\u001b[2J"}`
+	write()
+	tr = begin(func(*Options) {})
+	if text := strings.Join(tr.warnings, "\n"); len(tr.warnings) != 2 || strings.Contains(text, "\x1b") {
+		t.Errorf("names that steer a terminal: %q", tr.warnings)
+	}
+
 	// Of a file that names no classes their number tells.
 	delete(w.Meta, checkpoint.MetaClasses)
-	var b bytes.Buffer
-	if err := w.Encode(&b); err != nil {
-		t.Fatal(err)
-	}
-	file = filepath.Join(t.TempDir(), "plain.safetensors")
-	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	delete(w.Meta, checkpoint.MetaPreprocess)
+	write()
 	tr = begin(func(o *Options) { o.Dataset.Classes = append(slices.Clone(o.Dataset.Classes), "eleventh") })
 	weightsAre(t, tr, w.Tensors, "dense")
 	if len(tr.warnings) != 1 || !strings.Contains(tr.warnings[0], "of other classes (10 of them)") {

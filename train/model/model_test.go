@@ -176,8 +176,18 @@ func TestFileThatDoesNotFitIsRefusedWithTheReason(t *testing.T) {
 		{"no filters", "block", func(w *checkpoint.Weights) { w.Meta[checkpoint.MetaNetwork] = `{"Size":32,"Classes":10}` }},
 		{"no network", "description of the network", func(w *checkpoint.Weights) { w.Meta[checkpoint.MetaNetwork] = `[` }},
 		{"too few names", "names 2 classes", func(w *checkpoint.Weights) { w.Meta[checkpoint.MetaClasses] = `["cat","dog"]` }},
+		{"names that steer a terminal", `class 1 "a\x1b[2J"`, func(w *checkpoint.Weights) {
+			w.Meta[checkpoint.MetaClasses] = `["a","a\u001b[2J","c","d","e","f","g","h","i","j"]`
+		}},
 		{"no names", "names of the classes", func(w *checkpoint.Weights) { w.Meta[checkpoint.MetaClasses] = `3` }},
 		{"preprocessing", "preprocessing", func(w *checkpoint.Weights) { w.Meta[checkpoint.MetaPreprocess] = `{}` }},
+		{"a matrix whose means are lost", "zca.matrix", func(w *checkpoint.Weights) {
+			w.Tensors = append(w.Tensors, checkpoint.Tensor{Name: checkpoint.WhiteningName, Shape: []int{1, 1}, Data: []float32{1}})
+		}},
+		{"a matrix that is not used", "zca.matrix", func(w *checkpoint.Weights) {
+			w.Meta[checkpoint.MetaPreprocess] = `{"name":"unit","std":[1,1,1]}`
+			w.Tensors = append(w.Tensors, checkpoint.Tensor{Name: checkpoint.WhiteningName, Shape: []int{1, 1}, Data: []float32{1}})
+		}},
 		{"not finite", "finite", func(w *checkpoint.Weights) { w.Tensors[0].Data[0] = float32(math.NaN()) }},
 	} {
 		w := modeltest.Weights(t, spec, 1, map[string]string{})

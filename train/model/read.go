@@ -158,12 +158,21 @@ func (m *Model) network() (err error) {
 
 // preprocess finds the preprocessing.
 func (m *Model) preprocess() (err error) {
-	if said := m.Meta[checkpoint.MetaPreprocess]; said != "" {
+	said := m.Meta[checkpoint.MetaPreprocess]
+	if said != "" {
 		m.Preprocess = new(cifar.Preprocess)
-		if err := json.Unmarshal([]byte(said), m.Preprocess); err != nil || !m.Preprocess.Whitens() {
+		if err := json.Unmarshal([]byte(said), m.Preprocess); err != nil {
 			return err
 		}
-		return whiten.Attach(m.Preprocess, m.Spec.Size, m.Whitening)
+		if m.Preprocess.Whitens() {
+			return whiten.Attach(m.Preprocess, m.Spec.Size, m.Whitening)
+		}
+	}
+	if m.Whitening != nil { // programs that copy tensors alone leave such a file
+		return fmt.Errorf("it has %s, the matrix of --preprocess %s, and its metadata does not say which means go with it", checkpoint.WhiteningName, cifar.ZCA)
+	}
+	if said != "" {
+		return nil
 	}
 	if m.Preprocess, err = cifar.NewPreprocess(cifar.Unit, nil); err != nil {
 		return err
@@ -181,6 +190,9 @@ func (m *Model) classes() error {
 		}
 		if len(m.Classes) != m.Spec.Classes {
 			return fmt.Errorf("it names %d classes, and its network has %d", len(m.Classes), m.Spec.Classes)
+		}
+		if i := slices.IndexFunc(m.Classes, func(name string) bool { return !cifar.Printable(name) }); i >= 0 {
+			return fmt.Errorf("it names class %d %.70q, which can't be shown", i, m.Classes[i])
 		}
 		return nil
 	}
