@@ -153,6 +153,9 @@ func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Se
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if learnt := evaluate.Learnt(models, data); part == evaluate.Test && learnt != "" {
+		note("%s", learnt)
+	}
 	if s.split == "" && part != evaluate.Test {
 		note("%s has no test images: evaluated on what was held out to validate on, as with --split %s", d.Name, part)
 	}

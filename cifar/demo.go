@@ -64,6 +64,24 @@ func IsDemo(data string) bool {
 	return ok
 }
 
+// Called is the name that a data set is found by again: Name or, for a demo set of
+// another size than the usual, what [Options.Data] calls it.
+func (d *Dataset) Called() string {
+	if n := d.Train.Len(); d.Demo && n != demoTrain {
+		return fmt.Sprintf("%s:%d", DemoName, n)
+	}
+	return d.Name
+}
+
+// DemoTrainsOnTests reports whether two data sets are demo sets of which the
+// training images of one have test images of the other among them: image n of all
+// of them is the same, and tests follow the training images.
+func DemoTrainsOnTests(trained, tested string) bool {
+	a, one, err := demoSize(trained)
+	b, other, errOther := demoSize(tested)
+	return one && other && err == nil && errOther == nil && a > b
+}
+
 // Demo draws the demo set: 4,000 training and 1,000 test images, as many of
 // each class. The same seed gives the same bytes on every machine.
 func Demo(seed uint64) *Dataset {

@@ -73,6 +73,29 @@ func TestDemoHasItsShapeAndNoImageTwice(t *testing.T) {
 	}
 }
 
+// Tests follow the training images in one series, of which a larger set has more.
+func TestDemoSetsShareImages(t *testing.T) {
+	small, err := Open(context.Background(), Options{Data: "demo:40", Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for trained, shared := range map[string]bool{"demo:40": false, "demo": true} {
+		train := small.Train
+		if trained == DemoName {
+			train = demo1().Train
+		}
+		if got := bytes.Contains(train.Pixels, small.Test.Image(0)); got != shared || DemoTrainsOnTests(trained, "demo:40") != shared {
+			t.Errorf("%s has the test images of demo:40: %v, want %v", trained, got, shared)
+		}
+	}
+	if DemoTrainsOnTests("demo:40", DemoName) || DemoTrainsOnTests(Auto, "demo:40") || DemoTrainsOnTests(DemoName, "demo:41") {
+		t.Error("sets are said to share images that don't")
+	}
+	if a, b := small.Called(), demo1().Called(); a != "demo:40" || b != "demo" {
+		t.Errorf("they are called %q and %q", a, b)
+	}
+}
+
 // Classifying by the nearest mean image needs no learning. It must do better
 // than chance, or there is nothing to learn, and badly, or there is too little.
 func TestDemoIsNeitherNoiseNorTrivial(t *testing.T) {

@@ -197,7 +197,7 @@ func (r *run) meta(f weightsFile) map[string]string {
 func (r *run) about() map[string]string {
 	m := map[string]string{
 		checkpoint.MetaFormat:  "pt",
-		checkpoint.MetaDataset: r.t.options.Dataset.Name,
+		checkpoint.MetaDataset: r.t.options.Dataset.Called(),
 	}
 	for key, v := range map[string]any{checkpoint.MetaPreprocess: r.net.prep, checkpoint.MetaClasses: r.t.options.Dataset.Classes, checkpoint.MetaNetwork: r.t.spec} {
 		if text, err := jsonText(v); err == nil {

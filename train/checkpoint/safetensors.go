@@ -43,7 +43,7 @@ const (
 	MetaValLoss    = "val_loss"      // the same
 	MetaPreprocess = "preprocessing" // JSON: name, mean and deviation of each channel
 	MetaClasses    = "classes"       // JSON: the class names in the order of the outputs
-	MetaDataset    = "dataset"       // "CIFAR-10" or "demo"
+	MetaDataset    = "dataset"       // "CIFAR-10", "demo", "demo:400" or the name of a folder of pictures
 	MetaNetwork    = "network"       // JSON: the nn.Spec
 	MetaRun        = "run"           // the run's name
 )

@@ -211,7 +211,12 @@ func TestDataIsWhatTheWeightsWereTrainedOn(t *testing.T) {
 		data, err string
 	}{
 		{[]*model.Model{file("")}, "", ""},
-		{[]*model.Model{file("CIFAR-10")}, "", ""},
+		{[]*model.Model{file("CIFAR-10")}, "auto", ""},
+		{[]*model.Model{file("CIFAR-10"), file("demo")}, "", "say with --data which"},
+		{[]*model.Model{file("demo:400"), run("demo:400")}, "demo:400", ""},
+		{[]*model.Model{file("CIFAR-10"), run("/cifar")}, "/cifar", ""},
+		{[]*model.Model{run("/cifar"), file("CIFAR-10")}, "/cifar", ""},
+		{[]*model.Model{file("demo:400"), run("demo")}, "", "say with --data which"},
 		{[]*model.Model{file("CIFAR-100")}, "cifar100", ""},
 		{[]*model.Model{file("demo"), file("demo")}, "demo", ""},
 		{[]*model.Model{file("pets")}, "", `trained on "pets"`},
@@ -222,6 +227,22 @@ func TestDataIsWhatTheWeightsWereTrainedOn(t *testing.T) {
 		data, err := Data(c.models)
 		if data != c.data || (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%+v: %q, %v", c, data, err)
+		}
+	}
+}
+
+func TestTestImagesThatWereTrainedOnAreToldOf(t *testing.T) {
+	large := &model.Model{Name: "large", Dataset: "demo:8000"}
+	usual := inRun(t, func(c *config.Config) { c.Data = "demo" })
+	for data, want := range map[string][]string{"demo:400": {"large", "run"}, "demo": {"large"}, "demo:8000": nil, "auto": nil} {
+		got := Learnt([]*model.Model{large, usual}, data)
+		if (got == "") != (want == nil) {
+			t.Errorf("%s: %q", data, got)
+		}
+		for _, name := range want {
+			if !strings.Contains(got, name) {
+				t.Errorf("%s: %q does not name %s", data, got, name)
+			}
 		}
 	}
 }

@@ -23,27 +23,25 @@ func Parts() []string { return []string{Test, Train, Val} }
 // Data is the --data that models were trained on, as their runs say or, for
 // files that lie in no run folder, their metadata: "" where that says nothing.
 func Data(models []*model.Model) (string, error) {
-	var data, of string
+	var data string
+	var of *model.Model
 	var elsewhere *model.Model // trained on data that no word names
 	for _, m := range models {
-		said, known := wordOf(m.Dataset)
-		if folder := m.RunFolder(); folder != "" {
-			c, _, err := config.ReadQuick(folder)
-			if err != nil {
-				return "", err
-			}
-			if said, known = c.Data, true; said == cifar.CIFAR10 {
-				said = cifar.Auto // which is the same
-			}
-		}
+		said, known, err := trainedOn(m)
 		switch {
+		case err != nil:
+			return "", err
 		case !known:
 			elsewhere = m
 		case said == "" || said == data:
 		case data == "":
-			data, of = said, m.Name
+			data, of = said, m
+		// A run's path may hold what a file calls by a word: its classes tell.
+		case m.RunFolder() == "" && !cifar.IsWord(data):
+		case of.RunFolder() == "" && !cifar.IsWord(said):
+			data, of = said, m
 		default:
-			return "", fmt.Errorf("%s was trained on the data %s and %s on %s: say with --data which to evaluate on", of, data, m.Name, said)
+			return "", fmt.Errorf("%s was trained on the data %s and %s on %s: say with --data which to evaluate on", of.Name, data, m.Name, said)
 		}
 	}
 	if data == "" && elsewhere != nil {
@@ -52,16 +50,43 @@ func Data(models []*model.Model) (string, error) {
 	return data, nil
 }
 
-// wordOf is the --data that the name of a data set means; "" for CIFAR-10, which
-// is what there is without one.
-func wordOf(dataset string) (word string, known bool) {
-	switch word = strings.ToLower(strings.ReplaceAll(dataset, "-", "")); word {
-	case "", cifar.CIFAR10:
-		return "", true
-	case cifar.CIFAR100, cifar.DemoName:
-		return word, true
+// trainedOn is the --data that a model was trained on: "" where its file does not
+// say, not known where that names data which is no word's.
+func trainedOn(m *model.Model) (data string, known bool, err error) {
+	if folder := m.RunFolder(); folder != "" {
+		c, _, err := config.ReadQuick(folder)
+		if err != nil {
+			return "", false, err
+		}
+		if c.Data == cifar.CIFAR10 { // which is the same
+			return cifar.Auto, true, nil
+		}
+		return c.Data, true, nil
 	}
-	return "", false
+	switch word := strings.ToLower(strings.ReplaceAll(m.Dataset, "-", "")); {
+	case word == "":
+		return "", true, nil
+	case word == cifar.CIFAR10:
+		return cifar.Auto, true, nil
+	case word == cifar.CIFAR100, cifar.IsDemo(word):
+		return word, true, nil
+	}
+	return "", false, nil
+}
+
+// Learnt says in words which models have trained on test images of the data that
+// they are to be evaluated on, as those of a larger demo set have; "" if none has.
+func Learnt(models []*model.Model, data string) string {
+	var names []string
+	for _, m := range models {
+		if on, _, err := trainedOn(m); err == nil && cifar.DemoTrainsOnTests(on, data) {
+			names = append(names, fmt.Sprintf("%s (trained on %s)", m.Name, on))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("test images of %s are among the training images of %s: what comes of them is no measure", data, strings.Join(names, ", "))
 }
 
 // Part is a part of a data set; "" means its test images or, of one that has
