@@ -500,3 +500,33 @@ func TestHistoryIsBeingRead(t *testing.T) {
 	says(t, b, "running")
 	says(t, b, "epoch left")
 }
+
+// Runs that begin while a question is asked may be selected in the place of the one
+// that it names, which is meant all the same.
+func TestAnAnswerIsForTheRunThatWasAskedAbout(t *testing.T) {
+	for _, keys := range [][]string{{"x", "b"}, {"L", "0", ".", "5", "enter"}} {
+		b := newBench(t, Options{}, 120, 40, newScript("batch=128", 128, 200).run(1).events...)
+		b.press(keys[0])
+		b.feed(newScript("batch=64", 64, 200).start().events...)
+		b.press(keys[1:]...)
+		var run string
+		switch c := b.control.commands()[0].(type) {
+		case event.Stop:
+			run = c.Run
+		case event.SetLearnRate:
+			run = c.Run
+		}
+		if run != "batch=128" {
+			t.Errorf("%s: sent to %q", keys[0], run)
+		}
+	}
+}
+
+// A comparison goes on after its selected run has ended, and so in the background.
+func TestAComparisonIsDetachedWhateverRunIsSelected(t *testing.T) {
+	ended := newScript("batch=64", 64, 2).run(2).end(event.OutcomeFinished, "", 2)
+	b := newBench(t, Options{CanDetach: true}, 120, 40, append(ended.events, newScript("batch=128", 128, 2).run(1).events...)...)
+	if _, cmd := b.Update(keyMsg("d")); b.current().Ended == nil || !isQuit(cmd) || b.result.Action != Detach {
+		t.Errorf("left with %+v; %q", b.result, b.notice.Text)
+	}
+}

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,8 @@ func (s *steering) canDetach() bool {
 	if s.o.Mode == Attached { // it trains elsewhere already
 		return !s.sourceDone
 	}
-	return s.o.CanDetach && s.canSteer()
+	// Of a comparison the selected run may have ended: what is left goes on.
+	return s.o.CanDetach && s.o.Control != nil && !s.sourceDone && slices.ContainsFunc(s.all, (*run).live)
 }
 
 // whyNot says why the run can't be steered now.
@@ -108,9 +110,9 @@ func (s *steering) sent(msg sentMsg) {
 	s.say(style.Trouble, format.Sentence(msg.err.Error()))
 }
 
-// to addresses a command to the selected run.
-func (s *steering) to() event.To {
-	return event.To{Run: s.current().Name, Why: s.pressed + " pressed"}
+// to addresses a command to a run.
+func (s *steering) to(r *run) event.To {
+	return event.To{Run: r.Name, Why: s.pressed + " pressed"}
 }
 
 func (s *steering) pauseWord() string {
@@ -124,22 +126,25 @@ func (s *steering) togglePause() tea.Cmd {
 	r := s.current()
 	if r.State == event.StatePaused {
 		r.asked = "going on"
-		return s.send(event.Resume{To: s.to()})
+		return s.send(event.Resume{To: s.to(r)})
 	}
 	r.asked = "pausing after this batch"
-	return s.send(event.Pause{To: s.to()})
+	return s.send(event.Pause{To: s.to(r)})
 }
 
 func (s *steering) save() tea.Cmd {
-	s.current().asked = "saving"
-	return s.send(event.Save{To: s.to()})
+	r := s.current()
+	r.asked = "saving"
+	return s.send(event.Save{To: s.to(r)})
 }
 
-func (s *steering) stop(after event.Boundary) tea.Cmd {
-	s.current().asked = "stopping after this " + string(after)
-	return s.send(event.Stop{To: s.to(), After: after})
+func (s *steering) stop(r *run, after event.Boundary) tea.Cmd {
+	r.asked = "stopping after this " + string(after)
+	return s.send(event.Stop{To: s.to(r), After: after})
 }
 
+// askStop asks about the run that is selected now: another one may be by the time
+// of the answer, as long as runs begin that come before it.
 func (s *steering) askStop() tea.Cmd {
 	r := s.current()
 	epoch, step, steps := r.Position()
@@ -151,8 +156,8 @@ func (s *steering) askStop() tea.Cmd {
 		Title: "Stop the run",
 		Text:  fmt.Sprintf("%s is in epoch %d, step %d of %d. It is saved and can be resumed.", r.Name, epoch, step, steps),
 		Options: []dialog.Option{
-			{Key: "b", Label: "after this batch", Do: func() tea.Cmd { return s.stop(event.AfterBatch) }},
-			{Key: "e", Label: "after this epoch", Hint: inAbout, Do: func() tea.Cmd { return s.stop(event.AfterEpoch) }},
+			{Key: "b", Label: "after this batch", Do: func() tea.Cmd { return s.stop(r, event.AfterBatch) }},
+			{Key: "e", Label: "after this epoch", Hint: inAbout, Do: func() tea.Cmd { return s.stop(r, event.AfterEpoch) }},
 			{Key: "c", Label: "cancel"},
 		},
 	})
@@ -160,7 +165,8 @@ func (s *steering) askStop() tea.Cmd {
 }
 
 func (s *steering) askRate() tea.Cmd {
-	now := format.Rate(s.current().LearnRate())
+	r := s.current() // see askStop
+	now := format.Rate(r.LearnRate())
 	s.ask(&dialog.Dialog{
 		Title: "Learning rate",
 		Text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", now),
@@ -170,15 +176,15 @@ func (s *steering) askRate() tea.Cmd {
 			if err != nil || !chart.Finite(v) || v <= 0 {
 				return nil, "A learning rate is a number above 0."
 			}
-			return s.setRate(v), ""
+			return s.setRate(r, v), ""
 		},
 	})
 	return nil
 }
 
-func (s *steering) setRate(v float64) tea.Cmd {
-	s.current().asked = "setting the learning rate to " + format.Rate(v)
-	return s.send(event.SetLearnRate{To: s.to(), Rate: v})
+func (s *steering) setRate(r *run, v float64) tea.Cmd {
+	r.asked = "setting the learning rate to " + format.Rate(v)
+	return s.send(event.SetLearnRate{To: s.to(r), Rate: v})
 }
 
 // scaleRate changes the learning rate by a factor. Keys pressed faster than
@@ -194,5 +200,5 @@ func (s *steering) scaleRate(factor float64) tea.Cmd {
 	}
 	v, _ := strconv.ParseFloat(strconv.FormatFloat(base*factor, 'g', 3, 64), 64)
 	r.wanted = v
-	return s.setRate(v)
+	return s.setRate(r, v)
 }
