@@ -327,6 +327,11 @@ func (r *run) writeLog(e event.Event, s style.Style, text string) {
 // live reports whether the run is at work or paused.
 func (r *run) live() bool { return r.Ended == nil && r.Started.StepsPerEpoch > 0 }
 
+// atWork reports whether the run is training, so that more will come of it by itself.
+func (r *run) atWork() bool {
+	return r.live() && r.lost == "" && (r.State == event.StateRunning || r.State == event.StateStopping)
+}
+
 // elapsed is the run's training time in seconds. Between events it goes on
 // with the clock while the run works.
 func (r *run) elapsed(now time.Time) float64 {

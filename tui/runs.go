@@ -5,7 +5,6 @@ import (
 	"sort"
 	"strings"
 
-	"cifartui/train/event"
 	"cifartui/train/record"
 	"cifartui/train/runs"
 	"cifartui/tui/format"
@@ -148,9 +147,7 @@ func (l *runList) several() bool { return len(l.all) > 1 }
 
 // atWork reports whether some run is training.
 func (l *runList) atWork() bool {
-	return slices.ContainsFunc(l.all, func(r *run) bool {
-		return r.live() && (r.State == event.StateRunning || r.State == event.StateStopping)
-	})
+	return slices.ContainsFunc(l.all, (*run).atWork)
 }
 
 // allEnded reports whether there are runs and all have ended.

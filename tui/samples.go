@@ -38,7 +38,9 @@ const (
 	sampleKinds
 )
 
-// samplesPause is how often pictures change where epochs are short.
+// samplesPause is how often pictures change where epochs are short, while the run is
+// at work: of one that rests the newest are shown, as no later message would bring
+// them.
 const samplesPause = 10 * time.Second
 
 func (v *samplesView) bindings() []keymap.Binding {
@@ -146,7 +148,7 @@ func (v *samplesView) due(r *run) bool {
 	switch {
 	case v.of == r && v.evaluated == r.Evaluated:
 		return false
-	case v.of == r && v.evaluated != nil && r.Ended == nil && v.shown == viewSamples:
+	case v.of == r && v.evaluated != nil && r.atWork() && v.shown == viewSamples:
 		return v.now.Sub(v.since) >= samplesPause
 	}
 	return true

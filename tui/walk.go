@@ -48,15 +48,28 @@ type examplesMsg struct {
 func (w *walk) bindings() []keymap.Binding {
 	on := func() bool { return w.on && len(w.list) > 0 }
 	in := func(b keymap.Binding) keymap.Binding {
-		b.When, b.WhyNot = on, func() string { return "Open the images first." }
+		b.When, b.WhyNot = on, w.whyNone
+		return b
+	}
+	// Where there are no images of a kind, another kind is the way to some.
+	wider := func(b keymap.Binding) keymap.Binding {
+		b.When, b.WhyNot = func() bool { return w.on && w.gallery != nil }, w.whyNone
 		return b
 	}
 	return []keymap.Binding{
-		in(keymap.Binding{Action: "image_kind", Keys: []string{"f"}, Short: "filter", Rank: 5, Long: "all images, mistakes or right answers", Do: w.nextKind}),
+		wider(keymap.Binding{Action: "image_kind", Keys: []string{"f"}, Short: "filter", Rank: 5, Long: "all images, mistakes or right answers", Do: w.nextKind}),
 		in(keymap.Binding{Action: "image_class", Keys: []string{"c"}, Short: "class", Rank: 6, Long: "only this image's class, or all", Do: w.toggleClass}),
 		in(keymap.Binding{Action: "image_pair", Keys: []string{"t"}, Short: "pair", Rank: 7, Long: "only its class taken for this one, or any", Do: w.togglePair}),
 		in(keymap.Binding{Action: "augmented", Keys: []string{"a"}, Short: "augment", Rank: 4, Long: "what augmentation makes of the image", Do: w.toggleExamples}),
 	}
+}
+
+// whyNone says why there is no image for a key.
+func (w *walk) whyNone() string {
+	if w.on {
+		return "There is no image here."
+	}
+	return "Open the images first."
 }
 
 // begin opens the walk with a filter.
@@ -102,7 +115,8 @@ func (w *walk) settle() tea.Cmd {
 	if !w.on || r == nil || w.o.Images == nil || w.shown != viewSamples {
 		return nil
 	}
-	if !w.reading && (w.gallery == nil && w.problem == "" || w.seen != r.Evaluated && w.now.Sub(w.asked) >= samplesPause) {
+	due := w.seen != r.Evaluated && (!r.atWork() || w.now.Sub(w.asked) >= samplesPause)
+	if !w.reading && (w.gallery == nil && w.problem == "" || due) {
 		w.reading, w.seen, w.asked = true, r.Evaluated, w.now
 		name, folder := r.Name, r.Started.Folder
 		return w.do(func() tea.Msg {

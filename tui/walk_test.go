@@ -5,7 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"cifartui/train/event"
 	"cifartui/train/record"
 )
 
@@ -173,5 +175,37 @@ func TestWalkSaysWhyItHasNothingToShow(t *testing.T) {
 	b.press("a")
 	if !strings.Contains(b.notice.Text, "augments nothing") {
 		t.Errorf("without augmentation: %q", b.notice.Text)
+	}
+}
+
+// A run with short epochs ends with the images of its last one: nothing that comes
+// later would bring them.
+func TestWalkEndsWithTheLastEvaluation(t *testing.T) {
+	f := &fakeImages{}
+	s := newScript("model_20261123_1405", 64, 4).run(3)
+	b := newBench(t, Options{Images: f}, 120, 40, s.events...)
+	b.press("4", "enter")
+	before := len(s.events)
+	s.epoch(4).end(event.OutcomeFinished, "", 4)
+	b.at = b.at.Add(time.Second)
+	_, cmd := b.Update(eventsMsg{events: s.events[before:], at: b.at})
+	b.run(cmd)
+	if f.opened != 2 {
+		t.Errorf("opened %d times, want once more after the end", f.opened)
+	}
+}
+
+// Where a filter leaves no image, another kind leads to some.
+func TestWalkLeadsOutOfAFilterWithoutImages(t *testing.T) {
+	b := walking(t, &fakeImages{}, 120, 40, Options{})
+	w := &b.samples.walk
+	w.begin(imageFilter{class: 3, said: 9})
+	b.press("c")
+	if w.image() >= 0 || b.notice.Text != "There is no image here." {
+		t.Errorf("image %d; %q", w.image(), b.notice.Text)
+	}
+	b.press("f")
+	if w.image() < 0 {
+		t.Error("no image of another kind")
 	}
 }
