@@ -196,8 +196,8 @@ func (v *checkpointsView) withEvents(rows []fileRow, r *run) []fileRow {
 	return rows
 }
 
-// bestRow returns the row of the weights that are best by what is monitored, -1
-// for none.
+// bestRow returns the row of the weights that are best by what is monitored, of
+// those that can be used; -1 for none.
 func bestRow(rows []fileRow, monitor string) int {
 	value := func(f fileRow) event.Float { return f.ValAcc }
 	if monitor == "val_loss" {
@@ -205,7 +205,7 @@ func bestRow(rows []fileRow, monitor string) int {
 	}
 	best := -1
 	for i, f := range rows {
-		if !f.Resumable && value(f).Finite() && (best < 0 || value(f) > value(rows[best])) {
+		if !f.Resumable && f.Problem == "" && value(f).Finite() && (best < 0 || value(f) > value(rows[best])) {
 			best = i
 		}
 	}
