@@ -3,6 +3,8 @@ package watch
 import (
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"cifartui/train/config"
 	"cifartui/train/runs"
@@ -117,18 +119,25 @@ func (m *Model) settleCurves() {
 	c.cursor = max(c.x0, min(c.cursor, c.x1))
 }
 
+// timesPause is how long the times of a run's epochs are waited for before they are
+// asked for again: a watcher that has much to do lets a question pass.
+const timesPause = 10 * time.Second
+
 // wantTimes asks for the times of the epochs of the runs that are drawn by time.
 func (m *Model) wantTimes() {
 	if m.curves.axis != chart.ByTime || m.pane == paneNone {
 		return
 	}
 	for _, r := range m.drawn() {
-		if !r.Timed && len(r.Points) > 0 && !r.asked {
-			r.asked = true
+		if r.wantsTimes() && m.now.Sub(r.asked) >= timesPause {
+			r.asked = m.now
 			m.watcher.Time(r.Folder)
 		}
 	}
 }
+
+// wantsTimes reports whether the times of a run's epochs are not known yet.
+func (r *row) wantsTimes() bool { return !r.Timed && len(r.Points) > 0 }
 
 // of returns a run's series.
 func (c *curves) of(r *survey.Run) *chart.Series {
@@ -212,7 +221,7 @@ func (m *Model) emptyWords(rows []*row) string {
 	switch {
 	case len(rows) == 0:
 		return "No run is chosen."
-	case m.curves.axis == chart.ByTime:
+	case m.curves.axis == chart.ByTime && slices.ContainsFunc(rows, (*row).wantsTimes):
 		return "Reading the times" + m.glyphs.Dots
 	}
 	return "Curves begin with the first epoch."

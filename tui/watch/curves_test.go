@@ -5,8 +5,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cifartui/train/config"
+	"cifartui/train/event"
 	"cifartui/train/survey"
 	"cifartui/tui"
 )
@@ -62,5 +64,32 @@ func TestACurveIsWholeOnEachAxis(t *testing.T) {
 		if got := b.curves.of(r).Len(); got != points {
 			t.Errorf("by %s %d points, want %d", axisNames[b.curves.axis], got, points)
 		}
+	}
+}
+
+// A question for the times that was let pass is asked again, and no time is waited
+// for of a run without epochs.
+func TestTimesAreAskedForUntilTheyCome(t *testing.T) {
+	r := made("run", 1, 12, nil)
+	for i := range r.Points {
+		r.Points[i].Seconds = math.NaN()
+	}
+	b := newBench(t, tui.Options{Theme: "none"}, 120, 36, r, made("begun", 2, 0, liveIn(event.StateRunning)))
+	b.press("t", "t")
+	first := b.list.rows["/data/runs/run"].asked
+	if first.IsZero() || !strings.Contains(b.View(), "Reading the times") {
+		t.Fatalf("not asked for:\n%s", b.View())
+	}
+	b.Update(tickMsg{testNow.Add(timesPause - time.Second)})
+	if !b.list.rows["/data/runs/run"].asked.Equal(first) {
+		t.Error("asked for again at once")
+	}
+	b.Update(tickMsg{testNow.Add(timesPause)})
+	if b.list.rows["/data/runs/run"].asked.Equal(first) {
+		t.Error("not asked for again")
+	}
+	b.press("down")
+	if !strings.Contains(b.View(), "Curves begin with the first epoch.") {
+		t.Errorf("of a run without epochs:\n%s", b.View())
 	}
 }

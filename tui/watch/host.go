@@ -23,7 +23,7 @@ const (
 	// little and numbers change at a pace one can read.
 	listingPause = 100 * time.Millisecond
 	updatePause  = time.Second
-	// tickPause is how often ages are drawn anew where nothing else changes.
+	// tickPause is how often ages are looked at anew where nothing else changes.
 	tickPause = 15 * time.Second
 	// jobsPause is how often the scheduler is asked.
 	jobsPause = 15 * time.Second
@@ -239,7 +239,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case updateMsg:
 		return m.learn(msg)
 	case tickMsg:
-		m.now = msg.at
+		m.now, m.list.stale = msg.at, true // age<2h holds of others by now
 		if m.ctx.Err() == nil {
 			return m.tick()
 		}

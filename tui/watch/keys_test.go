@@ -380,3 +380,41 @@ func TestAgesAreShort(t *testing.T) {
 		}
 	}
 }
+
+// While folders are still being read, runs of a comparison that are not shown yet
+// are not deleted with those that are.
+func TestAComparisonIsNotDeletedWholeBeforeItIsReadWhole(t *testing.T) {
+	b := newBench(t, tui.Options{}, 120, 36)
+	b.Update(updateMsg{update: survey.Update{Runs: scene()[2:4]}, at: testNow})
+	var rows []*row
+	for _, r := range b.list.rows {
+		rows = append(rows, r)
+	}
+	if got := b.whole(rows); len(got) != 2 || slices.Contains(got, "/data/runs/sweep") {
+		t.Errorf("two of three runs that there are: %v", got)
+	}
+}
+
+// A comparison's folder is no run's: what became of it is seen by one of its runs.
+func TestADeletedComparisonIsLookedAtByARun(t *testing.T) {
+	l := newBench(t, tui.Options{}, 120, 36, scene()...).list
+	if got := l.runIn("/data/runs/sweep"); l.rows[got] == nil || l.rows[got].Comparison != "/data/runs/sweep" {
+		t.Errorf("looks at %s", got)
+	}
+	if got := l.runIn("/data/runs/old"); got != "/data/runs/old" {
+		t.Errorf("a run is looked at by %s", got)
+	}
+}
+
+// Runs grow too old for what is asked for without anything else that happens.
+func TestAFilterOfAgesFollowsTheClock(t *testing.T) {
+	b := newBench(t, tui.Options{}, 120, 36, made("young", 1, 3, nil), made("old", 5, 3, nil))
+	b.press("/", "a", "g", "e", "<", "2", "h", "enter")
+	if len(b.list.shown) != 1 {
+		t.Fatalf("%d runs are younger than two hours, want 1", len(b.list.shown))
+	}
+	b.Update(tickMsg{testNow.Add(2 * time.Hour)})
+	if n := len(b.list.shown); n != 0 {
+		t.Errorf("two hours later %d are", n)
+	}
+}

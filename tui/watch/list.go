@@ -15,11 +15,11 @@ import (
 type row struct {
 	*survey.Run
 	job      runs.Job
-	mark     int      // from 1: its colour and stroke among those that are marked; 0: it is not
-	spark    string   // of val_acc
-	points   int      // that the spark was drawn of
-	asked    bool     // the times of its epochs were asked for
-	settings []string // as texts, of textsOf
+	mark     int       // from 1: its colour and stroke among those that are marked; 0: it is not
+	spark    string    // of val_acc
+	points   int       // that the spark was drawn of
+	asked    time.Time // when the times of its epochs were last asked for
+	settings []string  // as texts, of textsOf
 	textsOf  *survey.Run
 }
 
@@ -298,6 +298,17 @@ func (l *list) meant() []*row {
 		return []*row{r}
 	}
 	return nil
+}
+
+// runIn is the folder of a run in a comparison's folder, by which that is looked at;
+// a run's own is its own.
+func (l *list) runIn(folder string) string {
+	for f, r := range l.rows {
+		if r.Comparison == folder {
+			return f
+		}
+	}
+	return folder
 }
 
 // same reports whether two paths are of one folder.

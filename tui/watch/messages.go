@@ -16,7 +16,7 @@ type updateMsg struct {
 	over   bool // no more will come
 }
 
-// tickMsg says that some seconds have passed: ages are drawn anew.
+// tickMsg says that some seconds have passed: ages are others by then.
 type tickMsg struct{ at time.Time }
 
 // openedMsg brings a run's screen that was asked for, or why there is none.

@@ -43,7 +43,7 @@ func (m *Model) askDelete() tea.Cmd {
 }
 
 // whole are the folders of runs, with that of a comparison in place of those of its
-// runs where all of them are meant.
+// runs where all of them are meant. Which all are is known once the folders are read.
 func (m *Model) whole(rows []*row) (folders []string) {
 	members, meant := map[string]int{}, map[string]int{}
 	for _, r := range m.list.rows {
@@ -55,7 +55,7 @@ func (m *Model) whole(rows []*row) (folders []string) {
 	done := map[string]bool{}
 	for _, r := range rows {
 		switch c := r.Comparison; {
-		case c == "" || meant[c] < members[c]:
+		case c == "" || meant[c] < members[c] || !m.list.listed:
 			if r.State != survey.NotBegun {
 				folders = append(folders, r.Folder)
 			}
@@ -190,7 +190,7 @@ func (m *Model) removed(msg removedMsg) tea.Cmd {
 	if msg.err != nil {
 		d.failed = append(d.failed, fmt.Sprintf("%s: %v", m.nameOf(msg.folder), msg.err))
 	}
-	m.watcher.Look(msg.folder)
+	m.watcher.Look(m.list.runIn(msg.folder))
 	if d.left > 0 {
 		m.say(style.Caution, fmt.Sprintf("Deleting%s %d of %d", m.glyphs.Dots, len(d.folders)-d.left, len(d.folders)))
 		return m.removeNext(d, len(d.folders)-d.left)
