@@ -147,7 +147,7 @@ func (f figures) add(r *record.Run) {
 		c := e.Config
 		f.set(infoMetric, 1, r.Name, "dataset", e.Dataset, "demo", strconv.FormatBool(e.Demo),
 			"batch", strconv.Itoa(c.Batch), "optimizer", c.Optimizer, "kernels", e.Kernels, "version", e.Version)
-		f.set(epochsMetric, float64(c.Epochs), r.Name)
+		f.set(epochsMetric, float64(r.EpochsInAll()), r.Name)
 	}
 	if e := r.Step; e != nil {
 		f.set(imagesMetric, e.ImagesPerSecond, r.Name)

@@ -184,3 +184,13 @@ func TestAddress(t *testing.T) {
 		}
 	}
 }
+
+// With a budget a run has as many epochs as were planned, not as its settings say.
+func TestPageKnowsThePlanOfABudget(t *testing.T) {
+	var p Page
+	started := event.RunStarted{Header: event.Header{Run: "b", Seq: 1}, Config: config.Config{Epochs: 50, Budget: 600}}
+	feed(t, &p, &started, &event.Planned{Header: event.Header{Run: "b", Seq: 2}, Epochs: 7, Budget: 600})
+	if got := scrape(t, string(p.text()))["cifartui_epochs_configured @b"]; got != 7 {
+		t.Errorf("%v epochs, want the 7 that are planned", got)
+	}
+}
