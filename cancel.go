@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,8 +69,11 @@ func cancel(ctx context.Context, dir, which string, out io.Writer) error {
 			return err
 		}
 		left, err := c.round(ctx, members, queue)
-		if err != nil || left == 0 {
+		if err != nil {
 			return err
+		}
+		if left == 0 {
+			return mayWait(members)
 		}
 		select {
 		case <-ctx.Done():
@@ -77,6 +81,25 @@ func cancel(ctx context.Context, dir, which string, out io.Writer) error {
 		case <-time.After(cancelPause):
 		}
 	}
+}
+
+// mayWait is the error of a cancel where the queue cannot be asked, if tasks may wait
+// there: they would begin to train later.
+func mayWait(members []string) error {
+	if slurm.KnowsQueue() {
+		return nil
+	}
+	var names []string
+	for _, member := range members {
+		list, err := runs.Read(member)
+		if err != nil || list[0].Ended == nil || list[0].Ended.Signal != "" {
+			names = append(names, filepath.Base(member))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w, and so no look into the queue: whether it holds %s is not known: cancel from a login node of the cluster", slurm.ErrNoSlurm, strings.Join(names, ", "))
 }
 
 // findMember is runs.Find, also for a run of a submitted comparison that has not

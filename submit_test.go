@@ -206,3 +206,40 @@ func TestCancelOfTasksThatDoNotTrainYet(t *testing.T) {
 		t.Error("a run was begun")
 	}
 }
+
+// Where there is no Slurm nobody knows whether tasks wait: cancel must not say that
+// all is done, and they begin to train in the night.
+func TestCancelWithoutTheQueueSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "sizes")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := config.Comparison{Order: config.Interleave, Sweeps: []config.Sweep{{Key: "batch", Values: []string{"4", "8"}}}, Runs: []string{"batch=4", "batch=8"}, Config: config.Default()}
+	if err := file.Write(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := slurm.Add(folder, slurm.Submission{Job: "77", Submitted: time.Now(), Tasks: map[int]string{1: "batch=4", 2: "batch=8"}}); err != nil {
+		t.Fatal(err)
+	}
+	ended := func(run string) {
+		member := filepath.Join(folder, run)
+		if err := os.Mkdir(member, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := config.Write(rundir.OS{}, member, config.Default(), config.Machine("test", time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		eventtest.Write(t, member, &event.RunStarted{Header: event.Header{Run: run, Time: time.Now()}}, &event.RunEnded{Header: event.Header{Run: run, Time: time.Now()}, Outcome: event.OutcomeStopped})
+	}
+	ended("batch=4")
+	t.Setenv("PATH", dir)
+	code, out, errs := tool(t, "cancel", "--runs", dir, "sizes")
+	if code != exitFailed || !strings.Contains(errs, "whether it holds batch=8 is not known") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	ended("batch=8")
+	if code, out, errs := tool(t, "cancel", "--runs", dir, "sizes"); code != 0 {
+		t.Errorf("with nothing left: %d %s%s", code, out, errs)
+	}
+}
