@@ -94,6 +94,11 @@ func TestEvalAndAverageAsTyped(t *testing.T) {
 	}
 	sheet, mean := filepath.Join(runs, "worst.png"), filepath.Join(runs, "mean.safetensors")
 	e := evaluated(t, "a", "b", "--runs", runs, "--split", "val", "--worst", "6", sheet)
+	lost := start(t, "eval", "a", "--runs", runs, "--json", "--device", "cpu", "--worst", "6", filepath.Join(runs, "no folder", "worst.png"))
+	lost.mustEnd(t, 1)
+	if !strings.Contains(lost.out.String(), "calibration_error") || !strings.Contains(lost.errs.String(), "no folder") {
+		t.Errorf("a sheet that cannot be written costs the figures: %s%s", lost.out.String(), lost.errs.String())
+	}
 	if e.Images != 20 || len(e.Models) != 2 || e.Models[0].Accuracy != float64(r.BestValAcc().ValAcc) || e.Gain == nil {
 		t.Errorf("of the held out part: %+v, recorded %v", e, r.BestValAcc().ValAcc)
 	}

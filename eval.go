@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -63,15 +64,16 @@ is null.`,
 			if err != nil {
 				return err
 			}
+			// First: a picture that cannot be written is not to cost the figures.
+			if s.asJSON {
+				err = writeJSON(cmd.OutOrStdout(), report)
+			} else {
+				err = report.Print(cmd.OutOrStdout())
+			}
 			if s.sheet != "" {
-				if err := s.writeSheet(cmd, report, set, classes); err != nil {
-					return err
-				}
+				err = errors.Join(err, s.writeSheet(cmd, report, set, classes))
 			}
-			if !s.asJSON {
-				return report.Print(cmd.OutOrStdout())
-			}
-			return writeJSON(cmd.OutOrStdout(), report)
+			return err
 		},
 	}
 	runsFlag(cmd, &s.runs)
