@@ -61,6 +61,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"plot", "x", "--smooth", "nan"}, "no number"},
 		{[]string{"plot", "x", "--smooth", "1"}, "0 to under 1"},
 		{[]string{"plot", "x", "--x", "day"}, "none of epoch, images, time"},
+		{[]string{"data", "info", "x", "--data", "y"}, "name the data once"},
 		{[]string{"data", "fetch", "mnist"}, "neither cifar10 nor cifar100"},
 		{[]string{"bench", "--batches", "0"}, "--batches"},
 		{[]string{"open"}, "name a run"},

@@ -69,6 +69,9 @@ DATA is what --data of a training run takes. It fetches nothing.`,
 		Args: atMostOne("what --data takes"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
+				if cmd.Flags().Changed("data") {
+					return usage("data info: name the data once: %q, or --data %s", args[0], data)
+				}
 				data = args[0]
 			}
 			if cifar.IsWord(data) && !cifar.IsDemo(data) {
