@@ -103,15 +103,34 @@ func (l *leg) finish() error {
 			l.note("compare the runs: %v", err)
 		}
 	}
-	err := l.err
-	if err == nil && l.seen.signal() != "" {
-		err = &exitError{code: exitStopped}
-	}
+	err := l.result()
 	if !l.fallsBack(err) {
-		l.atEnd(exitCode(exitOf(err)))
+		l.atEnd()
 		l.linger()
 	}
 	return err
+}
+
+// result is the error of a leg that has ended, for the exit code.
+func (l *leg) result() error {
+	if l.err == nil && l.seen.signal() != "" {
+		return &exitError{code: exitStopped}
+	}
+	return l.err
+}
+
+// endUnderScreen does what is wanted at the end as soon as the run has ended,
+// unless the screen is left before: who wants to be told is not there to leave it.
+func (l *leg) endUnderScreen(ctx context.Context) {
+	select {
+	case <-l.told:
+	case <-ctx.Done():
+		return
+	}
+	<-l.done
+	if l.seen.outcome() != event.OutcomeDetached && !l.fallsBack(l.err) {
+		l.atEnd()
+	}
 }
 
 // lingerAfterSignal is how long at most the metrics stay after a signal: who
@@ -133,14 +152,20 @@ func (l *leg) linger() {
 	l.page.Linger(ctx, limit)
 }
 
-// atEnd rings the bell and runs the command that the person asked for.
-func (l *leg) atEnd(exit int) {
-	if l.plan.Bell && isTerminal(l.errs.w) {
-		fmt.Fprint(l.errs, "\a")
-	}
-	if l.plan.OnEnd == "" {
-		return
-	}
+// atEnd rings the bell and runs the command that the person asked for, once.
+func (l *leg) atEnd() {
+	l.ending.Do(func() {
+		if l.plan.Bell {
+			l.errs.ring()
+		}
+		if l.plan.OnEnd != "" {
+			l.onEnd(exitCode(exitOf(l.result())))
+		}
+	})
+}
+
+// onEnd runs the command that the person wants at the end.
+func (l *leg) onEnd(exit int) {
 	shell := []string{"/bin/sh", "-c", l.plan.OnEnd}
 	if runtime.GOOS == "windows" {
 		shell = []string{"cmd", "/c", l.plan.OnEnd}

@@ -39,14 +39,16 @@ type leg struct {
 	page    *metrics.Page  // what metrics serves
 	readers sync.WaitGroup // what reads the bus and must see its end
 	seen    seen           // what the events have told
-	done    chan struct{}  // closed when Run has returned and err is set
+	told    chan struct{}  // closed when seen holds all that there is
+	done    chan struct{}  // closed when Run has returned and err is set, just after the bus
 	err     error
+	ending  sync.Once // what is wanted at the end
 
 	screenGone atomic.Bool // the leg goes on without the screen that it began with
 }
 
 func newLeg(s *session, p plan) *leg {
-	l := &leg{session: s, plan: p, bus: event.NewBus(), detach: make(chan string, 1), done: make(chan struct{})}
+	l := &leg{session: s, plan: p, bus: event.NewBus(), detach: make(chan string, 1), told: make(chan struct{}), done: make(chan struct{})}
 	for _, run := range p.paused {
 		l.early = append(l.early, event.Pause{To: event.To{Run: run, Why: "paused before the hand-over"}})
 	}

@@ -133,3 +133,32 @@ func TestLegHasTheThreadsOfItsSettings(t *testing.T) {
 		last = s.backends[0]
 	}
 }
+
+// Who wants to be told of the end is not at the screen: the command runs when the
+// run has ended, not when the screen is left, and not once more then.
+func TestOnEndDoesNotWaitForTheScreen(t *testing.T) {
+	var out bytes.Buffer
+	s := newSession(&out, io.Discard, false)
+	s.signals = &signals{}
+	var p plan
+	p.OnEnd = `echo "it has $CIFARTUI_OUTCOME, $CIFARTUI_EXIT"`
+	l := newLeg(s, p)
+	l.run(idleRunner{})
+	s.out.hold()
+	events := l.bus.Subscribe()
+	l.read(func() { l.watch(idleRunner{}, events) })
+	l.bus.Publish(&event.RunEnded{Header: event.Header{Run: "x", Seq: 1}, Outcome: event.OutcomeFinished})
+	l.bus.Close()
+	close(l.done)
+	l.endUnderScreen(t.Context())
+	if out.Len() > 0 {
+		t.Errorf("written over the screen: %s", &out)
+	}
+	s.out.release()
+	for range 2 {
+		if out.String() != "it has finished, 0\n" {
+			t.Errorf("it says %q", out.String())
+		}
+		_ = l.finish()
+	}
+}

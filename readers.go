@@ -86,6 +86,7 @@ func (l *leg) report(events event.Source, past []event.Event) {
 // watch follows the run for the process: who waits for it in the background is
 // told when it trains, and what is asked about it later is kept.
 func (l *leg) watch(r runner, events event.Source) {
+	defer close(l.told)
 	waited, over := context.WithCancel(context.Background())
 	defer over()
 	if l.plan.child {

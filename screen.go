@@ -26,8 +26,10 @@ func (l *leg) screen(ctx context.Context) (next *plan, err error) {
 		}
 	}
 	l.errs.hold() // lines would garble the screen; warnings are events
+	l.out.hold()  // what a command at the end says
 	result, asked, err := l.show(ctx, source)
 	l.errs.release()
+	l.out.release()
 	events.Close() // it would fill for as long as the run goes on without the screen
 	if !l.began() {
 		if err == nil {
@@ -98,6 +100,7 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 		cancel()
 		watched <- why
 	}()
+	go l.endUnderScreen(ctx)
 	w := overAll(l.plan.Runs)
 	w.First, w.Folder = true, l.folder
 	w.Screen = tui.Options{

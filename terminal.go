@@ -25,8 +25,8 @@ func whyNoScreen(in, out any) string {
 	return tui.WhyNot(os.Getenv)
 }
 
-// holdWriter is standard error: what is written while a screen is up is held
-// until the screen is gone.
+// holdWriter is an output of the process: what is written while a screen is up is
+// held until the screen is gone.
 type holdWriter struct {
 	w io.Writer
 
@@ -64,6 +64,17 @@ func (h *holdWriter) release() {
 		// Standard error has nowhere to report its own failure.
 		_, _ = h.w.Write(h.held.Bytes())
 		h.held = nil
+	}
+}
+
+// ring rings the bell of a terminal at once, also under a screen, which that does
+// not disturb.
+func (h *holdWriter) ring() {
+	h.mu.Lock()
+	w := h.w
+	h.mu.Unlock() // a terminal that is stopped takes its time
+	if isTerminal(w) {
+		_, _ = io.WriteString(w, "\a") // one that is gone rings no more
 	}
 }
 
