@@ -263,6 +263,9 @@ func (r *run) changed(e *event.StateChanged, before event.State) string {
 	if e.State == event.StateWaiting || before == event.StateWaiting && e.State == event.StateRunning {
 		return "" // turns of a comparison
 	}
+	if e.State == event.StateFinished || e.State == event.StateFailed {
+		return "" // the end, which comes next, tells more
+	}
 	r.writeLog(e, style.Plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
 	switch e.State {
 	case event.StatePaused:

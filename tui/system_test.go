@@ -102,3 +102,19 @@ func TestLogShowsMessagesWhole(t *testing.T) {
 		t.Errorf("scrolled to the first, it is drawn as\n%s", got)
 	}
 }
+
+// The end is told once, and not as a position in an epoch that never began.
+func TestLogTellsTheEndOnce(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 2).run(2)
+	s.state(event.StateFinished, "", 3, 0)
+	b := newBench(t, Options{}, 120, 40, s.end(event.OutcomeFinished, "", 2).events...)
+	var ends []string
+	for _, l := range b.current().log {
+		if strings.Contains(strings.ToLower(l.text), "finished") {
+			ends = append(ends, l.text)
+		}
+	}
+	if len(ends) != 1 || !strings.HasPrefix(ends[0], "Finished 2 epochs") {
+		t.Errorf("the end is told as %q", ends)
+	}
+}
