@@ -137,7 +137,7 @@ func (v *checkpointsView) fileRows() []fileRow {
 	rows := v.withEvents(v.listedRows(r), r)
 	for i := range rows {
 		row := &rows[i]
-		row.whole = row.Step == 0 || row.Step == r.Started.StepsPerEpoch
+		row.whole = row.Step == 0 || row.ValAcc.Finite()
 		row.done = row.Epoch
 		if row.Resumable && row.Step == 0 { // it tells the epoch to go on with
 			row.done--

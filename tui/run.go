@@ -112,11 +112,7 @@ func (r *run) apply(e event.Event, at time.Time) (notice string) {
 		r.writeLog(e, style.Plain, fmt.Sprintf("learning rate %s to %s at epoch %d, step %d", format.Rate(e.From), format.Rate(e.To), e.Epoch, e.Step))
 		return fmt.Sprintf("Learning rate is %s since epoch %d, step %d.", format.Rate(e.To), e.Epoch, e.Step)
 	case *event.Planned:
-		small := ""
-		if e.SmallEpochs > 0 {
-			small = fmt.Sprintf(" (%d on smaller images)", e.SmallEpochs)
-		}
-		r.writeLog(e, style.Plain, fmt.Sprintf("%s%s fit the budget of %s: %s an epoch", format.Plural(e.Epochs, "epoch"), small, format.Duration(e.Budget), format.Duration(e.EpochSeconds)))
+		r.writeLog(e, style.Plain, fmt.Sprintf("%s%s fit the budget of %s: %s an epoch", format.Plural(e.Epochs, "epoch"), e.Aside(), format.Duration(e.Budget), format.Duration(e.EpochSeconds)))
 		return fmt.Sprintf("%s fit the budget.", format.Plural(e.Epochs, "epoch"))
 	case *event.Warning:
 		if e.Refuses != "" { // what was asked for will not come

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"cifartui/train/config"
@@ -130,7 +131,8 @@ type RunStarted struct {
 	Dataset string   `json:"dataset"`
 	Demo    bool     `json:"demo"`
 	Classes []string `json:"classes"`
-	// TrainImages and ValImages count the images; StepsPerEpoch the batches.
+	// TrainImages and ValImages count the images; StepsPerEpoch the batches. The last
+	// epoch of a run with a budget may have fewer.
 	TrainImages   int `json:"train_images"`
 	ValImages     int `json:"val_images"`
 	StepsPerEpoch int `json:"steps_per_epoch"`
@@ -168,7 +170,7 @@ type StepDone struct {
 	Header
 	Epoch int `json:"epoch"` // from 1
 	Step  int `json:"step"`  // batches done in this epoch, from 1
-	Steps int `json:"steps"` // batches in an epoch
+	Steps int `json:"steps"` // batches in this epoch
 	// Total counts the batches done since the run's start, over all resumes.
 	Total int64 `json:"total"`
 	// Count is how many batches this event covers, at least 1; Loss, Acc and
@@ -280,11 +282,30 @@ type Planned struct {
 	// SmallEpochs those of them, the first, that train on smaller images.
 	Epochs      int `json:"epochs"`
 	SmallEpochs int `json:"small_epochs,omitempty"`
+	// LastSteps are the batches of the last of them, where the time is too short for
+	// a whole one.
+	LastSteps int `json:"last_steps,omitempty"`
 	// Budget is the training time that is allowed, Seconds what they are expected
-	// to take in all, and EpochSeconds each of those to come.
+	// to take in all, and EpochSeconds about each of those to come.
 	Budget       float64 `json:"budget"`
 	Seconds      float64 `json:"seconds"`
 	EpochSeconds float64 `json:"epoch_seconds"`
+}
+
+// Aside says in brackets which of the epochs are not like the others; "" if
+// there are none.
+func (p *Planned) Aside() string {
+	var list []string
+	if p.SmallEpochs > 0 {
+		list = append(list, fmt.Sprintf("%d on smaller images", p.SmallEpochs))
+	}
+	if p.LastSteps > 0 {
+		list = append(list, fmt.Sprintf("the last of %d steps", p.LastSteps))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, ", ") + ")"
 }
 
 // Warning tells of trouble that does not end the run.

@@ -149,11 +149,7 @@ func (run *reportRun) text(e event.Event) []string {
 	case *event.LearnRateChanged:
 		return []string{fmt.Sprintf("Learning rate set from %g to %g at epoch %d, step %d", e.From, e.To, e.Epoch, e.Step)}
 	case *event.Planned:
-		small := ""
-		if e.SmallEpochs > 0 {
-			small = fmt.Sprintf(" (%d on smaller images)", e.SmallEpochs)
-		}
-		return []string{fmt.Sprintf("%d epochs%s fit the budget of %s: about %s an epoch, %s in all", e.Epochs, small, length(e.Budget), length(e.EpochSeconds), length(e.Seconds))}
+		return []string{fmt.Sprintf("%d epochs%s fit the budget of %s: about %s an epoch, %s in all", e.Epochs, e.Aside(), length(e.Budget), length(e.EpochSeconds), length(e.Seconds))}
 	case *event.RunEnded:
 		return run.end(e)
 	}
@@ -313,6 +309,7 @@ type (
 		Run          string     `json:"run"`
 		Epochs       int        `json:"epochs"`
 		SmallEpochs  int        `json:"small_epochs,omitempty"`
+		LastSteps    int        `json:"last_steps,omitempty"`
 		Budget       float64    `json:"budget"`
 		Seconds      float64    `json:"seconds"`
 		EpochSeconds float64    `json:"epoch_seconds"`
@@ -356,7 +353,7 @@ func (r *Report) object(run *reportRun, e event.Event) {
 	case *event.LearnRateChanged:
 		v = rateJSON{e.Event, e.Run, e.From, e.To, e.Epoch, e.Step}
 	case *event.Planned:
-		v = plannedJSON{e.Event, e.Run, e.Epochs, e.SmallEpochs, e.Budget, e.Seconds, e.EpochSeconds}
+		v = plannedJSON{e.Event, e.Run, e.Epochs, e.SmallEpochs, e.LastSteps, e.Budget, e.Seconds, e.EpochSeconds}
 	case *event.RunEnded:
 		end := endJSON{Event: e.Event, Run: e.Run, Outcome: e.Outcome, Error: e.Error, Epoch: e.Epoch, Seconds: e.Seconds,
 			TestAcc: e.TestAcc, TestLoss: e.TestLoss, Demo: run.started.Demo}

@@ -44,6 +44,24 @@ func report(r Report, events []event.Event) (out, errs string) {
 	return o.String(), e.String()
 }
 
+// A plan is told with the epochs that are not like the others.
+func TestAPlanIsTold(t *testing.T) {
+	for want, e := range map[string]*event.Planned{
+		"16 epochs fit":                                              {Epochs: 16},
+		"16 epochs (6 on smaller images) fit":                        {Epochs: 16, SmallEpochs: 6},
+		"16 epochs (the last of 312 steps) fit":                      {Epochs: 16, LastSteps: 312},
+		"16 epochs (6 on smaller images, the last of 312 steps) fit": {Epochs: 16, SmallEpochs: 6, LastSteps: 312},
+	} {
+		e.Budget, e.Seconds, e.EpochSeconds = 1875, 1845, 117
+		if out, _ := report(Report{}, []event.Event{e}); out != want+" the budget of 31m15s: about 1m57s an epoch, 30m45s in all\n" {
+			t.Errorf("told as %q", out)
+		}
+	}
+	if out, _ := report(Report{JSON: true}, []event.Event{&event.Planned{Epochs: 16, LastSteps: 312}}); !strings.Contains(out, `"last_steps":312`) {
+		t.Errorf("told as %s", out)
+	}
+}
+
 func TestReportKeepsTheArticlesForm(t *testing.T) {
 	for name, r := range map[string]struct {
 		report Report

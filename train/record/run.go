@@ -209,7 +209,7 @@ func (r *Run) Position() (epoch, step, steps int) {
 	epoch = 1
 	last := 0 // the last that may come
 	if s := r.Started; s != nil {
-		steps, last = s.StepsPerEpoch, s.Config.Epochs
+		last = s.Config.Epochs
 		if s.Resumed {
 			epoch, step = max(1, s.ResumedEpoch), s.ResumedStep
 		}
@@ -221,9 +221,25 @@ func (r *Run) Position() (epoch, step, steps int) {
 		return s.Epoch, s.Step, s.Steps
 	}
 	if epoch > 1 && step == 0 && (r.Ended != nil || last > 0 && epoch > last) {
-		return epoch - 1, steps, steps
+		epoch--
+		step = r.stepsOf(epoch)
 	}
-	return epoch, step, steps
+	return epoch, step, r.stepsOf(epoch)
+}
+
+// stepsOf is how many batches an epoch has, as far as is known: the last one of a run
+// with a budget may have fewer than others.
+func (r *Run) stepsOf(epoch int) int {
+	if s := r.Step; s != nil && s.Epoch == epoch && s.Steps > 0 {
+		return s.Steps
+	}
+	if r.Started == nil {
+		return 0
+	}
+	if p := r.Planned; p != nil && p.Epochs == epoch && p.LastSteps > 0 && r.Started.Config.Budget > 0 {
+		return p.LastSteps
+	}
+	return r.Started.StepsPerEpoch
 }
 
 // Total counts the batches done since the run's start, over all resumes.
@@ -302,7 +318,7 @@ func (r *Run) Remaining() (epoch, whole float64) {
 	batch := float64(r.Started.Config.Batch) / r.Step.ImagesPerSecond // seconds
 	validation := 0.0
 	if e := r.LastEpoch(); e != nil {
-		validation = max(0, e.Seconds-float64(steps)*batch)
+		validation = max(0, e.Seconds-float64(r.stepsOf(e.Epoch))*batch)
 	}
 	epoch = float64(steps-step)*batch + validation
 	whole = epoch + float64(max(r.EpochsInAll()-n, 0))*(float64(steps)*batch+validation)

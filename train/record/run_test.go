@@ -79,6 +79,47 @@ func TestAPlanTellsWhatIsLeft(t *testing.T) {
 	}
 }
 
+// The last epoch of a run with a budget has as many batches as its plan says: before
+// the first of them, after a resume within it, and at the end.
+func TestAShorterLastEpoch(t *testing.T) {
+	at := func(when string, r *Run, epoch, step, steps int) {
+		t.Helper()
+		if e, s, all := r.Position(); e != epoch || s != step || all != steps {
+			t.Errorf("%s: at epoch %d, step %d of %d, want %d, %d of %d", when, e, s, all, epoch, step, steps)
+		}
+	}
+	r := lived(life()...)
+	started := *r.Started
+	started.Config.Budget = 30
+	r.Started = &started
+	r.Apply(&event.Planned{Epochs: 4, LastSteps: 2, Seconds: 14})
+	at("before the last but one", r, 3, 0, 3)
+	r.Apply(&event.Planned{Epochs: 3, LastSteps: 2, Seconds: 11})
+	at("before the last", r, 3, 0, 2)
+	r.Apply(&event.StepDone{Epoch: 3, Step: 1, Steps: 2, Total: 7, ImagesPerSecond: 10, Elapsed: 9})
+	// A batch of a second, and one of validation, as after the three before.
+	if epoch, whole := r.Remaining(); epoch != 2 || whole != 2 {
+		t.Errorf("%v s of the epoch and %v of the run are left, want 2 and 2", epoch, whole)
+	}
+	resume := *r.Started
+	resume.Header = event.Header{}
+	resume.Resumed, resume.ResumedEpoch, resume.ResumedStep, resume.ResumedTotal, resume.Config.Epochs = true, 3, 1, 7, 3
+	killed := *r
+	killed.Step = nil
+	killed.Apply(&resume)
+	at("resumed", &killed, 3, 1, 2)
+	for _, r := range []*Run{r, &killed} {
+		r.Apply(&event.EpochDone{Epoch: 3, Epochs: 3, Total: 8, Elapsed: 11})
+		at("done", r, 3, 2, 2)
+		r.Apply(&event.RunEnded{Outcome: event.OutcomeFinished, Epoch: 3})
+		at("ended", r, 3, 2, 2)
+	}
+	// Given no budget, or a longer one, it is as any other.
+	resume.Config.Budget, resume.ResumedStep, resume.ResumedTotal = 0, 0, 6
+	r.Apply(&resume)
+	at("without a budget", r, 3, 0, 3)
+}
+
 func TestKnownEventsChangeNothing(t *testing.T) {
 	r := lived(life()...)
 	for _, e := range life() {

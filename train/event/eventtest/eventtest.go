@@ -41,7 +41,7 @@ func All() []event.Event {
 		&event.CheckpointSaved{File: "last.ckpt", Reason: "last", Removed: []string{"a"}},
 		&event.StateChanged{State: event.StatePaused, Reason: `say "why" \ é`},
 		&event.LearnRateChanged{From: 1, To: 0.5},
-		&event.Planned{Epochs: 14, Budget: 1875, Seconds: 1840.5, EpochSeconds: 131},
+		&event.Planned{Epochs: 14, LastSteps: 300, Budget: 1875, Seconds: 1840.5, EpochSeconds: 131},
 		&event.Warning{Message: "disk\nfull"},
 		&event.RunEnded{Outcome: event.OutcomeFinished, BestAcc: acc, TestAcc: &acc},
 	}
