@@ -14,10 +14,11 @@ import (
 	"cifartui/train/feed"
 )
 
-// A run with a budget of training time has as many epochs as fit it. Some of its
-// batches are trained and taken back to see how long they take; what comes of it
-// is a checkpoint.Plan, which is saved, so that a resume goes on with the same
-// bits. The plan is changed, with the schedule going on from where it stands, at
+// A run with a budget of training time has as many epochs as fit it, the last one
+// with as many batches as the others leave time for. Some of its batches are
+// trained and taken back to see how long they take; what comes of it is a
+// checkpoint.Plan, which is saved, so that a resume goes on with the same bits. The
+// plan is changed, with the schedule going on from where it stands, at
 // the end of an epoch or by a resume, when the run would miss its budget.
 
 const (
@@ -25,22 +26,19 @@ const (
 	// long as measurePart of the budget and the epoch last.
 	measureBatches = 3
 	measurePart    = 0.005
-	// ending is the part of the budget that is kept for the end of the run, and
-	// reserve that of the time which is left for what is not measured: checkpoints,
-	// and a machine that gets slower.
-	ending  = 0.003
-	reserve = 0.012
-	// spare is the part of the time that must be left besides for a plan to get
-	// one epoch longer, so that plans do not go back and forth.
-	spare = 0.01
-	// fillEpochs is by how many the small epochs may be more or fewer than the part
-	// of all that the settings make them, to use time that is left. With more, a
-	// machine that is slower and faster from epoch to epoch would get small ones for
-	// whole ones time and again, and never take one back.
-	fillEpochs = 1
-	// resumeTolerance is how far a resumed run may miss its budget and still go on
-	// as it was planned: less is as well a machine that was busy for a moment.
-	resumeTolerance = 0.25
+	// ending is the part of the budget that is kept for the end of the run: an epoch
+	// may take longer than the one before, and after the last nothing makes up for it.
+	ending = 0.006
+	// reserve is the part of the time left that is kept for what is not measured:
+	// checkpoints, and a machine that gets slower.
+	reserve = 0.01
+	// tolerance is the part of the time left by which a plan may be wrong and stay.
+	tolerance = 0.05
+	// leastPart is the part of an epoch that is worth a validation, at least.
+	leastPart = 0.1
+	// changed is the part by which a machine is another one than before: less is as
+	// well one that was busy for a moment.
+	changed = 0.25
 )
 
 // plan sets the epochs of a run with a budget, or looks after a resume whether
@@ -65,76 +63,95 @@ func (r *run) plan() error {
 	r.pace = pace
 	if r.at.Plan != nil && float64(r.t.from.Config.Budget) == budget {
 		miss := r.at.clock.seconds() + r.left(r.planned()) - budget
-		if math.Abs(miss) < resumeTolerance*budget {
+		if math.Abs(miss) < changed*budget {
 			r.announcePlan()
 			return nil
 		}
 	}
-	r.setPlan(r.fitting(reserve))
+	fit := r.fitting()
+	if r.at.Plan != nil && r.at.over(r.config) && r.left(fit) > r.room(0) {
+		return nil // a longer budget, but by less than a part of an epoch
+	}
+	r.setPlan(fit)
 	return r.saveLast()
 }
 
-// replan learns from the epoch that is just done how long one takes, and changes
-// the plan if there is a better one.
-func (r *run) replan(e *event.EpochDone) {
-	if r.at.Plan == nil || r.at.over(r.config) {
-		return
+// learn corrects the pace by the epoch that is just done.
+func (r *run) learn(e *event.EpochDone) {
+	if r.at.Plan != nil {
+		trained := r.at.Sums.Trained - r.at.EpochStart
+		r.pace.learn(r.net.sizeAt(e.Epoch, r.planned().small), trained, e.Seconds-trained)
 	}
-	r.pace.learn(r.net.sizeAt(e.Epoch, r.planned().small), e.Seconds)
-	r.setPlan(r.better())
 }
 
-// better is the length that is planned, or another if the run would be over its
-// budget or leave time unused: that of two epochs, or of one with time to spare.
+// replan changes the plan if there is a better one.
+func (r *run) replan() {
+	if r.at.Plan != nil && !r.at.over(r.config) {
+		r.setPlan(r.better())
+	}
+}
+
+// better is the length that is planned, or another if the run would clearly be over
+// its budget or leave time unused: one epoch takes longer than the next.
 func (r *run) better() length {
-	planned, fit := r.planned(), r.fitting(reserve)
+	planned, fit := r.planned(), r.fitting()
 	left := r.left(planned)
-	epoch := r.pace[r.net.small()]
-	switch gain := r.left(fit) - left; {
-	case left > r.room(reserve), gain >= 2*r.pace[r.net.spec.Size]:
+	over, unused := left-r.room(0), r.left(fit)-left
+	if most := tolerance * left; over > most || unused > most+ending*float64(r.config.Budget) {
 		return fit
-	case gain >= epoch/2:
-		if sure := r.fitting(reserve + spare); r.left(sure)-left >= epoch/2 {
-			return sure
-		}
 	}
 	return planned
 }
 
-// pace is how many seconds an epoch takes, by the size of its images.
-type pace map[int]float64
-
-// learn corrects the pace by an epoch. What it tells of images of other sizes is
-// taken half: epochs on small ones are short, and a machine that others use is
-// faster and slower from one to the next.
-func (p pace) learn(size int, seconds float64) {
-	if p[size] <= 0 || seconds <= 0 {
-		return
-	}
-	factor := seconds / p[size]
-	for s := range p {
-		if s == size {
-			p[s] = seconds
-		} else {
-			p[s] *= math.Sqrt(factor)
-		}
-	}
+// pace is how many seconds the batches of a whole epoch take, by the size of its
+// images, and its validation.
+type pace struct {
+	batches    map[int]float64
+	validation float64
 }
 
-// length is how many epochs a run has, and how many of them, the first, train on
-// smaller images.
-type length struct{ epochs, small int }
+// learn corrects the pace by an epoch. What it tells is taken half, as a machine
+// that others use is faster and slower from one to the next, unless it is so much
+// that something else has changed.
+func (p *pace) learn(size int, trained, validated float64) {
+	if p.batches[size] <= 0 || trained <= 0 {
+		return
+	}
+	factor := trained / p.batches[size]
+	if math.Abs(factor-1) < changed {
+		factor = (1 + factor) / 2
+	}
+	for s := range p.batches {
+		p.batches[s] *= factor
+	}
+	p.validation = (p.validation + validated) / 2
+}
+
+// length is how many epochs a run has, how many of them, the first, train on
+// smaller images, and how many batches the last one has; 0: all.
+type length struct{ epochs, small, last int }
 
 // planned is the length that the plan gives.
-func (r *run) planned() length { return length{r.at.Plan.Epochs, r.at.small(r.config)} }
+func (r *run) planned() length {
+	return length{r.at.Plan.Epochs, r.at.small(r.config), r.at.Plan.LastSteps}
+}
 
 // left is how many seconds a run of such a length takes from here on.
 func (r *run) left(l length) float64 {
 	small := max(0, min(l.small, l.epochs)-r.at.Epoch+1)
 	whole := l.epochs - r.at.Epoch + 1 - small
-	here := r.pace[r.net.sizeAt(r.at.Epoch, l.small)]
-	return float64(small)*r.pace[r.net.small()] + float64(whole)*r.pace[r.net.spec.Size] -
-		here*float64(r.at.Step)/float64(r.net.steps)
+	seconds := float64(small)*r.pace.batches[r.net.small()] + float64(whole)*r.pace.batches[r.net.spec.Size] +
+		float64(small+whole)*r.pace.validation
+	seconds -= float64(r.at.Step) * r.perBatch(r.at.Epoch, l.small)
+	if l.last > 0 {
+		seconds -= float64(r.net.steps-l.last) * r.perBatch(l.epochs, l.small)
+	}
+	return seconds
+}
+
+// perBatch is how many seconds a batch of an epoch takes.
+func (r *run) perBatch(epoch, small int) float64 {
+	return r.pace.batches[r.net.sizeAt(epoch, small)] / float64(r.net.steps)
 }
 
 // room is how many seconds are left of the budget, less a part of them and what the
@@ -144,47 +161,40 @@ func (r *run) room(kept float64) float64 {
 	return (budget-r.at.clock.seconds())*(1-kept) - budget*ending
 }
 
-// fitting is the length that the budget, less a part of what is left, has room for.
-// There is always one more epoch to do. As whole epochs are long, a few small ones
-// more or fewer than the settings' part use the time that they leave.
-func (r *run) fitting(kept float64) length {
+// fitting is the length that the budget, less a reserve, has room for. Epochs that
+// are done stay what they were, and after a whole one there is no small one.
+func (r *run) fitting() length {
 	before := r.at.small(r.config)
-	least := r.at.Epoch - 1 // those done are small
-	switch done := least; {
-	case done > before || done == before && r.at.Step > 0: // not all of them
-		return r.longest(kept, func(int) int { return before })
+	least := r.at.Epoch - 1
+	switch {
+	case least > before || least == before && r.at.Step > 0:
+		return r.longest(func(int) int { return before })
 	case r.at.Step > 0:
 		least++
 	}
-	fit := r.longest(kept, r.config.SmallOf)
-	if r.net.small() == r.net.spec.Size {
-		return fit
-	}
-	if fit.small < least {
-		fit = r.longest(kept, func(int) int { return least })
-	}
-	lost := math.Inf(1)
-	for small := max(least, fit.small-2*fillEpochs); small <= max(least, fit.small+2*fillEpochs); small++ {
-		l := r.longest(kept, func(int) int { return small })
-		unused := r.room(kept) - r.left(l)
-		off := math.Abs(float64(small) - r.config.SmallEpochs*float64(l.epochs))
-		if unused < 0 || small >= l.epochs || off > fillEpochs {
-			continue
-		}
-		// One that the settings did not ask for counts as half an unused one.
-		if unused += off / 2 * r.pace[r.net.small()]; unused < lost {
-			fit, lost = l, unused
-		}
-	}
-	return fit
+	return r.longest(func(epochs int) int { return max(least, r.config.SmallOf(epochs)) })
 }
 
-// longest is the longest length that fits, of which so many epochs are small.
-func (r *run) longest(kept float64, smallOf func(epochs int) int) length {
+// longest is the longest length that fits, of which so many epochs are small. There
+// is always something more to do, so that the schedule comes to its end.
+func (r *run) longest(smallOf func(epochs int) int) length {
 	const most = 10_000
-	of := func(epochs int) length { return length{epochs, smallOf(epochs)} }
-	room := r.room(kept)
-	return of(r.at.Epoch + sort.Search(most, func(more int) bool { return r.left(of(r.at.Epoch+more+1)) > room }))
+	room, steps := r.room(reserve), r.net.steps
+	whole := func(epochs int) length { return length{epochs: epochs, small: smallOf(epochs)} }
+	fit := sort.Search(most, func(n int) bool { return r.left(whole(r.at.Epoch+n)) > room })
+	l := whole(r.at.Epoch + fit) // the first that does not
+	over := (r.left(l) - room) / r.perBatch(l.epochs, l.small)
+	least := int(math.Ceil(leastPart * float64(steps)))
+	switch l.last = steps - max(0, int(math.Ceil(over-1e-6))); { // less what rounding adds
+	case fit == 0:
+		l.last = max(l.last, least, r.at.Step)
+	case l.last < least:
+		return whole(l.epochs - 1)
+	}
+	if l.last >= steps {
+		l.last = 0
+	}
+	return l
 }
 
 // setPlan plans the run to have such a length, unless it does already.
@@ -192,7 +202,10 @@ func (r *run) setPlan(l length) {
 	if r.at.Plan != nil && r.planned() == l {
 		return
 	}
-	p := &checkpoint.Plan{Epochs: l.epochs, Small: l.small, Step: r.at.Total}
+	p := &checkpoint.Plan{Epochs: l.epochs, Small: l.small, LastSteps: l.last, Step: r.at.Total}
+	if l.small == 0 && r.config.SmallOf(l.epochs) > 0 {
+		p.Small = -1
+	}
 	if at, total := r.net.progress(&r.at); r.at.Total > 0 && total > 0 {
 		p.From = min(at/float64(total), 1)
 	}
@@ -204,10 +217,13 @@ func (r *run) setPlan(l length) {
 // announcePlan tells what is planned.
 func (r *run) announcePlan() {
 	planned := r.planned()
-	left := r.left(planned)
+	left, epochs := r.left(planned), float64(planned.epochs-r.at.Epoch+1)
+	if planned.last > 0 {
+		epochs -= 1 - float64(planned.last)/float64(r.net.steps)
+	}
 	e := &event.Planned{
-		Epochs: planned.epochs, Budget: float64(r.config.Budget), Seconds: r.at.clock.seconds() + left,
-		EpochSeconds: left / max(1, float64(planned.epochs-r.at.Epoch+1)),
+		Epochs: planned.epochs, LastSteps: planned.last, Budget: float64(r.config.Budget),
+		Seconds: r.at.clock.seconds() + left, EpochSeconds: left / max(1, epochs),
 	}
 	if r.net.small() != r.net.spec.Size {
 		e.SmallEpochs = planned.small
@@ -219,30 +235,26 @@ func (r *run) announcePlan() {
 // images. It trains some batches and validates some images, and takes back what
 // that has changed. When hurry says so, as somebody waits, one batch will do.
 func (l *learner) measure(ctx context.Context, epoch int, rate float64, hurry func() bool) (pace, error) {
+	p := pace{batches: map[int]float64{}}
 	restore, err := l.remember()
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	p := pace{}
 	for _, size := range l.sizes() {
 		if err := l.resize(size); err != nil {
-			return nil, err
+			return p, err
 		}
 		step, err := l.timeSteps(ctx, epoch, rate, hurry)
 		if err != nil {
-			return nil, fmt.Errorf("measure some batches for the budget: %w", err)
+			return p, fmt.Errorf("measure some batches for the budget: %w", err)
 		}
-		p[size] = step * float64(l.steps)
+		p.batches[size] = step * float64(l.steps)
 	}
 	if err := restore(); err != nil {
-		return nil, err
+		return p, err
 	}
-	validation, err := l.timeValidation(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("measure the validation for the budget: %w", err)
-	}
-	for size := range p {
-		p[size] += validation
+	if p.validation, err = l.timeValidation(ctx); err != nil {
+		return p, fmt.Errorf("measure the validation for the budget: %w", err)
 	}
 	return p, nil
 }

@@ -2,7 +2,6 @@ package train
 
 import (
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/config"
 	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // pacer is a machine whose only work is to update parameters: a clock that moves
@@ -59,7 +59,7 @@ func TestABudgetSetsTheEpochs(t *testing.T) {
 	o, _ := paced(t, 7)
 	folder, rec := mustTrain(t, o, nil)
 	c := checkpointtest.Last(t, folder)
-	// 7 s less 1.5% and 0.56 s are 9 epochs of 0.7 s.
+	// 7 s less 1.6% and 0.56 s are 9 epochs of 0.7 s.
 	if got := plans(rec.events); !slices.Equal(got, []int{9}) || len(c.History) != 9 || c.History[0].Epochs != 9 {
 		t.Fatalf("planned %v, trained %d", got, len(c.History))
 	}
@@ -82,7 +82,7 @@ func TestARunThatGetsSlowerKeepsItsBudget(t *testing.T) {
 	for name, c := range map[string]struct {
 		tick time.Duration
 		want []int
-	}{"slower": {20 * time.Millisecond, []int{9, 5}}, "faster": {5 * time.Millisecond, []int{9, 16}}} {
+	}{"slower": {20 * time.Millisecond, []int{9, 6}}, "faster": {5 * time.Millisecond, []int{9, 16, 17}}} {
 		t.Run(name, func(t *testing.T) {
 			o, p := paced(t, 7)
 			folder, rec := mustTrain(t, o, func(_ *Trainer, e event.Event) {
@@ -109,30 +109,100 @@ func TestARunThatGetsSlowerKeepsItsBudget(t *testing.T) {
 	}
 }
 
-// TestAPlanSurvivesAKill: whenever it comes, the run ends with the same bits.
-func TestAPlanSurvivesAKill(t *testing.T) {
+// A budget ends with an epoch of fewer batches, and all that tells of it knows.
+func TestABudgetEndsWithAShorterEpoch(t *testing.T) {
 	t.Parallel()
 	o, _ := paced(t, 4)
+	o.Config.CheckpointEvery = 1
+	folder, rec := mustTrain(t, o, nil)
+	// 4 s less 1.6% and 0.56 s are 24 steps of 0.14 s.
+	p := of[*event.Planned](rec.events)
+	if len(p) != 1 || p[0].Epochs != 5 || p[0].LastSteps != 4 || p[0].Seconds > 4 || p[0].Seconds < 0.98*4 {
+		t.Fatalf("planned %+v, want 5 epochs, the last of 4 steps", p)
+	}
+	var run record.Run
+	var losses, images float64
+	steps := 0
+	for _, e := range rec.events {
+		run.Apply(e)
+		switch e := e.(type) {
+		case *event.StepDone:
+			steps++
+			want := 5
+			if e.Epoch == 5 {
+				want = 4
+				rows := min(8, 40-8*(e.Step-1))
+				losses, images = losses+float64(e.Loss)*float64(rows), images+float64(rows)
+			}
+			if _, _, all := run.Position(); e.Steps != want || all != want {
+				t.Errorf("epoch %d has %d steps, %d by the record, want %d", e.Epoch, e.Steps, all, want)
+			}
+		case *event.EpochDone:
+			if e.Epoch == 5 && math.Abs(float64(e.Loss)-losses/images) > 1e-9 {
+				t.Errorf("the last epoch's loss is %v, its batches' %v", e.Loss, losses/images)
+			}
+		case *event.CheckpointSaved:
+			if e.Reason == "every" && e.Epoch == 5 && e.Step != 4 {
+				t.Errorf("the weights of the last epoch are of step %d", e.Step)
+			}
+		}
+	}
+	if epoch, step, all := run.Position(); steps != 24 || epoch != 5 || step != 4 || all != 4 {
+		t.Errorf("%d steps, at epoch %d, step %d of %d", steps, epoch, step, all)
+	}
+	if c := checkpointtest.Last(t, folder); c.Elapsed > 4 || c.Elapsed < 0.97*4 || len(c.History) != 5 {
+		t.Errorf("the run took %v s of 4, %d epochs", c.Elapsed, len(c.History))
+	}
+	// A triangle over 24 steps comes down to the last but for one part of its slope.
+	rates := of[*event.StepDone](rec.events)
+	if a, b := rates[22].LR, rates[23].LR; math.Abs(a-2*b) > 1e-9 {
+		t.Errorf("the last rates are %v and %v: the schedule does not end with the run", a, b)
+	}
+}
+
+// TestAPlanSurvivesAKill: whenever it comes, the run ends with the same bits, also
+// on a device that has several steps under way.
+func TestAPlanSurvivesAKill(t *testing.T) {
+	t.Parallel()
+	o, p := paced(t, 4)
 	o.Config.SaveSeconds = 1e-9
 	copies := t.TempDir()
 	var folders []string
+	shorter := 0
 	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
-		if e, ok := e.(*event.CheckpointSaved); ok && e.File == checkpoint.LastFile && len(folders) < 12 && e.Seq%2 == 1 {
+		if e, ok := e.(*event.CheckpointSaved); ok && e.File == checkpoint.LastFile && (e.Total%3 == 0 || e.Total > 20) {
 			c := filepath.Join(copies, string(rune('a'+len(folders))), filepath.Base(tr.Folder()))
 			if err := os.CopyFS(c, os.DirFS(tr.Folder())); err != nil {
 				t.Error(err)
 			}
 			folders = append(folders, c)
+			if e.Epoch == 5 && e.Step > 0 {
+				shorter++
+			}
 		}
 	})
 	want := checkpointtest.Last(t, folder)
-	if len(folders) < 6 {
-		t.Fatalf("only %d instants", len(folders))
+	if want.Plan.LastSteps != 4 || len(folders) < 6 || shorter < 4 {
+		t.Fatalf("%d instants, %d in the last epoch, of %d steps", len(folders), shorter, want.Plan.LastSteps)
 	}
-	for _, f := range folders {
-		mustTrain(t, resume(o, f), nil)
+	for i, f := range folders {
+		again := resume(o, f)
+		if i >= len(folders)-shorter && i%2 == 0 {
+			again.Backend = latePacer{&lateCPU{CPU: p.Backend.(*nn.CPU)}, p}
+		}
+		mustTrain(t, again, nil)
 		checkpointtest.Same(t, checkpointtest.Last(t, f), want)
 	}
+}
+
+// latePacer is a pacer whose results come late.
+type latePacer struct {
+	*lateCPU
+	pace *pacer
+}
+
+func (p latePacer) SGD(x, g, m *nn.Buffer, lr, momentum, decay float32, decoupled bool) {
+	p.pace.SGD(x, g, m, lr, momentum, decay, decoupled)
 }
 
 // TestAResumeOnAnotherMachineFitsTheBudget: it measures again, and plans anew when
@@ -145,7 +215,7 @@ func TestAResumeOnAnotherMachineFitsTheBudget(t *testing.T) {
 	}{
 		"same":     {10 * time.Millisecond, 7, []int{9}},
 		"slower":   {30 * time.Millisecond, 7, []int{5}},       // 3 are done,
-		"a longer": {10 * time.Millisecond, 14, []int{18, 19}}, // less is kept when less is left
+		"a longer": {10 * time.Millisecond, 14, []int{19, 19}}, // less is kept when less is left
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, p := paced(t, 7)
@@ -166,6 +236,67 @@ func TestAResumeOnAnotherMachineFitsTheBudget(t *testing.T) {
 				t.Errorf("the run took %v s of %v", e, c.budget)
 			}
 		})
+	}
+}
+
+// Given more time, a run goes on from a shorter last epoch: one that is over stays as
+// it is, another becomes a whole one. The schedule ends with the run all the same.
+func TestAResumeWithALongerBudgetAfterAShorterEpoch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		stop   int64 // after so many batches; 0: at the end, after 24
+		budget config.Seconds
+		steps  []int // by epoch
+	}{
+		"over":            {0, 7, []int{5, 5, 5, 5, 4, 5, 5, 5, 5, 1}},
+		"under way":       {22, 7, []int{5, 5, 5, 5, 5, 5, 5, 5, 5}},
+		"over, some more": {0, 5, []int{5, 5, 5, 5, 4, 5, 2}},
+		"over, no more":   {0, 4.05, []int{5, 5, 5, 5, 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, _ := paced(t, 4)
+			folder, _ := mustTrain(t, o, stopAt(c.stop))
+			o.Config.Budget = c.budget
+			_, rec := mustTrain(t, resume(o, folder), nil)
+			last := checkpointtest.Last(t, folder)
+			var steps []int
+			before := int64(0)
+			for _, e := range last.History {
+				steps, before = append(steps, int(e.Total-before)), e.Total
+			}
+			if !slices.Equal(steps, c.steps) {
+				t.Errorf("epochs of %v steps, want %v", steps, c.steps)
+			}
+			if last.Elapsed > float64(c.budget) {
+				t.Errorf("the run took %v s of %v", last.Elapsed, c.budget)
+			}
+			if r := of[*event.StepDone](rec.events); len(r) > 0 && r[len(r)-1].LR > 0.001 {
+				t.Errorf("the last rate is %v", r[len(r)-1].LR)
+			}
+		})
+	}
+}
+
+// The steps that there may be end a run with a budget wherever they end, and the
+// schedule with them.
+func TestABudgetAndAMostOfSteps(t *testing.T) {
+	t.Parallel()
+	for most, epochs := range map[int64]int{22: 4, 24: 5, 30: 5} {
+		o, _ := paced(t, 4)
+		o.Config.MaxSteps = most
+		folder, rec := mustTrain(t, o, nil)
+		rates := of[*event.StepDone](rec.events)
+		n := len(rates)
+		if n != int(min(most, 24)) || len(checkpointtest.Last(t, folder).History) != epochs {
+			t.Errorf("of %d steps at most: %d, in %d epochs", most, n, len(checkpointtest.Last(t, folder).History))
+		}
+		if a, b := rates[n-2].LR, rates[n-1].LR; math.Abs(a-2*b) > 1e-9 {
+			t.Errorf("of %d steps at most: the last rates are %v and %v", most, a, b)
+		}
+		_, rec = mustTrain(t, resume(o, folder), nil)
+		if n := len(of[*event.StepDone](rec.events)); n > 0 {
+			t.Errorf("of %d steps at most: %d more when it is resumed", most, n)
+		}
 	}
 }
 
@@ -226,65 +357,4 @@ func TestAResumeWithABudgetIsGivenLessTimeOrMoreEpochs(t *testing.T) {
 		t.Errorf("given less time than it has had: warnings %q, %d steps", w, len(of[*event.StepDone](rec.events)))
 	}
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), before)
-}
-
-// Small epochs fill what whole ones leave of a budget, as near as can be to the part
-// that the settings ask for.
-func TestSmallEpochsFillTheBudget(t *testing.T) {
-	at := func(epoch, step int, seconds float64, p *checkpoint.Plan) standing {
-		s := standing{Position: checkpoint.Position{Epoch: epoch, Step: step, Plan: p}}
-		s.clock.total = time.Duration(seconds * float64(time.Second))
-		return s
-	}
-	planned := &checkpoint.Plan{Epochs: 17, Small: 6}
-	for name, c := range map[string]struct {
-		budget float64
-		at     standing
-		want   length
-	}{
-		"as asked for":             {850, at(1, 0, 0, nil), length{8, 3}},   // 135 + 700 of 837 s
-		"one more":                 {900, at(1, 0, 0, nil), length{9, 4}},   // 180 + 700 of 886
-		"one fewer":                {1800, at(1, 0, 0, nil), length{16, 5}}, // 225 + 1540 of 1773, where 6 and 10 are 1670
-		"too short for one":        {100, at(1, 0, 0, nil), length{1, 0}},   // 140, as there is always one
-		"no fewer than are done":   {1875, at(7, 0, 1500, planned), length{8, 6}},
-		"no fewer than have begun": {1875, at(7, 1, 1500, &checkpoint.Plan{Epochs: 17, Small: 7}), length{9, 7}},
-		"not after a whole one":    {1875, at(8, 0, 1400, planned), length{10, 6}},
-		"nor within one":           {1875, at(7, 1, 1400, planned), length{9, 6}},
-	} {
-		o := tinyOptions(t, func(*config.Config) {})
-		o.Config.Budget, o.Config.SmallEpochs, o.Config.SmallSize = config.Seconds(c.budget), 0.35, 16
-		r := &run{
-			config: o.Config, at: c.at, pace: pace{16: 45, 32: 140},
-			net: &learner{config: o.Config, backend: o.Backend, spec: nn.Spec{Size: 32}, steps: 100},
-		}
-		got := r.fitting(reserve)
-		if got != c.want {
-			t.Errorf("%s: %+v, want %+v: %.0f of %.0f s", name, got, c.want, r.left(got), r.room(reserve))
-		}
-	}
-}
-
-// A machine that is slower and faster from epoch to epoch does not get small epochs
-// for whole ones, again and again.
-func TestNoiseDoesNotFillTheBudgetWithSmallEpochs(t *testing.T) {
-	o := tinyOptions(t, func(*config.Config) {})
-	o.Config.Budget, o.Config.SmallEpochs, o.Config.SmallSize = 1875, 0.35, 16
-	noise := rand.New(rand.NewPCG(1, 2))
-	for try := range 200 {
-		r := &run{
-			config: o.Config, at: standing{Position: checkpoint.Position{Epoch: 1}},
-			net:  &learner{config: o.Config, backend: o.Backend, spec: nn.Spec{Size: 32}, steps: 100},
-			pace: pace{16: 46 + 6*noise.Float64(), 32: 140 + 20*noise.Float64()},
-		}
-		plan := func(l length) { r.at.Plan = &checkpoint.Plan{Epochs: l.epochs, Small: l.small} }
-		for plan(r.fitting(reserve)); r.at.Epoch <= r.planned().small; plan(r.better()) {
-			took := 46 + 7*noise.Float64()
-			r.at.clock.total += time.Duration(took * float64(time.Second))
-			r.at.Epoch++
-			r.pace.learn(16, took)
-		}
-		if l := r.planned(); math.Abs(float64(l.small)-0.35*float64(l.epochs)) > 1.5 {
-			t.Errorf("try %d: %d of %d epochs are small", try, l.small, l.epochs)
-		}
-	}
 }

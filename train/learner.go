@@ -33,7 +33,7 @@ type learner struct {
 	images    *feed.Feed // of the training set
 	val       *cifar.Set // what is validated on
 	valImages *feed.Feed // of what was last evaluated on; nil before that
-	steps     int        // batches in an epoch
+	steps     int        // batches in a whole epoch
 	rows      int        // images in a whole batch
 
 	// The memory of a batch, see allocate.
@@ -309,7 +309,7 @@ func (l *learner) progress(at *standing) (step float64, steps int64) {
 
 // progressBy is progress with the length of other settings.
 func (l *learner) progressBy(c config.Config, at *standing) (step float64, steps int64) {
-	steps = int64(at.epochs(c)) * int64(l.steps)
+	steps = at.totalSteps(c, l.steps)
 	if m := c.MaxSteps; m > 0 {
 		steps = min(steps, m)
 	}
@@ -323,7 +323,7 @@ func (l *learner) progressBy(c config.Config, at *standing) (step float64, steps
 // submit puts as many batches under way as the backend wants, of those that are
 // left where the run stands. When ctx has ended it may be none.
 func (l *learner) submit(ctx context.Context, images *feed.Epoch, at *standing) error {
-	for len(l.ahead) < l.step.Ahead() && at.Step+len(l.ahead) < l.steps {
+	for len(l.ahead) < l.step.Ahead() && at.Step+len(l.ahead) < at.steps(l.steps) {
 		total := at.Total + int64(len(l.ahead))
 		if m := l.config.MaxSteps; m > 0 && total >= m {
 			return nil

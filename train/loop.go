@@ -182,8 +182,9 @@ func (r *run) epoch() (event.Outcome, error) {
 	if err := r.keepWeights(e); err != nil {
 		return "", err
 	}
+	r.learn(e)
 	r.at.nextEpoch()
-	r.replan(e)
+	r.replan()
 	if err := r.saveLast(); err != nil {
 		return "", err
 	}
@@ -212,11 +213,11 @@ func (r *run) batches() (event.Outcome, error) {
 	}
 	defer images.Close()
 	defer func() { r.net.forget() }() // what an error has left under way
-	for r.at.Step < r.net.steps {
+	for steps := r.steps(); r.at.Step < steps; {
 		if outcome := r.await(); outcome != "" {
 			return outcome, r.ask.failure
 		}
-		if r.at.Step == r.net.steps { // await has read the last ones
+		if r.at.Step == steps { // await has read the last ones
 			break
 		}
 		if r.stepsUp() {
@@ -249,7 +250,7 @@ func (r *run) batch() error {
 	if !event.Float(b.Loss).Finite() {
 		return r.diverged(fmt.Sprintf("the loss is %v at epoch %d, step %d (batch %d of the run)", b.Loss, r.at.Epoch, r.at.Step+1, r.at.Total+1))
 	}
-	r.announce(r.at.trained(b, r.net.steps))
+	r.announce(r.at.trained(b, r.steps()))
 	r.keep.unsaved = true
 	return nil
 }
@@ -264,6 +265,9 @@ func (r *run) settle() error {
 	}
 	return nil
 }
+
+// steps are the batches of the epoch under way.
+func (r *run) steps() int { return r.at.steps(r.net.steps) }
 
 // rate is the learning rate of the next batch.
 func (r *run) rate() float64 { return r.at.Rate * r.factor() }

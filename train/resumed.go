@@ -80,7 +80,7 @@ func (r *run) over() bool { return r.at.over(r.config) || r.stepsUp() }
 // still validated if they end with it.
 func (r *run) stepsUp() bool {
 	m := r.config.MaxSteps
-	return m > 0 && r.at.Total >= m && r.at.Step < r.net.steps
+	return m > 0 && r.at.Total >= m && r.at.Step < r.steps()
 }
 
 // atLimit ends a run whose steps are up, and keeps its weights.

@@ -59,7 +59,7 @@ type weightsFile struct {
 func (r *run) afterEpochFile(e *event.EpochDone, reason string, w []checkpoint.Tensor) weightsFile {
 	return weightsFile{
 		name: checkpoint.WeightsName(r.t.options.Dataset.Name, e.Epochs, e.Epoch, float64(e.ValAcc)), reason: reason,
-		epoch: e.Epoch, step: r.net.steps, total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
+		epoch: e.Epoch, step: r.at.newestSteps(), total: e.Total, whole: true, acc: e.ValAcc, loss: e.ValLoss,
 		tensors: w,
 	}
 }

@@ -48,10 +48,41 @@ func (s *standing) epochs(c config.Config) int {
 
 // small are those of the epochs, the first, that train on smaller images.
 func (s *standing) small(c config.Config) int {
-	if s.Plan != nil && s.Plan.Small > 0 {
-		return s.Plan.Small
+	if s.Plan != nil && s.Plan.Small != 0 {
+		return max(0, s.Plan.Small)
 	}
 	return c.SmallOf(s.epochs(c))
+}
+
+// steps are the batches of the epoch under way, of which a whole one has so many.
+func (s *standing) steps(whole int) int {
+	if s.Plan != nil && s.Plan.LastSteps > 0 && s.Epoch == s.Plan.Epochs {
+		return s.Plan.LastSteps
+	}
+	return whole
+}
+
+// totalSteps are the batches of the whole run, as far as is known. Those of the
+// epochs done are counted, as one that was a run's last may have had fewer.
+func (s *standing) totalSteps(c config.Config, whole int) int64 {
+	left := s.epochs(c) - s.Epoch + 1
+	if left <= 0 {
+		return s.Total
+	}
+	steps := left * whole
+	if s.Plan != nil && s.Plan.LastSteps > 0 {
+		steps -= whole - s.Plan.LastSteps
+	}
+	return s.Total - int64(s.Step) + int64(steps)
+}
+
+// newestSteps are the batches of the newest epoch that is done.
+func (s *standing) newestSteps() int {
+	n := len(s.History)
+	if n < 2 {
+		return int(s.History[n-1].Total)
+	}
+	return int(s.History[n-1].Total - s.History[n-2].Total)
 }
 
 // trained moves over a batch, one of steps in an epoch.

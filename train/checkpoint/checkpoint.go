@@ -100,10 +100,13 @@ type Position struct {
 type Plan struct {
 	Epochs int `json:"epochs"`
 	// Small are those of the epochs, the first, that train on smaller images; 0:
-	// as many as the settings' part of them.
-	Small int     `json:"small,omitempty"`
-	Step  int64   `json:"step"`
-	From  float64 `json:"from"`
+	// as many as the settings' part of them; -1: none.
+	Small int `json:"small,omitempty"`
+	// LastSteps are the batches of the last epoch, which may be fewer than others
+	// have; 0: as many.
+	LastSteps int     `json:"last_steps,omitempty"`
+	Step      int64   `json:"step"`
+	From      float64 `json:"from"`
 }
 
 // At returns where step, of total, stands in a schedule of as many steps.
