@@ -209,9 +209,24 @@ func (r *run) setPlan(l length) {
 	if at, total := r.net.progress(&r.at); r.at.Total > 0 && total > 0 {
 		p.From = min(at/float64(total), 1)
 	}
+	before := r.rate()
 	r.at.Plan = p
 	r.keep.unsaved = true
 	r.announcePlan()
+	if p.From == 1 {
+		r.reopen(before)
+	}
+}
+
+// reopen has a schedule that was at its end go on as if it had been as long as the run
+// is to be now: where it ended the rate may be 0. before is that.
+func (r *run) reopen(before float64) {
+	_, total := r.net.progress(&r.at)
+	r.at.Plan.From = float64(r.at.Total) / float64(total)
+	if now := r.rate(); now != before {
+		r.warn(fmt.Sprintf("the schedule %q was at its end and is now over %s: the learning rate goes on at %.4g instead of %.4g",
+			r.config.Schedule, lengthOf(r.at.Plan.Epochs, r.config.MaxSteps), now, before))
+	}
 }
 
 // announcePlan tells what is planned.

@@ -270,8 +270,15 @@ func TestAResumeWithALongerBudgetAfterAShorterEpoch(t *testing.T) {
 			if last.Elapsed > float64(c.budget) {
 				t.Errorf("the run took %v s of %v", last.Elapsed, c.budget)
 			}
-			if r := of[*event.StepDone](rec.events); len(r) > 0 && r[len(r)-1].LR > 0.001 {
-				t.Errorf("the last rate is %v", r[len(r)-1].LR)
+			r := of[*event.StepDone](rec.events)
+			if len(r) == 0 {
+				return
+			}
+			if a, b := r[0].LR, r[len(r)-1].LR; b > 0.001 || a <= b {
+				t.Errorf("the rate goes on at %v and ends at %v", a, b)
+			}
+			if w := said(rec, "was at its end"); (len(w) > 0) != (c.stop == 0) {
+				t.Errorf("warnings %q", w)
 			}
 		})
 	}
