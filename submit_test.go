@@ -174,16 +174,10 @@ func TestSubmitThatFailsLeavesNothing(t *testing.T) {
 	}
 }
 
-// Tasks that wait are taken out of the queue, and one that is not to be reached is
-// ended by scancel; cancel returns when the queue is empty.
-func TestCancelOfTasksThatDoNotTrainYet(t *testing.T) {
-	dir := t.TempDir()
-	folder := filepath.Join(dir, "sizes")
-	asked, gone := filepath.Join(dir, "asked"), filepath.Join(dir, "gone")
-	slurmHere(t, map[string]string{
-		"scancel": `echo "$@" >>` + asked + "; [ \"$1\" = --state=PENDING ] || touch " + gone,
-		"squeue":  "[ -e " + gone + " ] || { echo '77_1|RUNNING|n1|None|" + folder + "'; grep -q PENDING " + asked + " 2>/dev/null || echo '77_2|PENDING||Priority|" + folder + "'; }",
-	})
+// makeSubmitted makes the folder of a comparison of two runs that were submitted as job
+// 77 and have not begun.
+func makeSubmitted(t *testing.T, folder string) {
+	t.Helper()
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -194,6 +188,19 @@ func TestCancelOfTasksThatDoNotTrainYet(t *testing.T) {
 	if err := slurm.Add(folder, slurm.Submission{Job: "77", Submitted: time.Now(), Tasks: map[int]string{1: "batch=4", 2: "batch=8"}}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Tasks that wait are taken out of the queue, and one that is not to be reached is
+// ended by scancel; cancel returns when the queue is empty.
+func TestCancelOfTasksThatDoNotTrainYet(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "sizes")
+	asked, gone := filepath.Join(dir, "asked"), filepath.Join(dir, "gone")
+	slurmHere(t, map[string]string{
+		"scancel": `echo "$@" >>` + asked + "; [ \"$1\" = --state=PENDING ] || touch " + gone,
+		"squeue":  "[ -e " + gone + " ] || { echo '77_1|RUNNING|n1|None|" + folder + "'; grep -q PENDING " + asked + " 2>/dev/null || echo '77_2|PENDING||Priority|" + folder + "'; }",
+	})
+	makeSubmitted(t, folder)
 	code, out, errs := tool(t, "cancel", "--runs", dir, "sizes")
 	text, _ := os.ReadFile(asked)
 	if code != 0 || string(text) != "--state=PENDING 77_2\n77_1\n" || !strings.Contains(out, "77_2: taken out of the queue") || !strings.Contains(out, "batch=8: has not begun") {
@@ -212,16 +219,7 @@ func TestCancelOfTasksThatDoNotTrainYet(t *testing.T) {
 func TestCancelWithoutTheQueueSaysSo(t *testing.T) {
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "sizes")
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	file := config.Comparison{Order: config.Interleave, Sweeps: []config.Sweep{{Key: "batch", Values: []string{"4", "8"}}}, Runs: []string{"batch=4", "batch=8"}, Config: config.Default()}
-	if err := file.Write(folder); err != nil {
-		t.Fatal(err)
-	}
-	if err := slurm.Add(folder, slurm.Submission{Job: "77", Submitted: time.Now(), Tasks: map[int]string{1: "batch=4", 2: "batch=8"}}); err != nil {
-		t.Fatal(err)
-	}
+	makeSubmitted(t, folder)
 	ended := func(run string) {
 		member := filepath.Join(folder, run)
 		if err := os.Mkdir(member, 0o755); err != nil {
