@@ -137,10 +137,16 @@ func (l *Log) mend(w *logWriter) error {
 			return fmt.Errorf("%s was deleted under the run: %w", w.path, err)
 		}
 	} else {
-		n, err := Mend(w.disk, filepath.Dir(w.path), first, events)
+		// What is left of a line goes: the next one would be written behind it.
+		_, err := mendLog(w.path)
+		n := 0
+		if err == nil {
+			n, err = Mend(w.disk, filepath.Dir(w.path), first, events)
+		}
 		if err != nil {
 			return fmt.Errorf("%s was cut under the run: %w", w.path, err)
 		}
+		w.torn = 0
 		lost = fmt.Errorf("%s was cut under the run: its epochs are written again, but not the steps and the pictures that it told of; weights and checkpoints are whole", w.path)
 		note = fmt.Sprintf("%v (%d events are back)", lost, n)
 		clear(w.shown) // those to come bring their pixels again
@@ -279,18 +285,18 @@ func (l *Log) run() {
 
 // logWriter turns events into lines and writes them.
 type logWriter struct {
-	disk  rundir.Disk
-	path  string
-	file  rundir.File
+	disk rundir.Disk
+	path string
+	file rundir.File
+	// lines are whole; torn bytes of the first are in the file already.
 	lines []byte
+	torn  int
 	// shown are the images whose pixels are in the record already.
-	shown map[int]bool
-	dirty bool // written but not synced
-	owed  bool // asked for a sync that has not succeeded yet
-	// added and written are the numbers of the newest event taken in, and of the
-	// newest that is in the file.
-	added, written uint64
-	witness        witness
+	shown   map[int]bool
+	dirty   bool   // written but not synced
+	owed    bool   // asked for a sync that has not succeeded yet
+	written uint64 // number of the newest event that is whole in the file
+	witness witness
 }
 
 // add appends an event's line to what is to be written.
@@ -300,7 +306,6 @@ func (w *logWriter) add(e event.Event) {
 		return // no event that we make fails to marshal; see logLimit for the other
 	}
 	w.lines = append(append(w.lines, line...), '\n')
-	w.added = e.Head().Seq
 }
 
 // slim leaves out pixels that the record already has. It copies what it
@@ -338,15 +343,14 @@ func (w *logWriter) write(sync bool) error {
 				return err
 			}
 		}
-		n, err := w.file.Write(w.lines)
+		n, err := w.file.Write(w.lines[w.torn:])
 		w.witness.size += int64(n)
 		w.dirty = w.dirty || n > 0
-		w.lines = w.lines[:copy(w.lines, w.lines[n:])]
+		w.took(w.torn + n)
 		if err != nil {
 			w.close()
 			return err
 		}
-		w.written = w.added
 	}
 	if w.owed && w.dirty && w.file != nil {
 		if err := w.file.Sync(); err != nil {
@@ -356,6 +360,18 @@ func (w *logWriter) write(sync bool) error {
 	}
 	w.owed = false
 	return nil
+}
+
+// took takes n bytes off the lines that are in the file, as far as these are
+// whole: of one that is torn the file may lose its part again.
+func (w *logWriter) took(n int) {
+	whole := bytes.LastIndexByte(w.lines[:n], '\n') + 1
+	if whole > 0 {
+		last := w.lines[:whole-1]
+		w.written = seqOfLine(last[bytes.LastIndexByte(last, '\n')+1:])
+	}
+	w.lines = w.lines[:copy(w.lines, w.lines[whole:])]
+	w.torn = n - whole
 }
 
 func (w *logWriter) close() {

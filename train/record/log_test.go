@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,6 +313,103 @@ func TestPicturesComeAgainAfterACut(t *testing.T) {
 	events := readAll(t, folder)
 	if last, ok := events[len(events)-1].(*event.Evaluated); !ok || !bytes.Equal(last.Samples[0].Pixels, pixels) {
 		t.Errorf("after the cut the record has %d events, and no pictures", len(events))
+	}
+}
+
+// What a cut leaves of a line spoils none that is written after it, also where
+// nothing else is gone.
+func TestACutWithinTheLastLineSpoilsNoOther(t *testing.T) {
+	folder := folderA(t)
+	path := filepath.Join(folder, rundir.EventsFile)
+	l, _, err := OpenLog(rundir.OS{}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := event.RunStarted{Header: event.Header{Event: event.KindRunStarted, Seq: 1, Run: "a"}}
+	l.Keep(&begin, nil)
+	l.Put(&begin)
+	l.Put(eventtest.Step("a", 2))
+	l.Flush(time.Minute)
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, st.Size()-10); err != nil {
+		t.Fatal(err)
+	}
+	l.Put(&event.EpochDone{Header: event.Header{Event: event.KindEpoch, Seq: 3, Run: "a"}, Epoch: 1})
+	l.Close(time.Minute)
+	events := readAll(t, folder)
+	if len(events) != 2 || events[1].Head().Seq != 3 {
+		t.Errorf("the record has %d events, want the start and the epoch", len(events))
+	}
+}
+
+// tearing is a disk that is full while limit is over 0: of a write it takes so many
+// bytes.
+type tearing struct {
+	rundir.OS
+	limit *int
+}
+
+type tornFile struct {
+	rundir.File
+	limit *int
+}
+
+func (d tearing) Append(path string) (rundir.File, error) {
+	f, err := d.OS.Append(path)
+	return tornFile{f, d.limit}, err
+}
+
+func (f tornFile) Write(p []byte) (int, error) {
+	if *f.limit == 0 {
+		return f.File.Write(p)
+	}
+	n, err := f.File.Write(p[:*f.limit])
+	return n, errors.Join(err, errors.New("full"))
+}
+
+// Who empties the record on a disk that is full, and so has it hold a part of a
+// line, loses no epoch: neither one that was written before that part nor its own.
+func TestARecordEmptiedOnAFullDisk(t *testing.T) {
+	folder := folderA(t)
+	limit := 0
+	l := &Log{first: &event.RunStarted{Header: event.Header{Event: event.KindRunStarted, Seq: 1, Run: "a"}}}
+	w := logWriter{disk: tearing{limit: &limit}, path: filepath.Join(folder, rundir.EventsFile), shown: map[int]bool{}}
+	defer w.witness.close()
+	defer w.close()
+	put := func(e event.Event) {
+		l.kept = append(l.kept, e)
+		w.add(e)
+	}
+	put(l.first)
+	if err := w.write(false); err != nil {
+		t.Fatal(err)
+	}
+	for seq := range uint64(3) {
+		put(&event.EpochDone{Header: event.Header{Event: event.KindEpoch, Seq: 2 + seq, Run: "a"}, Epoch: int(1 + seq)})
+	}
+	limit = len(w.lines) / 2 // within the second of three lines
+	if err := w.write(false); err == nil {
+		t.Fatal("a full disk has taken all")
+	}
+	limit = 0
+	if err := os.Truncate(w.path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.mend(&w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.write(true); err != nil {
+		t.Fatal(err)
+	}
+	var got []uint64
+	for _, e := range readAll(t, folder) {
+		got = append(got, e.Head().Seq)
+	}
+	if !slices.Equal(got, []uint64{1, 2, 3, 4}) {
+		t.Errorf("the record has events %v, want 1 to 4", got)
 	}
 }
 
