@@ -134,9 +134,6 @@ func (r *run) build() (err error) {
 	if err := r.net.allocate(); err != nil {
 		return err
 	}
-	if r.ask.rate != nil {
-		r.setRate(*r.ask.rate)
-	}
 	r.keep.store.Remove(r.at.Obsolete)
 	r.at.Obsolete = nil
 	r.restorePending()
@@ -152,7 +149,12 @@ func (r *run) build() (err error) {
 		return err
 	}
 	if r.t.from != nil {
-		return r.resettle()
+		if err := r.resettle(); err != nil {
+			return err
+		}
+	}
+	if r.ask.rate != nil { // asked for after all that was given with the start
+		r.setRate(*r.ask.rate)
 	}
 	return nil
 }

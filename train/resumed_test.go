@@ -67,6 +67,26 @@ func TestGivenRateWinsOverOneSetLive(t *testing.T) {
 	}
 }
 
+// A learning rate that is asked for while a resumed run is made ready, or waits for
+// its first turn, is newer than the one that was given with the resume.
+func TestARateAskedForAtTheStartWinsOverTheGivenOne(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR = "sgd", 0.01 })
+	folder, _ := mustTrain(t, o, stopAt(3))
+	given := resume(o, folder)
+	given.NewRate, given.Config.LR = true, 0.02
+	_, rec := mustTrain(t, given, func(tr *Trainer, e event.Event) {
+		if _, ok := e.(*event.RunStarted); ok {
+			tr.Send(event.SetLearnRate{Rate: 0.005})
+		}
+	})
+	if lr := of[*event.StepDone](rec.events)[0].LR; lr != 0.005 {
+		t.Errorf("it goes on at %g, want the 0.005 asked for", lr)
+	}
+	if c := of[*event.LearnRateChanged](rec.events); len(c) != 2 || c[1].From != 0.02 || c[1].To != 0.005 {
+		t.Errorf("changes told: %+v", c)
+	}
+}
+
 // A kill does not bring back the rate of before one that was set live: by the next
 // batch it is in the checkpoint, wherever that was written last.
 func TestARateSetLiveOutlivesAKill(t *testing.T) {
