@@ -44,7 +44,7 @@ func (l *leg) orFallBack(err error) (next *plan, _ error) {
 	l.note("%v", err)
 	l.note("going on on the processor")
 	l.session.closeBackends()
-	return l.next(l.plan.goingOn(l.folder(), l.seen.paused(), l.ended(event.OutcomeStopped)).onProcessor()), nil
+	return l.next(l.plan.goingOn(l.runner, l.ended(event.OutcomeStopped)).onProcessor()), nil
 }
 
 // fallsBack reports whether the leg's error is followed by another leg.

@@ -15,7 +15,7 @@ import (
 // run goes on in this process, with the plan that it returns. A run that ends
 // before it lets go has ended as any other.
 func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) {
-	after := l.plan.goingOn(l.folder(), l.seen.paused(), l.ended(event.OutcomeStopped, event.OutcomeFailed))
+	left := l.ended(event.OutcomeStopped, event.OutcomeFailed)
 	// After the batch under way. It fails only for a run that has ended.
 	_ = l.Send(event.Detach{To: event.To{Why: why}})
 	end := l.finish()
@@ -26,6 +26,7 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 		}
 		return l.orFallBack(end)
 	}
+	after := l.plan.goingOn(l.runner, left)
 	child, err := control.HandOver{
 		Stop: func(context.Context) error {
 			if l.metrics == nil {
@@ -65,8 +66,8 @@ func (p plan) childArgs() []string {
 	if p.Fallback {
 		args = append(args, "--fallback")
 	}
-	for _, run := range p.paused {
-		args = append(args, "--paused", run)
+	for _, line := range p.asked {
+		args = append(args, "--asked", line)
 	}
 	for _, run := range p.left {
 		args = append(args, "--left", run)

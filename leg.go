@@ -17,6 +17,7 @@ type runner interface {
 	Run(ctx context.Context, emit func(event.Event)) error
 	Folder() string
 	Name() string
+	Asked() []event.Command
 	Close() error
 }
 
@@ -49,8 +50,10 @@ type leg struct {
 
 func newLeg(s *session, p plan) *leg {
 	l := &leg{session: s, plan: p, bus: event.NewBus(), detach: make(chan string, 1), told: make(chan struct{}), done: make(chan struct{})}
-	for _, run := range p.paused {
-		l.early = append(l.early, event.Pause{To: event.To{Run: run, Why: "paused before the hand-over"}})
+	for _, line := range p.asked {
+		if r, err := control.ParseRequest([]byte(line)); err == nil && r.Command() != nil { // this program's own
+			l.early = append(l.early, r.Command())
+		}
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l

@@ -76,39 +76,42 @@ func TestRunThatEndsBeforeItIsHandedOverHasEnded(t *testing.T) {
 }
 
 // Who waits for a process in the background hears of it for as long as it makes
-// the run ready: they give up one that says nothing for 30 s.
+// the run ready: they give up one that says nothing for 30 s. It is ready once it
+// trains, as also one does that is to stop after the epoch, or is paused.
 func TestWhoWaitsHearsThatTheRunIsMadeReady(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "ready")
-	t.Setenv("CIFARTUI_READY", file)
-	s := newSession(io.Discard, io.Discard, false)
-	s.signals = &signals{}
-	synctest.Test(t, func(t *testing.T) {
-		var p plan
-		p.child = true
-		l := newLeg(s, p)
-		defer l.close()
-		events := l.bus.Subscribe()
-		l.read(func() { l.watch(idleRunner{}, events) })
-		said := ""
-		for range 3 {
-			time.Sleep(20 * time.Second)
-			b, err := os.ReadFile(file + ".progress")
-			if err != nil || string(b) == said {
-				t.Errorf("after 20 s more it says %s, %v", b, err)
+	for _, state := range []event.State{event.StateRunning, event.StatePaused, event.StateStopping} {
+		file := filepath.Join(t.TempDir(), "ready")
+		t.Setenv("CIFARTUI_READY", file)
+		s := newSession(io.Discard, io.Discard, false)
+		s.signals = &signals{}
+		synctest.Test(t, func(t *testing.T) {
+			var p plan
+			p.child = true
+			l := newLeg(s, p)
+			defer l.close()
+			events := l.bus.Subscribe()
+			l.read(func() { l.watch(idleRunner{}, events) })
+			said := ""
+			for range 3 {
+				time.Sleep(20 * time.Second)
+				b, err := os.ReadFile(file + ".progress")
+				if err != nil || string(b) == said {
+					t.Errorf("after 20 s more it says %s, %v", b, err)
+				}
+				said = string(b)
 			}
-			said = string(b)
-		}
-		if _, err := os.Stat(file); err == nil {
-			t.Error("it is ready before it trains")
-		}
-		l.bus.Publish(&event.StateChanged{State: event.StateRunning})
-		synctest.Wait()
-		if _, err := os.Stat(file); err != nil {
-			t.Error(err)
-		}
-		l.bus.Close()
-		l.readers.Wait()
-	})
+			if _, err := os.Stat(file); err == nil {
+				t.Error("it is ready before it trains")
+			}
+			l.bus.Publish(&event.StateChanged{State: state})
+			synctest.Wait()
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: %v", state, err)
+			}
+			l.bus.Close()
+			l.readers.Wait()
+		})
+	}
 }
 
 // A leg that trains something else than the one before has the threads of its own

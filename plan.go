@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"cifartui/nn/cuda"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
+	"cifartui/train/control"
 	"cifartui/train/rundir"
 )
 
@@ -120,15 +122,21 @@ func (p plan) on(data string) plan {
 // resuming goes on in a run folder, as it is; checkpoint "" is the newest.
 func (p plan) resuming(folder, checkpoint string) plan {
 	p.Resume, p.Checkpoint = folder, checkpoint
-	p.sweeps, p.paused, p.left, p.Given, p.Again = nil, nil, nil, nil, false
+	p.sweeps, p.asked, p.left, p.Given, p.Again = nil, nil, nil, nil, false
 	return p
 }
 
-// goingOn resumes what another leg trained, as it stood: with those runs paused,
-// and those left alone that had ended.
-func (p plan) goingOn(folder string, paused, left []string) plan {
-	p = p.resuming(folder, "")
-	p.paused, p.left = paused, left
+// goingOn resumes what another leg trained, as it stood: with what was asked for and
+// not done, and with the runs left alone that had ended.
+func (p plan) goingOn(from runner, left []string) plan {
+	p = p.resuming(from.Folder(), "")
+	for _, c := range from.Asked() {
+		r, err := control.RequestFor(c)
+		if line, jerr := json.Marshal(r); err == nil && jerr == nil {
+			p.asked = append(p.asked, string(line))
+		}
+	}
+	p.left = left
 	return p
 }
 

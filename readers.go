@@ -105,7 +105,7 @@ func (l *leg) watch(r runner, events event.Source) {
 		for _, e := range list {
 			// The network is built by then. The first batch may come only after a
 			// whole validation.
-			if s, ok := e.(*event.StateChanged); ok && (s.State == event.StateRunning || s.State == event.StatePaused) {
+			if s, ok := e.(*event.StateChanged); ok && slices.Contains([]event.State{event.StateRunning, event.StatePaused, event.StateStopping}, s.State) {
 				ready()
 			}
 			l.seen.take(e)
@@ -141,11 +141,10 @@ func (l *leg) hold(ctx context.Context) {
 
 // seen is what the events of a leg have told the process so far.
 type seen struct {
-	mu     sync.Mutex
-	began  []event.Event            // the RunStarted of each run
-	states map[string]event.State   // of each run, the newest
-	ended  map[string]event.Outcome // of each run that has ended
-	last   event.Outcome            // of the run that ended last
+	mu    sync.Mutex
+	began []event.Event            // the RunStarted of each run
+	ended map[string]event.Outcome // of each run that has ended
+	last  event.Outcome            // of the run that ended last
 	// signalled is the signal that stopped a run before its end; "" if none did.
 	signalled string
 }
@@ -153,14 +152,12 @@ type seen struct {
 func (s *seen) take(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.states == nil {
-		s.states, s.ended = map[string]event.State{}, map[string]event.Outcome{}
+	if s.ended == nil {
+		s.ended = map[string]event.Outcome{}
 	}
 	switch e := e.(type) {
 	case *event.RunStarted:
 		s.began = append(s.began, e)
-	case *event.StateChanged:
-		s.states[e.Run] = e.State
 	case *event.RunEnded:
 		s.ended[e.Run], s.last = e.Outcome, e.Outcome
 		s.signalled = cmp.Or(s.signalled, e.Signal)
@@ -172,18 +169,6 @@ func (s *seen) started() []event.Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]event.Event(nil), s.began...)
-}
-
-// paused are the runs that stand paused.
-func (s *seen) paused() (runs []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for run, state := range s.states {
-		if state == event.StatePaused {
-			runs = append(runs, run)
-		}
-	}
-	return runs
 }
 
 // endedBy are the runs that have ended with one of these outcomes.

@@ -62,7 +62,7 @@ type settings struct {
 	batches []string // --batch, before it is split into Config.Batch and Sweep
 	file    string   // --config
 	child   bool     // this process took over from one that detached
-	paused  []string // runs that were paused when it did
+	asked   []string // commands that held when it did, as control's requests
 	left    []string // runs that had ended when it did, and that it leaves so
 }
 
@@ -157,9 +157,9 @@ func (s *settings) flags(f *pflag.FlagSet) {
 
 	// Given by this program to itself; hiding fails only for a flag that is not there.
 	f.BoolVar(&s.child, "child", false, "")
-	f.StringArrayVar(&s.paused, "paused", nil, "")
+	f.StringArrayVar(&s.asked, "asked", nil, "")
 	f.StringArrayVar(&s.left, "left", nil, "")
-	_, _, _ = f.MarkHidden("child"), f.MarkHidden("paused"), f.MarkHidden("left")
+	_, _, _ = f.MarkHidden("child"), f.MarkHidden("asked"), f.MarkHidden("left")
 }
 
 // resolve layers flags over the file over the recipe and checks the result.

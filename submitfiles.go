@@ -23,7 +23,7 @@ type argument struct{ flag, value string }
 // notPassed are flags that a task is given otherwise, or that mean nothing to it.
 var notPassed = []string{
 	"config", "recipe", "sweep", "order", "parallel", "resume", "resume-or-start", "checkpoint", "runs", "name",
-	"no-tui", "detach", "theme", "bell", "threads", "child", "paused", "batch",
+	"no-tui", "detach", "theme", "bell", "threads", "child", "asked", "batch",
 }
 
 // arguments are the flags with which the train command trains one run with these

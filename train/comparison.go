@@ -215,6 +215,7 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 		if m.trainer, err = NewTrainer(e.options); err != nil {
 			return fmt.Errorf("run %s: %w", c.called(m.name), err)
 		}
+		m.seat.between = m.trainer.from == nil || m.trainer.from.Step == 0
 	}
 	return nil
 }
@@ -352,6 +353,16 @@ func (c *Comparison) Send(cmd event.Command) error {
 		return nil
 	}
 	return errors.Join(errs...)
+}
+
+// Asked are those of all runs, see [Trainer.Asked].
+func (c *Comparison) Asked() (list []event.Command) {
+	for _, m := range c.members {
+		if m.trainer != nil {
+			list = append(list, m.trainer.Asked()...)
+		}
+	}
+	return list
 }
 
 // soonest makes a stop after the epoch a stop at once where an epoch has ended

@@ -389,6 +389,31 @@ func TestStopAfterTheEpochOfAll(t *testing.T) {
 	}
 }
 
+// A run that is to go on within an epoch ends that first, also where the stop comes
+// before it has begun again.
+func TestStopAfterTheEpochBeforeARunGoesOnWithinOne(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	c, _ := compare(t, o, func(c *Comparison, e event.Event) {
+		if e, ok := e.(*event.StepDone); ok && e.Run == "batch=32" && e.Total == 1 {
+			if err := c.Send(event.Stop{After: event.AfterBatch}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	o.Resume = c.Folder()
+	c = newComparison(t, o)
+	if err := c.Send(event.Stop{After: event.AfterEpoch}); err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorder{}
+	if err := c.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	if got := epochOrder(rec.events); got != "32" {
+		t.Errorf("epochs in the order %q, want that of 32, which was within one", got)
+	}
+}
+
 func TestCommandsReachTheRunTheyName(t *testing.T) {
 	c := newComparison(t, tinyComparison(t, config.Interleave))
 	if err := c.Send(event.Save{To: event.To{Run: "batch=64"}}); err == nil || !strings.Contains(err.Error(), "batch=16, batch=32, batch=8") {

@@ -63,6 +63,7 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	r.at.clock.stop()
 	r.passTurn()
 	r.ended(outcome, err)
+	t.asked = r.stillAsked()
 	r.net.close()
 	_ = t.Close()                                       // of a lock file that nothing is written to
 	if err == nil && outcome != event.OutcomeDetached { // who goes on writes a whole one

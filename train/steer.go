@@ -125,6 +125,21 @@ func (r *run) obey(c event.Command) {
 	}
 }
 
+// stillAsked are the commands that hold and are not done.
+func (r *run) stillAsked() (list []event.Command) {
+	to := event.To{Run: r.name, Why: "asked before the hand-over"}
+	if r.ask.rate != nil && r.net == nil {
+		list = append(list, event.SetLearnRate{To: to, Rate: *r.ask.rate})
+	}
+	if r.ask.afterEpoch {
+		list = append(list, event.Stop{To: to, After: event.AfterEpoch})
+	}
+	if r.ask.paused {
+		list = append(list, event.Pause{To: to})
+	}
+	return list
+}
+
 // saveAsAsked carries out a Save.
 func (r *run) saveAsAsked(c event.Save) {
 	if r.ask.failure != nil {

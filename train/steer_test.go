@@ -135,6 +135,63 @@ func TestStopAfterEpochAndItsTakingBack(t *testing.T) {
 	}
 }
 
+// What was asked for and is not done when a run is handed over is known to who goes
+// on with it: a stop after the epoch, a pause, and a learning rate that came before
+// there was a network.
+func TestWhatIsAskedOutlivesAHandOver(t *testing.T) {
+	o := tinyOptions(t)
+	tr := newTrainer(t, o)
+	rec := &recorder{at: func(e event.Event) {
+		switch e := e.(type) {
+		case *event.StepDone:
+			if e.Total == 2 {
+				tr.Send(event.Stop{After: event.AfterEpoch})
+				tr.Send(event.Pause{})
+			}
+		case *event.StateChanged:
+			if e.State == event.StatePaused {
+				tr.Send(event.Detach{})
+			}
+		}
+	}}
+	if err := tr.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	asked := tr.Asked()
+	if len(asked) != 2 {
+		t.Fatalf("asked %+v, want a stop and a pause", asked)
+	}
+	next := newTrainer(t, resume(o, tr.Folder()))
+	for _, c := range asked {
+		if err := next.Send(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	paused := false
+	rec = &recorder{at: func(e event.Event) {
+		if s, ok := e.(*event.StateChanged); ok && s.State == event.StatePaused && !paused {
+			paused = true
+			next.Send(event.Resume{})
+		}
+	}}
+	if err := next.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	if end := rec.events[len(rec.events)-1].(*event.RunEnded); !paused || end.Outcome != event.OutcomeStopped || end.Epoch != 1 {
+		t.Errorf("paused %v, ended %+v, want stopped after epoch 1", paused, end)
+	}
+
+	early := newTrainer(t, o)
+	early.Send(event.SetLearnRate{Rate: 0.25})
+	early.Send(event.Detach{})
+	if err := early.Run(context.Background(), new(recorder).emit); err != nil {
+		t.Fatal(err)
+	}
+	if a := early.Asked(); len(a) != 1 || a[0].(event.SetLearnRate).Rate != 0.25 {
+		t.Errorf("asked %+v, want the learning rate", a)
+	}
+}
+
 // A stop after the epoch that comes while an epoch is saved is for that one.
 func TestStopAfterAnEpochThatHasJustBeenTold(t *testing.T) {
 	_, rec := mustTrain(t, tinyOptions(t), func(tr *Trainer, e event.Event) {

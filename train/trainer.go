@@ -100,6 +100,7 @@ type Trainer struct {
 	made     bool     // the folder is new, and this trainer's
 	warnings []string // to be told once Run has started
 	commands *mailbox
+	asked    []event.Command // see Asked
 	closing  sync.Once
 }
 
@@ -406,6 +407,10 @@ func (t *Trainer) Send(c event.Command) error {
 	}
 	return t.commands.put(c)
 }
+
+// Asked are the commands that still held when Run returned. No checkpoint has them:
+// who goes on with a run that was handed over gives them again.
+func (t *Trainer) Asked() []event.Command { return t.asked }
 
 // Close gives the run folder back. Run does it too; Close is for a Trainer that
 // is not run.
