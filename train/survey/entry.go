@@ -80,6 +80,9 @@ func (e *entry) inspect(here string, now time.Time) *Run {
 	e.points = pointsOf(nil, e.follower.Run().Epochs, 0, e.config.Batch)
 	if st, err := os.Stat(filepath.Join(e.folder, rundir.EventsFile)); err == nil && now.Sub(st.ModTime()) < quietAfter {
 		e.grown = st.ModTime()
+		if e.grown.After(now) { // by another machine's clock
+			e.grown = now
+		}
 	}
 	return e.describe(here, now)
 }

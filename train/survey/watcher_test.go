@@ -101,6 +101,23 @@ func TestAKilledRunIsNoLongerLive(t *testing.T) {
 	c.until(t, "an interrupted one", func() bool { return !c.runs[folder].Live && c.runs[folder].State == runs.Interrupted })
 }
 
+// A run of another machine that dies is seen to, also where the clock that its
+// record was written by is ahead: no record grows in the future.
+func TestAClockThatIsAheadKeepsNoRunAlive(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a")
+	must(t, surveytest.Make(folder, surveytest.Default(began)))
+	now := time.Now()
+	ahead := now.Add(10 * time.Minute)
+	must(t, os.Chtimes(filepath.Join(folder, rundir.EventsFile), ahead, ahead))
+	e := &entry{folder: folder, name: "a"}
+	if e.told = e.inspect("here", now); e.told == nil || !e.told.Live {
+		t.Fatalf("%+v, want a run that may be live", e.told)
+	}
+	if r, _ := e.look("here", now.Add(quietAfter+time.Second)); r == nil || r.Live {
+		t.Errorf("%+v, want a run whose record has not grown for long", r)
+	}
+}
+
 // Half a line at the end of a record, and a folder whose files come one after the
 // other, are shown as far as they are whole, and never as damaged for good.
 func TestARunWrittenElsewhereIsShownWithoutATear(t *testing.T) {
