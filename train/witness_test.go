@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,8 +74,9 @@ func TestRecordDamagedUnderALiveRun(t *testing.T) {
 			}
 			return os.Rename(path+".new", path)
 		}, true},
-		"emptied": {func(path string) error { return os.Truncate(path, 0) }, false},
-		"halved":  {half, false},
+		"emptied":             {func(path string) error { return os.Truncate(path, 0) }, false},
+		"emptied and deleted": {func(path string) error { return errors.Join(os.Truncate(path, 0), os.Remove(path)) }, false},
+		"halved":              {half, false},
 	} {
 		for _, resumed := range []bool{false, true} {
 			o := tinyOptions(t, func(c *config.Config) { c.Epochs = 4 })

@@ -123,33 +123,25 @@ func (l *Log) Lost() error {
 // mend puts the record back after somebody has deleted or cut it.
 func (l *Log) mend(w *logWriter) error {
 	gone, cut := w.witness.fate(w.path)
-	if !gone && !cut {
-		return nil
-	}
-	l.mu.Lock()
-	first, events := l.first, slices.Clone(l.kept)
-	l.mu.Unlock()
-	// Those that were not written yet are about to be.
-	events = slices.DeleteFunc(events, func(e event.Event) bool { return e.Head().Seq > w.written })
-	note, lost := fmt.Sprintf("%s was deleted or replaced under the run: it is put back, whole", w.path), error(nil)
+	what, note, lost := "cut", "", error(nil)
 	if gone {
-		if err := w.witness.restore(w.disk, w.path); err != nil {
-			return fmt.Errorf("%s was deleted under the run: %w", w.path, err)
-		}
-	} else {
-		// What is left of a line goes: the next one would be written behind it.
-		_, err := mendLog(w.path)
-		n := 0
-		if err == nil {
-			n, err = Mend(w.disk, filepath.Dir(w.path), first, events)
-		}
+		what = "deleted or replaced"
+	}
+	switch {
+	case cut:
+		n, err := l.rewrite(w)
 		if err != nil {
-			return fmt.Errorf("%s was cut under the run: %w", w.path, err)
+			return fmt.Errorf("%s was %s under the run: %w", w.path, what, err)
 		}
-		w.torn = 0
-		lost = fmt.Errorf("%s was cut under the run: its epochs are written again, but not the steps and the pictures that it told of; weights and checkpoints are whole", w.path)
+		lost = fmt.Errorf("%s was %s under the run: its epochs are written again, but not the steps and the pictures that it told of; weights and checkpoints are whole", w.path, what)
 		note = fmt.Sprintf("%v (%d events are back)", lost, n)
-		clear(w.shown) // those to come bring their pixels again
+	case gone:
+		if err := w.witness.restore(w.disk, w.path); err != nil {
+			return fmt.Errorf("%s was %s under the run: %w", w.path, what, err)
+		}
+		note = fmt.Sprintf("%s was %s under the run: it is put back, whole", w.path, what)
+	default:
+		return nil
 	}
 	w.close() // the next write opens what is there now
 	w.witness.close()
@@ -157,6 +149,26 @@ func (l *Log) mend(w *logWriter) error {
 	l.note, l.lost = note, cmp.Or(l.lost, lost)
 	l.mu.Unlock()
 	return nil
+}
+
+// rewrite writes again, from memory, what a record lacks, and returns how many
+// events that were.
+func (l *Log) rewrite(w *logWriter) (int, error) {
+	// What is left of a line goes: the next one would be written behind it.
+	if _, err := mendLog(w.path); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	first, events := l.first, slices.Clone(l.kept)
+	l.mu.Unlock()
+	// Those that were not written yet are about to be.
+	events = slices.DeleteFunc(events, func(e event.Event) bool { return e.Head().Seq > w.written })
+	n, err := Mend(w.disk, filepath.Dir(w.path), first, events)
+	if err == nil {
+		w.torn = 0
+		clear(w.shown) // those to come bring their pixels again
+	}
+	return n, err
 }
 
 // Flush waits until what has been put is on disk, at most for a time.

@@ -181,7 +181,9 @@ func (w *witness) close() {
 	}
 }
 
-// fate says what has become of the file at a path.
+// fate says what has become of the file at a path: whether it is gone from there,
+// and whether it lacks something of what was written. One that is gone may do so
+// too, if it was emptied before, or deleted by another machine of a network.
 func (w *witness) fate(path string) (gone, cut bool) {
 	if w.read == nil || w.info == nil {
 		return false, false
@@ -189,13 +191,18 @@ func (w *witness) fate(path string) (gone, cut bool) {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return true, false
+		gone = true
 	case err != nil:
 		return false, false // writing tells what is wrong
-	case !os.SameFile(st, w.info):
-		return true, false
+	default:
+		gone = !os.SameFile(st, w.info)
 	}
-	return false, st.Size() < w.size
+	if gone {
+		if st, err = w.read.Stat(); err != nil {
+			return true, true
+		}
+	}
+	return gone, st.Size() < w.size
 }
 
 // restore puts a deleted file back.
