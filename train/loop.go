@@ -99,8 +99,8 @@ func (r *run) train() (event.Outcome, error) {
 			return outcome, err
 		}
 	}
-	if err := r.test(); err != nil {
-		return "", err
+	if outcome, err := r.test(); outcome != "" || err != nil {
+		return outcome, err
 	}
 	if r.at.Monitor.Over(r.config) {
 		return event.OutcomeEarlyStopped, nil
@@ -279,31 +279,51 @@ func (r *run) rate() float64 { return r.at.Rate * r.factor() }
 func (r *run) factor() float64 { return r.net.factor(&r.at) }
 
 // test evaluates the best weights on the test set, when that was not used to
-// choose them. It happens once in a run.
-func (r *run) test() error {
-	if !r.t.testsAtEnd() || r.at.Test != nil || r.keep.best == nil {
-		return nil
+// choose them. It happens once in a run. What is asked for meanwhile is obeyed at
+// once, and then it begins anew.
+func (r *run) test() (event.Outcome, error) {
+	if !r.t.testsAtEnd() || r.keep.best == nil {
+		return "", nil
 	}
+	for r.at.Test == nil {
+		if r.interrupted() {
+			if outcome := r.await(); outcome != "" {
+				return outcome, r.ask.failure
+			}
+		}
+		v, whole, err := r.testBest()
+		if err != nil {
+			return "", err
+		}
+		if whole {
+			r.at.Test = &checkpoint.TestResult{Acc: event.Float(v.acc()), Loss: event.Float(v.loss())}
+			r.keep.unsaved = true
+		}
+	}
+	return "", nil
+}
+
+// testBest is one try of test. The network has the best weights meanwhile, so that
+// nothing may be obeyed before it ends, whole or not.
+func (r *run) testBest() (v validation, whole bool, err error) {
 	if err := r.net.allocate(); err != nil { // given back with the turn
-		return err
+		return v, false, err
 	}
 	last, err := r.net.evaluated().Weights()
 	if err != nil {
-		return err
+		return v, false, err
 	}
 	if err := r.net.evaluated().SetWeights(ofNetwork(r.keep.best)); err != nil {
-		return err
+		return v, false, err
 	}
-	v, err := r.net.evaluate(r.ctx, r.t.options.Dataset.Test, nil)
+	v, err = r.net.evaluate(r.ctx, r.t.options.Dataset.Test, func() bool {
+		whole = !r.interrupted()
+		return whole
+	})
 	if err != nil {
-		return err
+		return v, false, err
 	}
-	if err := r.net.evaluated().SetWeights(last); err != nil {
-		return err
-	}
-	r.at.Test = &checkpoint.TestResult{Acc: event.Float(v.acc()), Loss: event.Float(v.loss())}
-	r.keep.unsaved = true
-	return nil
+	return v, whole, r.net.evaluated().SetWeights(last)
 }
 
 // finish saves what is not saved yet, so that a resume goes on from here. It

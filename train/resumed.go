@@ -85,8 +85,8 @@ func (r *run) stepsUp() bool {
 
 // atLimit ends a run whose steps are up, and keeps its weights.
 func (r *run) atLimit() (event.Outcome, error) {
-	if err := r.test(); err != nil {
-		return "", err
+	if outcome, err := r.test(); outcome != "" || err != nil {
+		return outcome, err
 	}
 	w, err := r.weightsNow("last")
 	if err != nil {

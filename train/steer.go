@@ -63,6 +63,13 @@ func (r *run) await() event.Outcome {
 	}
 }
 
+// interrupted lets other runs use the backend for a moment, and reports whether
+// there is something that await has to see to.
+func (r *run) interrupted() bool {
+	r.outside(func() {})
+	return r.t.commands.waiting() || r.ctx.Err() != nil || r.ask.stop != "" || r.ask.paused
+}
+
 // outside lets other runs use the backend while wait waits.
 func (r *run) outside(wait func()) {
 	r.t.options.Shared.Unlock()

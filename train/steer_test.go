@@ -244,6 +244,77 @@ func TestStopWhilePausedAndWhileValidating(t *testing.T) {
 	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
 }
 
+// denseHook is a backend that does something before a dense layer's next product.
+type denseHook struct {
+	nn.Backend
+	do func()
+}
+
+func (b *denseHook) Dense(y, x, w, bias *nn.Buffer, rows int) {
+	if do := b.do; do != nil {
+		do()
+	}
+	b.Backend.Dense(y, x, w, bias, rows)
+}
+
+// Commands are obeyed while the best weights are tested at a run's end, and not
+// after it; a save has the run's own weights then, and the test begins anew.
+func TestCommandsWhileTheBestWeightsAreTested(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.ValSplit = 10 })
+	o.Dataset.Test = cifartest.Colours(210, 2) // three batches
+	straight, first := mustTrain(t, o, nil)
+	want := first.events[len(first.events)-1].(*event.RunEnded)
+	for _, stop := range []bool{false, true} {
+		hook := &denseHook{Backend: o.Backend}
+		o := o
+		o.Backend = hook
+		tr := newTrainer(t, o)
+		batches := 0
+		interrupt := func() {
+			if batches++; batches == 2 {
+				tr.Send(event.Pause{})
+			}
+		}
+		paused := false
+		rec := &recorder{at: func(e event.Event) {
+			switch e := e.(type) {
+			case *event.CheckpointSaved:
+				if e.Reason == "last" && e.Epoch == 4 && !paused { // all epochs are done
+					hook.do = interrupt
+				}
+			case *event.StateChanged:
+				if e.State != event.StatePaused || paused {
+					return
+				}
+				paused, hook.do = true, nil
+				tr.Send(event.Save{})
+				if stop {
+					tr.Send(event.Stop{After: event.AfterBatch})
+				}
+				tr.Send(event.Resume{})
+			}
+		}}
+		if err := tr.Run(context.Background(), rec.emit); err != nil {
+			t.Fatal(err)
+		}
+		end := rec.events[len(rec.events)-1].(*event.RunEnded)
+		if !paused || batches != 2 {
+			t.Errorf("stop %v: paused %v, after %d batches of the test", stop, paused, batches)
+		}
+		if stop {
+			if end.Outcome != event.OutcomeStopped || end.TestAcc != nil {
+				t.Errorf("ended %+v, want stopped and not tested", end)
+			}
+			_, rec := mustTrain(t, resume(o, tr.Folder()), nil)
+			end = rec.events[len(rec.events)-1].(*event.RunEnded)
+		}
+		if end.Outcome != event.OutcomeFinished || end.TestAcc == nil || *end.TestAcc != *want.TestAcc || *end.TestLoss != *want.TestLoss {
+			t.Errorf("stop %v: ended %+v, want %+v", stop, end, want)
+		}
+		checkpointtest.Same(t, checkpointtest.Last(t, tr.Folder()), checkpointtest.Last(t, straight))
+	}
+}
+
 func TestLearningRateAcrossScheduleAndResume(t *testing.T) {
 	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR, c.Schedule = "sgd", 0.1, "cosine" })
 	folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {

@@ -62,8 +62,8 @@ func (r *run) validate() (validation, event.Outcome, error) {
 	return v, outcome, err
 }
 
-// evaluate runs the network over a set. Before each batch it asks goOn, if that
-// is not nil, and ends early when the answer is no.
+// evaluate runs the network over a set. Before each batch it asks goOn, and ends
+// early when the answer is no.
 func (l *learner) evaluate(ctx context.Context, set *cifar.Set, goOn func() bool) (v validation, _ error) {
 	v.confusion = make([][]int, l.spec.Classes)
 	v.said = record.Predictions{Classes: l.spec.Classes}
@@ -80,7 +80,7 @@ func (l *learner) evaluate(ctx context.Context, set *cifar.Set, goOn func() bool
 		return v, fmt.Errorf("validation: %w", err)
 	}
 	defer epoch.Close()
-	for goOn == nil || goOn() {
+	for goOn() {
 		// goOn may have given the memory back and taken it anew: l.eval is not
 		// the one of before.
 		err := epoch.Evaluate(l.eval, func(e feed.Evaluation) error {
