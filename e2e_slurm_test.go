@@ -21,6 +21,7 @@ import (
 	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
+	"cifartui/train/slurm"
 )
 
 // cluster is a Slurm of this machine's own: a controller and some nodes, each a
@@ -422,6 +423,11 @@ func TestRealSlurmCancel(t *testing.T) {
 	run := func(seed int) string { return filepath.Join(folder, fmt.Sprintf("seed=%d", seed)) }
 	for _, seed := range []int{1, 2} {
 		has(t, run(seed), "step", func(*event.StepDone) bool { return true })
+	}
+	// As if the submission had been killed before it noted the job.
+	note := fmt.Sprintf(`{"submissions": [{"job": "", "tasks": {"1": "seed=1", "2": "seed=2", "3": "seed=3"}, "user": "%d", "folder": %q}]}`, os.Getuid(), folder)
+	if err := os.WriteFile(filepath.Join(folder, slurm.NoteFile), []byte(note), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	out := c.do(binary, "cancel", folder)
 	if !strings.Contains(out, "taken out of the queue") || !strings.Contains(out, "seed=3: has not begun") {

@@ -237,7 +237,10 @@ func (s *submission) submit(ctx context.Context, out, errs io.Writer) (err error
 		return err
 	}
 	defer func() {
-		if err != nil {
+		switch {
+		case errors.Is(err, slurm.ErrUnsure):
+			err = unsure(err, folder)
+		case err != nil:
 			err = errors.Join(err, os.RemoveAll(folder))
 		}
 	}()
@@ -249,16 +252,13 @@ func (s *submission) submit(ctx context.Context, out, errs io.Writer) (err error
 	if err := s.fill(folder, script, list); err != nil {
 		return err
 	}
-	job, err := slurm.Submit(ctx, filepath.Join(folder, slurm.ScriptFile), nil)
-	if err != nil {
-		return err
-	}
 	tasks := map[int]string{}
 	for i, c := range list {
 		tasks[i+1] = c.Name
 	}
-	if err := noted(folder, job, tasks); err != nil {
-		return &exitError{exitFailed, err}
+	job, err := slurm.Submit(ctx, folder, tasks, nil)
+	if err != nil {
+		return err
 	}
 	tellSubmitted(out, folder, job, len(tasks))
 	return nil
@@ -289,18 +289,6 @@ func (s *submission) fill(folder string, script slurm.Script, list []config.Conf
 	return copyProgram(self, script.Program)
 }
 
-// noted notes a job in a comparison's folder, or gives it up again: nobody would
-// know of it.
-func noted(folder, job string, tasks map[int]string) error {
-	err := slurm.Add(folder, slurm.Submission{Job: job, Submitted: time.Now().UTC(), Tasks: tasks})
-	if err != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		return errors.Join(err, slurm.Cancel(ctx, []string{job}))
-	}
-	return nil
-}
-
 // resubmit submits once more what is left to train of a comparison.
 func (s *submission) resubmit(ctx context.Context, cmd *cobra.Command) error {
 	for key := range s.Given {
@@ -315,9 +303,6 @@ func (s *submission) resubmit(ctx context.Context, cmd *cobra.Command) error {
 	script := filepath.Join(s.Resume, slurm.ScriptFile)
 	if _, err := os.Stat(script); errors.Is(err, fs.ErrNotExist) || err == nil && len(list) == 0 {
 		return fmt.Errorf("%s was not submitted to a scheduler: go on with it by \"cifartui --resume %s\"", s.Resume, rundir.Quote(s.Resume))
-	}
-	if script, err = filepath.Abs(script); err != nil {
-		return fmt.Errorf("working folder: %w", err)
 	}
 	left, err := stillToTrain(ctx, s.Resume, list)
 	if err != nil {
@@ -338,15 +323,20 @@ func (s *submission) resubmit(ctx context.Context, cmd *cobra.Command) error {
 		}
 		return err
 	}
-	job, err := slurm.Submit(ctx, script, sortedNumbers(numbers))
-	if err != nil {
-		return err
+	job, err := slurm.Submit(ctx, s.Resume, list[0].Tasks, sortedNumbers(numbers))
+	if errors.Is(err, slurm.ErrUnsure) {
+		return unsure(err, s.Resume)
 	}
-	if err := noted(s.Resume, job, left); err != nil {
+	if err != nil {
 		return err
 	}
 	tellSubmitted(cmd.OutOrStdout(), s.Resume, job, len(left))
 	return nil
+}
+
+// unsure says how to go on where a job may have been submitted.
+func unsure(err error, folder string) error {
+	return fmt.Errorf("%w: if it was, \"cifartui cancel %[2]s\" stops it, and else \"cifartui submit --resume %[2]s\" submits it", err, rundir.Quote(folder))
 }
 
 // stillToTrain are the runs of a submitted comparison, by their tasks' numbers,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -185,7 +186,8 @@ func makeSubmitted(t *testing.T, folder string) {
 	if err := file.Write(folder); err != nil {
 		t.Fatal(err)
 	}
-	if err := slurm.Add(folder, slurm.Submission{Job: "77", Submitted: time.Now(), Tasks: map[int]string{1: "batch=4", 2: "batch=8"}}); err != nil {
+	note := `{"submissions": [{"job": "77", "submitted": "2026-11-23T14:05:00Z", "tasks": {"1": "batch=4", "2": "batch=8"}}]}`
+	if err := os.WriteFile(filepath.Join(folder, slurm.NoteFile), []byte(note), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -211,6 +213,53 @@ func TestCancelOfTasksThatDoNotTrainYet(t *testing.T) {
 	}
 	if rundir.IsRun(filepath.Join(folder, "batch=8")) {
 		t.Error("a run was begun")
+	}
+}
+
+// A submission that was killed when sbatch had the job, and before its number was
+// noted, must not train unknown to cancel, nor be submitted twice.
+func TestJobOfAKilledSubmissionIsFound(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "sizes")
+	note := filepath.Join(folder, slurm.NoteFile)
+	kept, asked := filepath.Join(dir, "kept"), filepath.Join(dir, "asked")
+	mine := "--user=" + strconv.Itoa(os.Getuid())
+	slurmHere(t, map[string]string{
+		"sbatch":  "cp " + note + " " + kept + "; echo 78",
+		"scancel": `echo "$@" >>` + asked,
+		// Also a comparison of this name elsewhere, and what is none.
+		"squeue": "case \"$*\" in *" + mine + "*|*--jobs=78*) [ -e " + asked + " ] || { echo '78_1|PENDING||Priority|" + folder + "'; echo '78_2|PENDING||Priority|" + folder + "'; };; esac\n" +
+			"case \"$*\" in *" + mine + "*) echo '5_1|RUNNING|n1|None|/elsewhere/sizes'; echo '6+0|RUNNING|n1|None|" + folder + "'; echo '7|RUNNING|n1|None|" + folder + "';; esac",
+	})
+	if code, _, errs := tool(t, "submit", "--data", "demo:40", "--runs", dir, "--name", "sizes", "--batch", "4,8"); code != 0 {
+		t.Fatalf("%d %s", code, errs)
+	}
+	if list, err := slurm.Read(folder); err != nil || len(list) != 1 || list[0].Job != "78" || list[0].User != "" {
+		t.Errorf("noted %+v, %v", list, err)
+	}
+	if err := os.Rename(kept, note); err != nil { // what a kill leaves
+		t.Fatal(err)
+	}
+	if code, out, errs := tool(t, "submit", "--runs", dir, "--resume", "sizes"); code != 0 || !strings.HasPrefix(out, "Nothing of ") {
+		t.Errorf("submit --resume of what is in the queue: %d %s%s", code, out, errs)
+	}
+	code, out, errs := tool(t, "cancel", "--runs", dir, "sizes")
+	if text, _ := os.ReadFile(asked); code != 0 || string(text) != "--state=PENDING 78_1 78_2\n" {
+		t.Errorf("%d %s%s; scancel was called with %q", code, out, errs, text)
+	}
+}
+
+// Interrupted in the middle of sbatch, a submission keeps the folder that the tasks may
+// be about to use, and says what to do.
+func TestSubmissionThatMayHaveHappenedSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	slurmHere(t, map[string]string{"sbatch": "echo sbatch: warning"})
+	code, _, errs := tool(t, "submit", "--data", "demo:40", "--runs", dir, "--name", "one")
+	if code != exitFailed || !strings.Contains(errs, "is not known") || !strings.Contains(errs, "cifartui cancel "+filepath.Join(dir, "one")) {
+		t.Errorf("%d %s", code, errs)
+	}
+	if list, err := slurm.Read(filepath.Join(dir, "one")); err != nil || len(list) != 1 || list[0].Job != "" {
+		t.Errorf("noted %+v, %v", list, err)
 	}
 }
 

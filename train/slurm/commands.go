@@ -94,9 +94,9 @@ func KnowsQueue() bool {
 	return err == nil
 }
 
-// Submit submits a script and returns the job's number. tasks, if there are any,
+// sbatch submits a script and returns the job's number. tasks, if there are any,
 // are those of its array to submit.
-func Submit(ctx context.Context, script string, tasks []string) (job string, err error) {
+func sbatch(ctx context.Context, script string, tasks []string) (job string, err error) {
 	args := []string{"--parsable"}
 	if len(tasks) > 0 {
 		args = append(args, "--array="+strings.Join(tasks, ","))

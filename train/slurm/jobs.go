@@ -13,7 +13,8 @@ import (
 
 // Jobs tells what Slurm knows of runs, by their folders: of those that are in
 // the queue. It looks at one file a comparison and calls squeue once, and not at
-// all where nothing was submitted or this machine has no Slurm.
+// all where nothing was submitted or this machine has no Slurm; once more for a
+// comparison that was being submitted when the program was killed.
 func Jobs(ctx context.Context, folders []string) (map[string]runs.Job, error) {
 	byParent := map[string][]Submission{}
 	tasks := map[string][]string{} // of each run folder
@@ -27,8 +28,11 @@ func Jobs(ctx context.Context, folders []string) (map[string]runs.Job, error) {
 			if list, err = Read(parent); err != nil {
 				wrong = append(wrong, err)
 			}
+			if list, err = withFound(ctx, parent, list); err != nil && !errors.Is(err, ErrNoSlurm) {
+				wrong = append(wrong, err)
+			}
 			byParent[parent] = list
-			for _, s := range list {
+			for _, s := range numbered(list) {
 				jobs = append(jobs, s.Job)
 			}
 		}
@@ -63,7 +67,12 @@ func (e Entry) of(folder string) bool {
 	if filepath.Base(e.Folder) == filepath.Base(abs) {
 		return true
 	}
-	a, aerr := os.Stat(e.Folder)
-	b, berr := os.Stat(abs)
+	return same(e.Folder, abs)
+}
+
+// same reports whether two paths are of one folder.
+func same(one, other string) bool {
+	a, aerr := os.Stat(one)
+	b, berr := os.Stat(other)
 	return aerr == nil && berr == nil && os.SameFile(a, b)
 }

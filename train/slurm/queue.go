@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -45,6 +46,22 @@ func Queue(ctx context.Context, jobs []string) (map[string]Entry, error) {
 		return nil, err
 	}
 	return parseQueue(out)
+}
+
+// queueOf asks for all tasks of a user, whose number is given. Those that no
+// submission of this program could have are left out, whatever they look like.
+func queueOf(ctx context.Context, user string) (map[string]Entry, error) {
+	out, err := call(ctx, "squeue", "--noheader", "--array", "--format="+queueFormat, "--user="+user)
+	if err != nil {
+		return nil, err
+	}
+	queue := map[string]Entry{}
+	for line := range strings.Lines(out) {
+		if one, err := parseQueue(line); err == nil {
+			maps.Copy(queue, one)
+		}
+	}
+	return queue, nil
 }
 
 // What squeue's fields look like.

@@ -110,10 +110,8 @@ func TestJobsAskOnceAndOnlyWhereSomethingWasSubmitted(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, comparison), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, one := range s {
-			if err := Add(filepath.Join(dir, comparison), one); err != nil {
-				t.Fatal(err)
-			}
+		if err := write(filepath.Join(dir, comparison), s); err != nil {
+			t.Fatal(err)
 		}
 	}
 	known, err := Jobs(context.Background(), []string{member("a", "x"), member("a", "y"), member("b", "x"), member("plain", "x")})
@@ -129,6 +127,33 @@ func TestJobsAskOnceAndOnlyWhereSomethingWasSubmitted(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(calls); strings.Count(string(b), "\n") != 1 || !strings.Contains(string(b), "--jobs=11,12,9") {
 		t.Errorf("squeue was called with %s", b)
+	}
+}
+
+// sbatch that refuses leaves the note as it was; one that was cut short leaves word
+// that there may be a job.
+func TestNoteOfASubmissionThatFails(t *testing.T) {
+	tasks := map[int]string{1: "x"}
+	earlier := []Submission{{Job: "12", Tasks: tasks}}
+	for _, c := range []struct {
+		sbatch string
+		unsure bool
+		want   int
+	}{
+		{"exit 1", false, 1},
+		{"echo no number", true, 2},
+		{"kill -9 $$", true, 2},
+	} {
+		folder := t.TempDir()
+		standIn(t, map[string]string{"sbatch": c.sbatch})
+		if err := write(folder, earlier); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Submit(t.Context(), folder, tasks, nil)
+		list, rerr := Read(folder)
+		if err == nil || errors.Is(err, ErrUnsure) != c.unsure || rerr != nil || len(list) != c.want || list[0].Job != "12" {
+			t.Errorf("%s: %v; noted %+v, %v", c.sbatch, err, list, rerr)
+		}
 	}
 }
 
@@ -154,7 +179,8 @@ func TestSlurmThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestDamagedNoteIsNamed(t *testing.T) {
-	for _, text := range []string{"{", `{"submissions":[{"job":"1 --all"}]}`, `{"submissions":[{"job":"1","tasks":{"-1":"a"}}]}`} {
+	for _, text := range []string{"{", `{"submissions":[{"job":"1 --all"}]}`, `{"submissions":[{"job":"1","tasks":{"-1":"a"}}]}`,
+		`{"submissions":[{"job":"","user":"1 --all","folder":"/r"}]}`, `{"submissions":[{"job":""}]}`} {
 		folder := t.TempDir()
 		if err := os.WriteFile(filepath.Join(folder, NoteFile), []byte(text), 0o644); err != nil {
 			t.Fatal(err)

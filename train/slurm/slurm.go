@@ -1,8 +1,8 @@
 // Package slurm hands runs to a cluster's scheduler. A comparison becomes a job
 // array, one task a run: [Script] is what the tasks execute (script.go), sbatch
-// and scancel are called in commands.go, and what was submitted is noted in the
-// comparison's folder, so that a list of runs can ask one squeue for all of them
-// (queue.go, jobs.go).
+// and scancel are called in commands.go, and what is submitted is noted in the
+// comparison's folder (submit.go), so that a list of runs can ask one squeue for all
+// of them (queue.go, jobs.go).
 //
 // Nothing is asked of the nodes but the program and the folder. Whether a run is
 // begun or resumed is seen by the task when it starts; a task that is stopped by
@@ -33,12 +33,28 @@ const (
 	LogFolder = "logs"
 )
 
-// Submission is a job array that was submitted.
+// Submission is a job array that was submitted or, without a number, one that was
+// about to be: it is noted before sbatch is called, so that a kill in between leaves
+// no job that nobody knows of.
 type Submission struct {
 	Job       string    `json:"job"` // its number
 	Submitted time.Time `json:"submitted"`
-	// Tasks are the runs' names by the number of the task.
+	// Tasks are the runs' names by the number of the task, those of the script.
 	Tasks map[int]string `json:"tasks"`
+	// User and Folder find the job in the queue as long as its number is not known:
+	// who submitted it, as a number, and the comparison's folder, as the tasks have it.
+	User   string `json:"user,omitempty"`
+	Folder string `json:"folder,omitempty"`
+}
+
+// numbered are those submissions whose job is known.
+func numbered(list []Submission) (known []Submission) {
+	for _, s := range list {
+		if s.Job != "" {
+			known = append(known, s)
+		}
+	}
+	return known
 }
 
 // note is NoteFile: the submissions, the newest last.
@@ -72,7 +88,10 @@ func parseNote(b []byte, n *note) error {
 		return err
 	}
 	for _, s := range n.Submissions {
-		if !isNumber(s.Job) {
+		switch {
+		case s.Job == "" && (!isNumber(s.User) || !filepath.IsAbs(s.Folder)):
+			return errors.New("a job without a number, a user and a folder")
+		case s.Job != "" && !isNumber(s.Job):
 			return fmt.Errorf("%q is no job's number", s.Job)
 		}
 		for task := range s.Tasks {
@@ -84,13 +103,9 @@ func parseNote(b []byte, n *note) error {
 	return nil
 }
 
-// Add notes a submission in a comparison's folder.
-func Add(folder string, s Submission) error {
-	list, err := Read(folder)
-	if err != nil {
-		return err
-	}
-	b, err := json.MarshalIndent(note{append(list, s)}, "", "  ")
+// write notes what was submitted.
+func write(folder string, list []Submission) error {
+	b, err := json.MarshalIndent(note{list}, "", "  ")
 	if err == nil {
 		_, err = rundir.WriteAtomic(rundir.OS{}, filepath.Join(folder, NoteFile), func(w io.Writer) error {
 			_, err := w.Write(append(b, '\n'))
@@ -98,7 +113,7 @@ func Add(folder string, s Submission) error {
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("note job %s: %w", s.Job, err)
+		return fmt.Errorf("jobs of %s: %s: %w", folder, NoteFile, err)
 	}
 	return nil
 }
@@ -106,7 +121,7 @@ func Add(folder string, s Submission) error {
 // TaskIDs are the tasks that train a run, as Slurm names them ("1234_2"): those
 // of the newest submission last.
 func TaskIDs(list []Submission, run string) (ids []string) {
-	for _, s := range list {
+	for _, s := range numbered(list) {
 		var tasks []int
 		for task, name := range s.Tasks {
 			if name == run {
