@@ -43,8 +43,8 @@ last.ckpt. Several are evaluated each alone and together: as an ensemble, the
 mean of their probabilities. A comparison stands for all of its runs.
 
 Without --data it is the data that they were trained on. --split val is what a
-run held out of its training images (--val-split), by its own seed; --split
-train is all of them. --tta flip also judges each image mirrored and tells, in
+run held out of its training images (--val-split), by its own seed, and refused
+on other data; --split train is all of them. --tta flip also judges each image mirrored and tells, in
 a line of its own, what the mean of both gives.
 
 --json prints one object: loss, accuracy, top5, calibration_error, classes (of

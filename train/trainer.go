@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,7 +184,7 @@ func (t *Trainer) check() error {
 	if small := t.config.Small(); t.config.SmallEpochs > 0 && small >= t.spec.Size {
 		return fmt.Errorf("settings:\nsmall_size: %d is not allowed: the data's images have %d pixels a side", small, t.spec.Size)
 	}
-	t.data = sumOf(t.options.Dataset)
+	t.data = checkpoint.SumOf(t.options.Dataset)
 	if _, host := t.options.Backend.(*nn.CPU); host && t.options.Turns == nil {
 		needs, _, err := memoryOf([]config.Config{t.config}, func(config.Config) (nn.Spec, error) { return t.spec, nil }, 1)
 		if err != nil {
@@ -342,8 +341,7 @@ func (t *Trainer) loadCheckpoint() error {
 		return fmt.Errorf("resume %s:\n%w", t.folder, err)
 	}
 	if c.Data != t.data {
-		return fmt.Errorf("resume %s: it was trained on other data: %s, %d and %d images, sum %08x; this is %s, %d and %d, sum %08x: give the same --data",
-			t.folder, c.Data.Name, c.Data.Train, c.Data.Test, c.Data.CRC, t.data.Name, t.data.Train, t.data.Test, t.data.CRC)
+		return fmt.Errorf("resume %s: it was trained on other data: %s; this is %s: give the same --data", t.folder, c.Data, t.data)
 	}
 	var network nn.Spec
 	if err := json.Unmarshal(c.Network, &network); err != nil {
@@ -354,17 +352,6 @@ func (t *Trainer) loadCheckpoint() error {
 	}
 	t.from = c
 	return nil
-}
-
-// sumOf identifies a data set.
-func sumOf(d *cifar.Dataset) checkpoint.DataSum {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	var crc uint32
-	for _, s := range []*cifar.Set{d.Train, d.Test, cmp.Or(d.Val, new(cifar.Set))} {
-		crc = crc32.Update(crc, table, s.Pixels)
-		crc = crc32.Update(crc, table, s.Labels)
-	}
-	return checkpoint.DataSum{Name: d.Name, Train: d.Train.Len(), Test: d.Test.Len(), CRC: crc}
 }
 
 func sameSpec(a, b nn.Spec) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }

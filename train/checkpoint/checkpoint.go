@@ -7,15 +7,18 @@ package checkpoint
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"time"
 
+	"cifartui/cifar"
 	"cifartui/train/config"
 	"cifartui/train/event"
 )
@@ -143,6 +146,21 @@ type DataSum struct {
 	Train int    `json:"train"` // images
 	Test  int    `json:"test"`
 	CRC   uint32 `json:"crc"` // CRC-32C of all pixels and labels
+}
+
+// SumOf identifies a data set.
+func SumOf(d *cifar.Dataset) DataSum {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	var crc uint32
+	for _, s := range []*cifar.Set{d.Train, d.Test, cmp.Or(d.Val, new(cifar.Set))} {
+		crc = crc32.Update(crc, table, s.Pixels)
+		crc = crc32.Update(crc, table, s.Labels)
+	}
+	return DataSum{Name: d.Name, Train: d.Train.Len(), Test: d.Test.Len(), CRC: crc}
+}
+
+func (s DataSum) String() string {
+	return fmt.Sprintf("%s, %d and %d images, sum %08x", s.Name, s.Train, s.Test, s.CRC)
 }
 
 const (

@@ -77,6 +77,24 @@ func List(folder string) ([]Info, error) {
 // PlannedEpochs is how many epochs fit the budget of a run, by the checkpoint that it
 // goes on from; 0 where that tells of none.
 func PlannedEpochs(folder string) int {
+	if c := describe(folder, func(c *Checkpoint) bool { return c.Plan != nil }); c != nil {
+		return c.Plan.Epochs
+	}
+	return 0
+}
+
+// DataOf is the data that a run was trained on, by the checkpoint that it goes on
+// from; known is false where there is none.
+func DataOf(folder string) (sum DataSum, known bool) {
+	if c := describe(folder, func(*Checkpoint) bool { return true }); c != nil {
+		return c.Data, true
+	}
+	return DataSum{}, false
+}
+
+// describe is the description of the newest checkpoint of a run that tells what is
+// asked for, without its tensors; nil if none does.
+func describe(folder string, tells func(*Checkpoint) bool) *Checkpoint {
 	for _, name := range []string{LastFile, PreviousFile} {
 		f, err := rundir.Open(filepath.Join(folder, rundir.CheckpointsDir, name))
 		if err != nil {
@@ -84,11 +102,11 @@ func PlannedEpochs(folder string) int {
 		}
 		c, err := readHeader(f)
 		f.Close()
-		if err == nil && c.Plan != nil {
-			return c.Plan.Epochs
+		if err == nil && tells(c) {
+			return c
 		}
 	}
-	return 0
+	return nil
 }
 
 func b2i(b bool) int {

@@ -12,6 +12,7 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/model"
 	"cifartui/train/model/modeltest"
@@ -258,5 +259,50 @@ func TestImagesToValidateOnAreTheDatasOwn(t *testing.T) {
 	d.Val = nil
 	if s, _, err := Part(d, Val, []*model.Model{m}); err != nil || s.Len() != 7 {
 		t.Errorf("got %v, %v", s, err)
+	}
+}
+
+// What a run held out of one data set it may have learned of another.
+func TestHeldOutIsOfTheDataThatItWasHeldOutOf(t *testing.T) {
+	d := &cifar.Dataset{Name: "pets", Source: "/pets", Train: noise(20), Test: noise(10)}
+	other := &cifar.Dataset{Name: "pets", Source: "/pets", Train: noise(30), Test: noise(10)} // a picture more
+	elsewhere := &cifar.Dataset{Name: "pets", Source: "/mnt/pets", Train: d.Train, Test: cifar.NewSet(cifar.Size, 0)}
+	known := inRun(t, func(c *config.Config) { c.ValSplit = 7 })
+	s := checkpoint.Store{Disk: rundir.OS{}, Folder: filepath.Join(known.RunFolder(), rundir.CheckpointsDir)}
+	if _, err := s.SaveLast(&checkpoint.Checkpoint{Data: checkpoint.SumOf(d)}); err != nil {
+		t.Fatal(err)
+	}
+	unknown := inRun(t, func(c *config.Config) { c.ValSplit = 7 })
+	c, about, err := config.Read(unknown.RunFolder())
+	if err != nil {
+		t.Fatal(err)
+	}
+	about.Dataset, about.Source = d.Name, d.Source
+	if err := config.Write(rundir.OS{}, unknown.RunFolder(), c, about); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		m    *model.Model
+		d    *cifar.Dataset
+		want string // "" for no error
+	}{
+		{"the same", known, d, ""},
+		{"other images", known, other, "take the part test"},
+		{"no checkpoint", unknown, d, ""},
+		{"no checkpoint, another folder", unknown, elsewhere, "take the part train"},
+	} {
+		set, _, err := Part(c.d, Val, []*model.Model{c.m})
+		switch {
+		case c.want == "" && (err != nil || set.Len() != 7):
+			t.Errorf("%s: %v", c.name, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: %v, want something of %q", c.name, err, c.want)
+		}
+	}
+	moved := *d
+	moved.Source = "/mnt/pets"
+	if _, _, err := Part(&moved, Val, []*model.Model{known}); err != nil {
+		t.Errorf("the same images in another place: %v", err)
 	}
 }

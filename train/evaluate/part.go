@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cifartui/cifar"
+	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/model"
 )
@@ -91,8 +92,8 @@ func Learnt(models []*model.Model, data string) string {
 
 // Part is a part of a data set; "" means its test images or, of one that has
 // none, what was validated on. For Val the models must be of runs that held the
-// same images out, as what one held out another has learned, unless the data has
-// images for it. It returns also the part's name.
+// same images out, and of this very data, as what one held out another has learned,
+// unless the data has images for it. It returns also the part's name.
 func Part(d *cifar.Dataset, part string, models []*model.Model) (*cifar.Set, string, error) {
 	if part == "" {
 		part = Test
@@ -121,17 +122,21 @@ func heldOut(d *cifar.Dataset, models []*model.Model) (*cifar.Set, error) {
 		return d.Val, nil
 	}
 	var first config.Config
+	sum := checkpoint.SumOf(d)
 	for i, m := range models {
 		folder := m.RunFolder()
 		if folder == "" {
 			return nil, fmt.Errorf("the part %s is what a run held out of its training images, and %s is not in a run's folder: name the run instead of a file, or take the part %s", Val, cmp.Or(m.Path, m.Name), Test)
 		}
-		c, _, err := config.ReadQuick(folder)
+		c, about, err := config.ReadQuick(folder)
 		if err != nil {
 			return nil, err
 		}
 		if c.ValSplit == 0 {
 			return nil, fmt.Errorf("%s held no images out (--val-split): it validated on the test images: take the part %s", m.Name, Test)
+		}
+		if err := otherData(m, about, d, sum); err != nil {
+			return nil, err
 		}
 		if i == 0 {
 			first = c
@@ -142,6 +147,28 @@ func heldOut(d *cifar.Dataset, models []*model.Model) (*cifar.Set, error) {
 	}
 	_, held, err := first.Parts(d)
 	return held, err
+}
+
+// otherData is the error of a run that held its images out of other data: drawn from
+// this they are others, of which it may have learned any. Its checkpoint knows the
+// data, and where there is none its settings say what it was called.
+func otherData(m *model.Model, about config.About, d *cifar.Dataset, sum checkpoint.DataSum) error {
+	instead := Test
+	if d.Test.Len() == 0 {
+		instead = Train
+	}
+	const why = "the part %s would be other images than it held out: take the part %s, or the data that it was trained on"
+	if was, known := checkpoint.DataOf(m.RunFolder()); known {
+		if was != sum {
+			return fmt.Errorf("%s was trained on other data (%s) than this (%s): "+why, m.Name, was, sum, Val, instead)
+		}
+		return nil
+	}
+	if about.Dataset != d.Name || about.Source != d.Source {
+		return fmt.Errorf("%s has no checkpoint to know its data by, and was trained on %s (%s), which this (%s, %s) may not be: "+why,
+			m.Name, about.Dataset, about.Source, d.Name, d.Source, Val, instead)
+	}
+	return nil
 }
 
 // Unfit says in words why a model cannot judge images of such classes, "" if it
