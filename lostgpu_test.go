@@ -73,6 +73,9 @@ func TestRunWhoseGPUIsLostGoesOnFromItsLastCheckpoint(t *testing.T) {
 	train(exitOK, []string{otherBits}, "--resume", "ends", "--device", "cpu")
 
 	train(exitOK, []string{lost, "going on on the processor", otherBits}, append(begin(goesOn), "--fallback")...)
+	if record, err := os.ReadFile(filepath.Join(goesOn, rundir.EventsFile)); err != nil || strings.Count(string(record), `"goes_on":true`) != 1 {
+		t.Errorf("that it goes on is not told once: %v", err)
+	}
 	if at := checkpointtest.Last(t, goesOn).Total; at != 10 {
 		t.Errorf("the run that goes on has %d steps, want 10", at)
 	}

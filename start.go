@@ -139,12 +139,12 @@ func (l *leg) newRunner(p plan, c config.Config) (r runner, err error) {
 		}
 		r, err = train.NewComparison(train.ComparisonOptions{
 			Config: c, Sweeps: p.sweeps, Order: config.Order(p.Order), Parallel: parallel, Dataset: l.dataset, Backends: l.backends,
-			Resume: p.Resume, Exact: p.Again, Left: p.left, Adjust: p.over, NewRate: p.newRate(), Version: programVersion(),
+			Resume: p.Resume, Exact: p.Again, Left: p.left, Adjust: p.over, NewRate: p.newRate(), GoesOn: p.fallsBack, Version: programVersion(),
 		})
 	} else {
 		r, err = train.NewTrainer(train.Options{
 			Config: c, Dataset: l.dataset, Backend: l.backends[0], Warnings: l.dataset.Notes,
-			Resume: p.Resume, Exact: p.Again, Checkpoint: p.Checkpoint, NewRate: p.newRate(), Version: programVersion(),
+			Resume: p.Resume, Exact: p.Again, Checkpoint: p.Checkpoint, NewRate: p.newRate(), GoesOn: p.fallsBack, Version: programVersion(),
 		})
 	}
 	var inUse *rundir.InUseError

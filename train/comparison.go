@@ -54,6 +54,8 @@ type ComparisonOptions struct {
 	Adjust func(config.Config) config.Config
 	// NewRate is that of each run, see [Options].
 	NewRate bool
+	// GoesOn is that of each run, see [Options].
+	GoesOn func(error) bool
 	// Version is the program's version.
 	Version string
 	// Now is the clock; nil means time.Now.
@@ -246,7 +248,7 @@ type entry struct {
 func (c *Comparison) entryOf(o ComparisonOptions, r config.Config) (entry, error) {
 	folder := filepath.Join(c.folder, r.Name)
 	r.Runs = c.folder
-	e := entry{options: Options{Config: r, NewRate: o.NewRate, Dataset: o.Dataset, Version: o.Version, Now: o.Now}}
+	e := entry{options: Options{Config: r, NewRate: o.NewRate, GoesOn: o.GoesOn, Dataset: o.Dataset, Version: o.Version, Now: o.Now}}
 	if !rundir.IsRun(folder) {
 		e.options.Exact = true // a kill may have left its folder half made
 		return e, nil

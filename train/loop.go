@@ -425,6 +425,7 @@ func (r *run) ended(outcome event.Outcome, err error) {
 	state := event.StateFinished
 	if err != nil {
 		e.Error, state = err.Error(), event.StateFailed
+		e.GoesOn = outcome == event.OutcomeFailed && r.t.options.GoesOn != nil && r.t.options.GoesOn(err)
 	}
 	if outcome == event.OutcomeStopped {
 		e.Signal = r.ask.signal

@@ -417,6 +417,41 @@ func TestDivergenceThatTheLastSaveFinds(t *testing.T) {
 	}
 }
 
+// lost is a device that is lost when it is told to be.
+type lost struct {
+	nn.Backend
+	gone atomic.Bool
+}
+
+var errGone = errors.New("the device is gone")
+
+func (l *lost) Download(dst []float32, src *nn.Buffer) error {
+	if l.gone.Load() {
+		return errGone
+	}
+	return l.Backend.Download(dst, src)
+}
+
+// Who waits for a run whose caller goes on with it after such an error must know
+// that this is not the end.
+func TestEndTellsWhetherTheRunGoesOn(t *testing.T) {
+	for _, after := range []error{errGone, ErrDiverged} {
+		o := tinyOptions(t, func(c *config.Config) { c.SaveSeconds = 1e-9 })
+		b := &lost{Backend: o.Backend}
+		o.Backend = b
+		o.GoesOn = func(err error) bool { return errors.Is(err, after) }
+		_, rec, err := train(t, o, func(_ *Trainer, e event.Event) {
+			if s, ok := e.(*event.StepDone); ok && s.Total == 3 {
+				b.gone.Store(true)
+			}
+		})
+		end := rec.events[len(rec.events)-1].(*event.RunEnded)
+		if !errors.Is(err, errGone) || end.Outcome != event.OutcomeFailed || end.GoesOn != (after == errGone) {
+			t.Errorf("ended %+v with %v", end, err)
+		}
+	}
+}
+
 func TestEarlyStoppingCountsFromTheBestEpoch(t *testing.T) {
 	// Rate 0: nothing ever gets better than the first epoch.
 	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.Epochs, c.Patience = "sgd", 50, 3 })

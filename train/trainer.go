@@ -56,6 +56,9 @@ type Options struct {
 	// goroutine at a time: a run lets the others in while it waits, and between two
 	// batches. nil: the Backend is this run's alone.
 	Shared sync.Locker
+	// GoesOn reports whether the caller goes on with the run from its last checkpoint
+	// after such an error of Run, which is told with the end; nil: never.
+	GoesOn func(error) bool
 	// FreeMemory has the run give the memory of its batches back with its turn.
 	FreeMemory bool
 	// Warnings are told when the run starts.

@@ -310,9 +310,11 @@ func (r *run) outcome() string {
 		return "The run goes on in another process."
 	case event.OutcomeDiverged:
 		return "The loss is no longer finite: " + e.Error
-	default:
-		return "The run failed: " + e.Error
 	}
+	if e.GoesOn {
+		return "The run goes on from its last checkpoint: " + e.Error
+	}
+	return "The run failed: " + e.Error
 }
 
 // writeLog appends a line to the log.

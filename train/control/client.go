@@ -111,13 +111,13 @@ func reach(ctx context.Context, folder string) (*conn, error) {
 	}
 }
 
-// handingOver reports whether the last that a run folder tells is that another
-// process goes on, told not long ago.
+// handingOver reports whether the last that a run folder tells is that it is gone
+// on with, told not long ago.
 func handingOver(folder string) bool {
 	for _, t := range allTails(folder, nil) {
 		defer t.close()
 		e, ok := t.last().(*event.RunEnded)
-		if ok && e.Outcome == event.OutcomeDetached && time.Since(e.Time) < handOverLimit {
+		if ok && e.GoneOnWith() && time.Since(e.Time) < handOverLimit {
 			return true
 		}
 	}
@@ -271,7 +271,7 @@ func WaitRun(ctx context.Context, source event.Source, run string, now func(ctx 
 			return ended, nil
 		case err != nil:
 			return ended, err
-		case ended == nil || ended.Outcome == event.OutcomeDetached:
+		case ended == nil || ended.GoneOnWith():
 			continue
 		}
 		// Of a process that is gone the source tells.

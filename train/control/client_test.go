@@ -236,6 +236,42 @@ func TestWaitReturnsHowItEnded(t *testing.T) {
 	}
 }
 
+// A run whose GPU is lost ends and begins anew in its process, and is waited for to
+// its end.
+func TestWaitGoesOnWithARunThatGoesOn(t *testing.T) {
+	for name, folder := range map[string]func(*testing.T) string{
+		"socket": func(t *testing.T) string { return t.TempDir() }, "files": withoutSockets,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, folder(t))
+			r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, PID: os.Getpid()})
+			c := r.dial()
+			type end struct {
+				runs map[string]*event.RunEnded
+				err  error
+			}
+			ends := make(chan end, 1)
+			go func() {
+				runs, err := Wait(t.Context(), c)
+				ends <- end{runs, err}
+			}()
+			r.train(10, func() {})
+			r.emit(&event.RunEnded{Outcome: event.OutcomeFailed, Error: "the GPU is lost", GoesOn: true})
+			r.close(true)
+			r.takeLock()
+			r.open()
+			r.emit(&event.RunStarted{StepsPerEpoch: rigSteps, Resumed: true, ResumedTotal: 10, PID: os.Getpid()})
+			r.train(10, func() {})
+			r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
+			r.close(true)
+			e := <-ends
+			if last := e.runs[r.name]; e.err != nil || last == nil || last.Outcome != event.OutcomeFinished {
+				t.Errorf("%+v, %v", last, e.err)
+			}
+		})
+	}
+}
+
 func TestFindChoosesTheOnlyLiveRun(t *testing.T) {
 	runs := t.TempDir()
 	run := func(name string) string {

@@ -50,7 +50,8 @@ type openLog struct {
 type readRun struct {
 	seq    uint64
 	total  int64
-	ended  event.Outcome  // "" while it goes on
+	ended  bool
+	goesOn bool           // it has ended to be gone on with at once
 	pixels map[int][]byte // of the images shown, as the record tells them once
 }
 
@@ -218,17 +219,18 @@ func (r *reader) follow(c *conn) error {
 // finished reports whether every run known has ended for good.
 func (r *reader) finished() bool {
 	for _, run := range r.runs {
-		if run.ended == "" || run.ended == event.OutcomeDetached {
+		if !run.ended || run.goesOn {
 			return false
 		}
 	}
 	return len(r.runs) > 0
 }
 
-// handedOver reports whether the process ended to let another one go on.
+// handedOver reports whether a run has ended for another process to go on with, or
+// for the same one to do so on the processor, as its GPU is lost.
 func (r *reader) handedOver() bool {
 	for _, run := range r.runs {
-		if run.ended == event.OutcomeDetached {
+		if run.goesOn {
 			return true
 		}
 	}
@@ -250,10 +252,10 @@ func (r *reader) known(e event.Event) bool {
 	run.seq = h.Seq
 	switch e := e.(type) {
 	case *event.RunStarted:
-		if run.ended == event.OutcomeDetached {
+		if run.goesOn {
 			r.pid = e.PID // the one that it was handed over to
 		}
-		run.total, run.ended = e.ResumedTotal, ""
+		run.total, run.ended, run.goesOn = e.ResumedTotal, false, false
 	case *event.StepDone:
 		if fresh := e.Total - run.total; fresh > 0 && int64(e.Count) > fresh {
 			e.Count = int(fresh)
@@ -269,7 +271,7 @@ func (r *reader) known(e event.Event) bool {
 			}
 		}
 	case *event.RunEnded:
-		run.ended = e.Outcome
+		run.ended, run.goesOn = true, e.GoneOnWith()
 	}
 	return false
 }

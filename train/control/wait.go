@@ -151,7 +151,7 @@ func (w *waiter) shown(e event.Event) bool {
 	case *event.LearnRateChanged:
 		return w.request.Cmd == VerbLR && e.To == *w.request.Rate
 	case *event.RunEnded:
-		return w.request.Cmd == VerbStop || (w.request.Cmd == VerbDetach && e.Outcome == event.OutcomeDetached)
+		return w.request.Cmd == VerbStop && !e.GoesOn || (w.request.Cmd == VerbDetach && e.Outcome == event.OutcomeDetached)
 	}
 	return false
 }

@@ -67,6 +67,18 @@ func TestACommandToSeveralRuns(t *testing.T) {
 	}
 }
 
+// A run that goes on on the processor when its GPU is lost has not stopped.
+func TestAStopIsNotTheEndOfARunThatGoesOn(t *testing.T) {
+	var told error
+	w := &waiter{request: Request{Cmd: VerbStop, Wait: true}, tell: func(err error) { told = err }}
+	all := newOverview()
+	all.apply(&event.RunStarted{Header: event.Header{Run: "a"}})
+	w.prepare(all)
+	if over := w.see(&event.RunEnded{Header: event.Header{Run: "a"}, Outcome: event.OutcomeFailed, GoesOn: true}); !over || told == nil {
+		t.Errorf("over is %v, with %v", over, told)
+	}
+}
+
 // One run of several is waited for until it has ended, and not for the others; an
 // end of the past does not count.
 func TestWaitForOneRunOfSeveral(t *testing.T) {
@@ -83,6 +95,7 @@ func TestWaitForOneRunOfSeveral(t *testing.T) {
 		"another ends":      {eventtest.Batches{{started("a"), ended("b", "failed")}, {ended("a", "stopped")}}, []event.Outcome{"stopped"}, "stopped", 0},
 		"it was resumed":    {eventtest.Batches{{started("a"), ended("a", "stopped")}, {started("a")}, {ended("a", "diverged")}}, []event.Outcome{"", "diverged"}, "diverged", 0},
 		"it is handed over": {eventtest.Batches{{started("a"), ended("a", "detached")}, {started("a")}, {ended("a", "finished")}}, []event.Outcome{"finished"}, "finished", 0},
+		"it goes on itself": {eventtest.Batches{{started("a"), &event.RunEnded{Header: at("a"), Outcome: event.OutcomeFailed, GoesOn: true}}, {started("a")}, {ended("a", "finished")}}, []event.Outcome{"finished"}, "finished", 0},
 		"the process ends":  {eventtest.Batches{{started("a")}, {ended("b", "finished")}}, nil, "", 0},
 	} {
 		now := func(context.Context) (Status, error) {

@@ -352,7 +352,10 @@ type RunEnded struct {
 	Error string `json:"error,omitempty"`
 	// Signal is the name of the signal that stopped the run before its end, with
 	// OutcomeStopped.
-	Signal  string  `json:"signal,omitempty"`
+	Signal string `json:"signal,omitempty"`
+	// GoesOn is set, with OutcomeFailed, where the process itself goes on with the
+	// run from its last checkpoint: on the processor, as the GPU is lost.
+	GoesOn  bool    `json:"goes_on,omitempty"`
 	Epoch   int     `json:"epoch"` // whole epochs done
 	Seconds float64 `json:"seconds"`
 	// The best accuracies and the epochs (from 1) they came at; 0: none yet.
@@ -365,6 +368,9 @@ type RunEnded struct {
 	TestAcc  *Float `json:"test_acc,omitempty"`
 	TestLoss *Float `json:"test_loss,omitempty"`
 }
+
+// GoneOnWith reports whether the run is gone on with at once: a RunStarted follows.
+func (e *RunEnded) GoneOnWith() bool { return e.Outcome == OutcomeDetached || e.GoesOn }
 
 // Decode reads one line of events.jsonl. A kind it does not know is an error.
 func Decode(line []byte) (Event, error) {
