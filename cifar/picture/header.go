@@ -22,6 +22,7 @@ type header struct {
 	width, height int
 	memory        int64 // bytes that unpacking takes, about
 	orientation   int   // EXIF's, 1 to 8
+	end           int   // of the picture in the file, which the decoder is given up to there
 }
 
 // A format is a kind of file and what reads it.
@@ -31,7 +32,7 @@ type format struct {
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error)
 	// more looks at what config does not tell: it sets memory, by default 8
-	// bytes a pixel, and orientation, and refuses what decode would trust.
+	// bytes a pixel, orientation and end, and refuses what decode would trust.
 	more func(h *header, data []byte, model color.Model) error
 }
 
@@ -70,7 +71,7 @@ func inspect(data []byte) (header, error) {
 		if !begins(data, f.magic) {
 			continue
 		}
-		h := header{format: f, orientation: 1}
+		h := header{format: f, orientation: 1, end: len(data)}
 		c, err := f.config(bytes.NewReader(data))
 		if err != nil {
 			return h, h.damaged(err)
@@ -118,7 +119,7 @@ func (h header) unpack(data []byte) (m image.Image, err error) {
 			m, err = nil, h.damaged(fmt.Errorf("the decoder failed: %v", p))
 		}
 	}()
-	m, err = h.format.decode(bytes.NewReader(data))
+	m, err = h.format.decode(bytes.NewReader(data[:h.end]))
 	if err != nil {
 		return nil, h.damaged(err)
 	}
@@ -140,35 +141,26 @@ func (h header) damaged(err error) error {
 // over the whole picture, though a few bytes may be all there is of it.
 const maxScans = 100
 
-// inspectJPEG follows the segments up to the first scan.
+// inspectJPEG follows the segments to the end of the picture. What lies behind it,
+// such as the film that a phone takes along, is not looked at.
 func inspectJPEG(h *header, data []byte, model color.Model) error {
 	// Until the frame's segment says better: four components, none of them
 	// smaller than another, kept as coefficients.
 	samples, progressive := 4.0, true
-	for rest := data[2:]; len(rest) >= 4; {
-		if rest[0] != 0xff {
-			return errors.New("no segment where one should begin")
-		}
-		marker := rest[1]
-		if marker == 0xff { // padding
-			rest = rest[1:]
-			continue
-		}
-		n := int(binary.BigEndian.Uint16(rest[2:]))
-		if marker == 0xda || n < 2 || len(rest) < 2+n {
-			break
-		}
-		body := rest[4 : 2+n]
+	scans := 0
+	h.end = jpegSegments(data, func(marker byte, body []byte) {
 		switch {
+		case marker == 0xda:
+			scans++
+		case scans > 0:
 		case marker == 0xe1 && bytes.HasPrefix(body, []byte("Exif\x00\x00")):
 			h.orientation = orientation(body[6:])
 		case marker == 0xc0 || marker == 0xc1 || marker == 0xc2:
 			progressive = marker == 0xc2
 			samples = jpegSamples(body)
 		}
-		rest = rest[2+n:]
-	}
-	if scans := bytes.Count(data, []byte{0xff, 0xda}); progressive && scans > maxScans {
+	})
+	if progressive && scans > maxScans {
 		return fmt.Errorf("%d scans, want at most %d", scans, maxScans)
 	}
 	each := samples + 4 // and converted
@@ -180,6 +172,42 @@ func inspectJPEG(h *header, data []byte, model color.Model) error {
 	}
 	h.memory = int64(each * float64(h.pixels()))
 	return nil
+}
+
+// jpegSegments tells of the segments of a JPEG, without their lengths, in the way in
+// which the decoder comes from one to the next: whatever lies in between is passed
+// over, the data of a scan too. It returns where the picture ends.
+func jpegSegments(data []byte, tell func(marker byte, body []byte)) (end int) {
+	for at := len("\xff\xd8"); ; {
+		next := bytes.IndexByte(data[at:], 0xff)
+		if next < 0 {
+			return len(data)
+		}
+		at += next
+		for at < len(data) && data[at] == 0xff { // any number of them
+			at++
+		}
+		if at == len(data) {
+			return len(data)
+		}
+		marker := data[at]
+		at++
+		switch {
+		case marker == 0 || 0xd0 <= marker && marker <= 0xd7: // of a scan's data: a byte 0xff, a restart
+			continue
+		case marker == 0xd9:
+			return at
+		}
+		if len(data)-at < 2 {
+			return len(data)
+		}
+		n := int(binary.BigEndian.Uint16(data[at:]))
+		if n < 2 || len(data)-at < n {
+			return len(data) // the decoder will refuse it
+		}
+		tell(marker, data[at+2:at+n])
+		at += n
+	}
 }
 
 // jpegSamples returns how many numbers there are for each pixel, by a frame's

@@ -224,9 +224,27 @@ func TestJPEGOfManyScansIsRefused(t *testing.T) {
 	data := read(t, "testdata/progressive.jpg")
 	sos := bytes.Index(data, []byte{0xff, 0xda})
 	scan := data[sos : sos+2+int(binary.BigEndian.Uint16(data[sos+2:]))]
-	bomb := slices.Concat(data[:len(data)-2], bytes.Repeat(scan, 1000), data[len(data)-2:])
-	if _, err := NewReader(32).Fit(t.Context(), bomb); err == nil || !strings.Contains(err.Error(), "scans, want at most 100") {
-		t.Errorf("a JPEG of 1,000 scans: %v", err)
+	for name, before := range map[string]string{"nothing": "", "padding": "\xff\xff\xff", "data": "\x01\xff\x00\x02", "a restart": "\xff\xd3"} {
+		bomb := slices.Concat(data[:len(data)-2], bytes.Repeat(slices.Concat([]byte(before), scan), 1000), data[len(data)-2:])
+		if _, err := NewReader(32).Fit(t.Context(), bomb); err == nil || !strings.Contains(err.Error(), "scans, want at most 100") {
+			t.Errorf("a JPEG of 1,000 scans behind %s: %v", name, err)
+		}
+	}
+}
+
+// A phone appends a film to its pictures, in which there is anything.
+func TestWhatIsAppendedToAJPEGIsNoPartOfIt(t *testing.T) {
+	for _, path := range []string{"testdata/progressive.jpg", "testdata/baseline.jpg"} {
+		data := read(t, path)
+		want, err := NewReader(32).Fit(t.Context(), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// 4,096 scans, and what would be one if the end were passed over.
+		got, err := NewReader(32).Fit(t.Context(), slices.Concat(data, bytes.Repeat([]byte("ftyp\xff\xda"), 4096), data[2:]))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s with a film behind it: %v", path, err)
+		}
 	}
 }
 
