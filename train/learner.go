@@ -70,7 +70,7 @@ func newLearner(ctx context.Context, o Options, c config.Config, spec nn.Spec, f
 			l.close()
 		}
 	}()
-	if err := l.readImages(ctx, o.Dataset); err != nil {
+	if err := l.readImages(ctx, o.Dataset, o.whiten); err != nil {
 		return nil, err
 	}
 	if l.net, err = nn.New(l.backend, spec, c.Seed); err != nil {
@@ -98,8 +98,17 @@ func newLearner(ctx context.Context, o Options, c config.Config, spec nn.Spec, f
 	return l, nil
 }
 
-// readImages splits the data and prepares to feed it.
-func (l *learner) readImages(ctx context.Context, d *cifar.Dataset) (err error) {
+// whitening finds the matrix of --preprocess zca for images.
+type whitening func(ctx context.Context, set *cifar.Set) ([]float32, error)
+
+// readImages splits the data and prepares to feed it. find is needed where the
+// preprocessing has a matrix that is not known; nil: that of package whiten.
+func (l *learner) readImages(ctx context.Context, d *cifar.Dataset, find whitening) (err error) {
+	if find == nil {
+		find = func(ctx context.Context, set *cifar.Set) ([]float32, error) {
+			return whiten.Cached(ctx, set, cifar.CacheDir(), nil)
+		}
+	}
 	var set *cifar.Set
 	if set, l.val, err = l.config.Parts(d); err != nil {
 		return err
@@ -109,7 +118,7 @@ func (l *learner) readImages(ctx context.Context, d *cifar.Dataset) (err error) 
 	}
 	if l.prep.Whitens() {
 		if l.whitening == nil {
-			if l.whitening, err = whiten.Cached(ctx, set, cifar.CacheDir(), nil); err != nil {
+			if l.whitening, err = find(ctx, set); err != nil {
 				return err
 			}
 		}

@@ -86,6 +86,9 @@ func (r *run) train() (event.Outcome, error) {
 		return outcome, r.ask.failure
 	}
 	if err := r.build(); err != nil {
+		if errors.Is(err, context.Canceled) { // the end was asked for meanwhile
+			return r.await(), r.ask.failure
+		}
 		return "", err
 	}
 	if r.t.resumed && r.over() {
@@ -116,7 +119,10 @@ func (r *run) build() (err error) {
 			r.warn(fmt.Sprintf("%d images are too few for --preprocess zca: what none of them shows is multiplied by up to 1,000 in others; take %d or more", n.Len()-r.config.ValSplit, n.ImageBytes()))
 		}
 	}
-	if r.net, err = newLearner(r.ctx, r.t.options, r.config, r.t.spec, r.t.from); err != nil {
+	ctx, cancel := r.untilHalted()
+	r.net, err = newLearner(ctx, r.t.options, r.config, r.t.spec, r.t.from)
+	cancel()
+	if err != nil {
 		return err
 	}
 	switch {
@@ -158,6 +164,20 @@ func (r *run) build() (err error) {
 		r.setRate(*r.ask.rate)
 	}
 	return nil
+}
+
+// untilHalted is the run's context, which ends too when a command is there that ends
+// the run at once. cancel is called when it is no more needed.
+func (r *run) untilHalted() (ctx context.Context, cancel func()) {
+	ctx, cancel = context.WithCancel(r.ctx)
+	go func() {
+		select {
+		case <-r.t.commands.halt:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // epoch trains what is left of an epoch, validates, and keeps what came of it.

@@ -232,13 +232,17 @@ func reasonOf(to event.To, otherwise string) string { return cmp.Or(to.Why, othe
 // mailbox holds commands until the training goroutine looks.
 type mailbox struct {
 	wake chan struct{} // holds one token when there is a command; never closed
+	halt chan struct{} // closed when there is one that ends the run at once
 
-	mu    sync.Mutex
-	list  []event.Command
-	ended bool
+	mu     sync.Mutex
+	list   []event.Command
+	halted bool
+	ended  bool
 }
 
-func newMailbox() *mailbox { return &mailbox{wake: make(chan struct{}, 1)} }
+func newMailbox() *mailbox {
+	return &mailbox{wake: make(chan struct{}, 1), halt: make(chan struct{})}
+}
 
 // put adds a command. It fails after the run's end.
 func (m *mailbox) put(c event.Command) error {
@@ -248,11 +252,26 @@ func (m *mailbox) put(c event.Command) error {
 		return errEnded
 	}
 	m.list = append(m.list, c)
+	if endsAtOnce(c) && !m.halted {
+		m.halted = true
+		close(m.halt)
+	}
 	select {
 	case m.wake <- struct{}{}:
 	default: // a token is there already
 	}
 	return nil
+}
+
+// endsAtOnce reports whether a command ends the run after the batch under way.
+func endsAtOnce(c event.Command) bool {
+	switch c := c.(type) {
+	case event.Stop:
+		return c.After != event.AfterEpoch
+	case event.Detach:
+		return true
+	}
+	return false
 }
 
 // waiting reports whether there are commands.

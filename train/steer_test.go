@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"cifartui/cifar"
 	"cifartui/cifar/cifartest"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
@@ -414,6 +415,37 @@ func TestDivergenceThatTheLastSaveFinds(t *testing.T) {
 	}
 	if c := checkpointtest.Last(t, folder); c.Total != 5 {
 		t.Errorf("last.ckpt is of batch %d, want 5, the last good one", c.Total)
+	}
+}
+
+// The matrix of --preprocess zca takes a minute, in which nothing is trained that could
+// be lost: who wants the end does not wait for it.
+func TestAnEndDoesNotWaitForTheWhitening(t *testing.T) {
+	for _, c := range []struct {
+		ask  event.Command
+		want event.Outcome
+	}{
+		{event.Stop{After: event.AfterBatch}, event.OutcomeStopped},
+		{event.Detach{}, event.OutcomeDetached},
+	} {
+		o := ownOptions(t)
+		o.Config.Preprocess, o.Dataset = cifar.ZCA, smallData()
+		begun := make(chan *Trainer, 1)
+		o.whiten = func(ctx context.Context, _ *cifar.Set) ([]float32, error) {
+			if err := (<-begun).Send(c.ask); err != nil {
+				t.Error(err)
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		_, rec, err := train(t, o, func(tr *Trainer, e event.Event) {
+			if _, ok := e.(*event.RunStarted); ok {
+				begun <- tr
+			}
+		})
+		if end := rec.events[len(rec.events)-1].(*event.RunEnded); err != nil || end.Outcome != c.want {
+			t.Errorf("%T: ended as %s with %v", c.ask, end.Outcome, err)
+		}
 	}
 }
 

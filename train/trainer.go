@@ -66,7 +66,8 @@ type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 
-	disk rundir.Disk // nil: the real one
+	disk   rundir.Disk // nil: the real one
+	whiten whitening   // nil: whiten.Cached in the cache folder
 }
 
 // Turns makes several runs take turns, an epoch each.

@@ -225,3 +225,29 @@ func BenchmarkWhiten(b *testing.B) {
 	}
 	b.ReportMetric(float64(2*rows*n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 }
+
+// The reduction to three diagonals takes a minute and can't be ended: whoever wants
+// the end does not wait for it.
+func TestWhoWantsTheEndDoesNotWait(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	within, over := make(chan struct{}), make(chan struct{})
+	defer close(over)
+	go func() {
+		<-within
+		cancel()
+	}()
+	m, err := orAbandon(ctx, func() ([]float32, error) {
+		close(within)
+		<-over
+		return make([]float32, 1), nil
+	})
+	if m != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v", m, err)
+	}
+	defer func() {
+		if recover() != "a fault" {
+			t.Error("a panic is lost, or the program's")
+		}
+	}()
+	_, _ = orAbandon(t.Context(), func() ([]float32, error) { panic("a fault") })
+}
