@@ -32,8 +32,9 @@ type Reader struct {
 	// Lost is called once when the terminal is gone.
 	Lost func()
 
-	file  *os.File
-	modes *term.State // before the program
+	file     *os.File
+	modes    *term.State   // before the program
+	patience time.Duration // with an answer: answerWait
 
 	mu       sync.Mutex
 	more     *sync.Cond
@@ -57,7 +58,7 @@ func NewReader(in io.Reader) *Reader {
 	if !ok || runtime.GOOS == "windows" || !term.IsTerminal(f.Fd()) {
 		return nil
 	}
-	r := &Reader{file: f}
+	r := &Reader{file: f, patience: answerWait}
 	r.more = sync.NewCond(&r.mu)
 	return r
 }
@@ -118,7 +119,7 @@ func (r *Reader) Asked() {
 // what reads the terminal next, and gives the terminal back.
 func (r *Reader) End() {
 	r.mu.Lock()
-	left := answerWait - time.Since(r.asked)
+	left := r.patience - time.Since(r.asked)
 	outstanding, answered := !r.asked.IsZero(), r.answered
 	r.ended = true
 	r.more.Broadcast()
@@ -199,7 +200,7 @@ func (r *Reader) run(in io.Reader, done chan struct{}) {
 func (r *Reader) awaits() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.asked.IsZero() && time.Since(r.asked) < answerWait
+	return !r.asked.IsZero() && time.Since(r.asked) < r.patience
 }
 
 // take passes keys on and answers to whom they are for.

@@ -123,10 +123,10 @@ func TestReaderRestoresTheModesAndEndsItsRead(t *testing.T) {
 // An answer that is outstanding when the program ends does not land in what reads
 // the terminal next.
 func TestALateAnswerIsTakenAtTheEnd(t *testing.T) {
-	master, r := open(t, nil)
+	master, r := open(t, func(r *Reader) { r.patience = time.Hour })
 	r.Asked()
 	go func() {
-		time.Sleep(200 * time.Millisecond)
+		_, _ = r.Read(make([]byte, 1)) // until the end has begun
 		_, _ = io.WriteString(master, "\x1b]11;rgb:0/0/0\x1b\\\x1b[?62c")
 	}()
 	within(t, "the end", r.End)
