@@ -209,6 +209,7 @@ func TestConvBitsDoNotDependOnWorkers(t *testing.T) {
 			{Images: 9, H: 16, W: 16, In: 16, Out: 32, Pool: true},
 			{Images: 7, H: 8, W: 8, In: 64, Out: 128},
 			{Images: 1, H: 4, W: 4, In: 80, Out: 256},
+			{Images: 64, H: 8, W: 8, In: 16, Out: 16},
 		} {
 			var first *layer
 			for _, n := range []int{1, 2, 5, 16} {

@@ -462,6 +462,41 @@ func TestConvBatchSizes(t *testing.T) {
 	})
 }
 
+// The filter's gradient is summed in groups of tiles, the last of them shorter
+// or missing where the batch is, and in stretches of a group.
+func TestConvGroupsOfTiles(t *testing.T) {
+	w := NewWorkers(2)
+	defer w.Close()
+	eachKernel(t, func(t *testing.T) {
+		s := ConvSpec{Images: 64, H: 8, W: 8, In: 16, Out: 16}
+		for _, rows := range []int{64, 50, 33, 1} {
+			testLayer(t, w, s, rows)
+		}
+		s = ConvSpec{Images: 20, H: 32, W: 32, In: 16, Out: 16, Pool: true}
+		if f := NewConv(w, s).filter; f.groups != 4 || f.stretch >= f.groupTiles(20*64) {
+			t.Errorf("%d groups in stretches of %d tiles, want 4 groups of more than one stretch", f.groups, f.stretch)
+		}
+		testLayer(t, w, s, 17)
+	})
+}
+
+func TestGradientGroups(t *testing.T) {
+	for _, c := range []struct{ tiles, in, out, want int }{
+		{64 * 64, 64, 64, 4}, // the network at batch 64
+		{64 * 16, 64, 128, 2},
+		{64 * 16, 128, 128, 2},
+		{64 * 4, 128, 256, 1},
+		{64 * 4, 256, 256, 1},
+		{512 * 16, 128, 128, 4}, // and at 512
+		{512 * 4, 256, 256, 2},
+		{1, 16, 16, 1},
+	} {
+		if got := gradientGroups(c.tiles, c.in, c.out); got != c.want {
+			t.Errorf("%d tiles of %d to %d channels: %d groups, want %d", c.tiles, c.in, c.out, got, c.want)
+		}
+	}
+}
+
 func TestConvDoesNotAllocate(t *testing.T) {
 	eachKernel(t, func(t *testing.T) {
 		w := NewWorkers(2)

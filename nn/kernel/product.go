@@ -12,9 +12,9 @@ package kernel
 //		for each of the 36 positions, for each panel: M = V U
 //		outputTile of each tile
 //
-// Blocks are taken from the last to the first, where the first layer and the
-// filter's gradient go forwards: a pass then begins with what the one before it
-// left in the third-level cache.
+// Blocks are taken backwards, where the first layer and the filter's gradient go
+// forwards: a pass then begins with what the one before it left in the
+// third-level cache.
 type product struct {
 	c                   *Conv
 	in, out             Image
@@ -119,12 +119,12 @@ func (p *product) run(t productTask, rows int) {
 		p.parts *= 2
 	}
 	p.parts = min(p.parts, p.groups())
-	p.c.w.Do(p.blocks*p.parts, &p.task)
+	p.c.w.DoBackwards(p.blocks*p.parts, &p.task)
 }
 
 func (t *productTask) Run(worker, i int) {
 	p, kernels := t.product, t.c.kernels
-	block, part := t.blocks-1-i/t.parts, i%t.parts
+	block, part := i/t.parts, i%t.parts
 	first := block * t.tiles
 	last := min(first+t.tiles, t.total)
 	ws := t.c.w.workspace[worker*p.workspace():][:p.workspace()]

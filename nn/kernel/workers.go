@@ -20,16 +20,25 @@ type Task interface {
 // Workers runs tasks on a fixed number of goroutines, which wait for work
 // between calls: busily for a short while, as the next layer of a network comes
 // within microseconds, then asleep. One Workers serves one caller at a time.
+//
+// A worker begins with a range of pieces of its own, the same part of every
+// task, and takes from the others' when it is done. So what a worker reads is
+// mostly what it wrote for the layer before: where two workers share no
+// third-level cache, it reads 13 GB/s of what the other wrote, and 40 to 75 of
+// its own.
 type Workers struct {
 	helpers []helper // the goroutines other than the caller of Do
 	quit    atomic.Bool
 	closed  sync.WaitGroup
 
-	busy atomic.Bool // a Do is under way
-	task Task        // the task of that Do; see claim
+	busy      atomic.Bool // a Do is under way
+	task      Task        // the task of that Do; see claim
+	pieces    int64       // and how many pieces it has
+	backwards atomic.Bool // and whether they are taken from the last to the first
+	spans     []span      // the pieces that are left, a span for each worker
 
-	_     [64]byte // the words that all workers write have their own lines
-	state atomic.Uint64
+	_     [64]byte      // the words that all workers read or write have their own lines
+	count atomic.Uint64 // of all Do so far: a helper looks for work when it has changed
 	_     [64]byte
 	done  atomic.Int64 // pieces that are finished
 	_     [64]byte
@@ -82,7 +91,7 @@ func (p *TaskPanic) Unwrap() error {
 // NewWorkers starts n-1 goroutines, which with the caller of Do make n workers.
 // n below 1 counts as 1. Close ends them.
 func NewWorkers(n int) *Workers {
-	w := &Workers{helpers: make([]helper, max(n, 1)-1)}
+	w := &Workers{helpers: make([]helper, max(n, 1)-1), spans: make([]span, max(n, 1))}
 	w.caller.init()
 	for i := range w.helpers {
 		w.helpers[i].init()
@@ -115,20 +124,32 @@ func (w *Workers) Close() {
 }
 
 // Do calls t.Run(worker, i) once for every i in [0, n) and returns when all have
-// returned. Workers take the next i as they become free, so pieces may differ
-// in cost. It allocates nothing. When a Run panics, the others are still run,
-// and then Do panics with a [*TaskPanic].
-func (w *Workers) Do(n int, t Task) {
+// returned. Each worker begins with its own range of them, in ascending order,
+// and goes on with what the others have not begun, so pieces may differ in cost.
+// It allocates nothing. When a Run panics, the others are still run, and then Do
+// panics with a [*TaskPanic].
+func (w *Workers) Do(n int, t Task) { w.do(n, t, false) }
+
+// DoBackwards is Do with each worker's range in descending order: a pass that
+// follows another begins with what that one used last.
+func (w *Workers) DoBackwards(n int, t Task) { w.do(n, t, true) }
+
+func (w *Workers) do(n int, t Task, backwards bool) {
 	if n <= 0 {
 		return
 	}
 	if !w.busy.CompareAndSwap(false, true) {
 		panic("kernel: Workers.Do is called by two goroutines at once, or by a task")
 	}
-	w.task = t
+	w.task, w.pieces = t, int64(n)
+	w.backwards.Store(backwards)
 	w.done.Store(0)
-	w.state.Store(packState(n, 0))
-	for i := range min(n-1, len(w.helpers)) {
+	some := min(n, w.N())
+	for i := range some {
+		w.spans[i].set(i*n/some, (i+1)*n/some)
+	}
+	w.count.Add(1)
+	for i := range some - 1 {
 		w.helpers[i].wake()
 	}
 	w.work(0)
@@ -141,37 +162,58 @@ func (w *Workers) Do(n int, t Task) {
 	}
 }
 
-// The state of a Do is one word, so that a piece is claimed in one step: the
-// number of pieces in the upper half, the next one to claim in the lower.
-func packState(total, next int) uint64 { return uint64(total)<<32 | uint64(next) }
-
-func (w *Workers) claimable() bool {
-	s := w.state.Load()
-	return uint32(s) < uint32(s>>32)
+// span is a range of pieces: those that its worker has not begun, and nobody
+// has taken from it. It is one word, so that a piece is claimed in one step: the
+// first piece in the lower half, the one behind the last in the upper.
+type span struct {
+	word atomic.Uint64
+	_    [120]byte // lines of their own, also where they are fetched in pairs
 }
 
-// claim takes the next piece. From then until the piece is counted in done, Do
-// can't return, and so w.task is the task of this piece.
-// total is the number of pieces of that Do.
-func (w *Workers) claim() (i int, total int64, ok bool) {
+func (s *span) set(first, end int) { s.word.Store(uint64(end)<<32 | uint64(first)) }
+
+// take takes the last piece, or the first.
+func (s *span) take(last bool) (i int, ok bool) {
 	for {
-		s := w.state.Load()
-		if uint32(s) >= uint32(s>>32) {
-			return 0, 0, false
+		word := s.word.Load()
+		first, end := uint32(word), uint32(word>>32)
+		if first >= end {
+			return 0, false
 		}
-		if w.state.CompareAndSwap(s, s+1) {
-			return int(uint32(s)), int64(s >> 32), true
+		i, rest := first, word+1
+		if last {
+			i, rest = end-1, word-1<<32
+		}
+		if s.word.CompareAndSwap(word, rest) {
+			return int(i), true
 		}
 	}
+}
+
+// claim takes the next piece of a worker's own, or one that another would come
+// to last. From then until the piece is counted in done, Do can't return, and so
+// w.task is the task of this piece.
+func (w *Workers) claim(worker int) (i int, ok bool) {
+	backwards := w.backwards.Load()
+	if i, ok = w.spans[worker].take(backwards); ok {
+		return i, true
+	}
+	for k := range len(w.spans) - 1 {
+		if i, ok = w.spans[(worker+1+k)%len(w.spans)].take(!backwards); ok {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // work runs pieces until there are no more to claim.
 func (w *Workers) work(worker int) {
 	for {
-		i, total, ok := w.claim()
+		i, ok := w.claim(worker)
 		if !ok {
 			return
 		}
+		total := w.pieces
 		w.run(worker, i)
 		if w.done.Add(1) == total && worker != 0 {
 			w.caller.wake()
@@ -191,12 +233,14 @@ func (w *Workers) run(worker, i int) {
 // help is the life of helper number h, which is worker h+1.
 func (w *Workers) help(h int) {
 	defer w.closed.Done()
-	ready := func() bool { return w.claimable() || w.quit.Load() }
+	seen := uint64(0)
+	ready := func() bool { return w.count.Load() != seen || w.quit.Load() }
 	for {
 		w.helpers[h].wait(ready)
 		if w.quit.Load() {
 			return
 		}
+		seen = w.count.Load()
 		w.work(h + 1)
 	}
 }

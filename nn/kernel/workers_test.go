@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,8 +41,9 @@ func TestEveryPieceRunsOnce(t *testing.T) {
 				}
 				for _, pieces := range []int{0, 1, 2, 3, 7, 8, 9, 64, 1000} {
 					c := &countTask{t: t, ran: make([]atomic.Int32, pieces), running: make([]atomic.Int32, w.N())}
-					for range 20 {
+					for range 10 {
 						w.Do(pieces, c)
+						w.DoBackwards(pieces, c)
 					}
 					for i := range c.ran {
 						if got := c.ran[i].Load(); got != 20 {
@@ -50,6 +52,51 @@ func TestEveryPieceRunsOnce(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// orderTask notes each worker's pieces. A worker's first piece ends when all
+// workers have begun one.
+type orderTask struct {
+	pieces [][]int
+	begun  sync.WaitGroup
+}
+
+func (o *orderTask) Run(worker, i int) {
+	o.pieces[worker] = append(o.pieces[worker], i)
+	if len(o.pieces[worker]) == 1 {
+		o.begun.Done()
+		o.begun.Wait()
+	}
+}
+
+func TestWorkersBeginWithTheirOwnRange(t *testing.T) {
+	for _, c := range []struct {
+		workers   int
+		backwards bool
+		want      []int // the first piece of each
+	}{
+		{1, false, []int{0}},
+		{1, true, []int{10}},
+		{2, false, []int{0, 5}},
+		{2, true, []int{4, 10}},
+		{3, false, []int{0, 3, 7}},
+		{3, true, []int{2, 6, 10}},
+	} {
+		w := NewWorkers(c.workers)
+		defer w.Close()
+		o := &orderTask{pieces: make([][]int, c.workers)}
+		o.begun.Add(c.workers)
+		if c.backwards {
+			w.DoBackwards(11, o)
+		} else {
+			w.Do(11, o)
+		}
+		for i, pieces := range o.pieces {
+			if pieces[0] != c.want[i] {
+				t.Errorf("%d workers, backwards %v: worker %d has pieces %v, want %d first", c.workers, c.backwards, i, pieces, c.want[i])
+			}
 		}
 	}
 }

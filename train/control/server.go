@@ -90,7 +90,8 @@ func Serve(o Options) (*Server, error) {
 	for run, seq := range s.overview.seqs() {
 		s.backlog.know(run, seq)
 	}
-	in := openInbox(o.Folder)
+	// What was left for a process before this one is not meant for this one.
+	takeCommands(filepath.Join(o.Folder, commandFolder), func(Request) {})
 	l, path, err := listen(o.Folder)
 	if err != nil {
 		s.noSocket = fmt.Errorf("no control socket: %w: other terminals can only read along, and commands are left as files", err)
@@ -102,7 +103,7 @@ func Serve(o Options) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go s.pump(ctx)
-	s.work.Go(func() { s.poll(ctx, in) })
+	s.work.Go(func() { s.poll(ctx) })
 	if l != nil {
 		s.work.Go(s.accept)
 	}
