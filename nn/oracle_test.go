@@ -24,19 +24,24 @@ func refConv(x []float64, d dims, w, b []float64) ([]float64, dims) {
 	o := d
 	o.c = len(b)
 	y := make([]float64, o.len())
+	area := d.h * d.w
 	for n := range d.n {
 		for k := range o.c {
-			for i := range d.h {
-				for j := range d.w {
-					s := b[k]
-					for c := range d.c {
-						for u := max(0, 1-i); u < min(3, d.h+1-i); u++ {
-							for v := max(0, 1-j); v < min(3, d.w+1-j); v++ {
-								s += w[((k*d.c+c)*3+u)*3+v] * x[((n*d.c+c)*d.h+i+u-1)*d.w+j+v-1]
-							}
+			sums := y[(n*o.c+k)*area:][:area]
+			for p := range sums {
+				sums[p] = b[k]
+			}
+			for c := range d.c {
+				from := x[(n*d.c+c)*area:][:area]
+				for tap, f := range w[(k*d.c+c)*9:][:9] {
+					u, v := tap/3-1, tap%3-1
+					first, end := max(0, -v), min(d.w, d.w-v)
+					for i := max(0, -u); i < min(d.h, d.h-u); i++ {
+						row := sums[i*d.w+first : i*d.w+end]
+						for j, q := range from[(i+u)*d.w+first+v:][:len(row)] {
+							row[j] += f * q
 						}
 					}
-					y[((n*o.c+k)*d.h+i)*d.w+j] = s
 				}
 			}
 		}

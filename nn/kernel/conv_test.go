@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -236,6 +237,37 @@ func (l *layer) refBackwardFilter() (dw, db []float64) {
 	return dw, db
 }
 
+// wanted is what the references say of a layer.
+type wanted struct{ y, dx, dw, db []float64 }
+
+// layers are the last ones that were computed, as each set of kernels is asked for
+// the same ones and the references take longer than they do.
+var layers = map[string]wanted{}
+
+// want is the layer's references: y of one that does not pool, dx of one that is not
+// the first, and no gradients of one for inference.
+func (l *layer) want() wanted {
+	key := fmt.Sprintf("%+v %d", l.spec, l.rows)
+	if r, ok := layers[key]; ok {
+		return r
+	}
+	var r wanted
+	if !l.spec.Pool {
+		r.y = l.refForward()
+	}
+	if !l.spec.Inference {
+		if !l.spec.first() {
+			r.dx = l.refBackwardData()
+		}
+		r.dw, r.db = l.refBackwardFilter()
+	}
+	if len(layers) >= 100 { // while shapes are fuzzed
+		clear(layers)
+	}
+	layers[key] = r
+	return r
+}
+
 // normError is the norm of the error over the norm of the reference.
 func normError(got []float32, want []float64) float64 {
 	var e, s float64
@@ -265,11 +297,12 @@ func testLayer(t *testing.T, w *Workers, s ConvSpec, rows int) {
 	c.SetWeights(l.weights)
 	c.Forward(l.y, l.arg, l.x, l.bias, rows)
 	l.check(t)
-	ref := l.refForward()
+	want := l.want()
 	wrong := 0
 	if s.Pool {
 		l.checkPooled(t, c, w)
 	} else {
+		ref := slices.Clone(want.y)
 		for i, v := range ref {
 			if (v > 0) != (l.y[i] > 0) {
 				wrong++
@@ -291,7 +324,7 @@ func testLayer(t *testing.T, w *Workers, s ConvSpec, rows int) {
 	}
 
 	if !s.first() {
-		ref = l.refBackwardData()
+		ref := slices.Clone(want.dx)
 		c.BackwardData(l.dx, l.dy, nil, rows)
 		l.check(t)
 		l.in.checkBorder(t, "dx", l.dx, rows)
@@ -317,21 +350,20 @@ func testLayer(t *testing.T, w *Workers, s ConvSpec, rows int) {
 		}
 	}
 
-	dw, db := l.refBackwardFilter()
 	for range 2 { // the second pass must overwrite, not add
 		c.BackwardFilter(l.dw, l.db, l.x, l.dy, rows)
 	}
 	l.check(t)
-	if e := normError(l.dw, dw); !(e <= tolerance) {
+	if e := normError(l.dw, want.dw); !(e <= tolerance) {
 		t.Errorf("BackwardFilter: norm error %.2e", e)
 	} else {
 		t.Logf("BackwardFilter: norm error %.2e", e)
 	}
 	size := make([]float64, s.Out) // of the terms, whose sum may be near 0
 	l.out.each(rows, func(i, c int) { size[c] += math.Abs(float64(l.dy[i])) })
-	for o, want := range db {
-		if e := math.Abs(float64(l.db[o]) - want); !(e <= tolerance*size[o]) {
-			t.Errorf("BackwardFilter: the bias's gradient %d is %v, want %v", o, l.db[o], want)
+	for o, sum := range want.db {
+		if e := math.Abs(float64(l.db[o]) - sum); !(e <= tolerance*size[o]) {
+			t.Errorf("BackwardFilter: the bias's gradient %d is %v, want %v", o, l.db[o], sum)
 		}
 	}
 }

@@ -30,9 +30,10 @@ func referenceMuon(x, g, m []float64, rows, cols int, rate, momentum, shrink flo
 		}
 		next := make([]float64, len(u))
 		for i := range rows {
-			for k := range rows {
-				for j := range cols {
-					next[i*cols+j] += a[i*rows+k] * u[k*cols+j]
+			sums := next[i*cols:][:cols]
+			for k, f := range a[i*rows:][:rows] {
+				for j, v := range u[k*cols:][:cols] {
+					sums[j] += f * v
 				}
 			}
 		}
@@ -50,9 +51,11 @@ func matmulNT(a, b []float64, n, k, m int) []float64 {
 	c := make([]float64, n*m)
 	for i := range n {
 		for j := range m {
-			for l := range k {
-				c[i*m+j] += a[i*k+l] * b[j*k+l]
+			sum, row := 0.0, b[j*k:][:k]
+			for l, v := range a[i*k:][:k] {
+				sum += v * row[l]
 			}
+			c[i*m+j] = sum
 		}
 	}
 	return c
