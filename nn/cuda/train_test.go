@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -104,6 +105,9 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 			cpu := nn.NewCPU(2)
 			defer cpu.Close()
 			g, h := train(t, gpu, s, batch, c.solver, c.o), train(t, cpu, s, batch, c.solver, c.o)
+			if os.Getenv("CIFARTUI_LONG") == "" {
+				c.steps = min(c.steps, 5)
+			}
 			var all, off float64
 			for i := range c.steps {
 				rows := batch - i%3
@@ -142,7 +146,7 @@ func TestArticlesNetworkTakesAStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out training on the interpreter, which takes seconds")
 	}
-	const batch = 8
+	const batch = 2
 	s := nn.VGG(0.5)
 	gpu := open(t, standin.New(8, 0))
 	cpu := nn.NewCPU(0)
@@ -188,7 +192,7 @@ func TestArticlesNetworkTakesAStep(t *testing.T) {
 // have the same bits.
 func TestStepsHaveTheSameBitsHoweverTheyAreRun(t *testing.T) {
 	t.Parallel()
-	const batch, steps = 4, 9
+	const batch, steps = 4, 6
 	run := func(ahead int, stopAt int) saved {
 		gpu := open(t, standin.New(8, 0))
 		g := train(t, gpu, small, batch, "adam", nn.SolverOptions{})
@@ -226,8 +230,8 @@ func TestStepsHaveTheSameBitsHoweverTheyAreRun(t *testing.T) {
 	}
 	want := run(0, -1)
 	bittest.Values(t, "submitted", run(1, -1), want)
-	bittest.Values(t, "ahead", run(6, -1), want)
-	bittest.Values(t, "resumed", run(3, 4), want)
+	bittest.Values(t, "ahead", run(4, -1), want)
+	bittest.Values(t, "resumed", run(2, 3), want)
 }
 
 // A loss that is not finite leaves everything as it was, whatever was queued
@@ -236,8 +240,8 @@ func TestLossThatIsNotFiniteChangesNothing(t *testing.T) {
 	t.Parallel()
 	for _, solver := range []string{"adadelta", "adam"} {
 		gpu := open(t, standin.New(8, 0))
-		g := train(t, gpu, small, 4, solver, nn.SolverOptions{})
-		x, labels := batchOf(small, 4, 1)
+		g := train(t, gpu, small, 2, solver, nn.SolverOptions{})
+		x, labels := batchOf(small, 2, 1)
 		if _, err := g.step.Run(x, labels, 1); err != nil {
 			t.Fatal(err)
 		}

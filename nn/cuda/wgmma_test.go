@@ -27,7 +27,7 @@ func hopper(ran map[string]bool) *standin.Driver {
 // images of 16 pixels, learns as on the processor: short batches and several steps
 // under way among it.
 func TestTrainingOnHopperFollowsTheProcessor(t *testing.T) {
-	const batch, steps, size = 4, 4, 16
+	const batch, steps, size = 4, 3, 16
 	s := nn.Spec{Size: 32, Filters: []int{64, 128, 64}, Classes: 10, Dropout: 0.25}
 	images := s
 	images.Size = size
