@@ -24,7 +24,8 @@
 // [Workers] runs the pieces of a kernel on a fixed number of goroutines. Work
 // is cut into pieces by the size of the problem, never by the number of
 // workers, and sums are taken in a fixed order, so that a result has the same
-// bits on one worker and on sixteen.
+// bits on one worker and on sixteen. Pieces of the same images go to the same
+// worker in all tasks, as far as it has time: what it reads is then near.
 //
 // # Errors
 //
