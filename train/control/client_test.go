@@ -216,50 +216,6 @@ func TestWithoutASocketCommandsAreFiles(t *testing.T) {
 	}
 }
 
-// Commands that nobody took must not reach a later process of the run.
-func TestOldCommandFilesAreNotObeyed(t *testing.T) {
-	folder := t.TempDir()
-	dir := filepath.Join(folder, commandFolder)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "1.json"), []byte(`{"id":1,"cmd":"stop"}`+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := newRig(t, folder)
-	until(t, "it is taken away", func() bool {
-		entries, err := os.ReadDir(dir)
-		return err == nil && len(entries) == 0
-	})
-	time.Sleep(2 * commandPoll)
-	if got := r.commands(); len(got) > 0 {
-		t.Errorf("the trainer got %v", got)
-	}
-}
-
-func TestCommandFilesAreChecked(t *testing.T) {
-	dir := t.TempDir()
-	for name, content := range map[string]string{
-		"1.json": "garbage\n", "2.json": `{"id":1,"cmd":"events"}`, "3.json": `{"id":1,"cmd":"lr","rate":-1}`,
-		"4.json": `{"id":1,"cmd":"pause"}`, ".5.json.tmp": `{"id":1,"cmd":"stop"}`, "6.json": strings.Repeat(" ", MaxRequest+1),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink("/dev/zero", filepath.Join(dir, "7.json")); err != nil {
-		t.Fatal(err)
-	}
-	var got []Verb
-	takeCommands(dir, func(r Request) { got = append(got, r.Cmd) })
-	if !slices.Equal(got, []Verb{VerbPause}) {
-		t.Errorf("passed on: %v", got)
-	}
-	if left, err := filepath.Glob(filepath.Join(dir, "*.json")); err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
-	}
-}
-
 func TestWaitReturnsHowItEnded(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
@@ -482,25 +438,5 @@ func TestStatusOfRunsWithAProcessEach(t *testing.T) {
 		if live := s.Run == "live"; s.Live != live || (s.State == StateInterrupted) == live {
 			t.Errorf("%s: live %v, %s", s.Run, s.Live, s.State)
 		}
-	}
-}
-
-// What another user leaves stays where it is: were it taken away, they would think
-// that it is obeyed.
-func TestCommandsOfOthersAreLeft(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can leave a file of somebody else's")
-	}
-	dir := t.TempDir()
-	path := filepath.Join(dir, "1.json")
-	if err := os.WriteFile(path, []byte(`{"id":1,"cmd":"stop"}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(path, 12345, -1); err != nil {
-		t.Fatal(err)
-	}
-	takeCommands(dir, func(r Request) { t.Errorf("passed on: %v", r) })
-	if _, err := os.Lstat(path); err != nil {
-		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,25 +16,31 @@ import (
 
 // Where a folder can hold no socket, or is shared with a machine that cannot
 // reach it, commands are files. A client moves one, holding a request line, into
-// the run folder's control folder; the server takes it away and passes the
-// command on, and events.jsonl shows the effect. There is no reply, so that a
-// client checks the request before it leaves it.
+// the run folder's control folder, as NAME.json. The server takes it by calling it
+// NAME.taken, obeys it, and puts its reply in that file's place, which the client
+// reads and removes. So a client knows at any time what there is to know: NAME.json
+// is nobody's yet, and whoever moves it away first, the server to obey it or the
+// client to give up, has it alone; NAME.taken without a reply is being obeyed, or
+// was when its process was killed, and only that is not known.
 
 const (
 	// commandFolder is where command files are left, in the run folder.
 	commandFolder = "control"
 	// commandSuffix marks those that are whole.
 	commandSuffix = ".json"
+	// takenSuffix marks those that a server has taken, and its replies.
+	takenSuffix = ".taken"
 	// commandPoll is how often the server looks for files.
 	commandPoll = 200 * time.Millisecond
-	// commandLimit is how long a client waits for its file to be taken.
+	// commandLimit is how long a client waits for its reply.
 	commandLimit = 10 * time.Second
+	// replyKept is how long a reply is kept for a client that does not come for it.
+	replyKept = time.Minute
 )
 
 // poll takes commands left as files until ctx ends. It costs one look at a
 // folder that is usually not there.
-func (s *Server) poll(ctx context.Context) {
-	dir := filepath.Join(s.options.Folder, commandFolder)
+func (s *Server) poll(ctx context.Context, in *inbox) {
 	tick := time.NewTicker(commandPoll)
 	defer tick.Stop()
 	for {
@@ -41,60 +48,121 @@ func (s *Server) poll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			takeCommands(dir, func(r Request) {
-				// The one who asks sees from the events whether it took effect.
-				_ = s.perform(r)
-			})
+			in.look(s.perform)
 		}
 	}
 }
 
-// takeCommands removes every command file of this user and passes on those that hold
-// a command, in the order of their names.
-func takeCommands(dir string, pass func(Request)) {
-	entries, err := os.ReadDir(dir)
+// inbox is the folder of commands left as files, for the process that trains.
+type inbox struct {
+	dir string
+	// replies are the files that hold one, and since when this process knows.
+	replies map[string]time.Time
+}
+
+// openInbox opens the inbox of a run folder for a process that begins, whose lock
+// on the folder the caller holds. What was left for a process before it is not
+// meant for it, and is answered so.
+func openInbox(folder string) *inbox {
+	in := &inbox{dir: filepath.Join(folder, commandFolder), replies: make(map[string]time.Time)}
+	entries, _ := os.ReadDir(in.dir) // usually not there
+	for _, e := range entries {
+		name, taken := strings.CutSuffix(e.Name(), takenSuffix)
+		if !taken {
+			continue
+		}
+		if line, err := readOwn(filepath.Join(in.dir, e.Name())); err == nil {
+			if _, ok := readReply(line); ok {
+				in.replies[e.Name()] = time.Now()
+				continue
+			}
+		}
+		in.answer(name, 0, &ReplyError{CodeUnknown, "the process that took the command ended before it said what became of it: whether it was obeyed is not known"})
+	}
+	in.look(func(Request) error {
+		return &ReplyError{CodeRefused, "the command was left before the process that trains the run now had begun, and was not obeyed: give it again"}
+	})
+	return in
+}
+
+// look takes every command file of this user, in the order of their names, passes
+// on those that hold a command, and answers all of them.
+func (in *inbox) look(pass func(Request) error) {
+	entries, err := os.ReadDir(in.dir)
 	if err != nil {
 		return // the usual case: nobody has left anything yet
 	}
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if !strings.HasSuffix(e.Name(), commandSuffix) {
+		name, left := strings.CutSuffix(e.Name(), commandSuffix)
+		if !left {
 			continue
 		}
 		if info, err := e.Info(); err != nil || !ownFile(info) {
 			continue // who left it must not take it for obeyed
 		}
-		r, err := readCommand(path)
-		if rerr := os.Remove(path); rerr != nil {
+		taken := filepath.Join(in.dir, name+takenSuffix)
+		if os.Rename(filepath.Join(in.dir, e.Name()), taken) != nil {
 			continue // taken back by its client; or it would be passed on again and again
 		}
-		if err == nil {
-			pass(r)
+		r, err := readCommand(taken)
+		if err != nil {
+			err = &ReplyError{CodeBad, err.Error()}
+		} else {
+			err = pass(r)
+		}
+		in.answer(name, r.ID, err)
+	}
+	for name, since := range in.replies {
+		if time.Since(since) >= replyKept {
+			os.Remove(filepath.Join(in.dir, name)) // its client has it, usually
+			delete(in.replies, name)
 		}
 	}
 }
 
+// answer puts a reply in the place of a command that was taken. Where that can't be
+// done the client is told nothing, and says so.
+func (in *inbox) answer(name string, id uint64, err error) {
+	reply := Reply{Reply: id, OK: err == nil}
+	if err != nil {
+		reply.Code, reply.Error = CodeRefused, err.Error()
+		var other *ReplyError
+		if errors.As(err, &other) {
+			reply.Code = other.Code
+		}
+	}
+	line, err := encodeLine(reply)
+	if err == nil && writeFile(filepath.Join(in.dir, name+takenSuffix), line) == nil {
+		in.replies[name+takenSuffix] = time.Now()
+	}
+}
+
 func readCommand(path string) (Request, error) {
-	info, err := os.Lstat(path)
+	line, err := readOwn(path)
 	if err != nil {
 		return Request{}, err
 	}
-	if !info.Mode().IsRegular() || !ownFile(info) || info.Size() > MaxRequest {
-		return Request{}, fmt.Errorf("%s: not a command of this user", path)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return Request{}, err
-	}
-	r, err := ParseRequest([]byte(strings.TrimSuffix(string(b), "\n")))
+	r, err := ParseRequest(line)
 	if err == nil && r.Cmd != VerbDetach && r.Command() == nil {
 		err = fmt.Errorf("%s: %q cannot be asked for by a file", path, string(r.Cmd))
 	}
 	return r, err
 }
 
-// leaveCommand leaves a command as a file and waits until the server has taken
-// it.
+// readOwn reads the line in a small file of this user's, its newline left out.
+func readOwn(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || !ownFile(info) || info.Size() > MaxRequest {
+		return nil, fmt.Errorf("%s: not a command of this user", path)
+	}
+	b, err := os.ReadFile(path)
+	return bytes.TrimSuffix(b, []byte("\n")), err
+}
+
+// leaveCommand leaves a command as a file and waits for what the server says to it.
 func leaveCommand(ctx context.Context, folder string, r Request) error {
 	line, err := encodeLine(r)
 	if err != nil {
@@ -104,26 +172,59 @@ func leaveCommand(ctx context.Context, folder string, r Request) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("leave a command for the run: %w", err)
 	}
-	path := filepath.Join(dir, fmt.Sprintf("%d-%d%s", time.Now().UnixNano(), os.Getpid(), commandSuffix))
-	if err := writeFile(path, line); err != nil {
+	name := fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid())
+	left, taken := filepath.Join(dir, name+commandSuffix), filepath.Join(dir, name+takenSuffix)
+	if err := writeFile(left, line); err != nil {
 		return fmt.Errorf("leave a command for the run: %w", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit,
 		fmt.Errorf("the run has taken nothing from %s for %v: does it still run, and as this user?", dir, commandLimit))
 	defer cancel()
-	for {
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil
+	for missed, gaveUp := 0, false; ; {
+		there, err := namesIn(dir)
+		switch {
+		case there[name+takenSuffix]:
+			if line, err := readOwn(taken); err == nil {
+				if reply, ok := readReply(line); ok {
+					os.Remove(taken) // or the server does
+					return reply.Err()
+				}
+			}
+			missed = 0
+		case there[name+commandSuffix] || err != nil:
+			missed = 0
+		default:
+			// One look may come in the middle of a rename.
+			if missed++; missed > 2 {
+				return &ReplyError{CodeUnknown, "the run's process took the command and did not say what became of it, as one of an older version does not: whether it was obeyed is not known"}
+			}
 		}
 		select {
 		case <-ctx.Done():
-			if os.Remove(path) != nil {
-				return nil // taken at the last moment
+			switch {
+			case os.Remove(left) == nil:
+				return context.Cause(ctx)
+			case gaveUp:
+				return &ReplyError{CodeUnknown, "the run's process took the command and has not said what became of it: whether it was obeyed is not known"}
 			}
-			return context.Cause(ctx)
+			// Taken at the last moment: the reply is about to come.
+			gaveUp = true
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), commandPoll)
+			defer cancel()
 		case <-time.After(commandPoll / 4):
 		}
 	}
+}
+
+// namesIn are the names in a folder. On a network file system they are newer than
+// what a look at one name tells, which may be of a while ago.
+func namesIn(dir string) (map[string]bool, error) {
+	entries, err := os.ReadDir(dir)
+	names := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	return names, err
 }
 
 // commandByFile does what a server does with a request, for a run that cannot be

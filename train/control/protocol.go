@@ -85,6 +85,7 @@ const (
 	CodeRefused Code = "refused"     // the run would not take the command
 	CodeEnded   Code = "ended"       // the run ended before the command took effect
 	CodeFull    Code = "full"        // too many clients, or too many requests waiting
+	CodeUnknown Code = "unknown"     // whether a command left as a file was obeyed is not known
 )
 
 // Reply answers the request whose ID it carries. A line that is no request at

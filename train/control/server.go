@@ -90,8 +90,7 @@ func Serve(o Options) (*Server, error) {
 	for run, seq := range s.overview.seqs() {
 		s.backlog.know(run, seq)
 	}
-	// What was left for a process before this one is not meant for this one.
-	takeCommands(filepath.Join(o.Folder, commandFolder), func(Request) {})
+	in := openInbox(o.Folder)
 	l, path, err := listen(o.Folder)
 	if err != nil {
 		s.noSocket = fmt.Errorf("no control socket: %w: other terminals can only read along, and commands are left as files", err)
@@ -103,7 +102,7 @@ func Serve(o Options) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go s.pump(ctx)
-	s.work.Go(func() { s.poll(ctx) })
+	s.work.Go(func() { s.poll(ctx, in) })
 	if l != nil {
 		s.work.Go(s.accept)
 	}

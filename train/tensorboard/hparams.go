@@ -17,12 +17,13 @@ type hparam struct {
 }
 
 // hparams lists what a person compares runs by. What is 0 where that
-// stands for a default is left out.
+// stands for a default is left out, and so are the epochs of a run with a budget:
+// how many fit that is planned later, and anew when the machine turns out to be
+// faster or slower, where TensorBoard keeps the values that it sees first.
 func hparams(started *event.RunStarted) []hparam {
 	c := started.Config
 	list := []hparam{
 		{"batch", float64(c.Batch)},
-		{"epochs", float64(c.Epochs)},
 		{"seed", float64(c.Seed)},
 		{"optimizer", c.Optimizer},
 		{"schedule", c.Schedule},
@@ -35,12 +36,16 @@ func hparams(started *event.RunStarted) []hparam {
 		{"val_split", float64(c.ValSplit)},
 		{"data", c.Data},
 	}
+	if c.Budget == 0 {
+		list = append(list, hparam{"epochs", float64(c.Epochs)})
+	}
 	for _, p := range []struct {
 		name  string
 		value float64
 	}{
 		{"lr", cmp.Or(started.LearnRate, c.LR)}, {"bias_lr", c.BiasLR}, {"dense_lr", c.DenseLR}, {"dense_momentum", c.DenseMomentum},
 		{"dense_decay", c.DenseDecay}, {"smoothing", c.Smoothing}, {"warmup", c.Warmup}, {"average", c.Average}, {"small_epochs", c.SmallEpochs},
+		{"budget", float64(c.Budget)}, {"max_steps", float64(c.MaxSteps)},
 	} {
 		if p.value != 0 {
 			list = append(list, hparam{p.name, p.value})

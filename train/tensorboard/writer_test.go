@@ -470,6 +470,26 @@ func TestHParamsHaveTheRateOfADefault(t *testing.T) {
 	t.Error("no lr")
 }
 
+// How many epochs fit a budget is not in the settings, whose epochs are not what such
+// a run trains.
+func TestHParamsOfABudgetTellItAndNoEpochs(t *testing.T) {
+	told := func(budget config.Seconds) map[string]any {
+		r := started(0)
+		r.Config.Epochs, r.Config.Budget = 50, budget
+		values := make(map[string]any)
+		for _, h := range hparams(r) {
+			values[h.name] = h.value
+		}
+		return values
+	}
+	if got := told(600); got["epochs"] != nil || got["budget"] != 600.0 {
+		t.Errorf("with a budget: epochs %v, budget %v, want none and 600", got["epochs"], got["budget"])
+	}
+	if got := told(0); got["epochs"] != 50.0 || got["budget"] != nil {
+		t.Errorf("without: epochs %v, budget %v, want 50 and none", got["epochs"], got["budget"])
+	}
+}
+
 // TensorBoard ignores the first start of a session that it meets: the first
 // resume's is obeyed only if the first file had one.
 func TestFirstFileBeginsASession(t *testing.T) {
