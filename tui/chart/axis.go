@@ -57,6 +57,11 @@ func yTicks(lo, hi float64, rows int, log bool) []tick {
 	if log {
 		return logTicks(lo, hi, rows)
 	}
+	return evenTicks(lo, hi, rows)
+}
+
+// evenTicks returns the multiples of a round step.
+func evenTicks(lo, hi float64, rows int) []tick {
 	every := 2.0
 	if rows > 16 {
 		every = 3
@@ -106,22 +111,35 @@ func logTicks(lo, hi float64, rows int) []tick {
 			}
 		}
 	}
-	if len(ticks) == 0 {
-		ticks = []tick{{lo, yLabel(lo, 3)}, {hi, yLabel(hi, 3)}}
+	if len(ticks) < 3 && hi < 3*lo { // a scale that is as good as even
+		ticks = evenTicks(lo, hi, rows)
 	}
 	return ticks
 }
 
-// yLabel shows v with so many digits after the point, in yLabelWidth columns.
+// yLabel shows v with so many digits after the point, or as many as fit into
+// YLabelWidth columns; what is too large or too small for that as 1.5e-4.
 func yLabel(v float64, digits int) string {
-	s := fmt.Sprintf("%*.*f", YLabelWidth, digits, v)
-	if len(s) > YLabelWidth {
-		s = fmt.Sprintf("%*.3g", YLabelWidth, v)
+	s := strconv.FormatFloat(v, 'f', digits, 64)
+	if v == 0 || math.Abs(v) >= 0.01 { // else too few digits would be left
+		for ; len(s) > YLabelWidth && digits > 0; digits-- {
+			s = strconv.FormatFloat(v, 'f', digits-1, 64)
+		}
 	}
-	if len(s) > YLabelWidth {
-		s = fmt.Sprintf("%*.0e", YLabelWidth, v)
+	for n := 2; len(s) > YLabelWidth && n >= 0; n-- {
+		s = exponential(v, n)
 	}
-	return s
+	return fmt.Sprintf("%*s", YLabelWidth, s)
+}
+
+// exponential shows v as 1.5e-4, with so many digits after the point at most.
+func exponential(v float64, digits int) string {
+	number, power, _ := strings.Cut(strconv.FormatFloat(v, 'e', digits, 64), "e")
+	if strings.Contains(number, ".") {
+		number = strings.TrimRight(strings.TrimRight(number, "0"), ".")
+	}
+	n, _ := strconv.Atoi(power) // +06
+	return fmt.Sprintf("%se%d", number, n)
 }
 
 // xTicks returns ticks between lo and hi for an axis w columns wide: ten columns

@@ -3,6 +3,7 @@ package chart
 import (
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -112,6 +113,51 @@ func TestTicksAreRoundAndInside(t *testing.T) {
 					t.Errorf("axis %d to %v, %d columns: %d ticks", a, hi, w, n)
 				}
 			}
+		}
+	}
+}
+
+// Each tick of a y axis says where it is, however large or small that is.
+func TestYTicksSayWhereTheyAre(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float64
+		log    bool
+	}{
+		{0, 1.6e6, false}, {0, 2e5, false}, {0, 3e4, false}, {0, 4e-5, false}, {9.99, 10.02, false}, {0, 2.5e12, false},
+		{0.30, 0.55, true}, {1.9, 2.3, true}, {2.11, 2.34, true}, {1e-4, 4e-4, true}, {2e-6, 3e-5, true}, {100, 900, true}, {500, 6e4, true}, {1e5, 9e6, true},
+		{1e-9, 1e9, true}, {0.02, 3, true},
+	} {
+		ticks := yTicks(c.lo, c.hi, 20, c.log)
+		if len(ticks) < 3 {
+			t.Errorf("%v to %v: %d ticks", c.lo, c.hi, len(ticks))
+		}
+		for i, k := range ticks {
+			said, err := strconv.ParseFloat(strings.TrimSpace(k.label), 64)
+			apart := k.at / 10
+			if i > 0 {
+				apart = k.at - ticks[i-1].at
+			}
+			if err != nil || math.Abs(said-k.at) > apart/10 || len(k.label) != YLabelWidth {
+				t.Errorf("%v to %v: %v is %q", c.lo, c.hi, k.at, k.label)
+			}
+		}
+	}
+}
+
+// A line that leaves the window through its edges is drawn where it goes, and not
+// along the edge of the plot.
+func TestZoomedChartsHaveRoomForLinesThroughTheirEdges(t *testing.T) {
+	ch := chartOf([]float64{0, 0, 1, 10, 10}, false, true)
+	l := &ch.Lines[0].Polyline
+	for _, raw := range []bool{false, true} {
+		if e := l.limits(2.5, 3.5, raw); e != (extent{0.5, 5.5}) {
+			t.Errorf("raw %v: from %v to %v, want 0.5 to 5.5", raw, e.lo, e.hi)
+		}
+		if e := l.limits(3.25, 3.5, raw); e != (extent{3.25, 5.5}) {
+			t.Errorf("raw %v, between two points: from %v to %v, want 3.25 to 5.5", raw, e.lo, e.hi)
+		}
+		if e := l.limits(1, 5, raw); e != (extent{0, 10}) {
+			t.Errorf("raw %v, whole: from %v to %v, want 0 to 10", raw, e.lo, e.hi)
 		}
 	}
 }

@@ -109,18 +109,22 @@ func (p Polyline) gaps(x0, x1 float64, n int) []int {
 	return out
 }
 
-// limits returns the range of all that is drawn between x0 and x1.
+// limits returns the range of all that is drawn between x0 and x1, the way of the
+// lines through both edges included.
 func (p Polyline) limits(x0, x1 float64, raw bool) extent {
-	e := noExtent
 	i, j := sort.SearchFloat64s(p.Xs, x0), sort.SearchFloat64s(p.Xs, math.Nextafter(x1, math.Inf(1)))
+	through := func(e extent, value func(int) float64) extent {
+		return e.with(p.between(x0, i, value)).with(p.between(x1, j, value))
+	}
+	e := through(noExtent, func(k int) float64 { return p.Smooth[k] })
+	if raw {
+		e = through(e, func(k int) float64 { return float64(p.Raw.Mean[k]) })
+	}
 	for k := i; k < j; k++ {
 		e = e.with(p.Smooth[k])
 		if raw && p.Raw.count[k] > 0 {
 			e = e.with(float64(p.Raw.lo[k])).with(float64(p.Raw.hi[k]))
 		}
-	}
-	if e.empty() { // zoomed in between two rows
-		e = e.with(p.between((x0+x1)/2, i, func(k int) float64 { return p.Smooth[k] }))
 	}
 	return e
 }
