@@ -38,11 +38,9 @@ func Fixed4(v float64) string {
 	return fmt.Sprintf("%6.0e", v)
 }
 
-// Rate shows a learning rate, with no more digits than it has.
+// Rate shows a learning rate in four digits, or as few as it has: schedules give
+// rates that have all that a number can have.
 func Rate(v float64) string {
-	if v != 0 && (v < 1e-4 || v >= 1e5) {
-		return strconv.FormatFloat(v, 'e', -1, 64)
-	}
 	s := strconv.FormatFloat(v, 'g', 4, 64)
 	if !strings.ContainsAny(s, ".e") {
 		s += ".0"

@@ -33,3 +33,14 @@ func TestNamesAreOrderedAsPeopleDo(t *testing.T) {
 		}
 	}
 }
+
+func TestRatesHaveFewDigits(t *testing.T) {
+	for v, want := range map[float64]string{
+		1: "1.0", 0.1: "0.1", 0.001: "0.001", 0.0012345: "0.001234", 1e-5: "1e-05", 1e6: "1e+06",
+		0.001 * 6.123233995736766e-02: "6.123e-05", 6.123233995736766e-05 / 7: "8.747e-06", 123456.789: "1.235e+05",
+	} {
+		if got := Rate(v); got != want {
+			t.Errorf("%v is %q, want %q", v, got, want)
+		}
+	}
+}
