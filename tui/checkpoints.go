@@ -36,7 +36,7 @@ type checkpointsView struct {
 	listing bool
 	again   bool // to be listed once more: something has changed meanwhile
 	problem string
-	checked map[string]string // by path: what verifying found
+	checked map[string]verifiedMsg // by path: what verifying found
 }
 
 func (v *checkpointsView) bindings() []keymap.Binding {
@@ -256,19 +256,31 @@ func (v *checkpointsView) verify() tea.Cmd {
 		return nil
 	}
 	v.say(style.Dim, "Checking "+f.File+v.glyphs.Dots)
-	return v.do(func() tea.Msg { return verifiedMsg{f.Path, files.Verify(f.Path)} })
+	return v.do(func() tea.Msg { return verifiedMsg{f.Path, f.Time, files.Verify(f.Path)} })
 }
 
 func (v *checkpointsView) verified(msg verifiedMsg) {
 	if v.checked == nil {
-		v.checked = map[string]string{}
+		v.checked = map[string]verifiedMsg{}
 	}
-	v.checked[msg.path] = "whole and sound"
-	v.say(style.Plain, filepath.Base(msg.path)+" is whole and sound.")
+	v.checked[msg.path] = msg
 	if msg.err != nil {
-		v.checked[msg.path] = msg.err.Error()
 		v.say(style.Trouble, format.Sentence(msg.err.Error()))
+		return
 	}
+	v.say(style.Plain, filepath.Base(msg.path)+" is whole and sound.")
+}
+
+// found says what verifying a file has found; "" if it was not verified since it was
+// written.
+func (v *checkpointsView) found(f fileRow) string {
+	switch c, ok := v.checked[f.Path]; {
+	case !ok || f.Time.After(c.written):
+		return ""
+	case c.err != nil:
+		return c.err.Error()
+	}
+	return "whole and sound"
 }
 
 func (v *checkpointsView) askDelete() tea.Cmd {
@@ -443,8 +455,8 @@ func (v *checkpointsView) drawFile(a canvas.Area, f fileRow) {
 		{"saved", f.Time.Format("2006-01-02 15:04:05")},
 		{"holds", use},
 	}
-	if c := v.checked[f.Path]; c != "" {
-		lines = append(lines, [2]string{"verified", c})
+	if found := v.found(f); found != "" {
+		lines = append(lines, [2]string{"verified", found})
 	}
 	if f.Problem != "" {
 		lines = append(lines, [2]string{"problem", f.Problem})

@@ -54,3 +54,29 @@ func TestADamagedFileIsNotTheBest(t *testing.T) {
 		t.Errorf("the best is row %d, want 1", best)
 	}
 }
+
+// That a file was verified holds for what was in it then, and not for what has taken
+// its place.
+func TestAFileWrittenAnewIsNotVerified(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(3)
+	b := newBench(t, Options{Checkpoints: &fakeFiles{}}, 120, 40, s.events...)
+	b.press("3")
+	last := func() fileRow {
+		i := slices.IndexFunc(b.files.rows, func(f fileRow) bool { return f.File == checkpoint.LastFile })
+		if i < 0 {
+			t.Fatal("there is no last.ckpt")
+		}
+		return b.files.rows[i]
+	}
+	f := last()
+	b.Update(verifiedMsg{path: f.Path, written: f.Time})
+	if found := b.files.found(last()); found != "whole and sound" {
+		t.Errorf("verified: %q", found)
+	}
+	n := len(s.events)
+	s.epoch(4)
+	b.feed(s.events[n:]...)
+	if found := b.files.found(last()); found != "" {
+		t.Errorf("written anew, and still %q", found)
+	}
+}

@@ -76,8 +76,9 @@ type filesMsg struct {
 
 // verifiedMsg tells whether a checkpoint file is whole.
 type verifiedMsg struct {
-	path string
-	err  error
+	path    string
+	written time.Time // when what was verified was
+	err     error
 }
 
 // deletedMsg tells that a checkpoint file is gone, or why not.
