@@ -131,6 +131,9 @@ func (v *samplesView) drawMatrix(a canvas.Area, top int, chosen *cell) {
 	}
 	a.Sub(2, 0, a.W-4, 1).Line(0, 0, parts, []canvas.Part{canvas.Ranked(1, style.Dim.Text(fmt.Sprintf(" epoch %d ", c.epoch)))})
 	l := c.layout(in.W, chosen)
+	if l.percents {
+		a.Right(a.W-2, a.H-1, style.Dim, " percent of a row ")
+	}
 	for j := range l.n {
 		in.Right(l.column(j), 0, style.Dim, canvas.Cut(c.names[l.left+j], l.cell-1))
 	}
@@ -160,7 +163,7 @@ func (c confusion) drawRow(a canvas.Area, i int, l matrixLayout, chosen *cell, g
 		v := c.counts[i][l.left+j]
 		text := fmt.Sprint(v)
 		if l.percents {
-			text = fmt.Sprintf("%.0f", min(99, 100*float64(v)/float64(max(c.totals[i], 1))))
+			text = percentOf(v, c.totals[i])
 		}
 		if v == 0 {
 			text = g.Sep
@@ -175,6 +178,15 @@ func (c confusion) drawRow(a canvas.Area, i int, l matrixLayout, chosen *cell, g
 		a.Right(l.precision(), 0, style.Plain, share(c.precision[i]))
 		a.Right(l.recall(), 0, style.Plain, share(c.recall[i]))
 	}
+}
+
+// percentOf shows a count as whole percent of a total: 100 where it is all of it, and
+// as its neighbours are blank then there is room for three digits.
+func percentOf(count, total int) string {
+	if count == total {
+		return "100"
+	}
+	return fmt.Sprintf("%.0f", min(99, 100*float64(count)/float64(max(total, 1))))
 }
 
 // cellStyle is the style of a cell: right answers stand out, and the more mistakes
