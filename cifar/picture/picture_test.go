@@ -219,6 +219,42 @@ func TestHugePicturesAreRefusedBeforeTheyAreUnpacked(t *testing.T) {
 	}
 }
 
+// Bytes between the segments of a JPEG are passed over by its decoder, and hide
+// nothing of what is to be unpacked.
+func TestBytesBetweenSegmentsOfAJPEGArePassedOver(t *testing.T) {
+	const start = 2 // behind the mark of a JPEG
+	within := func(path, between string) []byte {
+		b := read(t, path)
+		return slices.Concat(b[:start], []byte(between), b[start:])
+	}
+	r := NewReader(16)
+	want, err := r.File(t.Context(), "testdata/exif6.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, between := range []string{"ab", "\xff\x00", "\xff\xff", "\xff\xd3", "\xff\x00\x00\x04"} {
+		got, err := r.Fit(t.Context(), within("testdata/exif6.jpg", between))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q before the first segment: %v, the same picture %v", between, err, bytes.Equal(got, want))
+		}
+	}
+	// A frame of one component, in a segment of something else, behind what would be a
+	// segment over the real frame if it were one.
+	b := read(t, "testdata/progressive.jpg")
+	honest, err := inspect(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte{0xff, 0xc2})
+	frame := b[at : at+2+int(binary.BigEndian.Uint16(b[at+2:]))]
+	other := "\xff\xe9\x00\x0f" + "\xff\xc0\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00"
+	over := []byte{0xff, 0, 0, byte(2 + len(frame) + 4)}
+	forged, err := inspect(slices.Concat(b[:at], over, frame, []byte(other), b[at+len(frame):]))
+	if err != nil || forged.memory != honest.memory {
+		t.Errorf("a hidden frame: %d bytes to unpack, want %d (%v)", forged.memory, honest.memory, err)
+	}
+}
+
 // A scan of nothing costs its bytes nothing and the decoder a whole pass.
 func TestJPEGOfManyScansIsRefused(t *testing.T) {
 	data := read(t, "testdata/progressive.jpg")
