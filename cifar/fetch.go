@@ -71,7 +71,8 @@ func (o FetchOptions) withDefaults() FetchOptions {
 // that somebody put into the cache, cifar-10-binary.tar.gz, or downloads it.
 //
 // A transfer that breaks goes on where it stopped, in the same call and after
-// a restart of the program too. The archive must have the published SHA-256.
+// a restart of the program too. What was downloaded must have the published
+// SHA-256; an archive that was put there must hold the files of the published one.
 // The files appear all at once, under their name, when they are complete; of
 // several processes that fetch at once, one works and the others wait. An
 // ended ctx ends Fetch; what came so far is kept for the next time.

@@ -51,7 +51,8 @@ func (p Progress) String() string {
 }
 
 // A ProgressLine writes progress for a person: one line that is written anew on
-// a terminal, a line each tenth of the way and each new try elsewhere.
+// a terminal, a line each tenth of the way elsewhere. Each new try is a line that
+// stays, on both.
 type ProgressLine struct {
 	w        io.Writer
 	terminal bool
@@ -78,7 +79,7 @@ func (l *ProgressLine) Show(p Progress) {
 		l.End()
 		l.stage, l.tenth = p.Stage, -1
 	}
-	if l.terminal {
+	if l.terminal && p.Stage != StageRetry { // which may be longer than a terminal is wide
 		fmt.Fprintf(l.w, "\r\x1b[K%s", l.format(p))
 		l.open = true
 		return

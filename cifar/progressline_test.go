@@ -41,14 +41,21 @@ func TestEveryStageHasWords(t *testing.T) {
 	}
 }
 
-// Tries that fail one after the other, without a byte between them, each say why.
-func TestEachRetryIsALineOfALog(t *testing.T) {
-	var b strings.Builder
-	l := NewProgressLine(&b, false)
-	for _, why := range []string{"no route", "refused", "refused"} {
-		l.Show(Progress{Stage: StageRetry, Total: 100, Note: why})
-	}
-	if got := b.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "no route") || strings.Count(got, "refused") != 2 {
-		t.Errorf("%q", got)
+// Tries that fail one after the other, without a byte between them, each say why, on a
+// terminal too: what is wider than it can't be written anew.
+func TestEachRetryIsALine(t *testing.T) {
+	for _, terminal := range []bool{false, true} {
+		var b strings.Builder
+		l := NewProgressLine(&b, terminal)
+		l.Show(Progress{Stage: StageDownload, Total: 100})
+		for _, why := range []string{"no route", "refused", "refused"} {
+			l.Show(Progress{Stage: StageRetry, Total: 100, Note: why})
+		}
+		l.End()
+		got := strings.TrimPrefix(b.String(), "\r\x1b[Kfetching CIFAR-10  0.0 of 0.0 MiB  0%\r\x1b[K")
+		got = strings.TrimPrefix(got, "fetching CIFAR-10  0.0 of 0.0 MiB  0%\n")
+		if strings.Count(got, "\n") != 3 || !strings.Contains(got, "no route") || strings.Count(got, "refused") != 2 || strings.Contains(got, "\r") {
+			t.Errorf("terminal %v: %q", terminal, got)
+		}
 	}
 }
