@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ const (
 	// long as measurePart of the budget and the epoch last.
 	measureBatches = 3
 	measurePart    = 0.005
-	// ending is the part of the budget that is kept for the end of the run: an epoch
-	// may take longer than the one before, and after the last nothing makes up for it.
+	// ending is the part of the budget that is kept for the end of the run, at least:
+	// an epoch may take longer than the one before, and after the last nothing makes up
+	// for it. See keptForTheEnd.
 	ending = 0.006
 	// reserve is the part of the time left that is kept for what is not measured:
 	// checkpoints, and a machine that gets slower.
@@ -69,7 +71,7 @@ func (r *run) plan() error {
 		}
 	}
 	fit := r.fitting()
-	if r.at.Plan != nil && r.at.over(r.config) && r.left(fit) > r.room(0) {
+	if r.at.Plan != nil && r.at.over(r.config) && r.needs(fit) > r.room(0) {
 		return nil // a longer budget, but by less than a part of an epoch
 	}
 	r.setPlan(fit)
@@ -92,12 +94,18 @@ func (r *run) replan() {
 }
 
 // better is the length that is planned, or another if the run would clearly be over
-// its budget or leave time unused: one epoch takes longer than the next.
+// its budget or leave time unused: one epoch takes longer than the next. Before the
+// last epoch, for which nothing makes up, it is held to its time more closely.
 func (r *run) better() length {
 	planned, fit := r.planned(), r.fitting()
-	left := r.left(planned)
-	over, unused := left-r.room(0), r.left(fit)-left
-	if most := tolerance * left; over > most || unused > most+ending*float64(r.config.Budget) {
+	left, end := r.left(planned), ending*float64(r.config.Budget)
+	over, unused := r.needs(planned)-r.room(0), r.left(fit)-left
+	most := tolerance * left
+	mostOver := most
+	if r.at.Epoch == planned.epochs {
+		mostOver = min(most, end)
+	}
+	if over > mostOver || unused > most+end {
 		return fit
 	}
 	return planned
@@ -108,7 +116,15 @@ func (r *run) better() length {
 type pace struct {
 	batches    map[int]float64
 	validation float64
+	// epochs have taught it, and were so much off what it said before: squares is the
+	// sum of the squares of the parts.
+	epochs  int
+	squares float64
 }
+
+// unsteady is by what part an epoch takes longer or shorter than the pace says, as
+// far as is known.
+func (p *pace) unsteady() float64 { return math.Sqrt(p.squares / float64(max(1, p.epochs))) }
 
 // learn corrects the pace by an epoch. What it tells is taken half, as a machine
 // that others use is faster and slower from one to the next, unless it is so much
@@ -118,7 +134,9 @@ func (p *pace) learn(size int, trained, validated float64) {
 		return
 	}
 	factor := trained / p.batches[size]
-	if math.Abs(factor-1) < changed {
+	if off := factor - 1; math.Abs(off) < changed {
+		p.epochs++
+		p.squares += off * off
 		factor = (1 + factor) / 2
 	}
 	for s := range p.batches {
@@ -149,16 +167,24 @@ func (r *run) left(l length) float64 {
 	return seconds
 }
 
+// needs is left, and what is kept for the end.
+func (r *run) needs(l length) float64 { return r.left(l) + r.keptForTheEnd(l) }
+
+// keptForTheEnd is how many seconds longer the last epoch may take. Of a short budget
+// it is a large part, and more than is kept of any other where the machine is unsteady.
+func (r *run) keptForTheEnd(l length) float64 {
+	last := float64(cmp.Or(l.last, r.net.steps))*r.perBatch(l.epochs, l.small) + r.pace.validation
+	return max(ending*float64(r.config.Budget), r.pace.unsteady()*last)
+}
+
 // perBatch is how many seconds a batch of an epoch takes.
 func (r *run) perBatch(epoch, small int) float64 {
 	return r.pace.batches[r.net.sizeAt(epoch, small)] / float64(r.net.steps)
 }
 
-// room is how many seconds are left of the budget, less a part of them and what the
-// end takes.
+// room is how many seconds are left of the budget, less a part of them.
 func (r *run) room(kept float64) float64 {
-	budget := float64(r.config.Budget)
-	return (budget-r.at.clock.seconds())*(1-kept) - budget*ending
+	return (float64(r.config.Budget) - r.at.clock.seconds()) * (1 - kept)
 }
 
 // fitting is the length that the budget, less a reserve, has room for. Epochs that
@@ -181,9 +207,14 @@ func (r *run) longest(smallOf func(epochs int) int) length {
 	const most = 10_000
 	room, steps := r.room(reserve), r.net.steps
 	whole := func(epochs int) length { return length{epochs: epochs, small: smallOf(epochs)} }
-	fit := sort.Search(most, func(n int) bool { return r.left(whole(r.at.Epoch+n)) > room })
+	fit := sort.Search(most, func(n int) bool { return r.needs(whole(r.at.Epoch+n)) > room })
 	l := whole(r.at.Epoch + fit) // the first that does not
-	over := (r.left(l) - room) / r.perBatch(l.epochs, l.small)
+	// With each batch less, less is kept for its taking longer.
+	left, batch, off := r.left(l), r.perBatch(l.epochs, l.small), r.pace.unsteady()
+	over := max(
+		(left+ending*float64(r.config.Budget)-room)/batch,
+		(left+off*(float64(steps)*batch+r.pace.validation)-room)/(batch*(1+off)),
+	)
 	least := int(math.Ceil(leastPart * float64(steps)))
 	switch l.last = steps - max(0, int(math.Ceil(over-1e-6))); { // less what rounding adds
 	case fit == 0:
