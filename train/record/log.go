@@ -50,8 +50,11 @@ const (
 	// stepLines is the time between two step lines: live readers get every
 	// step through the bus, the record needs no more than this.
 	stepLines = time.Second
-	// logRetry is the time between two tries to write.
-	logRetry = time.Second
+	// logRetry is the time between two tries to write. At the end there are so many,
+	// sooner one after another.
+	logRetry  = time.Second
+	lastTries = 3
+	lastPause = 200 * time.Millisecond
 	// logLimit bounds the lines kept in memory while the disk takes none. Steps
 	// are merged long before; beyond it lines are dropped, which readers see as
 	// a gap in the numbers.
@@ -235,7 +238,7 @@ func (l *Log) run() {
 	tick := time.NewTimer(stepLines)
 	defer tick.Stop()
 	var lastStep time.Time
-	taken := 0
+	taken, tries := 0, 0
 	for {
 		l.mu.Lock()
 		ended, target := l.ended, l.queued
@@ -273,7 +276,11 @@ func (l *Log) run() {
 		l.mu.Unlock()
 		signal(l.moved)
 		if ended {
-			return
+			if tries++; err == nil || tries == lastTries {
+				return
+			}
+			time.Sleep(lastPause)
+			continue
 		}
 		tick.Reset(logRetry)
 		if err == nil && !hold {

@@ -413,6 +413,21 @@ func TestARecordEmptiedOnAFullDisk(t *testing.T) {
 	}
 }
 
+// What cannot be written at the end is tried again, as it is before.
+func TestTheEndIsTriedAgain(t *testing.T) {
+	folder := folderA(t)
+	left := 2
+	l, _, err := OpenLog(unsynced{left: &left}, folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Put(&event.RunEnded{Header: event.Header{Event: event.KindRunEnded, Seq: 1, Run: "a"}})
+	l.Close(time.Minute)
+	if err := l.Lost(); err != nil || left != -1 {
+		t.Errorf("%v, synced %d times, want 3", err, 2-left)
+	}
+}
+
 func FuzzStepLine(f *testing.F) {
 	for _, e := range eventtest.All() {
 		b, err := json.Marshal(e)
