@@ -128,7 +128,15 @@ func (s *Store) keep(last, previous string) (moved bool, err error) {
 		}
 		return err == nil, err
 	}
-	return false, s.Disk.Rename(link, previous)
+	if err := s.Disk.Rename(link, previous); err != nil {
+		return false, err
+	}
+	// After a kill before the new checkpoint was in its place both names are those of
+	// one file, and POSIX renames none onto itself.
+	if err := s.Disk.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return false, nil
 }
 
 // DropBad returns the newest checkpoint from before batch total, after which

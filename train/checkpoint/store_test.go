@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -62,6 +63,35 @@ func TestSavesAtOnePositionKeepTheOneBefore(t *testing.T) {
 	save(10)
 	if c := s.DropBad(10); c == nil || c.Total != 5 {
 		t.Errorf("left is %+v, want batch 5", c)
+	}
+}
+
+// A kill may leave the last checkpoint under both names. The next save leaves these
+// two names, and no third that would keep a checkpoint's room for good.
+func TestSaveAfterAKillBetweenTheTwoNames(t *testing.T) {
+	s := &Store{Disk: rundir.OS{}, Folder: t.TempDir()}
+	for total := range int64(3) {
+		if total == 2 {
+			s = &Store{Disk: s.Disk, Folder: s.Folder}
+			if _, _, err := s.Load(""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.SaveLast(&Checkpoint{Position: Position{Epoch: 1, Total: 1 + total}}); err != nil {
+			t.Fatal(err)
+		}
+		if total == 1 {
+			if _, err := s.keep(filepath.Join(s.Folder, LastFile), filepath.Join(s.Folder, PreviousFile)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	entries, err := os.ReadDir(s.Folder)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("the folder holds %v, %v; want %s and %s", entries, err, LastFile, PreviousFile)
+	}
+	if c, err := Read(filepath.Join(s.Folder, PreviousFile)); err != nil || c.Total != 2 {
+		t.Errorf("the one before is %+v, %v; want batch 2", c, err)
 	}
 }
 
