@@ -28,8 +28,9 @@ func Glance(folder string) (*Run, error) {
 func glance(folder string) (run *Run, at int64, err error) {
 	tail, newest, at, err := readEnd(folder)
 	rows, terr := readCSV(filepath.Join(folder, rundir.HistoryFile))
-	if terr != nil && at > 0 {
-		// No table: somebody deleted it, or it is not a record of this program's.
+	if at > 0 && (terr != nil || lacks(rows, tail)) {
+		// No table, or not all of it: somebody deleted or cut it, it could not be
+		// opened when the run was resumed, or it is not a record of this program's.
 		if run, rerr := Read(folder); rerr == nil {
 			return run, at, err
 		}
@@ -66,6 +67,27 @@ func glance(folder string) (run *Run, at int64, err error) {
 	}
 	run.Seq, run.Time = newest.Seq, newest.Time
 	return run, at, err
+}
+
+// lacks reports whether a table of epochs ends before those that a record's end tells
+// of were done.
+func lacks(rows []csvRecord, tail []event.Event) bool {
+	done, told := 0, 0 // told is the epoch that the tail itself tells of
+	for _, e := range tail {
+		switch e := e.(type) {
+		case *event.RunStarted:
+			done = max(done, e.ResumedEpoch-1)
+		case *event.EpochDone:
+			done, told = max(done, e.Epoch-1), e.Epoch
+		case *event.StepDone:
+			if e.Epoch-1 != told {
+				done = max(done, e.Epoch-1)
+			}
+		case *event.RunEnded:
+			done = max(done, e.Epoch)
+		}
+	}
+	return done > 0 && (len(rows) == 0 || rows[len(rows)-1].epoch < done)
 }
 
 // Enough of a record's end to hold its last state, and what is tried when it
