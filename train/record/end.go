@@ -28,9 +28,17 @@ func Glance(folder string) (*Run, error) {
 func glance(folder string) (run *Run, at int64, err error) {
 	tail, newest, at, err := readEnd(folder)
 	rows, terr := readCSV(filepath.Join(folder, rundir.HistoryFile))
-	if at > 0 && (terr != nil || lacks(rows, tail)) {
-		// No table, or not all of it: somebody deleted or cut it, it could not be
-		// opened when the run was resumed, or it is not a record of this program's.
+	done, untold := doneBy(tail)
+	if done >= 0 { // the others were taken back, by a resume that could not write the table anew
+		rows = slices.DeleteFunc(rows, func(r csvRecord) bool { return r.epoch > done })
+	}
+	listed := 0
+	if n := len(rows); n > 0 {
+		listed = rows[n-1].epoch
+	}
+	if at > 0 && (terr != nil || listed < untold) {
+		// No table, or not all of it: somebody deleted or cut it, a resume could not
+		// open it, or it is not a record of this program's.
 		if run, rerr := Read(folder); rerr == nil {
 			return run, at, err
 		}
@@ -69,25 +77,32 @@ func glance(folder string) (run *Run, at int64, err error) {
 	return run, at, err
 }
 
-// lacks reports whether a table of epochs ends before those that a record's end tells
-// of were done.
-func lacks(rows []csvRecord, tail []event.Event) bool {
-	done, told := 0, 0 // told is the epoch that the tail itself tells of
+// doneBy is how many epochs were done by what a record's end tells, and how many of
+// them it does not tell of itself; -1 and 0 if it tells nothing of that.
+func doneBy(tail []event.Event) (done, untold int) {
+	done = -1
 	for _, e := range tail {
 		switch e := e.(type) {
 		case *event.RunStarted:
-			done = max(done, e.ResumedEpoch-1)
+			done = max(0, e.ResumedEpoch-1)
 		case *event.EpochDone:
-			done, told = max(done, e.Epoch-1), e.Epoch
+			done, untold = e.Epoch, e.Epoch-1
+			continue
 		case *event.StepDone:
-			if e.Epoch-1 != told {
-				done = max(done, e.Epoch-1)
+			if e.Epoch-1 <= done {
+				continue
 			}
+			done = e.Epoch - 1
 		case *event.RunEnded:
-			done = max(done, e.Epoch)
+			if e.Epoch > 0 {
+				done = e.Epoch
+			}
+		default:
+			continue
 		}
+		untold = max(0, done)
 	}
-	return done > 0 && (len(rows) == 0 || rows[len(rows)-1].epoch < done)
+	return done, untold
 }
 
 // Enough of a record's end to hold its last state, and what is tried when it

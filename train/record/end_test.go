@@ -54,6 +54,38 @@ func TestGlanceAtARunWhoseTableLacksEpochs(t *testing.T) {
 	}
 }
 
+// What a resume takes back is not known from a table that was not written anew then.
+func TestGlanceAtARunWhoseTableIsOfBeforeAResume(t *testing.T) {
+	for done := range 2 {
+		folder := folderA(t)
+		events := []event.Event{&event.RunStarted{}}
+		table := csvHeader
+		for epoch := range 4 {
+			e := &event.EpochDone{Epoch: 1 + epoch, ValAcc: event.Float(0.1 * float64(1+epoch))}
+			events, table = append(events, e), table+csvRow(e)
+		}
+		events = append(events, &event.RunStarted{Resumed: true, ResumedEpoch: 3}, &event.StateChanged{State: event.StateRunning})
+		if done == 1 {
+			events = append(events, &event.EpochDone{Epoch: 3, ValAcc: 0.05})
+		}
+		for i, e := range events {
+			h := e.Head()
+			h.Event, h.Seq, h.Run = event.KindOf(e), uint64(1+i), "a"
+		}
+		writeLog(t, folder, events)
+		if err := os.WriteFile(filepath.Join(folder, rundir.HistoryFile), []byte(table), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		run, err := Glance(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, best := run.Best(); run.EpochsDone() != 2+done || best != 2 {
+			t.Errorf("%d epochs since: %d are done, the best is %d; want %d and 2", done, run.EpochsDone(), best, 2+done)
+		}
+	}
+}
+
 func FuzzEndOfARecord(f *testing.F) {
 	f.Add([]byte("{\"event\":\"epoch\",\"seq\":1}\n{\"event\":\"run_ended\"}\n"))
 	f.Add([]byte("\n\n{\"event\":\"\n"))
