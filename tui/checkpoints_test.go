@@ -35,7 +35,9 @@ func TestProgressOfAShorterLastEpoch(t *testing.T) {
 	s.emit(&event.Planned{Header: s.head(event.KindPlanned), Epochs: 4, LastSteps: 100, Budget: 60, Seconds: 59})
 	s.emit(&event.StepDone{Header: s.head(event.KindStep), Epoch: 4, Step: 50, Steps: 100, Total: 2396, Count: 1, Loss: 1})
 	b.feed(s.events[n:]...)
-	says(t, b, " 88%")
+	says(t, b, " 98%") // of 3 epochs of 782 steps and one of 100
+	b.press("5")
+	says(t, b, "4 (the last of 100 steps),")
 	s.emit(&event.EpochDone{Header: s.head(event.KindEpoch), Epoch: 4, Epochs: 4, Total: 2446})
 	s.emit(&event.RunEnded{Header: s.head(event.KindRunEnded), Outcome: event.OutcomeFinished, Epoch: 4})
 	b.feed(s.events[n+2:]...)

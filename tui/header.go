@@ -121,7 +121,7 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 		return []canvas.Part{canvas.Ranked(0, style.Dim.Text("getting ready"))}
 	}
 	inEpoch := float64(step) / float64(max(steps, 1))
-	whole := (float64(epoch-1) + inEpoch) / float64(max(epochs, 1))
+	whole := r.Progress(r.Started.Config)
 	barWidth := 10
 	if w > 110 {
 		barWidth = 14 + (w-110)/6
@@ -136,7 +136,7 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 	}
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, epochs))),
-		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, h.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*min(whole, 1))))...),
+		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, h.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*whole)))...),
 		canvas.Ranked(1, at...),
 		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, h.glyphs)...),
 	}

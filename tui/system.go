@@ -278,7 +278,7 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 		setting("data", fmt.Sprintf("%s, %s images", s.Dataset, format.Count(int64(s.TrainImages)))),
 		setting("validation", validation),
 		setting("batch", fmt.Sprintf("%d, %d steps an epoch", c.Batch, s.StepsPerEpoch)),
-		setting("epochs", epochsWords(c)),
+		setting("epochs", epochsWords(r)),
 		setting("optimizer", fmt.Sprintf("%s, lr %s", c.Optimizer, lr)),
 		setting("schedule", c.Schedule),
 		setting("weight decay", fmt.Sprint(c.WeightDecay)),
@@ -298,10 +298,14 @@ func (v *systemView) settingLines(r *run) [][]style.Span {
 }
 
 // epochsWords says how many epochs there are, and why.
-func epochsWords(c config.Config) string {
+func epochsWords(r *run) string {
+	c := r.Started.Config
 	words := fmt.Sprint(c.Epochs)
 	if c.Budget > 0 {
-		words = fmt.Sprintf("%d, what fits %s", c.Epochs, format.Duration(float64(c.Budget)))
+		if p := r.Planned; p != nil && p.Epochs == c.Epochs {
+			words += p.Aside()
+		}
+		words += ", what fits " + format.Duration(float64(c.Budget))
 	}
 	if c.MaxSteps > 0 {
 		words += fmt.Sprintf(", or %s steps", format.Count(c.MaxSteps))

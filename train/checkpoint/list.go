@@ -74,13 +74,13 @@ func List(folder string) ([]Info, error) {
 	return list, nil
 }
 
-// PlannedEpochs is how many epochs fit the budget of a run, by the checkpoint that it
-// goes on from; 0 where that tells of none.
-func PlannedEpochs(folder string) int {
+// PlanOf is what the budget of a run allows, by the checkpoint that it goes on from;
+// nil where that tells of none.
+func PlanOf(folder string) *Plan {
 	if c := describe(folder, func(c *Checkpoint) bool { return c.Plan != nil }); c != nil {
-		return c.Plan.Epochs
+		return c.Plan
 	}
-	return 0
+	return nil
 }
 
 // DataOf is the data that a run was trained on, by the checkpoint that it goes on

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"time"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -233,13 +234,64 @@ func (r *Run) stepsOf(epoch int) int {
 	if s := r.Step; s != nil && s.Epoch == epoch && s.Steps > 0 {
 		return s.Steps
 	}
-	if r.Started == nil {
+	if last := r.lastSteps(epoch); last > 0 {
+		return last
+	}
+	return int(math.Round(r.WholeSteps()))
+}
+
+// lastSteps is how many batches an epoch has that a plan ends with sooner; 0: the plan
+// does not.
+func (r *Run) lastSteps(epoch int) int {
+	p := r.Planned
+	if p == nil || p.Epochs != epoch || r.Started != nil && r.Started.Config.Budget == 0 {
 		return 0
 	}
-	if p := r.Planned; p != nil && p.Epochs == epoch && p.LastSteps > 0 && r.Started.Config.Budget > 0 {
-		return p.LastSteps
+	return p.LastSteps
+}
+
+// WholeSteps is how many batches an epoch has that is no shorter than others, by the
+// newest start or, where that is not known, about as many as those done have had; 0:
+// nothing is known.
+func (r *Run) WholeSteps() float64 {
+	if r.Started != nil {
+		return float64(r.Started.StepsPerEpoch)
 	}
-	return r.Started.StepsPerEpoch
+	if s := r.Step; s != nil && s.Epoch > 1 {
+		return float64(s.Total-int64(s.Step)) / float64(s.Epoch-1)
+	} else if s != nil {
+		return float64(s.Steps)
+	}
+	e := r.LastEpoch()
+	if e == nil || e.Total <= 0 || e.Epoch <= 0 {
+		return 0
+	}
+	if last := r.lastSteps(e.Epoch); last > 0 && e.Epoch > 1 {
+		return float64(e.Total-int64(last)) / float64(e.Epoch-1)
+	}
+	return float64(e.Total) / float64(e.Epoch)
+}
+
+// Progress is the part of the run's batches that is done, from 0 to 1: of those that
+// its epochs have and, where the settings allow fewer, of these. The settings are
+// given, as not every reader of a record knows them from there.
+func (r *Run) Progress(c config.Config) float64 {
+	epoch, step, steps := r.Position()
+	epochs := cmp.Or(r.EpochsInAll(), c.Epochs)
+	whole := cmp.Or(r.WholeSteps(), float64(steps), 1)
+	done := float64(epoch-1)*whole + float64(step)
+	all := float64(epochs) * whole
+	if last := r.lastSteps(epochs); last > 0 {
+		all -= whole - float64(last)
+	}
+	part := 0.0
+	if all > 0 {
+		part = done / all
+	}
+	if c.MaxSteps > 0 {
+		part = max(part, float64(r.Total())/float64(c.MaxSteps))
+	}
+	return min(part, 1)
 }
 
 // Total counts the batches done since the run's start, over all resumes.

@@ -120,6 +120,48 @@ func TestAShorterLastEpoch(t *testing.T) {
 	at("without a budget", r, 3, 0, 3)
 }
 
+// The part of a run that is done counts a shorter last epoch as short, also where only
+// the end of its record was read and the start is not known.
+func TestProgressCountsBatches(t *testing.T) {
+	c := config.Config{Epochs: 50, Budget: 30}
+	plan := &event.Planned{Epochs: 4, LastSteps: 2}
+	third := &event.EpochDone{Epoch: 3, Epochs: 4, Total: 30}
+	begun := lived(&event.RunStarted{Config: c, StepsPerEpoch: 10}, plan)
+	for _, k := range []struct {
+		when string
+		r    *Run
+		want float64
+	}{
+		{"nothing", lived(), 0},
+		{"begun", begun, 0},
+		{"in the first", lived(&event.RunStarted{Config: c, StepsPerEpoch: 10}, plan, &event.StepDone{Epoch: 1, Step: 8, Steps: 10, Total: 8}), 0.25},
+		{"three done", lived(plan, third), 30. / 32},
+		{"in the last", lived(plan, third, &event.StepDone{Epoch: 4, Step: 1, Steps: 2, Total: 31}), 31. / 32},
+		{"all done", lived(plan, third, &event.EpochDone{Epoch: 4, Epochs: 4, Total: 32}), 1},
+		{"of one epoch", lived(&event.Planned{Epochs: 1, LastSteps: 4}, &event.StepDone{Epoch: 1, Step: 1, Steps: 4, Total: 1}), 0.25},
+		{"without a plan", lived(&event.EpochDone{Epoch: 3, Epochs: 4, Total: 30}), 0.75},
+	} {
+		if got := k.r.Progress(c); math.Abs(got-k.want) > 1e-9 {
+			t.Errorf("%s: %v is done, want %v", k.when, got, k.want)
+		}
+	}
+	if got := lived(third).WholeSteps(); got != 10 {
+		t.Errorf("%v steps in an epoch, want 10", got)
+	}
+	if got := lived(plan, &event.EpochDone{Epoch: 4, Epochs: 4, Total: 32}).WholeSteps(); got != 10 {
+		t.Errorf("%v steps in an epoch that is not the short one, want 10", got)
+	}
+}
+
+// A run that its settings end after some batches is done after them.
+func TestProgressOfSoManySteps(t *testing.T) {
+	c := config.Config{Epochs: 50, MaxSteps: 40}
+	r := lived(&event.RunStarted{Config: c, StepsPerEpoch: 100}, &event.StepDone{Epoch: 1, Step: 10, Steps: 100, Total: 10})
+	if got := r.Progress(c); got != 0.25 {
+		t.Errorf("%v is done after 10 of 40 steps, want 0.25", got)
+	}
+}
+
 func TestKnownEventsChangeNothing(t *testing.T) {
 	r := lived(life()...)
 	for _, e := range life() {

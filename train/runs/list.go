@@ -159,19 +159,21 @@ func inspect(folder string) Info {
 	return info
 }
 
-// LearnPlan tells a run with a budget how many epochs fit that, where its record was
-// not read far enough to say so: all that were done, of one that is finished, and
-// else what its checkpoint knows.
+// LearnPlan tells a run with a budget what fits that, where its record was not read
+// far enough to say so: all epochs that were done, of one that is finished, and else
+// what its checkpoint knows, unless that is of before a newer plan.
 func LearnPlan(folder string, config config.Config, run *record.Run) {
-	if config.Budget == 0 || run.EpochsInAll() > 0 {
+	if config.Budget == 0 || run.Planned != nil {
 		return
 	}
-	epochs := 0
-	if e := run.Ended; e != nil && e.Outcome == event.OutcomeFinished && config.MaxSteps == 0 {
-		epochs = run.EpochsDone()
+	epochs := run.EpochsInAll()
+	if e := run.Ended; e != nil && epochs == 0 && e.Outcome == event.OutcomeFinished && config.MaxSteps == 0 {
+		run.Planned = &event.Planned{Epochs: run.EpochsDone()}
+		return
 	}
-	if epochs = cmp.Or(epochs, checkpoint.PlannedEpochs(folder)); epochs > 0 {
-		run.Planned = &event.Planned{Epochs: epochs}
+	if p := checkpoint.PlanOf(folder); p != nil && (epochs == 0 || epochs == p.Epochs) {
+		budget := float64(config.Budget) // which the plan is to take
+		run.Planned = &event.Planned{Epochs: p.Epochs, LastSteps: p.LastSteps, Budget: budget, Seconds: budget}
 	}
 }
 

@@ -137,6 +137,29 @@ func TestInspectTellsTheEpochsThatFitABudget(t *testing.T) {
 	}
 }
 
+// Where the plan is further back in the record than is read, the checkpoint tells it,
+// unless it is of before another one.
+func TestLearnPlanOfARunUnderWay(t *testing.T) {
+	folder := t.TempDir()
+	s := checkpoint.Store{Disk: rundir.OS{}, Folder: filepath.Join(folder, rundir.CheckpointsDir)}
+	at := checkpoint.Position{Epoch: 4, Plan: &checkpoint.Plan{Epochs: 9, LastSteps: 7}}
+	if _, err := s.SaveLast(&checkpoint.Checkpoint{Position: at}); err != nil {
+		t.Fatal(err)
+	}
+	for epochs, want := range map[int]int{9: 7, 8: 0} {
+		r := &record.Run{}
+		r.Apply(&event.EpochDone{Epoch: 3, Epochs: epochs, Total: 30})
+		LearnPlan(folder, config.Config{Epochs: 16, Budget: 600}, r)
+		last := 0
+		if r.Planned != nil {
+			last = r.Planned.LastSteps
+		}
+		if last != want || r.EpochsInAll() != epochs {
+			t.Errorf("the record has %d epochs: %d, the last of %d steps, want %d", epochs, r.EpochsInAll(), last, want)
+		}
+	}
+}
+
 // The process was killed after the epoch's line and before the table's row, or
 // the table is gone, or the last line is half.
 func TestInspectAfterAKill(t *testing.T) {

@@ -77,7 +77,7 @@ func (e *entry) inspect(here string, now time.Time) *Run {
 		}
 	}
 	runs.LearnPlan(e.folder, e.config, e.follower.Run())
-	e.points = pointsOf(nil, e.follower.Run().Epochs, 0, e.config.Batch)
+	e.points = pointsOf(nil, e.follower.Run(), 0, e.config.Batch)
 	if st, err := os.Stat(filepath.Join(e.folder, rundir.EventsFile)); err == nil && now.Sub(st.ModTime()) < quietAfter {
 		e.grown = st.ModTime()
 		if e.grown.After(now) { // by another machine's clock
@@ -174,7 +174,7 @@ func (e *entry) learn(news record.News) {
 		e.points, n = make([]Point, 0, len(epochs)+8), 0
 	}
 	// What was told holds the points up to its own length, which stay.
-	e.points = pointsOf(e.points, epochs, n, e.config.Batch)
+	e.points = pointsOf(e.points, e.follower.Run(), n, e.config.Batch)
 }
 
 // lookForBegin looks at a folder that was no run's so far.

@@ -87,34 +87,36 @@ func newRun(info runs.Info, c config.Config, about config.About, run *record.Run
 		r.At-- // between two epochs, and nothing is known of the next
 	}
 	r.Elapsed, r.LearnRate = run.Elapsed(), run.LearnRate()
-	r.Remaining = remaining(r)
+	r.Remaining = remaining(r, run)
 	if run.Ended != nil {
 		r.Error = run.Ended.Error
 	}
 	return r
 }
 
-// remaining estimates the seconds that are left from what the epochs took so far.
-func remaining(r *Run) float64 {
-	done := float64(r.Epoch)
-	if r.Steps > 0 && r.At > r.Epoch {
-		done += float64(r.Step) / float64(r.Steps)
-	}
-	if !r.Live || done <= 0 || r.Elapsed <= 0 || r.Epochs == 0 {
+// remaining estimates the seconds that are left from what was done so far, those of a
+// run with a budget from what its plan expects: it knows that epochs on smaller images
+// are short.
+func remaining(r *Run, run *record.Run) float64 {
+	part := run.Progress(r.Config)
+	switch {
+	case !r.Live || part <= 0 || r.Elapsed <= 0:
 		return -1
+	case r.Config.Budget > 0 && run.Planned != nil:
+		return max(0, run.Planned.Seconds-r.Elapsed)
 	}
-	return max(0, float64(r.Epochs)-done) * r.Elapsed / done
+	return r.Elapsed * (1 - part) / part
 }
 
-// pointsOf makes points of epochs, from number from on, added to those before.
-func pointsOf(points []Point, epochs []*event.EpochDone, from, batch int) []Point {
+// pointsOf makes points of a run's epochs, from number from on, added to those before.
+func pointsOf(points []Point, run *record.Run, from, batch int) []Point {
+	epochs := run.Epochs
+	if n := len(epochs); n > 0 && epochs[n-1].Batch > 0 {
+		batch = epochs[n-1].Batch
+	}
 	perEpoch := math.NaN()
-	if n := len(epochs); n > 0 && epochs[n-1].Total > 0 && epochs[n-1].Epoch > 0 {
-		last := epochs[n-1]
-		if last.Batch > 0 {
-			batch = last.Batch
-		}
-		perEpoch = float64(last.Total) * float64(batch) / float64(last.Epoch)
+	if steps := run.WholeSteps(); steps > 0 {
+		perEpoch = steps * float64(batch)
 	}
 	for _, e := range epochs[from:] {
 		p := Point{

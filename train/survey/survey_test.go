@@ -2,9 +2,14 @@ package survey
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/record"
+	"cifartui/train/runs"
 	"cifartui/train/survey/surveytest"
 )
 
@@ -44,6 +49,46 @@ func (c *collected) until(t testing.TB, what string, holds func() bool) {
 			delete(c.runs, f)
 		}
 		c.listed, c.problem = u.Listed, u.Problem
+	}
+}
+
+// What is left of a run with a budget goes by its plan, whose last epoch may be short.
+func TestRemainingKnowsAShorterLastEpoch(t *testing.T) {
+	seconds := func(c config.Config, events ...event.Event) float64 {
+		run := &record.Run{}
+		for _, e := range events {
+			run.Apply(e)
+		}
+		return newRun(runs.Info{Live: true, Epoch: run.EpochsDone(), Epochs: run.EpochsInAll()}, c, config.About{}, run, nil, false).Remaining
+	}
+	third := &event.EpochDone{Epoch: 3, Epochs: 4, Total: 30, Elapsed: 60}
+	for _, k := range []struct {
+		what   string
+		c      config.Config
+		events []event.Event
+		want   float64
+	}{
+		{"without a budget", config.Config{Epochs: 4}, []event.Event{third}, 20},
+		{"with a plan", config.Config{Epochs: 50, Budget: 70}, []event.Event{&event.Planned{Epochs: 4, LastSteps: 5, Seconds: 71}, third}, 11},
+		{"with a plan that is overdue", config.Config{Epochs: 50, Budget: 50}, []event.Event{&event.Planned{Epochs: 4, LastSteps: 5, Seconds: 50}, third}, 0},
+		{"of so many steps", config.Config{Epochs: 50, MaxSteps: 40}, []event.Event{third}, 20},
+		{"without a plan", config.Config{Epochs: 4, Budget: 70}, []event.Event{third}, 20},
+	} {
+		if got := seconds(k.c, k.events...); math.Abs(got-k.want) > 1e-9 {
+			t.Errorf("%s: %v s are left, want %v", k.what, got, k.want)
+		}
+	}
+}
+
+// The images of an epoch that only the table tells of are those of a whole one, also
+// once a shorter last one is done.
+func TestImagesBeforeAShorterLastEpoch(t *testing.T) {
+	run := &record.Run{}
+	for _, e := range []event.Event{&event.EpochDone{Epoch: 1}, &event.Planned{Epochs: 2, LastSteps: 3}, &event.EpochDone{Epoch: 2, Epochs: 2, Total: 13, Batch: 5}} {
+		run.Apply(e)
+	}
+	if p := pointsOf(nil, run, 0, 7); p[0].Images != 50 || p[1].Images != 65 {
+		t.Errorf("%v and %v images, want 50 and 65", p[0].Images, p[1].Images)
 	}
 }
 
