@@ -168,5 +168,5 @@ func screenProgress(p cifar.Progress) tui.Progress {
 	if p.Note != "" {
 		what += ": " + p.Note
 	}
-	return tui.Progress{What: what, Done: p.Done, Total: p.Total}
+	return tui.Progress{What: what, Done: p.Done, Total: p.Total, Of: p.Counts()}
 }

@@ -103,7 +103,7 @@ func drawDemo(ctx context.Context, seed uint64, train int, m *meter) (*Dataset, 
 	}
 	all := train + train/testShare
 	m.start(StageDraw, 0, int64(all))
-	var next atomic.Int64
+	var next, done atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
@@ -121,15 +121,14 @@ func drawDemo(ctx context.Context, seed uint64, train int, m *meter) (*Dataset, 
 				set.Labels[i] = byte(label)
 				p.picture(newRNG(seed, forDemo, uint64(n)), label)
 				p.develop(set.Image(i))
+				done.Add(1)
 			}
 		})
 	}
-	wg.Wait()
+	m.follow(&done, &wg)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("cifar: draw the demo set: %w", err)
 	}
-	m.add(int64(all))
-	m.flush()
 	return ds, nil
 }
 

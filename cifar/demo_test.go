@@ -156,6 +156,22 @@ func TestDemoOfAnotherSize(t *testing.T) {
 	}
 }
 
+// A large demo set takes a while: how far it has come is told before it is done.
+func TestDrawingTellsHowFarItIs(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var seen Progress
+	_, err := Open(ctx, Options{Data: "demo:40000", Seed: 1, Progress: func(p Progress) {
+		if p.Stage == StageDraw && p.Done > 0 && p.Done < p.Total {
+			seen = p
+			cancel() // that is enough
+		}
+	}})
+	if seen.Total != 50_000 || !errors.Is(err, context.Canceled) {
+		t.Errorf("told %+v in between, and ended with %v", seen, err)
+	}
+}
+
 func TestDrawingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

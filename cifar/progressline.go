@@ -31,16 +31,25 @@ func (p Progress) What() string {
 	return string(p.Stage)
 }
 
+// Counts is what Done and Total count; "" for bytes.
+func (p Progress) Counts() string {
+	switch p.Stage {
+	case StagePictures:
+		return "pictures"
+	case StageDraw:
+		return "images"
+	}
+	return ""
+}
+
 // String is one line about a stage: what, how much, how far.
 func (p Progress) String() string {
 	parts := []string{p.What()}
 	if p.Total > 0 {
 		const mib = 1 << 20
-		amount := fmt.Sprintf("%d of %d images", p.Done, p.Total)
-		if p.Stage == StagePictures {
-			amount = fmt.Sprintf("%d of %d pictures", p.Done, p.Total)
-		} else if p.Stage != StageDraw {
-			amount = fmt.Sprintf("%.1f of %.1f MiB", float64(p.Done)/mib, float64(p.Total)/mib)
+		amount := fmt.Sprintf("%.1f of %.1f MiB", float64(p.Done)/mib, float64(p.Total)/mib)
+		if of := p.Counts(); of != "" {
+			amount = fmt.Sprintf("%d of %d %s", p.Done, p.Total, of)
 		}
 		parts = append(parts, amount, fmt.Sprintf("%d%%", p.Done*100/p.Total))
 	}
@@ -88,17 +97,26 @@ func (l *ProgressLine) Show(p Progress) {
 	if p.Total > 0 {
 		tenth = p.Done * 10 / p.Total
 	}
-	switch p.Stage {
-	case StageRetry: // each says what has gone wrong this time
-	case StageDownload, StagePictures, StageWait:
-		if tenth == l.tenth {
-			return
-		}
-	default: // short stages are silent in a log
+	switch {
+	case p.Stage == StageRetry: // each says what has gone wrong this time
+	case !p.long():
+		return // short stages are silent in a log
+	case tenth == l.tenth:
 		return
 	}
 	l.tenth = tenth
 	fmt.Fprintln(l.w, l.format(p))
+}
+
+// long reports whether a stage may take so long that a log tells of it.
+func (p Progress) long() bool {
+	switch p.Stage {
+	case StageDownload, StagePictures, StageWait:
+		return true
+	case StageDraw:
+		return p.Total > demoTrain+demoTest
+	}
+	return false
 }
 
 // End takes the line off a terminal.

@@ -30,6 +30,25 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
+// A demo set of the usual size is drawn at once, and silently in a log; a large one
+// takes a line each tenth of the way.
+func TestALargeDemoSetShowsInALog(t *testing.T) {
+	log := func(total int64) string {
+		var b strings.Builder
+		l := NewProgressLine(&b, false)
+		for done := range total + 1 {
+			l.Show(Progress{Stage: StageDraw, Done: done, Total: total})
+		}
+		return b.String()
+	}
+	if got := log(demoTrain + demoTest); got != "" {
+		t.Errorf("the usual set: %q", got)
+	}
+	if got := log(50_000); strings.Count(got, "\n") != 11 || !strings.Contains(got, "drawing the demo set  25000 of 50000 images  50%\n") {
+		t.Errorf("a large set: %q", got)
+	}
+}
+
 func TestEveryStageHasWords(t *testing.T) {
 	for _, s := range []Stage{StageWait, StageDownload, StageVerify, StageUnpack, StageRead, StageDraw, StageRetry} {
 		if (Progress{Stage: s}).What() == string(s) {

@@ -298,7 +298,7 @@ func TestLoadingOffersOtherData(t *testing.T) {
 	var asked []string
 	load := func(_ context.Context, data string, report func(Progress)) error {
 		asked = append(asked, data)
-		report(Progress{"Fetching CIFAR-10", 1, 2})
+		report(Progress{What: "Fetching CIFAR-10", Done: 1, Total: 2})
 		if data == "/data/cifar" {
 			return nil
 		}
@@ -314,6 +314,16 @@ func TestLoadingOffersOtherData(t *testing.T) {
 	if b.loading.on {
 		t.Error("still loading after it succeeded")
 	}
+}
+
+// What is not counted in bytes is not shown as if it were.
+func TestLoadingShowsWhatItCounts(t *testing.T) {
+	b := newBench(t, Options{Load: neverLoads}, 80, 24)
+	b.loading.load("")
+	b.Update(loadMsg{Progress{What: "Drawing the demo set", Done: 12_500, Total: 50_000, Of: "images"}})
+	says(t, b, "Drawing the demo set")
+	says(t, b, " 25%")
+	says(t, b, "12,500 of 50,000 images")
 }
 
 // The path of a folder is pasted rather than typed.

@@ -272,7 +272,7 @@ func TestDialogsLookAsTheyDid(t *testing.T) {
 		{"help", Options{}, []string{"?"}, nil},
 		{"stopping", Options{}, []string{"x", "b"}, nil},
 		{"loading", Options{Load: neverLoads}, nil, func(b *bench) {
-			b.Update(loadMsg{Progress{"Fetching CIFAR-10", 61_200_000, 170_052_171}})
+			b.Update(loadMsg{Progress{What: "Fetching CIFAR-10", Done: 61_200_000, Total: 170_052_171}})
 		}},
 		{"load-failed", Options{Load: neverLoads}, nil, func(b *bench) {
 			b.Update(loadedMsg{noData(errors.New("fetch https://data.example.org/cifar-10-binary.tar.gz: no route to host: check the connection, or name a folder that holds the files"))})

@@ -155,9 +155,17 @@ func (l *loading) draw(a canvas.Area) {
 		share := float64(p.Done) / float64(p.Total)
 		in.Right(w-1, 0, style.Plain, fmt.Sprintf("%3.0f%%", 100*share))
 		in.Bar(0, 1, w, share, l.glyphs)
-		in.Text(1, 2, style.Dim, strings.TrimSpace(format.Size(p.Done))+" of "+strings.TrimSpace(format.Size(p.Total)))
+		in.Text(1, 2, style.Dim, p.amount(p.Done)+" of "+strings.TrimSpace(p.amount(p.Total)+" "+p.Of))
 	} else if p.Done > 0 {
-		in.Text(1, 1, style.Dim, strings.TrimSpace(format.Size(p.Done)))
+		in.Text(1, 1, style.Dim, strings.TrimSpace(p.amount(p.Done)+" "+p.Of))
 	}
 	in.Right(w-1, 2, style.Dim, "q quits")
+}
+
+// amount is how much n is.
+func (p Progress) amount(n int64) string {
+	if p.Of != "" {
+		return format.Count(n)
+	}
+	return strings.TrimSpace(format.Size(n))
 }

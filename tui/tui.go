@@ -46,8 +46,9 @@ const (
 // Progress tells how far making the data ready has come.
 type Progress struct {
 	What  string // what is being done, such as "Fetching CIFAR-10"
-	Done  int64  // bytes
-	Total int64  // bytes, 0 when unknown
+	Done  int64  // bytes, or what Of says
+	Total int64  // as many as there are, 0 when unknown
+	Of    string // what is counted, such as "images"; "": bytes
 }
 
 // Checkpoints gives access to checkpoint files. Its methods may take their
