@@ -142,7 +142,7 @@ func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Se
 	}
 	meter := newProgressLine(cmd.ErrOrStderr())
 	d, err := cifar.Open(cmd.Context(), cifar.Options{
-		Data: data, URL: s.dataURL, Seed: demoSeed, Size: models[0].Spec.Size, Free: train.FreeMemory(), Progress: meter.Show,
+		Data: data, URL: s.dataURL, Seed: demoSeed, Size: models[0].Spec.Size, Free: train.FreeMemory(), Split: s.split == evaluate.Val, Progress: meter.Show,
 	})
 	meter.End()
 	if err != nil {

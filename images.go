@@ -77,7 +77,7 @@ func (v *validationImages) open(ctx context.Context, c config.Config) (*cifar.Da
 			return nil, err
 		}
 	}
-	d, err := cifar.Open(ctx, cifar.Options{Data: data, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory()})
+	d, err := cifar.Open(ctx, cifar.Options{Data: data, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory(), Split: c.ValSplit > 0})
 	if err != nil {
 		return nil, err
 	}

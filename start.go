@@ -79,7 +79,7 @@ func (l *leg) open(ctx context.Context, p plan, c config.Config, progress func(c
 	s := l.session
 	if data := dataKey(c); s.dataset == nil || s.data != data {
 		d, err := cifar.Open(ctx, cifar.Options{
-			Data: c.Data, URL: p.DataURL, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory(), Progress: progress,
+			Data: c.Data, URL: p.DataURL, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory(), Split: c.ValSplit > 0, Progress: progress,
 		})
 		if err != nil {
 			return dataError(err)

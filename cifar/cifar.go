@@ -160,6 +160,9 @@ type Options struct {
 	Size int
 	// Free is how many bytes of memory a folder of pictures may take; 0: any.
 	Free int64
+	// Split says that training images will be held out to validate on, which takes
+	// memory for both parts besides.
+	Split bool
 	// Progress, if not nil, is called now and then from the goroutine that
 	// called Open, at most some ten times a second and at the end of a stage.
 	Progress func(Progress)

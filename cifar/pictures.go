@@ -22,13 +22,15 @@ func openGallery(ctx context.Context, g *gallery, o Options) (*Dataset, error) {
 	if size == 0 {
 		size = Size
 	}
-	need := int64(g.len()) * int64(Channels*size*size+1)
-	if len(g.parts[valPart])+len(g.parts[testPart]) == 0 {
-		need *= 2 // what is validated on is parted from them into memory of its own
+	images, aside := g.len(), ""
+	if len(g.parts[valPart]) == 0 && (o.Split || len(g.parts[testPart]) == 0) {
+		// Both parts are copies, see [Set.Split].
+		images, aside = images+len(g.parts[trainPart]), ", with a copy of those that are parted to train and to validate on"
 	}
+	need := int64(images) * int64(Channels*size*size+1)
 	if o.Free > 0 && need > o.Free {
-		return nil, fmt.Errorf("cifar: %s: %s pictures take %s MB of memory as images of %d pixels a side, and %s MB is free: take a smaller --size, or fewer pictures",
-			g.root, commas(int64(g.len())), commas(need>>20), size, commas(o.Free>>20))
+		return nil, fmt.Errorf("cifar: %s: %s pictures take %s MB of memory as images of %d pixels a side%s, and %s MB is free: take a smaller --size, or fewer pictures",
+			g.root, commas(int64(g.len())), commas(need>>20), size, aside, commas(o.Free>>20))
 	}
 	m := newMeter(o.Progress)
 	cache := cacheOf(g, size, o.CacheDir)

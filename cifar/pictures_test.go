@@ -288,6 +288,27 @@ func TestFoldersThatAreNoDataSay(t *testing.T) {
 	}
 }
 
+// The memory that pictures take is that of both parts besides, where some of them are
+// held out; a folder of their own to test on changes nothing in that.
+func TestPicturesHeldOutTakeMemory(t *testing.T) {
+	dir := t.TempDir()
+	for _, class := range []string{"a", "b"} {
+		putPictures(t, filepath.Join(dir, "train", class), 4)
+		putPictures(t, filepath.Join(dir, "test", class), 1)
+	}
+	const image = 3073
+	for _, c := range []struct {
+		split bool
+		free  int64
+		fits  bool
+	}{{false, 10 * image, true}, {false, 10*image - 1, false}, {true, 18*image - 1, false}, {true, 18 * image, true}} {
+		_, err := Open(t.Context(), Options{Data: dir, CacheDir: t.TempDir(), Free: c.free, Split: c.split})
+		if (err == nil) != c.fits || err != nil && strings.Contains(err.Error(), "a copy of those") != c.split {
+			t.Errorf("held out: %v, %d bytes are free: %v", c.split, c.free, err)
+		}
+	}
+}
+
 // A folder whose cache can't be written is read all the same.
 func TestPicturesWithoutACache(t *testing.T) {
 	_, o := gallery0(t)
