@@ -36,9 +36,11 @@ func (l *leg) headless(ctx context.Context, events event.Source, past ...event.E
 }
 
 // orFallBack gives the plan of going on on the processor if a lost GPU has ended
-// the leg and the person wants that, else the leg's error.
+// the leg and the person wants that, else the leg's error, once everybody has seen
+// the end.
 func (l *leg) orFallBack(err error) (next *plan, _ error) {
 	if !l.fallsBack(err) {
+		l.linger()
 		return nil, err
 	}
 	l.note("%v", err)
@@ -106,7 +108,6 @@ func (l *leg) finish() error {
 	err := l.result()
 	if !l.fallsBack(err) {
 		l.atEnd()
-		l.linger()
 	}
 	return err
 }
@@ -138,17 +139,18 @@ func (l *leg) endUnderScreen(ctx context.Context) {
 const lingerAfterSignal = 10 * time.Second
 
 // linger keeps the metrics until they are scraped once more, so that the last
-// epoch and the end are seen. A signal ends it.
+// epoch and the end are seen. A signal ends it. Who has left a screen has seen the
+// summary by then, and is told why the shell does not come back.
 func (l *leg) linger() {
 	limit := time.Duration(float64(l.plan.Linger) * float64(time.Second))
-	if l.page == nil || limit <= 0 || !l.page.Watched() {
+	if l.page == nil || limit <= 0 || l.seen.outcome() == event.OutcomeDetached || !l.page.Awaited() {
 		return
 	}
 	ctx := l.signals.asked
 	if l.signals.name() != "" {
 		ctx, limit = context.Background(), min(limit, lingerAfterSignal)
 	}
-	l.note("the metrics stay until they are scraped once more, %v at most", limit)
+	l.note("the metrics stay until they are scraped once more, %v at most; Ctrl+C ends that", limit)
 	l.page.Linger(ctx, limit)
 }
 

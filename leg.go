@@ -94,6 +94,11 @@ func (l *leg) Halt(signal string) {
 	l.cancel()
 	// It fails only for a run that has ended.
 	_ = l.Send(event.Stop{To: event.To{Why: signal}, After: event.AfterBatch, Signal: signal})
+	select {
+	case <-l.done:
+		return // there is no batch any more
+	default:
+	}
 	if l.headlessNow() {
 		// The next signal must not wait for a terminal that does not read.
 		go l.note("%s: the batch is finished and saved, then it ends; Ctrl+C once more ends it at once", signal)

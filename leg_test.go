@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,9 @@ import (
 	"cifartui/nn"
 	"cifartui/train/config"
 	"cifartui/train/event"
+	"cifartui/train/metrics"
+	"cifartui/train/survey/surveytest"
+	"cifartui/tui"
 )
 
 // closing is a backend that only tells whether it was closed.
@@ -163,5 +167,71 @@ func TestOnEndDoesNotWaitForTheScreen(t *testing.T) {
 			t.Errorf("it says %q", out.String())
 		}
 		_ = l.finish()
+	}
+}
+
+// inFolder is a run with a folder of its own.
+type inFolder struct {
+	endedRunner
+	folder string
+}
+
+func (r inFolder) Folder() string { return r.folder }
+
+// Who leaves the screen of a run that has ended sees the summary at once, and then
+// why the metrics stay and how to end that; nothing waits where the end was scraped
+// already, or where training goes on from a checkpoint.
+func TestMetricsStayAfterTheSummary(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "x")
+	if err := surveytest.Make(folder, surveytest.Default(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name    string
+		scraped bool // since the end
+		action  tui.Action
+		signal  bool // Ctrl+C after 2 s
+		waits   time.Duration
+	}{
+		{"nobody scrapes", false, tui.Closed, false, time.Minute},
+		{"Ctrl+C", false, tui.Closed, true, 2 * time.Second},
+		{"scraped", true, tui.Closed, false, 0},
+		{"resumed", false, tui.ResumeFrom, false, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var said bytes.Buffer
+			s := newSession(&said, &said, false)
+			s.signals = newSignals()
+			p := plan{defaultSettings()}
+			l := newLeg(s, p)
+			defer l.close()
+			l.run(inFolder{folder: folder})
+			end := &event.RunEnded{Header: event.Header{Run: "x"}, Outcome: event.OutcomeFinished}
+			l.seen.take(end)
+			close(l.done)
+			l.page = new(metrics.Page)
+			scrape := func() {
+				l.page.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
+			}
+			scrape()
+			if err := l.page.Write(end); err != nil {
+				t.Fatal(err)
+			}
+			if c.scraped {
+				scrape()
+			}
+			s.signals.obey(l)
+			if c.signal {
+				time.AfterFunc(2*time.Second, func() { s.signals.take(os.Interrupt) })
+			}
+			began := time.Now()
+			if _, err := l.left(t.Context(), tui.Result{Action: c.action}); err != nil && c.action == tui.Closed {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			summary, word := strings.Index(said.String(), "run folder: "), strings.Index(said.String(), "Ctrl+C ends that")
+			if d := time.Since(began); d != c.waits || (word >= 0) != (c.waits > 0) || word >= 0 && (summary < 0 || summary > word) || strings.Contains(said.String(), "the batch is finished") {
+				t.Errorf("%s: it waits for %v, want %v, and says\n%s", c.name, d, c.waits, &said)
+			}
+		})
 	}
 }

@@ -26,18 +26,29 @@ func TestLingerWaitsForOneMoreScrape(t *testing.T) {
 			p.Linger(ctx, time.Minute)
 			return time.Since(began)
 		}
-		p := new(Page)
+		p, end := new(Page), &event.RunEnded{Header: event.Header{Run: "r"}}
+		feed(t, p, end)
 		if d := linger(p, t.Context()); d != 0 {
 			t.Errorf("nobody has asked, and it waits for %v", d)
 		}
 		ask(p)
-		if d := linger(p, t.Context()); d != time.Minute {
+		if d := linger(p, t.Context()); d != 0 || p.Awaited() {
+			t.Errorf("who asks knows of the end, and it waits for %v", d)
+		}
+		feed(t, p, end)
+		if d := linger(p, t.Context()); d != time.Minute || !p.Awaited() {
 			t.Errorf("nobody asks again, and it waits for %v", d)
 		}
-		go func() { time.Sleep(15 * time.Second); ask(p) }()
+		go func() {
+			time.Sleep(5 * time.Second)
+			p.scrapes.count(1) // of before the end
+			time.Sleep(10 * time.Second)
+			ask(p)
+		}()
 		if d := linger(p, t.Context()); d != 15*time.Second {
 			t.Errorf("asked after 15 s, it waits for %v", d)
 		}
+		feed(t, p, end)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if d := linger(p, ctx); d != time.Second {

@@ -82,6 +82,7 @@ type Page struct {
 	mu         sync.Mutex
 	runs       map[string]*record.Run
 	comparison string // that the runs are part of; "" for none
+	ends       int    // of runs, that came
 	scrapes    scrapes
 }
 
@@ -108,6 +109,9 @@ func (p *Page) Write(e event.Event) error {
 		p.runs[name] = r
 	}
 	r.Apply(e)
+	if _, end := e.(*event.RunEnded); end {
+		p.ends++
+	}
 	return nil
 }
 
@@ -196,13 +200,14 @@ func labels(pairs ...string) string {
 	return b.String()
 }
 
-// text writes the page.
-func (p *Page) text() []byte {
+// text writes the page, and tells how many ends of runs it is of.
+func (p *Page) text() (text []byte, ends int) {
 	p.mu.Lock()
 	figures := figures{make(map[series]float64), p.comparison}
 	for _, r := range p.runs {
 		figures.add(r)
 	}
+	ends = p.ends
 	p.mu.Unlock()
 	values := figures.values
 	byName := make(map[string][]series)
@@ -221,7 +226,7 @@ func (p *Page) text() []byte {
 			fmt.Fprintf(&b, "%s{%s} %s\n", s.name, s.labels, number(values[s]))
 		}
 	}
-	return b.Bytes()
+	return b.Bytes(), ends
 }
 
 // number formats a value; the format's non-finite ones are NaN, +Inf and -Inf.
@@ -239,7 +244,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "only GET", http.StatusMethodNotAllowed)
 		return
 	}
-	defer p.scrapes.count()
+	text, ends := p.text()
+	defer p.scrapes.count(ends)
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(p.text()) // a client that went away is its own affair
+	_, _ = w.Write(text) // a client that went away is its own affair
 }

@@ -76,6 +76,11 @@ func scrape(t *testing.T, page string) map[string]float64 {
 	return values
 }
 
+func textOf(p *Page) string {
+	text, _ := p.text()
+	return string(text)
+}
+
 func feed(t *testing.T, p *Page, events ...event.Event) {
 	t.Helper()
 	for _, e := range events {
@@ -98,7 +103,7 @@ func TestPageShowsTheLatestOfEachRun(t *testing.T) {
 		&event.EpochDone{Header: a, Epoch: 2, ValAcc: 0.5, Seconds: 9, PatienceLeft: -1},
 		&event.Warning{Header: b}, &event.Warning{Header: b},
 	)
-	got := scrape(t, string(p.text()))
+	got := scrape(t, textOf(&p))
 	name := `@a \"quoted\" \\ name`
 	for key, want := range map[string]float64{
 		"cifartui_batch_loss " + name:                           math.Inf(1),
@@ -127,7 +132,7 @@ func TestResumeForgetsWhatCameAfter(t *testing.T) {
 	h := event.Header{Run: "r"}
 	feed(t, &p, &event.RunStarted{Header: h}, &event.EpochDone{Header: h, Epoch: 1, ValAcc: 0.9},
 		&event.RunStarted{Header: h, Resumed: true})
-	if got := scrape(t, string(p.text())); got["cifartui_best_validation_accuracy_ratio @r"] != 0 {
+	if got := scrape(t, textOf(&p)); got["cifartui_best_validation_accuracy_ratio @r"] != 0 {
 		t.Errorf("best of a taken back epoch is still %v", got["cifartui_best_validation_accuracy_ratio @r"])
 	}
 }
@@ -190,7 +195,7 @@ func TestPageKnowsThePlanOfABudget(t *testing.T) {
 	var p Page
 	started := event.RunStarted{Header: event.Header{Run: "b", Seq: 1}, Config: config.Config{Epochs: 50, Budget: 600}}
 	feed(t, &p, &started, &event.Planned{Header: event.Header{Run: "b", Seq: 2}, Epochs: 7, Budget: 600})
-	if got := scrape(t, string(p.text()))["cifartui_epochs_configured @b"]; got != 7 {
+	if got := scrape(t, textOf(&p))["cifartui_epochs_configured @b"]; got != 7 {
 		t.Errorf("%v epochs, want the 7 that are planned", got)
 	}
 }
