@@ -254,6 +254,16 @@ func TestComparisonsLookAsTheyDid(t *testing.T) {
 	}
 }
 
+func TestScrolledSettingsLookAsTheyDid(t *testing.T) {
+	var all strings.Builder
+	for _, size := range sizes {
+		b := scene(t, viewSystem, scenes[0].events(), size[0], size[1], Options{Theme: "none"})
+		b.press("left", "down", "down")
+		all.WriteString(framed(fmt.Sprintf("%dx%d", size[0], size[1]), colourCode.ReplaceAllString(b.View(), "")))
+	}
+	golden(t, "system-settings.txt", all.String())
+}
+
 func TestDialogsLookAsTheyDid(t *testing.T) {
 	running := scenes[0].events()
 	for _, d := range []struct {

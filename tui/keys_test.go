@@ -74,6 +74,9 @@ var actionTests = map[string]struct {
 	"image_pair":  {viewSamples, []string{"enter"}, func(b *bench) bool { return len(b.samples.walk.list) == 8 }},
 	"augmented":   {viewSamples, []string{"enter"}, func(b *bench) bool { return len(b.samples.walk.examples) == 8 }},
 
+	"scroll_settings": {viewSystem, nil, func(b *bench) bool { return b.system.settings }},
+	"scroll_log":      {viewSystem, []string{"left"}, func(b *bench) bool { return !b.system.settings }},
+
 	"next_view":     {viewCharts, nil, func(b *bench) bool { return b.shown == viewCompare }},
 	"previous_view": {viewCharts, nil, func(b *bench) bool { return b.shown == viewSystem }},
 	"charts":        {viewSystem, nil, func(b *bench) bool { return b.shown == viewCharts }},

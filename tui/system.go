@@ -11,6 +11,7 @@ import (
 	"cifartui/tui/canvas"
 	"cifartui/tui/chart"
 	"cifartui/tui/format"
+	"cifartui/tui/keymap"
 	"cifartui/tui/machine"
 	"cifartui/tui/style"
 
@@ -26,10 +27,30 @@ type systemView struct {
 	at      time.Time       // when it was used last
 	newest  machine.Reading
 	top     int // messages that the log is scrolled back
+	// settings is set while the settings scroll, and not the log; above is how many
+	// rows of them are above what is shown.
+	settings bool
+	above    int
 }
 
 // samplePause is how often the gauges are read while the view is shown.
 const samplePause = 2 * time.Second
+
+func (v *systemView) bindings() []keymap.Binding {
+	to := func(settings bool) func() tea.Cmd { return func() tea.Cmd { v.settings = settings; return nil } }
+	return keymap.Grouped("System", keymap.In(viewSystem), v.needRun([]keymap.Binding{
+		{Action: "scroll_settings", Keys: []string{"left", "h"}, Short: "settings", Renamed: v.otherWord, Rank: 8, Pair: true, Long: "scroll the settings; where there is room for one, they are shown instead of the log", Do: to(true)},
+		{Action: "scroll_log", Keys: []string{"right", "l"}, Long: "scroll the log", Do: to(false)},
+	}))
+}
+
+// otherWord is what scrolls after the next key.
+func (v *systemView) otherWord() string {
+	if v.settings {
+		return "log"
+	}
+	return "settings"
+}
 
 func (v *systemView) open() tea.Cmd { return v.sample() }
 
@@ -43,17 +64,28 @@ func (v *systemView) receive(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// settle holds the log to the lines that there are.
+// settle holds the log and the settings to the lines that there are.
 func (v *systemView) settle() tea.Cmd {
 	if r := v.current(); r != nil && v.shown == viewSystem {
-		_, _, _, log := v.parts(canvas.Area{W: v.w, H: v.h}, r)
-		v.top = max(0, min(v.top, len(r.log)-logFill(r.log, log.W-2, log.H-2)))
+		_, _, settings, log := v.parts(canvas.Area{W: v.w, H: v.h}, r)
+		if log.H > 0 {
+			v.top = max(0, min(v.top, len(r.log)-logFill(r.log, log.W-2, log.H-2)))
+		}
+		if settings.H > 0 {
+			v.above = max(0, min(v.above, len(v.settingRows(settings.W-2, r))-(settings.H-2)))
+		}
 	}
 	return nil
 }
 
-// scroll moves the log back or on.
-func (v *systemView) scroll(d int) { v.top = max(0, v.top-max(d, -1<<20)) } // settle holds it to what there is
+// scroll moves the log back or on, or the settings; settle holds them to what there is.
+func (v *systemView) scroll(d int) {
+	if d = max(-1<<20, min(d, 1<<20)); v.settings {
+		v.above = max(0, v.above+d)
+		return
+	}
+	v.top = max(0, v.top-d)
+}
 
 // sample reads what the process and the GPU use, while the view is shown and
 // the run is at work: a screen at rest must send nothing.
@@ -74,8 +106,17 @@ func (v *systemView) sample() tea.Cmd {
 }
 
 // parts divides the view: the machine, the speed, the settings and the log, as far
-// as there is room for each.
+// as there is room for each. Where there is none for both the settings and the log,
+// the one that scrolls is shown.
 func (v *systemView) parts(a canvas.Area, r *run) (machine, speed, settings, log canvas.Area) {
+	machine, speed, settings, log = v.divide(a, r)
+	if v.settings && settings.H == 0 {
+		settings, log = log, settings
+	}
+	return machine, speed, settings, log
+}
+
+func (v *systemView) divide(a canvas.Area, r *run) (machine, speed, settings, log canvas.Area) {
 	lines := len(v.machineLines(r, 40)) + 2
 	switch {
 	case a.W >= 100 && a.H >= 18:
@@ -97,24 +138,58 @@ func (v *systemView) draw(a canvas.Area) {
 		return
 	}
 	machine, speed, settings, log := v.parts(a, r)
-	v.drawLines(machine, "machine", v.machineLines(r, machine.W-4), "in a taller window")
+	v.drawMachine(machine, r)
 	v.speedChart(r).Draw(speed, v.glyphs)
-	v.drawLines(settings, "settings", v.settingLines(r), "in the run's config.json")
+	v.drawSettings(settings, r)
 	v.drawLog(log, r)
+	if settings.H > 0 && log.H > 0 { // which of them scrolls
+		a, title := log, "log"
+		if v.settings {
+			a, title = settings, "settings"
+		}
+		a.Text(3+canvas.Width(title), 0, style.Key, " "+v.glyphs.Up+v.glyphs.Down+" ")
+	}
 }
 
-// drawLines draws lines in a frame. Where they do not all fit it says how many do
-// not, and where they are.
-func (v *systemView) drawLines(a canvas.Area, title string, lines [][]style.Span, elsewhere string) {
+// drawMachine draws what the machine does. Where not all of it fits it says how much
+// does not.
+func (v *systemView) drawMachine(a canvas.Area, r *run) {
 	if a.H < 3 {
 		return
 	}
-	in := v.titled(a, title)
-	rows := wrapped(lines, in.W-2)
+	in := v.titled(a, "machine")
+	rows := wrapped(v.machineLines(r, a.W-4), in.W-2)
 	if hidden := len(rows) - in.H + 1; hidden > 1 {
-		rows = append(rows[:in.H-1], []style.Span{style.Dim.Text(fmt.Sprintf("%d more %s", hidden, elsewhere))})
+		rows = append(rows[:in.H-1], []style.Span{style.Dim.Text(fmt.Sprintf("%d more in a taller window", hidden))})
 	}
-	for y, l := range rows {
+	drawRows(in, rows)
+}
+
+// drawSettings draws the settings, as many as fit, from the row on that they are
+// scrolled to.
+func (v *systemView) drawSettings(a canvas.Area, r *run) {
+	if a.H < 3 {
+		return
+	}
+	in := v.titled(a, "settings")
+	rows := v.settingRows(in.W, r)
+	above := min(v.above, len(rows))
+	if below := len(rows) - above - in.H; below > 0 {
+		a.Right(a.W-2, a.H-1, style.Dim, fmt.Sprintf(" %d more %s ", below, v.glyphs.Down))
+	} else if above > 0 {
+		a.Right(a.W-2, a.H-1, style.Dim, fmt.Sprintf(" %d more %s ", above, v.glyphs.Up))
+	}
+	drawRows(in, rows[above:])
+}
+
+// settingRows are the settings in rows, for an area of w columns.
+func (v *systemView) settingRows(w int, r *run) [][]style.Span {
+	return wrapped(v.settingLines(r), w-2)
+}
+
+// drawRows draws as many rows as fit.
+func drawRows(in canvas.Area, rows [][]style.Span) {
+	for y, l := range rows[:min(len(rows), in.H)] {
 		in.Sub(1, y, in.W-2, 1).Spans(0, 0, l...)
 	}
 }

@@ -54,27 +54,62 @@ func TestSettingsSayWhatIsValidatedOn(t *testing.T) {
 func TestSettingsThatDoNotFitAreCounted(t *testing.T) {
 	b := newBench(t, Options{Mode: Live}, 120, 40)
 	v := b.Model.system
-	s := &event.RunStarted{Config: config.Config{
+	r := &run{Run: record.Run{Started: &event.RunStarted{Config: config.Config{
 		Epochs: 7, MaxSteps: 1200, Size: 48, Filters: "8,16", Dense: "32", Initializer: "orthogonal",
 		Init: "other.safetensors", Freeze: "conv1", LRScale: "conv=0.1", SmallEpochs: 0.4, SmallSize: 16,
-	}}
-	lines := v.settingLines(&run{Run: record.Run{Started: s}})
+	}}}}
+	rows := len(v.settingRows(58, r))
 	draw := func(h int) string {
 		a := canvas.New(60, h)
-		v.drawLines(a.All(), "settings", lines, "elsewhere")
+		v.drawSettings(a.All(), r)
 		return a.Encode(style.NewPalette(3, true))
 	}
-	tall := draw(len(lines) + 2)
+	tall := draw(rows + 2)
 	for _, want := range []string{"7, or 1,200 steps", "48", "8,16", "orthogonal", "other.safetensors", "conv1", "conv=0.1", "0.4 of all, on 16 pixels"} {
 		if !strings.Contains(tall, want) {
 			t.Errorf("no %q in\n%s", want, tall)
 		}
 	}
-	if strings.Contains(tall, "elsewhere") {
+	if strings.Contains(tall, "more ") {
 		t.Errorf("all fit, and some are said not to:\n%s", tall)
 	}
-	if low := draw(len(lines)); !strings.Contains(low, "3 more elsewhere") {
-		t.Errorf("three do not fit, and are not counted:\n%s", low)
+	if low := draw(rows); !strings.Contains(low, "2 more ") {
+		t.Errorf("two do not fit, and are not counted:\n%s", low)
+	}
+}
+
+// The keys that scroll are for the log, or for the settings once these are chosen; a
+// window with room for one of them shows that. Neither is scrolled past its end.
+func TestSettingsScroll(t *testing.T) {
+	for _, size := range []struct{ w, h int }{{120, 24}, {80, 24}} {
+		b := newBench(t, Options{}, size.w, size.h, scenes[0].events()...)
+		b.open(viewSystem)
+		b.press("left")
+		says(t, b, "settings")
+		says(t, b, "data ")
+		b.press("down", "down", "down")
+		if b.system.above != 3 || b.system.top != 0 {
+			t.Errorf("%+v: three rows down, the settings are at %d and the log at %d", size, b.system.above, b.system.top)
+		}
+		b.press("end")
+		says(t, b, "folder ")
+		says(t, b, " more "+b.glyphs.Up)
+		at := b.system.above
+		b.press("down", "pgdown")
+		if b.system.above != at {
+			t.Errorf("%+v: scrolled past the end, from %d to %d", size, at, b.system.above)
+		}
+		b.press("home")
+		if b.system.above != 0 {
+			t.Errorf("%+v: at the top it is at %d", size, b.system.above)
+		}
+		b.press("right", "up")
+		if b.system.above != 0 || b.system.top == 0 {
+			t.Errorf("%+v: the log does not scroll: %d, the settings %d", size, b.system.top, b.system.above)
+		}
+		if _, _, settings, _ := b.system.parts(canvas.Area{W: b.system.w, H: b.system.h}, b.current()); (settings.H > 0) != (size.w == 120) {
+			t.Errorf("%+v: the settings have %d rows", size, settings.H)
+		}
 	}
 }
 
