@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"cifartui/cifar"
 	"cifartui/cifar/picture"
+	"cifartui/plain"
 	"cifartui/train/config"
 	"cifartui/train/model"
 	"cifartui/train/predict"
@@ -159,7 +159,7 @@ func (s *predictSettings) answer(cmd *cobra.Command, m *model.Model, net predict
 			if count != nil {
 				count.end()
 			}
-			note("%s", cifar.OneLine(a.Err.Error()))
+			note("%s", plain.Line(a.Err.Error()))
 			return nil
 		}
 		if _, err := io.WriteString(out, show(a, predict.Top(a.Probabilities, m.Classes, s.top))); err != nil {
@@ -212,7 +212,7 @@ func jsonAnswer(a predict.Answer, top []predict.Class) string {
 func textAnswer(a predict.Answer, top []predict.Class) string {
 	parts := make([]string, len(top))
 	for i, c := range top {
-		parts[i] = fmt.Sprintf("%s %.2f%%", cifar.OneLine(c.Name), 100*c.Probability)
+		parts[i] = fmt.Sprintf("%s %.2f%%", plain.Line(c.Name), 100*c.Probability)
 	}
-	return fmt.Sprintf("%s: %s\n", cifar.OneLine(a.Image), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: %s\n", plain.Line(a.Image), strings.Join(parts, ", "))
 }

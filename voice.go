@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
-	"unicode"
 
 	"cifartui/cifar"
+	"cifartui/plain"
 	"cifartui/train/control"
 	"cifartui/train/rundir"
 )
@@ -35,18 +34,7 @@ func (v voice) note(format string, args ...any) {
 		}{"note", text})
 		return
 	}
-	fmt.Fprintf(v.w, "cifartui: %s\n", plain(text))
-}
-
-// plain is text for a terminal. What would steer one is replaced, as names have it
-// that come from files and servers.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
+	fmt.Fprintf(v.w, "cifartui: %s\n", plain.Lines(text))
 }
 
 // detached tells how to reach a run that has gone into the background.
@@ -125,7 +113,7 @@ func sayError(w io.Writer, err error, code int) {
 	case errors.As(err, &object):
 		voice{w, true}.failed(err, code)
 	default:
-		fmt.Fprintf(w, "cifartui: %s\n", plain(err.Error()))
+		fmt.Fprintf(w, "cifartui: %s\n", plain.Lines(err.Error()))
 		if code == exitUsage {
 			fmt.Fprintln(w, `"cifartui --help" lists the commands and flags.`)
 		}

@@ -37,23 +37,23 @@ func TestBadArchiveIsRefusedAndLeavesNothing(t *testing.T) {
 		archive []byte
 		want    string
 	}{
-		"../":             {with(plain("../evil.bin", []byte("x"))), "points outside"},
-		"inner ../":       {with(plain(batchesDir+"/../../evil.bin", []byte("x"))), "points outside"},
-		"hidden ../":      {with(plain(batchesDir+"/x/../data_batch_9.bin", []byte("x"))), "points outside"},
-		"absolute":        {with(plain("/tmp/evil.bin", []byte("x"))), "points outside"},
-		"backslash":       {with(plain(`..\evil.bin`, []byte("x"))), "points outside"},
+		"../":             {with(regular("../evil.bin", []byte("x"))), "points outside"},
+		"inner ../":       {with(regular(batchesDir+"/../../evil.bin", []byte("x"))), "points outside"},
+		"hidden ../":      {with(regular(batchesDir+"/x/../data_batch_9.bin", []byte("x"))), "points outside"},
+		"absolute":        {with(regular("/tmp/evil.bin", []byte("x"))), "points outside"},
+		"backslash":       {with(regular(`..\evil.bin`, []byte("x"))), "points outside"},
 		"symbolic link":   {linked(tar.TypeSymlink), "no plain file"},
 		"hard link":       {linked(tar.TypeLink), "no plain file"},
 		"device":          {with(entry{Header: tar.Header{Name: "x", Typeflag: tar.TypeChar}}), "no plain file"},
-		"twice":           {with(plain("data_batch_1.bin", files["data_batch_1.bin"])), "twice"},
+		"twice":           {with(regular("data_batch_1.bin", files["data_batch_1.bin"])), "twice"},
 		"short batch":     {spoiled("data_batch_2.bin", files["data_batch_2.bin"][:100]), "has 100 bytes, want 61,460"},
 		"long batch":      {spoiled("data_batch_2.bin", append(slices.Clone(files["data_batch_2.bin"]), 1)), "has 61,461 bytes, want 61,460"},
 		"label over 9":    {spoiled("data_batch_4.bin", label), "data_batch_4.bin: byte 6,146: label 200"},
 		"missing batch":   {pack(t, entries(files)[:4]), "data_batch_4.bin is not in it"},
-		"Python version":  {pack(t, []entry{plain("cifar-10-batches-py/data_batch_1", []byte("x"))}), "Python version"},
-		"bomb":            {with(plain("zeros", make([]byte, maxOther+1))), "unpacks to over"},
+		"Python version":  {pack(t, []entry{regular("cifar-10-batches-py/data_batch_1", []byte("x"))}), "Python version"},
+		"bomb":            {with(regular("zeros", make([]byte, maxOther+1))), "unpacks to over"},
 		"bomb at the end": {compress(t, packTar(t, entries(files)), make([]byte, maxOther+1)), "unpacks to over"},
-		"large meta":      {with(plain("x/"+metaName, make([]byte, maxMeta+1))), "want under"},
+		"large meta":      {with(regular("x/"+metaName, make([]byte, maxMeta+1))), "want under"},
 		"cut":             {good[:len(good)/2], "published one"},
 		"cut at the end":  {good[:len(good)-3], "damaged"},
 		"wrong checksum":  {crc, "damaged at its end"},
@@ -114,7 +114,7 @@ func TestArchiveOfTheRealImages(t *testing.T) {
 			b.WriteByte(part.Labels[k])
 			b.Write(part.Image(k))
 		}
-		list = append(list, plain(batchesDir+"/"+name, b.Bytes()))
+		list = append(list, regular(batchesDir+"/"+name, b.Bytes()))
 	}
 	cache := t.TempDir()
 	writeFiles(t, cache, map[string][]byte{archiveName: pack(t, list)})
@@ -135,7 +135,7 @@ func FuzzArchive(f *testing.F) {
 	}
 	list := entries(files)
 	f.Add(packTar(f, list))
-	f.Add(packTar(f, append(list, plain("../x", nil))))
+	f.Add(packTar(f, append(list, regular("../x", nil))))
 	f.Add(packTar(f, list[:3]))
 	f.Add(pack(f, list))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -83,14 +83,14 @@ type entry struct {
 func entries(files map[string][]byte) []entry {
 	list := []entry{{Header: tar.Header{Name: batchesDir + "/", Typeflag: tar.TypeDir, Mode: 0o755}}}
 	for _, name := range batchFiles() {
-		list = append(list, plain(batchesDir+"/"+name, files[name]))
+		list = append(list, regular(batchesDir+"/"+name, files[name]))
 	}
 	return append(list,
-		plain(batchesDir+"/readme.html", []byte("<html>")),
-		plain(batchesDir+"/"+metaName, []byte(metaText)))
+		regular(batchesDir+"/readme.html", []byte("<html>")),
+		regular(batchesDir+"/"+metaName, []byte(metaText)))
 }
 
-func plain(name string, data []byte) entry {
+func regular(name string, data []byte) entry {
 	return entry{tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data))}, data}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"cifartui/cifar/picture"
+	"cifartui/plain"
 )
 
 // A gallery is a folder of pictures, a subfolder for each class, as torchvision's
@@ -132,7 +133,7 @@ func (g *gallery) checkClasses(folder string) error {
 		return fmt.Errorf("cifar: %s: %d subfolders, want one for each class, at most %d", where, n, MaxClasses)
 	}
 	for _, name := range g.classes {
-		if !Printable(name) {
+		if !plain.Is(name) {
 			return fmt.Errorf("cifar: %s: the subfolder %q can't be the name of a class, as it can't be shown: rename it", where, name)
 		}
 	}

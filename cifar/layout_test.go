@@ -21,7 +21,7 @@ func smallHundred(t testing.TB) (l layout, files map[string][]byte, archive []by
 	l.trainRecords, l.testRecords = 30, 6
 	r := rand.New(rand.NewPCG(3, 4))
 	files = map[string][]byte{l.meta: []byte(strings.Join(l.classes, "\n") + "\n")}
-	list := []entry{plain(l.dir+"/"+l.meta, files[l.meta]), plain(l.dir+"/coarse_label_names.txt", []byte("fish\n"))}
+	list := []entry{regular(l.dir+"/"+l.meta, files[l.meta]), regular(l.dir+"/coarse_label_names.txt", []byte("fish\n"))}
 	for i, name := range l.files() {
 		b := make([]byte, l.fileSize(i))
 		for at := range b {
@@ -33,7 +33,7 @@ func smallHundred(t testing.TB) (l layout, files map[string][]byte, archive []by
 			}
 		}
 		files[name] = b
-		list = append(list, plain(l.dir+"/"+name, b))
+		list = append(list, regular(l.dir+"/"+name, b))
 	}
 	archive = pack(t, list)
 	l.archiveSize, l.archiveSum = int64(len(archive)), small(archive).archiveSum

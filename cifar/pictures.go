@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cifartui/cifar/picture"
+	"cifartui/plain"
 )
 
 // openGallery reads a folder of pictures as images of size by size pixels: from
@@ -109,7 +110,7 @@ func (g *gallery) newDataset() *Dataset {
 	if abs, err := filepath.Abs(g.root); err == nil {
 		name = filepath.Base(abs)
 	}
-	if !Printable(name) || strings.Trim(name, "./\\") == "" {
+	if !plain.Is(name) || strings.Trim(name, "./\\") == "" {
 		name = "pictures"
 	}
 	d := &Dataset{Name: name, Source: g.root, Train: new(Set), Test: new(Set), Classes: slices.Clone(g.classes)}
@@ -140,7 +141,7 @@ func (d *Dataset) noteBroken(root string, broken []error) error {
 			continue
 		}
 		if n++; n <= most {
-			lines = append(lines, OneLine(err.Error()))
+			lines = append(lines, plain.Line(err.Error()))
 		}
 	}
 	if n == 0 {

@@ -12,10 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"cifartui/cifar/picture"
+	"cifartui/plain"
 )
 
 // chunkRecords is how many records are read from a file at once: 393 KB, so
@@ -271,7 +270,7 @@ func (l layout) readMeta(r io.Reader, name string) ([]string, error) {
 			continue
 		case len(names) == len(l.classes):
 			return nil, fmt.Errorf("cifar: %s: line %d: more classes than %d: %s", name, line, len(l.classes), l.getAgain())
-		case len(class) > 64 || !Printable(class):
+		case len(class) > 64 || !plain.Is(class):
 			return nil, fmt.Errorf("cifar: %s: line %d: %.70q is no class name: %s", name, line, class, l.getAgain())
 		}
 		names = append(names, class)
@@ -283,22 +282,6 @@ func (l layout) readMeta(r io.Reader, name string) ([]string, error) {
 		return nil, fmt.Errorf("cifar: %s: %d class names, want %d: %s", name, len(names), len(l.classes), l.getAgain())
 	}
 	return names, nil
-}
-
-// Printable reports whether a name can be shown on a terminal.
-func Printable(name string) bool {
-	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-// OneLine replaces what would break a line or steer a terminal in text that comes
-// from elsewhere, as the names of files do.
-func OneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
 }
 
 // commas writes n with a comma between thousands.

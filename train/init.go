@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/plain"
 	"cifartui/train/checkpoint"
 )
 
@@ -31,7 +31,7 @@ func (t *Trainer) readInit() error {
 	}
 	var pixels struct{ Name string }
 	if json.Unmarshal([]byte(w.Meta[checkpoint.MetaPreprocess]), &pixels) == nil && pixels.Name != "" && pixels.Name != t.config.Preprocess {
-		was := cifar.OneLine(pixels.Name)
+		was := plain.Line(pixels.Name)
 		t.warnings = append(t.warnings, fmt.Sprintf("weights: %s was trained on pixels preprocessed as %s, this run has %s (--preprocess %s is as it was)", t.config.Init, was, t.config.Preprocess, was))
 	}
 	if other, whose := t.otherClasses(w); other {
@@ -59,7 +59,7 @@ func (t *Trainer) readInit() error {
 func (t *Trainer) otherClasses(w checkpoint.Weights) (other bool, whose string) {
 	var names []string
 	if json.Unmarshal([]byte(w.Meta[checkpoint.MetaClasses]), &names) == nil && len(names) > 0 {
-		return !slices.Equal(names, t.options.Dataset.Classes), " (" + cifar.OneLine(shortList(names)) + ")"
+		return !slices.Equal(names, t.options.Dataset.Classes), " (" + plain.Line(shortList(names)) + ")"
 	}
 	for _, x := range w.Tensors {
 		if layerOf(x.Name) == nn.LastLayer && len(x.Shape) > 0 && x.Shape[0] != t.spec.Classes {

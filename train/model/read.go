@@ -11,6 +11,7 @@ import (
 
 	"cifartui/cifar"
 	"cifartui/nn"
+	"cifartui/plain"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
 	"cifartui/train/whiten"
@@ -191,7 +192,7 @@ func (m *Model) classes() error {
 		if len(m.Classes) != m.Spec.Classes {
 			return fmt.Errorf("it names %d classes, and its network has %d", len(m.Classes), m.Spec.Classes)
 		}
-		if i := slices.IndexFunc(m.Classes, func(name string) bool { return !cifar.Printable(name) }); i >= 0 {
+		if i := slices.IndexFunc(m.Classes, func(name string) bool { return !plain.Is(name) }); i >= 0 {
 			return fmt.Errorf("it names class %d %.70q, which can't be shown", i, m.Classes[i])
 		}
 		return nil

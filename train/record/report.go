@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"cifartui/plain"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -76,7 +77,7 @@ func (r *Report) Write(e event.Event) {
 			r.printJSON(r.Err, warningJSON{e.Event, name, e.Message})
 			return
 		}
-		r.print(r.Err, r.prefix(name)+"warning: "+plain(e.Message))
+		r.print(r.Err, r.prefix(name)+"warning: "+oneLine(e.Message))
 		return
 	}
 	if r.JSON {
@@ -117,7 +118,7 @@ func (r *Report) step(run *reportRun, e *event.StepDone) {
 
 func (r *Report) prefix(name string) string {
 	if r.Names {
-		return plain(name) + ": "
+		return oneLine(name) + ": "
 	}
 	return ""
 }
@@ -185,7 +186,7 @@ func startLine(e *event.RunStarted) string {
 		kernels += fmt.Sprintf(", %d runs at once", e.AtOnce)
 	}
 	s := fmt.Sprintf("Run %s: %s, %d images, validated on %d (%s); batch %d, %s; %s",
-		plain(e.Run), data, e.TrainImages, e.ValImages, val, e.Config.Batch, kernels, plain(e.Folder))
+		oneLine(e.Run), data, e.TrainImages, e.ValImages, val, e.Config.Batch, kernels, oneLine(e.Folder))
 	if e.Resumed {
 		s += fmt.Sprintf("; going on at epoch %d after %d steps", e.ResumedEpoch, e.ResumedStep)
 	}
@@ -196,7 +197,7 @@ func because(reason string) string {
 	if reason == "" {
 		return ""
 	}
-	return " (" + plain(reason) + ")"
+	return " (" + oneLine(reason) + ")"
 }
 
 // end is the last lines of a run: how it ended, and the article's three.
@@ -208,13 +209,13 @@ func (run *reportRun) end(e *event.RunEnded) []string {
 	case event.OutcomeStopped:
 		by := "on request"
 		if e.Signal != "" {
-			by = "by " + plain(e.Signal)
+			by = "by " + oneLine(e.Signal)
 		}
-		lines = append(lines, fmt.Sprintf("Stopped %s; go on with: cifartui --resume %s", by, rundir.Quote(plain(run.started.Folder))))
+		lines = append(lines, fmt.Sprintf("Stopped %s; go on with: cifartui --resume %s", by, rundir.Quote(oneLine(run.started.Folder))))
 	case event.OutcomeDetached:
 		return []string{"Handed over to another process"}
 	case event.OutcomeDiverged, event.OutcomeFailed:
-		lines = append(lines, "Failed: "+plain(e.Error))
+		lines = append(lines, "Failed: "+oneLine(e.Error))
 	}
 	testing := "Validation"
 	if run.started.ValIsTest {
@@ -390,14 +391,5 @@ func (r *Report) keep(err error) {
 	}
 }
 
-// plain makes one line without control characters of a text that may come from
-// a file name or an error.
-func plain(s string) string {
-	s = strings.ReplaceAll(s, "\n", "; ")
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 {
-			return '?'
-		}
-		return c
-	}, s)
-}
+// oneLine makes one line of a text that may come from a file name or an error.
+func oneLine(s string) string { return plain.Line(strings.ReplaceAll(s, "\n", "; ")) }

@@ -120,3 +120,10 @@ func TestStartSaysWhatIsValidatedOn(t *testing.T) {
 		}
 	}
 }
+
+// What a log line quotes neither breaks it nor steers a terminal.
+func TestReportQuotesInOneLine(t *testing.T) {
+	if got := oneLine("a\x1b[2J\nb\u202e"); got != "a\ufffd[2J; b\ufffd" {
+		t.Errorf("%q", got)
+	}
+}

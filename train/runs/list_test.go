@@ -370,3 +370,14 @@ func TestListInJSON(t *testing.T) {
 		}
 	}
 }
+
+// A folder may have any name, also one that would steer the terminal.
+func TestListShowsNamesInOneLine(t *testing.T) {
+	var b strings.Builder
+	if err := Write(&b, []Info{{Name: "a\x1b[2J\nb"}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "a\ufffd[2J\ufffdb") {
+		t.Errorf("%q", got)
+	}
+}

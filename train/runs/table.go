@@ -11,6 +11,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"cifartui/plain"
 	"cifartui/train/event"
 	"cifartui/train/record"
 )
@@ -184,12 +185,13 @@ func (t Table) WriteTo(w io.Writer) (int64, error) {
 }
 
 // columns lays out rows of cells, two spaces apart: the columns of left to the
-// left, the others to the right.
+// left, the others to the right. Cells may name folders, which have any name.
 func columns(rows [][]string, left ...int) string {
 	widths := make([]int, len(rows[0]))
 	for _, cells := range rows {
 		for i, c := range cells {
-			widths[i] = max(widths[i], runewidth.StringWidth(c))
+			cells[i] = plain.Line(c)
+			widths[i] = max(widths[i], runewidth.StringWidth(cells[i]))
 		}
 	}
 	var b strings.Builder
