@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -39,7 +40,7 @@ const samplePause = 2 * time.Second
 func (v *systemView) bindings() []keymap.Binding {
 	to := func(settings bool) func() tea.Cmd { return func() tea.Cmd { v.settings = settings; return nil } }
 	return keymap.Grouped("System", keymap.In(viewSystem), v.needRun([]keymap.Binding{
-		{Action: "scroll_settings", Keys: []string{"left", "h"}, Short: "settings", Renamed: v.otherWord, Rank: 8, Pair: true, Long: "scroll the settings; where there is room for one, they are shown instead of the log", Do: to(true)},
+		{Action: "scroll_settings", Keys: []string{"left", "h"}, Short: "settings", Renamed: v.otherWord, Rank: 4, Pair: true, Long: "scroll the settings; where there is room for one, they are shown instead of the log", Do: to(true)},
 		{Action: "scroll_log", Keys: []string{"right", "l"}, Long: "scroll the log", Do: to(false)},
 	}))
 }
@@ -331,8 +332,8 @@ func augmentWords(c config.Config) string {
 func (v *systemView) settingLines(r *run) [][]style.Span {
 	c, s := r.Started.Config, r.Started
 	lr := "default"
-	if c.LR > 0 {
-		lr = format.Rate(c.LR)
+	if rate := cmp.Or(c.LR, s.LearnRate); rate > 0 {
+		lr = format.Rate(rate)
 	}
 	stop := "off"
 	if c.Patience > 0 {

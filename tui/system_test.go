@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +47,21 @@ func TestSettingsSayWhatIsValidatedOn(t *testing.T) {
 		}
 		if !strings.Contains(text.String(), want+"\n") {
 			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+}
+
+// The rate of an optimizer that is given none is its own, which the start tells.
+func TestSettingsTellTheRateOfADefault(t *testing.T) {
+	b := newBench(t, Options{Mode: Live}, 120, 40)
+	for want, s := range map[string]*event.RunStarted{
+		"adam, lr 0.001":   {LearnRate: 0.001, Config: config.Config{Optimizer: "adam"}},
+		"adam, lr 0.01":    {LearnRate: 0.01, Config: config.Config{Optimizer: "adam", LR: 0.01}},
+		"adam, lr default": {Config: config.Config{Optimizer: "adam"}}, // of an older version
+	} {
+		lines := b.Model.system.settingLines(&run{Run: record.Run{Started: s}})
+		if !slices.ContainsFunc(lines, func(l []style.Span) bool { return l[1].Text == want }) {
+			t.Errorf("no %q", want)
 		}
 	}
 }
