@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -30,8 +32,16 @@ type site struct {
 // serve starts a site. misbehave, if not nil, may answer the n-th request
 // (from 1) itself, and then returns true.
 func serve(t *testing.T, archive []byte, misbehave func(n int, w http.ResponseWriter, r *http.Request) bool) *site {
+	s := newSite(archive, misbehave)
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// newSite is a site that is not started yet.
+func newSite(archive []byte, misbehave func(n int, w http.ResponseWriter, r *http.Request) bool) *site {
 	s := &site{archive: archive}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int(s.requests.Add(1))
 		s.mu.Lock()
 		s.ranges = append(s.ranges, r.Header.Get("Range"))
@@ -43,9 +53,52 @@ func serve(t *testing.T, archive []byte, misbehave func(n int, w http.ResponseWr
 		w.Header().Set("ETag", `"v1"`)
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(archive)))
 	}))
-	t.Cleanup(s.Close)
 	return s
 }
+
+// pipes is a network in memory: what waits for it waits by the clock of a bubble.
+type pipes struct {
+	calls  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// startInMemory starts the site on a network of its own, and returns who calls it
+// there.
+func (s *site) startInMemory(t *testing.T) *http.Client {
+	p := &pipes{calls: make(chan net.Conn), closed: make(chan struct{})}
+	s.Listener.Close()
+	s.Listener = p
+	s.Start()
+	t.Cleanup(s.Close)
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: p.dial}}
+}
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case p.calls <- there:
+		return here, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.calls:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80} }
 
 type countingWriter struct {
 	http.ResponseWriter
@@ -360,35 +413,41 @@ func TestAPageLeavesWhatHasCome(t *testing.T) {
 func TestStalledTransferIsBrokenOffAndResumed(t *testing.T) {
 	files := randomBatches(smallRecords)
 	archive := pack(t, entries(files))
-	s := serve(t, archive, func(n int, w http.ResponseWriter, r *http.Request) bool {
-		switch n {
-		case 1: // in the middle
-			w.Header().Set("ETag", `"v1"`)
-			w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
-			w.Write(archive[:len(archive)/2])
-			http.NewResponseController(w).Flush()
-			<-r.Context().Done()
-		case 2: // before the first byte
-			<-r.Context().Done()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(archive, func(n int, w http.ResponseWriter, r *http.Request) bool {
+			switch n {
+			case 1: // in the middle
+				w.Header().Set("ETag", `"v1"`)
+				w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
+				w.Write(archive[:len(archive)/2])
+				http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			case 2: // before the first byte
+				<-r.Context().Done()
+			}
+			return n <= 2
+		})
+		client := s.startInMemory(t)
+		o := s.options(t)
+		o.Client = client
+		var notes []string
+		o.Progress = func(p Progress) {
+			if p.Stage == StageRetry {
+				notes = append(notes, p.Note)
+			}
 		}
-		return n <= 2
+		if _, err := Fetch(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		checkCache(t, o, files)
+		if len(notes) != 2 || !strings.Contains(notes[0], "no byte came for 20s") || !strings.Contains(notes[1], "no byte came for 20s") {
+			t.Errorf("notes %q", notes)
+		}
+		rest := fmt.Sprintf("bytes=%d-", len(archive)/2)
+		if want := []string{"", rest, rest}; !slices.Equal(s.ranges, want) {
+			t.Errorf("asked for ranges %q, want %q", s.ranges, want)
+		}
 	})
-	o := s.options(t)
-	o.Stall = 150 * time.Millisecond
-	o.Tries = 20 // a busy machine may stall by itself
-	var notes []string
-	o.Progress = func(p Progress) {
-		if p.Stage == StageRetry {
-			notes = append(notes, p.Note)
-		}
-	}
-	if _, err := Fetch(context.Background(), o); err != nil {
-		t.Fatal(err)
-	}
-	checkCache(t, o, files)
-	if len(notes) < 2 || !strings.Contains(notes[0], "no byte came for 150ms") {
-		t.Errorf("notes %q", notes)
-	}
 }
 
 func TestCancelKeepsWhatCameForTheNextTime(t *testing.T) {
