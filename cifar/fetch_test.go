@@ -130,7 +130,7 @@ func drop(w http.ResponseWriter, archive []byte, from, to int) {
 func (s *site) options(t *testing.T) FetchOptions {
 	return FetchOptions{
 		URL: s.URL + "/cifar-10-binary.tar.gz", CacheDir: filepath.Join(t.TempDir(), "cache"),
-		Backoff: time.Millisecond, Stall: 20 * time.Second, layout: small(s.archive),
+		Backoff: time.Millisecond, Stall: 2 * time.Minute, layout: small(s.archive),
 	}
 }
 
@@ -429,7 +429,7 @@ func TestStalledTransferIsBrokenOffAndResumed(t *testing.T) {
 		})
 		client := s.startInMemory(t)
 		o := s.options(t)
-		o.Client = client
+		o.Client, o.Stall = client, 20*time.Second
 		var notes []string
 		o.Progress = func(p Progress) {
 			if p.Stage == StageRetry {

@@ -221,7 +221,7 @@ func TestClosedOrCancelledStreamEnds(t *testing.T) {
 	}
 	// Close waits for what the workers do; the scheduler may count one for a
 	// moment longer.
-	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}

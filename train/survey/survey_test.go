@@ -31,7 +31,7 @@ func watch(t testing.TB, folders ...string) *collected {
 	return &collected{w: w, runs: map[string]*Run{}}
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func (c *collected) until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
