@@ -102,7 +102,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Parallel, "parallel", s.Parallel, "comparisons: train `n` runs at once, each with its share of the processor or its own GPU; auto (the default): one a GPU, or one")
 	f.IntVar(&s.Epochs, "epochs", s.Epochs, "epochs at most")
 	f.Float64Var(&s.SmallEpochs, "small-epochs", s.SmallEpochs, "part of the epochs, the first ones, that train on smaller images")
-	f.IntVar(&s.SmallSize, "small-size", s.SmallSize, "height and width of those: a multiple of 8 below the images' own, on a GPU 8 or 16 (0: 24)")
+	f.IntVar(&s.SmallSize, "small-size", s.SmallSize, "height and width of those: a multiple of 8 below the images' own (0: 24)")
 	f.Var(&s.Budget, "budget", "training `time`, as 30m: the epochs that fit it, measured on this machine, take the place of --epochs")
 	f.Int64Var(&s.MaxSteps, "max-steps", s.MaxSteps, "stop after so many steps in all (0: no limit)")
 	f.Uint64Var(&s.Seed, "seed", s.Seed, "seed of weights, order, augmentation and dropout")

@@ -197,6 +197,7 @@ func TestSettingsOfLayersThatAreNotThereAreRefused(t *testing.T) {
 		"all layers are frozen":               func(c *config.Config) { c.Freeze = "conv,dense" },
 		"lr_scale: there are no fc layers":    func(c *config.Config) { c.LRScale = "fc=2" },
 		"can't be halved 6 times":             func(c *config.Config) { c.Filters = "4,4,4,4,4,4" },
+		"24 pixels can't be halved 4 times":   func(c *config.Config) { c.Filters, c.SmallEpochs = "4,4,4,4", 0.5 },
 		"want at most 64,000,000: take fewer": func(c *config.Config) { c.Filters, c.Dense = "4096", "4096" },
 	} {
 		if _, err := NewTrainer(tinyOptions(t, change)); err == nil || !strings.Contains(err.Error(), says) {

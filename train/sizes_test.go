@@ -223,7 +223,7 @@ func TestWhitenedRunIsResumedToTheSameBits(t *testing.T) {
 	mustTrain(t, o, nil)
 }
 
-// pickyCPU takes images of 16 pixels but no other smaller ones, as a GPU does.
+// pickyCPU takes images of 16 pixels but no other smaller ones, as a backend may.
 type pickyCPU struct{ *nn.CPU }
 
 func (pickyCPU) CheckSize(size int) error {

@@ -185,8 +185,15 @@ func (t *Trainer) check() error {
 	if t.spec, err = NetworkFor(t.config, t.options.Dataset); err != nil {
 		return fmt.Errorf("settings:\n%w", err)
 	}
-	if small := t.config.Small(); t.config.SmallEpochs > 0 && small >= t.spec.Size {
-		return fmt.Errorf("settings:\nsmall_size: %d is not allowed: the data's images have %d pixels a side", small, t.spec.Size)
+	if small := t.config.Small(); t.config.SmallEpochs > 0 {
+		if small >= t.spec.Size {
+			return fmt.Errorf("settings:\nsmall_size: %d is not allowed: the data's images have %d pixels a side", small, t.spec.Size)
+		}
+		spec := t.spec
+		spec.Size = small
+		if err := spec.Validate(); err != nil {
+			return fmt.Errorf("settings:\nsmall_size: %w", err)
+		}
 	}
 	t.data = checkpoint.SumOf(t.options.Dataset)
 	if _, host := t.options.Backend.(*nn.CPU); host && t.options.Turns == nil {

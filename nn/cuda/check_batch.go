@@ -33,7 +33,7 @@ func (c *checker) batches() {
 		size int
 	}{
 		{"as they are", side}, {"augmented", side}, {"augmented, reflected", side}, {"augmented, flipped in turn", side},
-		{"as they are", 16}, {"augmented, reflected", 16}, {"augmented", leastSide},
+		{"as they are", 16}, {"augmented, reflected", 16}, {"augmented", 24}, {"augmented", leastSide},
 	} {
 		start := time.Now()
 		d.Augment = k.law != "as they are"

@@ -50,7 +50,7 @@ func (e *networkEnd) run(rows int) error {
 	b.DenseBackwardData(e.dfeatures, e.dlogits, e.w, rows)
 	b.DropoutBackward(e.back, e.dfeatures, e.src, rows, part, key)
 	side := power(2 * endSide)
-	b.launch("spread", 4*b.Device().SMs, 1, b.kernels["spread"].Shared(2*endSide), b.args().
+	b.launch("spread", 4*b.Device().SMs, 1, 0, b.args().
 		Pointer(at(e.full)).Pointer(0).Pointer(at(e.back)).Pointer(e.arg).Pointer(b.current).U32(side).U32(side).U32(endChannels))
 	return nil
 }

@@ -43,7 +43,11 @@ func (c *checker) convolutions() {
 			continue
 		}
 		// As few channels as the tile allows, on small images and on wide ones.
-		s := nn.ConvSpec{Images: 3, H: 8, W: 8, In: max(k.Tile.K, 64), Out: max(k.Tile.N, 64)}
+		small, wide, pooled := [2]int{8, 8}, [2]int{4, 32}, [2]int{4, 4}
+		if k.Odd() == 3 {
+			small, wide, pooled = [2]int{6, 6}, [2]int{3, 24}, [2]int{6, 6}
+		}
+		s := nn.ConvSpec{Images: 3, H: small[0], W: small[1], In: max(k.Tile.K, 64), Out: max(k.Tile.N, 64)}
 		switch p {
 		case dataPass:
 			s.In, s.Out = max(k.Tile.N, 64), max(k.Tile.K, 64)
@@ -51,9 +55,9 @@ func (c *checker) convolutions() {
 			s.In, s.Out = max(k.Tile.M, 64), max(k.Tile.N, 64)
 		}
 		c.convolution(p, name, s, 2)
-		s.H, s.W, s.Images = 4, 32, 2
+		s.H, s.W, s.Images = wide[0], wide[1], 2
 		c.convolution(p, name, s, 2)
-		s.H, s.W, s.Images, s.Pool = 4, 4, 9, true
+		s.H, s.W, s.Images, s.Pool = pooled[0], pooled[1], 9, true
 		c.convolution(p, name, s, 7)
 	}
 }
@@ -195,7 +199,7 @@ func (c *checker) filterGradient(t *trial) {
 	c.compare(t.name, t.shape, floatLimit, t.began, dw.gpu, dw.cpu.Floats, t.rows)
 	bias := "colsum"
 	if t.spec.Pool {
-		bias = "spread"
+		bias = t.gpu.kernel("spread")
 	}
 	if t.gpu.filter.hopper != nil {
 		bias = t.name
@@ -258,6 +262,8 @@ func (c *checker) firstConvolution() {
 	for _, s := range []nn.ConvSpec{
 		{Images: 3, H: 8, W: 8, In: 3, Out: 64},
 		{Images: 2, H: 4, W: 32, In: 3, Out: 32},
+		{Images: 3, H: 6, W: 12, In: 3, Out: 64},
+		{Images: 2, H: 3, W: 24, In: 3, Out: 32},
 	} {
 		start := time.Now()
 		rows := 2
@@ -281,6 +287,7 @@ func (c *checker) firstConvolution() {
 		c.try(c.b.LoadImages(x.gpu, src, s.Images))
 		c.try(c.cpu.LoadImages(x.cpu, src, s.Images))
 		shape := fmt.Sprintf("%d of %d images of %dx%d, 3 to %d channels", rows, s.Images, s.H, s.W, s.Out)
+		kernel := gpu.(*conv).kernel
 		for _, k := range []struct {
 			conv nn.Conv
 			side func(pair) *nn.Buffer
@@ -292,9 +299,9 @@ func (c *checker) firstConvolution() {
 			k.conv.Forward(k.side(y), k.side(x), k.side(bias), rows)
 			k.conv.BackwardFilter(k.side(dw), k.side(db), k.side(x), k.side(dy), rows)
 		}
-		c.compare("conv1_fwd", shape, halfLimit, start, y.gpu, y.cpu.Floats, rows)
-		c.compare("conv1_wgrad", shape, floatLimit, start, dw.gpu, dw.cpu.Floats, rows)
-		c.compare("conv1_wgrad", shape+", bias", floatLimit, start, db.gpu, db.cpu.Floats, rows)
+		c.compare(kernel("conv1_fwd"), shape, halfLimit, start, y.gpu, y.cpu.Floats, rows)
+		c.compare(kernel("conv1_wgrad"), shape, floatLimit, start, dw.gpu, dw.cpu.Floats, rows)
+		c.compare(kernel("conv1_wgrad"), shape+", bias", floatLimit, start, db.gpu, db.cpu.Floats, rows)
 		gpu.Close()
 		cpu.Close()
 	}

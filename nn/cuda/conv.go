@@ -11,7 +11,7 @@ import (
 type conv struct {
 	on *Backend
 	nn.ConvSpec
-	lh, lw uint32 // exponents of height and width
+	sides
 
 	forward, data, filter tile
 	splits                int // sums in parts that the filter's gradient is made of
@@ -33,7 +33,7 @@ const firstTaps = 9*imageChannels + 1
 
 // NewConv chooses kernels for a convolution and takes its workspace.
 func (b *Backend) NewConv(s nn.ConvSpec) (nn.Conv, error) {
-	c := &conv{on: b, ConvSpec: s, lh: power(s.H), lw: power(s.W)}
+	c := &conv{on: b, ConvSpec: s}
 	if err := c.choose(); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (c *conv) Forward(y, x, bias *nn.Buffer, rows int) {
 	b.rows(rows)
 	c.spread = 0
 	if c.In == imageChannels {
-		b.launch("conv1_fwd", min(divide(c.Images*c.H*c.W, 256), b.parts()), divide(c.Out, 64), b.kernels["conv1_fwd"].Shared(c.W), b.args().
+		b.launch(c.kernel("conv1_fwd"), min(divide(c.Images*c.H*c.W, 256), b.parts()), divide(c.Out, 64), 0, b.args().
 			Pointer(at(y)).Pointer(at(x)).Pointer(c.w).Pointer(at(bias)).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 		return
 	}
@@ -142,7 +142,7 @@ func (c *conv) BackwardFilter(dw, db, x, dy *nn.Buffer, rows int) {
 	c.products(dw, x, from)
 	if !c.Pool {
 		b.launch("colsum", b.parts(), 1, 0, b.args().
-			Pointer(c.bias).Pointer(from).Pointer(b.current).U32(uint32(c.Out)).U32(c.lh+c.lw))
+			Pointer(c.bias).Pointer(from).Pointer(b.current).U32(uint32(c.Out)).U32(uint32(c.H*c.W)))
 	}
 	b.reduce(at(db), c.bias, c.Out, c.Out, b.parts())
 }
@@ -170,7 +170,7 @@ func (c *conv) firstFilter(dw, db, x *nn.Buffer, dy driver.Pointer) {
 	b := c.on
 	size := firstTaps * c.Out
 	parts := b.scratch(&b.partial, c.splits*size*4)
-	b.launch("conv1_wgrad", c.splits, divide(c.Out, 64), b.kernels["conv1_wgrad"].Shared(c.W), b.args().
+	b.launch(c.kernel("conv1_wgrad"), c.splits, divide(c.Out, 64), 0, b.args().
 		Pointer(parts).Pointer(at(x)).Pointer(dy).Pointer(b.current).
 		U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 	b.reduce(at(dw), parts, size-c.Out, size, c.splits)
@@ -192,7 +192,7 @@ func (c *conv) gradient(dy *nn.Buffer) driver.Pointer {
 			// keep in order any number of blocks will do: a GPU full of them.
 			sums, blocks = 0, 4*b.Device().SMs
 		}
-		b.launch("spread", blocks, 1, b.kernels["spread"].Shared(c.W), b.args().
+		b.launch(c.kernel("spread"), blocks, 1, 0, b.args().
 			Pointer(c.full).Pointer(sums).Pointer(at(dy)).Pointer(c.arg).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
 		c.spread = at(dy)
 	}

@@ -103,7 +103,7 @@ func findEnding(all []noted) (e ending, ok bool) {
 	next++
 	skip()
 	dropout, undrop, data := all[e.dropout], all[e.undrop], all[e.data]
-	if named(next, "spread") && all[next].pointer(2) == undrop.pointer(0) && all[next].pointer(1) == 0 {
+	if next < len(all) && all[next].name == "spread" && all[next].pointer(2) == undrop.pointer(0) && all[next].pointer(1) == 0 {
 		e.spread = next
 	}
 	// One chain, and a gradient that overwrites nothing that is still read.

@@ -62,7 +62,34 @@ func (e *KernelError) Unwrap() error { return e.Err }
 // divide rounds up.
 func divide(n, by int) int { return (n + by - 1) / by }
 
-// power is the exponent of a power of two.
+// sides are the height and width of images as the kernels take them: odd << lh and
+// odd << lw.
+type sides struct {
+	odd    int // 1 or 3
+	lh, lw uint32
+}
+
+// sidesOf returns those of images of a height and width; ok tells whether there are
+// kernels for them.
+func sidesOf(h, w int) (s sides, ok bool) {
+	for _, odd := range []int{1, 3} {
+		s = sides{odd, power(h / odd), power(w / odd)}
+		if odd<<s.lh == h && odd<<s.lw == w {
+			return s, true
+		}
+	}
+	return s, false
+}
+
+// kernel is the name of a kernel for images of these sides.
+func (s sides) kernel(name string) string {
+	if s.odd == 3 {
+		return name + ptx.By3
+	}
+	return name
+}
+
+// power is the exponent of the least power of two from n on.
 func power(n int) uint32 {
 	var p uint32
 	for 1<<p < n {

@@ -6,10 +6,11 @@ import (
 	"cifartui/nn"
 )
 
-// CheckSize allows powers of two, which the convolutions are made for.
+// CheckSize allows multiples of 8 up to the data set's own size: powers of two and
+// three times such, which the convolutions are made for.
 func (b *Backend) CheckSize(size int) error {
-	if size < leastSide || size > side || 1<<power(size) != size {
-		return fmt.Errorf("the GPU's kernels are made for images of %d, %d or %d pixels, not of %d", leastSide, 2*leastSide, side, size)
+	if size < leastSide || size > side || size%leastSide != 0 {
+		return fmt.Errorf("the GPU's kernels are made for images of %d, %d, %d or %d pixels, not of %d", leastSide, 2*leastSide, 3*leastSide, side, size)
 	}
 	return nil
 }

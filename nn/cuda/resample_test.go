@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -15,9 +16,21 @@ import (
 // several graphs or none, they have the same bits. What a step has taken of the
 // GPU's memory is given back with it.
 func TestTrainingOnSmallerImagesFollowsTheProcessor(t *testing.T) {
+	for _, sizes := range [][]int{
+		{16, 32, 8, 8}, // features of 2x2, 4x4 and 1x1
+		{24, 24},       // and of 3x3
+	} {
+		t.Run(fmt.Sprint(sizes), func(t *testing.T) {
+			t.Parallel()
+			followOn(t, sizes)
+		})
+	}
+}
+
+// followOn takes a step on images of each size.
+func followOn(t *testing.T, sizes []int) {
 	const batch = 2
 	s := nn.Spec{Size: 32, Filters: []int{32, 32, 64}, Classes: 10, Dropout: 0.25, Smoothing: 0.1}
-	sizes := []int{16, 32, 8, 8} // features of 2x2, 4x4 and 1x1
 	run := func(on nn.Backend, submit bool) (losses []float64, end saved) {
 		net, err := nn.New(on, s, 1)
 		if err != nil {
@@ -113,7 +126,7 @@ func TestAStepOnSmallerImagesEndsInOneKernel(t *testing.T) {
 
 func TestSizesThatTheKernelsAreNotMadeFor(t *testing.T) {
 	b := open(t, standin.New(8, 0))
-	for size, want := range map[int]bool{4: false, 8: true, 16: true, 24: false, 32: true, 64: false} {
+	for size, want := range map[int]bool{4: false, 8: true, 12: false, 16: true, 24: true, 32: true, 64: false} {
 		if err := b.CheckSize(size); (err == nil) != want {
 			t.Errorf("images of %d pixels: %v", size, err)
 		}

@@ -31,9 +31,10 @@ const (
 // candidates lists the kernels that fit a pass of s.
 func (b *Backend) candidates(p pass, s nn.ConvSpec) []tile {
 	var list []tile
+	of, _ := sidesOf(s.H, s.W)
 	for _, name := range b.names {
 		k := b.kernels[name]
-		if !strings.HasPrefix(name, string(p)) {
+		if !strings.HasPrefix(name, string(p)) || k.Odd() != of.odd {
 			continue
 		}
 		var fits bool
@@ -102,8 +103,9 @@ func Lacks(s nn.Spec) error {
 // choose picks the kernels of c.
 func (c *conv) choose() error {
 	b := c.on
-	if c.H != 1<<c.lh || c.W != 1<<c.lw {
-		return fmt.Errorf("nn/cuda: images of %dx%d: the GPU's kernels want powers of two: train on the processor (--device cpu)", c.H, c.W)
+	var ok bool
+	if c.sides, ok = sidesOf(c.H, c.W); !ok {
+		return fmt.Errorf("nn/cuda: images of %dx%d: the GPU's kernels want powers of two, or three times such: train on the processor (--device cpu)", c.H, c.W)
 	}
 	if c.In == imageChannels {
 		if c.Out%32 != 0 || c.Pool {

@@ -140,19 +140,30 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 	}
 }
 
-// The article's network takes a step as the processor does.
+// The article's network takes a step as the processor does, on whole images and on
+// smaller ones.
 func TestArticlesNetworkTakesAStep(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("-short leaves out training on the interpreter, which takes seconds")
 	}
+	for _, size := range []int{32, 24} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			t.Parallel()
+			takeAStep(t, size)
+		})
+	}
+}
+
+func takeAStep(t *testing.T, size int) {
 	const batch = 2
 	s := nn.VGG(0.5)
 	gpu := open(t, standin.New(8, 0))
 	cpu := nn.NewCPU(0)
 	defer cpu.Close()
-	g, h := train(t, gpu, s, batch, "sgd", nn.SolverOptions{}), train(t, cpu, s, batch, "sgd", nn.SolverOptions{})
-	x, labels := batchOf(s, batch, 1)
+	g, h := trainAt(t, gpu, s, size, batch, "sgd", nn.SolverOptions{}), trainAt(t, cpu, s, size, batch, "sgd", nn.SolverOptions{})
+	images := s
+	images.Size = size
+	x, labels := batchOf(images, batch, 1)
 	want, err := h.step.Run(x, labels, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ type module struct {
 
 var modules = []module{
 	{name: "conv", major: 8, version: "70"},
+	{name: "conv_by3", major: 8, version: "70"},
 	{name: "filter", major: 8, version: "70"},
 	{name: "first", major: 8, version: "70"},
 	{name: "pool", major: 8, version: "70"},

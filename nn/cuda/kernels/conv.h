@@ -23,11 +23,11 @@ template <int BYTES> DEVICE u32 chunkAt(u32 row, u32 chunk) {
 struct Pixel {
   u32 image, y, x;
 };
-DEVICE Pixel pixelOf(u32 m, u32 lh, u32 lw, bool quads) {
-  if (!quads) return {m >> (lh + lw), m >> lw & ((1u << lh) - 1), m & ((1u << lw) - 1)};
+template <u32 ODD> DEVICE Pixel pixelOf(u32 m, Side<ODD> h, Side<ODD> w, bool quads) {
+  if (!quads) return {imageOf(m, h, w), h.rest(w.divide(m)), w.rest(m)};
   u32 q = m >> 2;
-  u32 x = q & ((1u << (lw - 1)) - 1), y = q >> (lw - 1) & ((1u << (lh - 1)) - 1);
-  return {q >> (lh + lw - 2), 2 * y + (m >> 1 & 1), 2 * x + (m & 1)};
+  u32 x = w.half().rest(q), y = h.half().rest(w.half().divide(q));
+  return {imageOf(q, h.half(), w.half()), 2 * y + (m >> 1 & 1), 2 * x + (m & 1)};
 }
 
 // Tile is the choice of sizes of one kernel: the block of the product, stages,
@@ -52,8 +52,8 @@ template <typename T> struct Product {
 // filter's rows are the columns of the product. smem is the block's shared
 // memory; when gather returns nobody reads it any more. meanwhile is called once
 // the first copies are under way.
-template <typename T, bool BACKWARD, typename F>
-DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filter, u32 pixels, u32 lh, u32 lw, bool quads, u32 depth, u32 width, u32 m0, u32 n0, F meanwhile) {
+template <typename T, bool BACKWARD, u32 ODD, typename F>
+DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filter, u32 pixels, Side<ODD> h, Side<ODD> w, bool quads, u32 depth, u32 width, u32 m0, u32 n0, F meanwhile) {
   constexpr int BM = T::BM, BN = T::BN, BK = T::BK, STAGES = T::STAGES;
   constexpr int CHUNKS = BK / 8;                // of a row of the image's tile
   constexpr int ROWS = T::THREADS / CHUNKS;     // that the threads copy at once
@@ -73,10 +73,10 @@ DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filte
   u32 offset[COPIES], inside[COPIES];
   UNROLL for (int i = 0; i < COPIES; i++) {
     u32 m = m0 + row + i * ROWS;
-    Pixel q = pixelOf(m, lh, lw, quads);
-    u32 at = (((q.image << lh) + q.y) << lw) + q.x;
-    u32 rows = (q.y > 0 ? 1u : 0) | 2u | (q.y + 1 < 1u << lh ? 4u : 0);
-    u32 columns = (q.x > 0 ? 1u : 0) | 2u | (q.x + 1 < 1u << lw ? 4u : 0);
+    Pixel q = pixelOf(m, h, w, quads);
+    u32 at = (q.image * h.size() + q.y) * w.size() + q.x;
+    u32 rows = (q.y > 0 ? 1u : 0) | 2u | (h.contains(q.y + 1) ? 4u : 0);
+    u32 columns = (q.x > 0 ? 1u : 0) | 2u | (w.contains(q.x + 1) ? 4u : 0);
     u32 bits = (rows & 1 ? columns : 0) | columns << 3 | (rows & 4 ? columns << 6 : 0);
     offset[i] = m < pixels ? at * depth + chunk * 8 : 0;
     inside[i] = m < pixels ? bits : 0;
@@ -85,7 +85,7 @@ DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filte
 
   // Where the next copy comes from.
   u32 tap = 0, channel = 0;
-  i32 shift = -(i32)((1u << lw) + 1) * (i32)depth; // of the tap's pixel, and channel
+  i32 shift = -(i32)(w.size() + 1) * (i32)depth; // of the tap's pixel, and channel
   const bf16 *f = BACKWARD ? filter + (u64)8 * depth * width + (u64)(n0 + fRow) * depth + fChunk * 8
                            : filter + (u64)fRow * width + n0 + fChunk * 8;
   auto copy = [&](u32 stage) {
@@ -104,7 +104,7 @@ DEVICE void gather(Product<T> &p, u32 smem, const bf16 *image, const bf16 *filte
       channel = 0;
       tap++;
       // To the next pixel of the row, or from the row's end to the next row.
-      shift += (tap == 3 || tap == 6) ? (i32)((1u << lw) - 3) * (i32)depth : 0;
+      shift += (tap == 3 || tap == 6) ? (i32)(w.size() - 3) * (i32)depth : 0;
       if (BACKWARD) f -= (u64)depth * width + depth;
     }
   };

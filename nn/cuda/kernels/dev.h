@@ -86,6 +86,20 @@ DEVICE u32 relu(float low, float high) { return __builtin_bit_cast(u32, __nvvm_f
 // nonzero is a mask of the halves that are neither zero.
 DEVICE u32 nonzero(u32 v) { return (v & 0x7fffu ? 0xffffu : 0) | (v & 0x7fff0000u ? 0xffff0000u : 0); }
 
+// Side is the height or width of images, ODD << log: 1 << log or, of images of 24
+// pixels and of what pools make of them, 3 << log.
+template <u32 ODD> struct Side {
+  u32 log;
+  DEVICE u32 size() const { return ODD << log; }
+  DEVICE u32 divide(u32 v) const { return (v >> log) / ODD; }
+  DEVICE u32 rest(u32 v) const { return ODD == 1 ? v & (size() - 1) : v - divide(v) * size(); }
+  DEVICE bool contains(u32 v) const { return divide(v) == 0; }
+  DEVICE Side half() const { return {log - 1}; }
+};
+// pixelsOf is how many images of a height and width have, imageOf the image of one.
+template <u32 ODD> DEVICE u32 pixelsOf(u32 images, Side<ODD> h, Side<ODD> w) { return ODD * ODD * images << (h.log + w.log); }
+template <u32 ODD> DEVICE u32 imageOf(u32 pixel, Side<ODD> h, Side<ODD> w) { return (pixel >> (h.log + w.log)) / (ODD * ODD); }
+
 // Correctly rounded, as on the processor.
 DEVICE float divide(float a, float b) { return __nvvm_div_rn_f(a, b); }
 DEVICE float root(float v) { return __nvvm_sqrt_rn_f(v); }

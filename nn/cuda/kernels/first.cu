@@ -13,15 +13,15 @@ constexpr int THREADS = 256;
 constexpr u32 COLUMNS = 64; // output channels of a block
 
 // taps tells which taps of pixel m lie in its image, a bit each.
-DEVICE u32 taps(u32 m, u32 pixels, u32 lh, u32 lw) {
-  u32 x = m & ((1u << lw) - 1), y = m >> lw & ((1u << lh) - 1);
-  u32 columns = (x > 0 ? 1u : 0) | 2u | (x + 1 < 1u << lw ? 4u : 0);
-  u32 bits = (y > 0 ? columns : 0) | columns << 3 | (y + 1 < 1u << lh ? columns << 6 : 0);
+template <u32 ODD> DEVICE u32 taps(u32 m, u32 pixels, Side<ODD> h, Side<ODD> w) {
+  u32 x = w.rest(m), y = h.rest(w.divide(m));
+  u32 columns = (x > 0 ? 1u : 0) | 2u | (x + 1 < w.size() ? 4u : 0);
+  u32 bits = (y > 0 ? columns : 0) | columns << 3 | (y + 1 < h.size() ? columns << 6 : 0);
   return m < pixels ? bits : 0;
 }
 
 // shift is how far a tap's pixel lies from the window's centre.
-DEVICE i32 shift(u32 tap, u32 lw) { return ((i32)(tap / 3) - 1) * (i32)(1u << lw) + (i32)(tap % 3) - 1; }
+DEVICE i32 shift(u32 tap, u32 width) { return ((i32)(tap / 3) - 1) * (i32)width + (i32)(tap % 3) - 1; }
 
 // filterPair is the values of two rows of the filter as it is multiplied, row a
 // window's value (4 tap + channel), at one output.
@@ -37,12 +37,13 @@ constexpr u32 HALO = 2 + 64;               // pixels before them in shared memor
 constexpr u32 STAGE = (STRIP + 2 * HALO) * 8; // bytes
 
 // y = relu(x * w + bias). Any number of blocks will do.
-GLOBAL BLOCK(THREADS, 2) void conv1_fwd(bf16 *y, const bf16 *x, const float *w, const float *bias, const Step *step, u32 lh, u32 lw, u32 out) {
+template <u32 ODD>
+DEVICE void forward(bf16 *y, const bf16 *x, const float *w, const float *bias, const Step *step, Side<ODD> height, Side<ODD> width, u32 out) {
   SHARED __attribute__((aligned(128))) static char memory[3 * STAGE];
   const u32 smem = sharedAddress(memory);
   const u32 t = thread(), lane = t & 31, warp = t >> 5, q = lane & 3, g = lane >> 2;
   const u32 n0 = blockY() * COLUMNS + (warp >> 2) * 32; // four warps take the left half
-  const u32 pixels = step->rows << (lh + lw), strips = (pixels + STRIP - 1) / STRIP;
+  const u32 pixels = step->rows * height.size() * width.size(), strips = (pixels + STRIP - 1) / STRIP;
   if (blockY() * COLUMNS >= out || blockX() >= strips) return;
 
   // A strip and the rows round it, two pixels a copy: as they lie in memory,
@@ -74,7 +75,7 @@ GLOBAL BLOCK(THREADS, 2) void conv1_fwd(bf16 *y, const bf16 *x, const float *w, 
   i32 at[6];
   UNROLL for (u32 k = 0; k < 6; k++) {
     tap[k] = k * 2 + (q >> 1);
-    at[k] = (tap[k] > 8 ? 0 : shift(tap[k], lw)) * 8 + (i32)(q & 1) * 4;
+    at[k] = (tap[k] > 8 ? 0 : shift(tap[k], width.size())) * 8 + (i32)(q & 1) * 4;
   }
 
   u32 stage = 0;
@@ -89,7 +90,7 @@ GLOBAL BLOCK(THREADS, 2) void conv1_fwd(bf16 *y, const bf16 *x, const float *w, 
       const u32 first = (warp & 3) * 64 + i * 16 + g, m = strip * STRIP + first;
       u32 a[3][4];
       UNROLL for (u32 h = 0; h < 2; h++) {
-        const u32 inside = taps(m + h * 8, pixels, lh, lw);
+        const u32 inside = taps(m + h * 8, pixels, height, width);
         UNROLL for (u32 k = 0; k < 6; k++) {
           u32 v = loadShared<u32>(base + (first + h * 8) * 8 + at[k]);
           a[k / 2][k % 2 * 2 + h] = inside >> tap[k] & 1 ? v : 0;
@@ -113,13 +114,14 @@ constexpr u32 GRADIENTS = SHORT * COLUMNS * 2; // bytes of a strip of dy
 
 // part [parts][28][out]: the gradient of the filter, [9][3][out], and of the
 // bias, over a part of the strips, one a block. dy is at full resolution.
-GLOBAL BLOCK(THREADS, 2) void conv1_wgrad(float *part, const bf16 *x, const bf16 *dy, const Step *step, u32 lh, u32 lw, u32 out) {
+template <u32 ODD>
+DEVICE void gradient(float *part, const bf16 *x, const bf16 *dy, const Step *step, Side<ODD> height, Side<ODD> width, u32 out) {
   SHARED __attribute__((aligned(128))) static char memory[48 << 10];
   const u32 smem = sharedAddress(memory), windows = smem + 2 * GRADIENTS;
   const u32 t = thread(), lane = t & 31, warp = t >> 5;
   const u32 n0 = blockY() * COLUMNS;
   if (n0 >= out) return;
-  const u32 pixels = step->rows << (lh + lw), strips = (pixels + SHORT - 1) / SHORT;
+  const u32 pixels = step->rows * height.size() * width.size(), strips = (pixels + SHORT - 1) / SHORT;
 
   // Two threads see to the window of a pixel: five taps, and four and zeros.
   const u32 p = t >> 1, half = t & 1;
@@ -135,10 +137,10 @@ GLOBAL BLOCK(THREADS, 2) void conv1_wgrad(float *part, const bf16 *x, const bf16
       copyAsync(smem + stage * GRADIENTS + r * 128 + ((chunk ^ (r & 7)) << 4), dy + (keep ? (u64)m * out + n0 + chunk * 8 : 0), keep);
     }
     commitCopies();
-    const u32 m = strip * SHORT + p, inside = taps(m, pixels, lh, lw);
+    const u32 m = strip * SHORT + p, inside = taps(m, pixels, height, width);
     UNROLL for (u32 k = 0; k < 5; k++) {
       u32 tap = half * 5 + k;
-      window[k] = inside >> tap & 1 ? *(const uint2 *)(x + (u64)(u32)((i32)m + shift(tap, lw)) * 4) : uint2(0);
+      window[k] = inside >> tap & 1 ? *(const uint2 *)(x + (u64)(u32)((i32)m + shift(tap, width.size())) * 4) : uint2(0);
     }
   };
   // What lies behind the ninth tap is multiplied, too.
@@ -189,3 +191,17 @@ GLOBAL BLOCK(THREADS, 2) void conv1_wgrad(float *part, const bf16 *x, const bf16
     part[((u64)blockX() * 28 + (bias ? 27 : tap * 3 + channel)) * out + n0 + column] = sum;
   }
 }
+
+// The kernels: heights and widths of images are ODD << lh and ODD << lw.
+#define BOTH(fwd, wgrad, ODD)                                                                                              \
+  GLOBAL BLOCK(THREADS, 2) void fwd(bf16 *y, const bf16 *x, const float *w, const float *bias, const Step *step, u32 lh,   \
+      u32 lw, u32 out) {                                                                                                   \
+    forward<ODD>(y, x, w, bias, step, {lh}, {lw}, out);                                                                    \
+  }                                                                                                                        \
+  GLOBAL BLOCK(THREADS, 2) void wgrad(float *part, const bf16 *x, const bf16 *dy, const Step *step, u32 lh, u32 lw,        \
+      u32 out) {                                                                                                           \
+    gradient<ODD>(part, x, dy, step, {lh}, {lw}, out);                                                                     \
+  }
+
+BOTH(conv1_fwd, conv1_wgrad, 1)
+BOTH(conv1_fwd_by3, conv1_wgrad_by3, 3)

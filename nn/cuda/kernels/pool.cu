@@ -21,12 +21,13 @@ DEVICE void channelSums(float *part, float (&sum)[8], u32 groups, u32 lanes) {
 // spread writes dy, the gradient at the pool's full-resolution input, from dp,
 // that at its output: at the place arg of each window, 0 elsewhere. Each block
 // also sums dp over its share of the pixels, which is the bias's gradient:
-// part [blocks][channels], if not null. lh and lw are of dy.
-GLOBAL BLOCK(THREADS, 4) void spread(bf16 *dy, float *part, const bf16 *dp, const u8 *arg, const Step *step, u32 lh, u32 lw, u32 channels) {
+// part [blocks][channels], if not null. height and width are of dy.
+template <u32 ODD>
+DEVICE void spreadOver(bf16 *dy, float *part, const bf16 *dp, const u8 *arg, const Step *step, Side<ODD> height, Side<ODD> width, u32 channels) {
   const u32 groups = channels / 8, lanes = THREADS / groups, t = thread(), group = t % groups, lane = t / groups;
-  const u32 pixels = step->rows << (lh + lw - 2);
+  const u32 pixels = pixelsOf(step->rows, height.half(), width.half());
   const u32 begin = (u64)pixels * blockX() / blocksX(), end = (u64)pixels * (blockX() + 1) / blocksX();
-  const u32 w = 1u << lw;
+  const u32 w = width.size();
   float sum[8] = {};
   _Pragma("unroll 2") for (u32 p = begin + lane; p < (lane < lanes ? end : 0); p += lanes) {
     u64 from = (u64)p * channels + group * 8;
@@ -36,7 +37,7 @@ GLOBAL BLOCK(THREADS, 4) void spread(bf16 *dy, float *part, const bf16 *dp, cons
       sum[2 * i] += lower(v[i]);
       sum[2 * i + 1] += upper(v[i]);
     }
-    u32 row = p >> (lw - 1), column = p & (w / 2 - 1);
+    u32 row = width.half().divide(p), column = width.half().rest(p);
     bf16 *to = dy + ((u64)(2 * row) * w + 2 * column) * channels + group * 8;
     UNROLL for (u32 k = 0; k < 4; k++) {
       uint4 s;
@@ -49,12 +50,19 @@ GLOBAL BLOCK(THREADS, 4) void spread(bf16 *dy, float *part, const bf16 *dp, cons
   }
   if (part) channelSums(part + (u64)blockX() * channels, sum, groups, lanes);
 }
+#define SPREAD(name, ODD)                                                                                                  \
+  GLOBAL BLOCK(THREADS, 4) void name(bf16 *dy, float *part, const bf16 *dp, const u8 *arg, const Step *step, u32 lh,       \
+      u32 lw, u32 channels) {                                                                                              \
+    spreadOver<ODD>(dy, part, dp, arg, step, {lh}, {lw}, channels);                                                        \
+  }
+SPREAD(spread, 1)
+SPREAD(spread_by3, 3)
 
 // colsum sums src [pixels][channels] over the block's share of the pixels: the
-// bias's gradient where no pool follows. lpixels is the logarithm of an image's.
-GLOBAL BLOCK(THREADS, 4) void colsum(float *part, const bf16 *src, const Step *step, u32 channels, u32 lpixels) {
+// bias's gradient where no pool follows. area is the pixels of an image.
+GLOBAL BLOCK(THREADS, 4) void colsum(float *part, const bf16 *src, const Step *step, u32 channels, u32 area) {
   const u32 groups = channels / 8, lanes = THREADS / groups, t = thread(), group = t % groups, lane = t / groups;
-  const u32 pixels = step->rows << lpixels;
+  const u32 pixels = step->rows * area;
   const u32 begin = (u64)pixels * blockX() / blocksX(), end = (u64)pixels * (blockX() + 1) / blocksX();
   float sum[8] = {};
   _Pragma("unroll 4") for (u32 p = begin + lane; p < (lane < lanes ? end : 0); p += lanes) {

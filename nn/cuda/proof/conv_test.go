@@ -24,6 +24,16 @@ func convShapes(k ptx.Kernel) []shape {
 	if strings.HasPrefix(k.Name, "conv_wgrad") {
 		depth = m
 	}
+	if k.Odd() == 3 {
+		return []shape{
+			{images: 5, rows: 5, by3: true, lh: 1, lw: 1, in: depth, out: 2 * n},
+			{images: 4, rows: 3, by3: true, lh: 1, lw: 1, in: 2 * depth, out: n},
+			{images: 1, rows: 1, by3: true, lh: 2, lw: 2, in: depth, out: n},
+			{images: 2, rows: 1, by3: true, lh: 1, lw: 3, in: depth, out: n},
+			{images: 3, rows: 3, by3: true, lh: 2, lw: 2, in: depth, out: n}, // many steps of the filter's gradient
+			{images: 7, rows: 5, by3: true, lh: 0, lw: 0, in: depth, out: n},
+		}
+	}
 	return []shape{
 		{images: 5, rows: 5, lh: 2, lw: 2, in: depth, out: 2 * n},
 		{images: 4, rows: 3, lh: 3, lw: 3, in: 2 * depth, out: n},
@@ -47,7 +57,7 @@ func convChecks() []check {
 			}
 			switch {
 			case strings.HasPrefix(k.Name, "conv_fwd_"):
-				s.pool = i%2 == 1
+				s.pool = i%2 == 1 && s.lh > 0
 				add("forward", func(d *device) error { return checkForward(d, k, s) })
 			case strings.HasPrefix(k.Name, "conv_bwd_"):
 				s.in, s.out = s.out, s.in
@@ -77,33 +87,42 @@ func convEnds() []check {
 			return run(d, k)
 		}})
 	}
-	// The end lies at pixel 4, 12, 20 and so on of 64.
+	thrice := shape{by3: true, in: 32, out: 32}
+	// The end lies at pixel 4, 12, 20 and so on of 64, or at 9, 18, 27 and so on.
 	add("conv_fwd_64x64x64s3", func(d *device, k ptx.Kernel) error {
-		for n := 1; n < 16; n += 2 {
-			if err := checkForward(d, k, shape{images: n, rows: n, lh: 1, lw: 1, in: 64, out: 64}); err != nil {
-				return fmt.Errorf("%d images: %w", n, err)
-			}
-		}
-		return nil
+		s := shape{lh: 1, lw: 1, in: 64, out: 64}
+		return s.batches(1, 16, 2, func(s shape) error { return checkForward(d, k, s) })
+	})
+	add("conv_fwd_by3_64x32x32s3", func(d *device, k ptx.Kernel) error {
+		return thrice.batches(1, 16, 1, func(s shape) error { return checkForward(d, k, s) })
 	})
 	add("conv_bwd_64x32x32s3", func(d *device, k ptx.Kernel) error {
-		for n := 1; n < 16; n += 2 {
-			if err := checkBackward(d, k, shape{images: n, rows: n, lh: 1, lw: 1, in: 32, out: 32}); err != nil {
-				return fmt.Errorf("%d images: %w", n, err)
-			}
-		}
-		return nil
+		s := shape{lh: 1, lw: 1, in: 32, out: 32}
+		return s.batches(1, 16, 2, func(s shape) error { return checkBackward(d, k, s) })
+	})
+	add("conv_bwd_by3_64x32x32s3", func(d *device, k ptx.Kernel) error {
+		return thrice.batches(1, 16, 1, func(s shape) error { return checkBackward(d, k, s) })
 	})
 	// In the first step of the sum, in the second, and in one whose copies the loop makes.
 	add("conv_wgrad_32x32s3", func(d *device, k ptx.Kernel) error {
-		for n := 1; n < 12; n++ {
-			if err := checkFilter(d, k, shape{images: n, rows: n, lh: 2, lw: 2, in: 32, out: 32}, 1); err != nil {
-				return fmt.Errorf("%d images: %w", n, err)
-			}
-		}
-		return nil
+		s := shape{lh: 2, lw: 2, in: 32, out: 32}
+		return s.batches(1, 12, 1, func(s shape) error { return checkFilter(d, k, s, 1) })
+	})
+	add("conv_wgrad_by3_32x32s3", func(d *device, k ptx.Kernel) error {
+		return thrice.batches(1, 18, 1, func(s shape) error { return checkFilter(d, k, s, 1) })
 	})
 	return list
+}
+
+// batches calls run with whole batches of from to below end images, step apart.
+func (s shape) batches(from, end, step int, run func(shape) error) error {
+	for n := from; n < end; n += step {
+		s.images, s.rows = n, n
+		if err := run(s); err != nil {
+			return fmt.Errorf("%d images: %w", n, err)
+		}
+	}
+	return nil
 }
 
 func blocks(n, each int) int { return (n + each - 1) / each }
@@ -118,7 +137,7 @@ func checkForward(d *device, k ptx.Kernel, s shape) error {
 	if s.pool {
 		arg = d.empty(n)
 	}
-	grid := blocks(s.images<<(s.lh+s.lw), k.Tile.M) * (s.out / k.Tile.N)
+	grid := blocks(s.images*s.area(), k.Tile.M) * (s.out / k.Tile.N)
 	pool := 0
 	if s.pool {
 		pool = 1
@@ -159,7 +178,7 @@ func checkForwardRounding(d *device, k ptx.Kernel, s shape) error {
 	x, w, b := d.normal(s.pixels()*s.in, 1), d.normal(9*s.in*s.out, 0.05), d.normal(s.out, 1)
 	n := s.pixels() * s.out / 4
 	y := d.empty(2 * n)
-	grid := blocks(s.images<<(s.lh+s.lw), k.Tile.M) * (s.out / k.Tile.N)
+	grid := blocks(s.images*s.area(), k.Tile.M) * (s.out / k.Tile.N)
 	if err := d.launch(k.Name, grid, 1, s.width(), y, uint64(0), d.bf16s(x), d.bf16s(w), d.floats(b),
 		d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.in, s.out, 1); err != nil {
 		return err
@@ -181,7 +200,7 @@ func checkBackward(d *device, k ptx.Kernel, s shape) error {
 	x := d.activations(s.pixels() * s.in)
 	n := s.pixels() * s.in
 	dx := d.empty(2 * n)
-	grid := blocks(s.images<<(s.lh+s.lw), k.Tile.M) * (s.in / k.Tile.N)
+	grid := blocks(s.images*s.area(), k.Tile.M) * (s.in / k.Tile.N)
 	if err := d.launch(k.Name, grid, 1, s.width(), dx, d.bf16s(dy), d.bf16s(w), d.bf16s(x),
 		d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.in, s.out); err != nil {
 		return err

@@ -13,9 +13,12 @@ func poolChecks() []check {
 		{images: 1, rows: 1, lh: 2, lw: 2, out: 24},
 		{images: 1, rows: 1, lh: 5, lw: 5, out: 32},
 		{images: 4, rows: 3, lh: 1, lw: 1, out: 64},
+		{images: 3, rows: 3, by3: true, lh: 2, lw: 2, out: 64},
+		{images: 2, rows: 1, by3: true, lh: 1, lw: 3, out: 128},
+		{images: 3, rows: 2, by3: true, lh: 1, lw: 1, out: 256},
 	} {
 		list = append(list,
-			check{"spread", fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1+3*i%7) }},
+			check{s.kernel("spread"), fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1+3*i%7) }},
 			check{"colsum", fmt.Sprintf("%+v", s), func(d *device) error { return checkColumnSums(d, s, 1+2*i%5) }})
 	}
 	// Seven pixels at once, of more channels than there are threads.
@@ -27,7 +30,7 @@ func poolChecks() []check {
 	for n := 2; n <= 8; n += 2 {
 		s, t := shape{images: n, rows: n, lh: 2, lw: 2, out: 256}, shape{images: n, rows: n, lh: 2, lw: 2, out: 64}
 		list = append(list,
-			check{"spread", fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1) }},
+			check{s.kernel("spread"), fmt.Sprintf("%+v", s), func(d *device) error { return checkSpread(d, s, 1) }},
 			check{"colsum", fmt.Sprintf("%+v", t), func(d *device) error { return checkColumnSums(d, t, 1) }})
 	}
 	for _, c := range []struct{ n, stride, parts int }{
@@ -46,7 +49,7 @@ func checkSpread(d *device, s shape, grid int) error {
 		arg[i] = byte(d.rand.IntN(4) & d.rand.IntN(4)) // more zeros, so that they meet in fours
 	}
 	dy, part := d.empty(2*4*n), d.empty(4*grid*s.out)
-	if err := d.launch("spread", grid, 1, 0, dy, part, d.bf16s(dp), d.bytes(arg), d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.out); err != nil {
+	if err := d.launch(s.kernel("spread"), grid, 1, 0, dy, part, d.bf16s(dp), d.bytes(arg), d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.out); err != nil {
 		return err
 	}
 	h, w := s.height()/2, s.width()/2
@@ -78,7 +81,7 @@ func checkParts(d *device, what string, part uint64, want []float64, parts int) 
 func checkColumnSums(d *device, s shape, grid int) error {
 	v := d.whole(s.pixels()*s.out, 9)
 	part := d.empty(4 * grid * s.out)
-	if err := d.launch("colsum", grid, 1, 0, part, d.bf16s(v), d.step(step{rows: uint32(s.rows)}), s.out, s.lh+s.lw); err != nil {
+	if err := d.launch("colsum", grid, 1, 0, part, d.bf16s(v), d.step(step{rows: uint32(s.rows)}), s.out, s.area()); err != nil {
 		return err
 	}
 	return checkParts(d, "sums", part, columns(v, s.out), grid)

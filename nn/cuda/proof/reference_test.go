@@ -1,21 +1,39 @@
 package proof
 
+import "cifartui/nn/cuda/ptx"
+
 // What the kernels compute, in float64, in the plainest way.
 
 // shape is that of a convolution's images.
 type shape struct {
 	images  int // of the batch; rows of them are valid
 	rows    int
-	lh, lw  int // logarithms of height and width
+	lh, lw  int  // logarithms of height and width
+	by3     bool // which are three times as large
 	in, out int
 	pool    bool
 }
 
-func (s shape) height() int { return 1 << s.lh }
-func (s shape) width() int  { return 1 << s.lw }
+func (s shape) odd() int {
+	if s.by3 {
+		return 3
+	}
+	return 1
+}
+func (s shape) height() int { return s.odd() << s.lh }
+func (s shape) width() int  { return s.odd() << s.lw }
 
-// pixels is how many the valid rows have.
-func (s shape) pixels() int { return s.rows << (s.lh + s.lw) }
+// area is the pixels of an image, pixels those of the valid rows.
+func (s shape) area() int   { return s.height() * s.width() }
+func (s shape) pixels() int { return s.rows * s.area() }
+
+// kernel is the name of a kernel for such images.
+func (s shape) kernel(name string) string {
+	if s.by3 {
+		return name + ptx.By3
+	}
+	return name
+}
 
 // convolve returns the 3x3 convolution of x [rows][H][W][in], w [9][in][out].
 func convolve(s shape, x, w []float64) []float64 {

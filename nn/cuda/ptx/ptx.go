@@ -53,6 +53,19 @@ type Kernel struct {
 	Tile         Tile
 }
 
+// By3 stands in the names of kernels for images whose sides are three times a power
+// of two: images of 24 pixels, and what pools make of them.
+const By3 = "_by3"
+
+// Odd is what the sides of images are divided by a power of two: 3 or, of kernels for
+// powers of two or any sides, 1.
+func (k Kernel) Odd() int {
+	if strings.Contains(k.Name, By3) {
+		return 3
+	}
+	return 1
+}
+
 // Shared is the dynamic shared memory of a launch on images w pixels wide, in
 // bytes. muon_poly takes the columns of its largest matrix in place of w.
 func (k Kernel) Shared(w int) int {
@@ -64,7 +77,10 @@ func (k Kernel) Shared(w int) int {
 	case strings.HasPrefix(k.Name, "conv_fwd_"), strings.HasPrefix(k.Name, "conv_bwd_"):
 		return t.Stages * (t.M + t.N) * t.K * 2
 	case strings.HasPrefix(k.Name, "conv_wgrad_"):
-		const pixels = 64 // of a step of the sum: whole rows, a column on either side
+		pixels := 64 // of a step of the sum: whole rows, a column on either side
+		if k.Odd() == 3 {
+			pixels = 48
+		}
 		return t.Stages * (pixels/w*(w+2)*t.M + pixels*t.N) * 2
 	case k.Name == "muon_poly":
 		return 2 * ((w + 63) / 64) * 64 * 128 // 64 rows of a matrix, twice
