@@ -99,7 +99,16 @@ func (c *bencher) add(operation, kernel string, flops, bytes float64, f func()) 
 		return
 	}
 	d := c.b.Device()
-	c.list = append(c.list, Timing{operation, kernel, us, 1e6 * max(flops/Peak(d), bytes/Bandwidth(d))})
+	c.list = append(c.list, Timing{operation, kernel, us, 1e6 * max(seconds(flops, Peak(d)), seconds(bytes, Bandwidth(d)))})
+}
+
+// seconds is how long an amount takes at a rate, 0 where the driver does not tell the
+// clock that the rate is reckoned from.
+func seconds(amount, rate float64) float64 {
+	if rate == 0 {
+		return 0
+	}
+	return amount / rate
 }
 
 // convolution times the passes of a layer.

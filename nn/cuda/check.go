@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -22,6 +23,23 @@ type Check struct {
 
 // OK reports whether the kernel is right.
 func (c Check) OK() bool { return c.Worst <= c.Limit } // not for NaN
+
+// MarshalJSON writes a difference that is no finite number, of which JSON knows none,
+// as text: "NaN" or "Infinity".
+func (c Check) MarshalJSON() ([]byte, error) {
+	type numbers Check // without this method
+	if !math.IsNaN(c.Worst) && !math.IsInf(c.Worst, 0) {
+		return json.Marshal(numbers(c))
+	}
+	text := "Infinity" // a difference has no sign
+	if math.IsNaN(c.Worst) {
+		text = "NaN"
+	}
+	return json.Marshal(struct {
+		numbers
+		Worst string
+	}{numbers(c), text})
+}
 
 func (c Check) String() string {
 	return fmt.Sprintf("%s on %s: differs by %.2g, the limit is %.2g", c.Kernel, c.Shape, c.Worst, c.Limit)

@@ -1,6 +1,9 @@
 package cuda
 
 import (
+	"encoding/json"
+	"math"
+	"strings"
 	"testing"
 
 	"cifartui/nn/cuda/internal/ptx"
@@ -42,6 +45,25 @@ func TestKernelsPassTheSelfCheck(t *testing.T) {
 	for _, name := range b.names {
 		if !ran[name] {
 			t.Errorf("%s was not run", name)
+		}
+	}
+}
+
+// "gpu check --json" is wanted most where a kernel is wrong, and then a difference
+// need not be a number.
+func TestDifferencesThatAreNoNumbersAreJSON(t *testing.T) {
+	for worst, want := range map[float64]string{
+		0.25: `"Worst":0.25`, math.NaN(): `"Worst":"NaN"`, math.Inf(1): `"Worst":"Infinity"`,
+	} {
+		text, err := json.Marshal([]Check{{Kernel: "spread", Shape: "2 rows", Worst: worst, Limit: 0.5}})
+		if err != nil {
+			t.Errorf("%v: %v", worst, err)
+			continue
+		}
+		for _, part := range []string{want, `"Kernel":"spread"`, `"Shape":"2 rows"`, `"Limit":0.5`, `"Took":0`} {
+			if strings.Count(string(text), part) != 1 {
+				t.Errorf("%v: %s lacks %s", worst, text, part)
+			}
 		}
 	}
 }

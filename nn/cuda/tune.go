@@ -85,8 +85,8 @@ func (t *Tuned) choose(b *Backend, c *conv, p pass, list []tile) tile {
 	return list[best]
 }
 
-// save writes the file, whole or not at all. It may fail: then the next start
-// measures again.
+// save writes the file, whole or not at all, as other processes and the GPUs of this
+// one may do meanwhile. It may fail: then the next start measures again.
 func (t *Tuned) save() {
 	if t.path == "" {
 		return
@@ -95,9 +95,16 @@ func (t *Tuned) save() {
 	if err != nil || os.MkdirAll(filepath.Dir(t.path), 0o755) != nil {
 		return
 	}
-	tmp := fmt.Sprintf("%s.%d", t.path, os.Getpid())
-	if os.WriteFile(tmp, text, 0o644) == nil && os.Rename(tmp, t.path) != nil {
-		_ = os.Remove(tmp)
+	tmp, err := os.CreateTemp(filepath.Dir(t.path), filepath.Base(t.path)+".*")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(text)
+	if e := tmp.Close(); err == nil {
+		err = e
+	}
+	if err != nil || os.Rename(tmp.Name(), t.path) != nil {
+		_ = os.Remove(tmp.Name())
 	}
 }
 
