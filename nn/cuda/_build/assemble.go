@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,23 +24,48 @@ var (
 	static   = regexp.MustCompile(`(\d+) bytes smem`)
 )
 
-// assemble runs ptxas on every module for every kind of GPU, and returns
-// resources.tsv. Which ptxas it was stands in it, since others give other
-// figures. A spill is an error.
-func assemble(ptxas string, texts map[string][]byte) ([]byte, error) {
-	out, err := exec.Command(ptxas, "--version").Output()
-	if err != nil {
-		return nil, fmt.Errorf("run ptxas: %w", err)
+// tools are NVIDIA's, of the same version.
+type tools struct {
+	ptxas    string
+	nvdisasm string // "": the inner loops are not looked at
+}
+
+// version says which version the tools are of.
+func (t tools) version() (string, error) {
+	var found string
+	for _, tool := range []string{t.ptxas, t.nvdisasm} {
+		if tool == "" {
+			continue
+		}
+		out, err := exec.Command(tool, "--version").Output()
+		if err != nil {
+			return "", fmt.Errorf("run %s: %w", tool, err)
+		}
+		m := release.FindSubmatch(out)
+		if m == nil {
+			return "", fmt.Errorf("%s does not say which version it is of", tool)
+		}
+		if found != "" && found != string(m[1]) {
+			return "", fmt.Errorf("ptxas is of %s and nvdisasm of %s: take the same", found, m[1])
+		}
+		found = string(m[1])
 	}
-	version := release.FindSubmatch(out)
-	if version == nil {
-		return nil, fmt.Errorf("%s does not say which ptxas it is", ptxas)
+	return found, nil
+}
+
+// assemble runs ptxas on every module for every kind of GPU, and returns
+// resources.tsv and, with nvdisasm, loops.tsv, else nil. Which version it was stands
+// in them, since others give other figures. A spill is an error.
+func assemble(t tools, texts map[string][]byte) (list, loops []byte, err error) {
+	version, err := t.version()
+	if err != nil {
+		return nil, nil, err
 	}
 	var (
-		wait     sync.WaitGroup
-		lock     sync.Mutex
-		lines    []string
-		problems []error
+		wait         sync.WaitGroup
+		lock         sync.Mutex
+		lines, inner []string
+		problems     []error
 	)
 	turns := make(chan struct{}, 2)
 	for _, m := range modules {
@@ -51,43 +77,44 @@ func assemble(ptxas string, texts map[string][]byte) ([]byte, error) {
 			wait.Go(func() {
 				turns <- struct{}{}
 				defer func() { <-turns }()
-				found, err := resources(ptxas, m.name, gpu, texts[m.name])
+				found, loops, err := t.resources(m.name, gpu, texts[m.name])
 				lock.Lock()
 				defer lock.Unlock()
-				lines = append(lines, found...)
+				lines, inner = append(lines, found...), append(inner, loops...)
 				problems = append(problems, err)
 			})
 		}
 	}
 	wait.Wait()
 	if err := errors.Join(problems...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.Sort(lines)
-	return fmt.Appendf(nil, "# by ptxas %s; no kernel spills registers\nkernel\tgpu\tregisters\tstatic shared bytes\n%s\n", version[1], strings.Join(lines, "\n")), nil
+	if t.nvdisasm != "" {
+		loops = loopsTable(version, inner)
+	}
+	return fmt.Appendf(nil, "# by ptxas %s; no kernel spills registers\nkernel\tgpu\tregisters\tstatic shared bytes\n%s\n", version, strings.Join(lines, "\n")), loops, nil
 }
 
-// resources assembles one module for one kind of GPU.
-func resources(ptxas, name, gpu string, text []byte) ([]string, error) {
-	file, err := os.CreateTemp("", name+"-*.ptx")
+// resources assembles one module for one kind of GPU. It returns lines of
+// resources.tsv and of loops.tsv.
+func (t tools) resources(name, gpu string, text []byte) (lines, loops []string, err error) {
+	dir, err := os.MkdirTemp("", "cifartui-"+name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer os.Remove(file.Name())
-	if _, err := file.Write(text); err != nil {
-		return nil, err
+	defer os.RemoveAll(dir)
+	ptx, cubin := filepath.Join(dir, name+".ptx"), filepath.Join(dir, name+".cubin")
+	if err := os.WriteFile(ptx, text, 0o644); err != nil {
+		return nil, nil, err
 	}
-	if err := file.Close(); err != nil {
-		return nil, err
-	}
-	said, err := exec.Command(ptxas, "-arch="+gpu, "-v", file.Name(), "-o", os.DevNull).CombinedOutput()
+	said, err := exec.Command(t.ptxas, "-arch="+gpu, "-v", ptx, "-o", cubin).CombinedOutput()
 	if err != nil {
-		return nil, fmt.Errorf("ptxas: %s for %s: %w\n%s", name, gpu, err, said)
+		return nil, nil, fmt.Errorf("ptxas: %s for %s: %w\n%s", name, gpu, err, said)
 	}
-	var lines []string
 	for _, f := range function.FindAllSubmatch(said, -1) {
 		if string(f[4]) != "0" || string(f[5]) != "0" {
-			return nil, fmt.Errorf("ptxas: %s spills registers on %s: %s bytes written, %s read", f[1], gpu, f[4], f[5])
+			return nil, nil, fmt.Errorf("ptxas: %s spills registers on %s: %s bytes written, %s read", f[1], gpu, f[4], f[5])
 		}
 		shared := 0
 		if s := static.FindSubmatch(f[7]); s != nil {
@@ -96,7 +123,10 @@ func resources(ptxas, name, gpu string, text []byte) ([]string, error) {
 		lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%d", f[1], gpu, f[6], shared))
 	}
 	if want := bytes.Count(text, []byte(".entry ")); len(lines) != want {
-		return nil, fmt.Errorf("ptxas: %s for %s: figures of %d of %d kernels", name, gpu, len(lines), want)
+		return nil, nil, fmt.Errorf("ptxas: %s for %s: figures of %d of %d kernels", name, gpu, len(lines), want)
 	}
-	return lines, nil
+	if t.nvdisasm != "" && bytes.Contains(text, []byte(".entry conv_")) {
+		loops, err = disassembled(t.nvdisasm, cubin, gpu)
+	}
+	return lines, loops, err
 }

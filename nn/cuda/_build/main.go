@@ -5,6 +5,8 @@
 //	go run ./nn/cuda/_build -ptxas P   also assembles every kernel for every kind
 //	                                   of GPU with NVIDIA's ptxas P, fails on a
 //	                                   spill, and writes or compares resources.tsv
+//	  -nvdisasm N                      and reads the inner loops off what N makes of
+//	                                   that, and writes or compares loops.tsv
 //
 // It needs clang-19 and no CUDA toolkit. PTX is compared uncompressed, so that
 // it does not matter which version of Go compressed it.
@@ -69,20 +71,22 @@ type builder struct {
 
 func main() {
 	var b builder
-	ptxas := flag.String("ptxas", "", "NVIDIA's ptxas, to assemble the kernels with")
+	var nvidia tools
+	flag.StringVar(&nvidia.ptxas, "ptxas", "", "NVIDIA's ptxas, to assemble the kernels with")
+	flag.StringVar(&nvidia.nvdisasm, "nvdisasm", "", "NVIDIA's nvdisasm of the same version, to look at the inner loops with")
 	flag.StringVar(&b.clang, "clang", "clang-19", "the compiler")
 	flag.BoolVar(&b.check, "check", false, "compare with what is there, and write nothing")
 	flag.Parse()
 	_, self, _, _ := runtime.Caller(0)
 	cuda := filepath.Dir(filepath.Dir(self))
 	b.kernels, b.out = filepath.Join(cuda, "kernels"), filepath.Join(cuda, "ptx")
-	if err := b.build(*ptxas); err != nil {
+	if err := b.build(nvidia); err != nil {
 		fmt.Fprintln(os.Stderr, "_build:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *builder) build(ptxas string) error {
+func (b *builder) build(nvidia tools) error {
 	var kernels []kernel
 	texts := map[string][]byte{}
 	for _, m := range modules {
@@ -107,13 +111,21 @@ func (b *builder) build(ptxas string) error {
 	if err := b.file("table.go", source); err != nil {
 		return err
 	}
-	if ptxas != "" {
-		list, err := assemble(ptxas, texts)
+	if nvidia.ptxas == "" && nvidia.nvdisasm != "" {
+		return errors.New("-nvdisasm wants -ptxas too: it reads what that assembles")
+	}
+	if nvidia.ptxas != "" {
+		list, loops, err := assemble(nvidia, texts)
 		if err != nil {
 			return err
 		}
 		if err := b.file("resources.tsv", list); err != nil {
 			return err
+		}
+		if loops != nil {
+			if err := b.file("loops.tsv", loops); err != nil {
+				return err
+			}
 		}
 	}
 	if len(b.differ) > 0 {

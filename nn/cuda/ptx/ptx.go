@@ -3,8 +3,9 @@
 //
 // The sources lie in ../kernels, one file a module. "go generate" builds them
 // with clang-19 by the program in ../_build, which also writes table.go and,
-// where NVIDIA's ptxas can be had, resources.tsv: what each kernel takes of each
-// kind of GPU. Neither is written by hand.
+// where NVIDIA's ptxas and nvdisasm can be had, resources.tsv: what each kernel
+// takes of each kind of GPU, and loops.tsv: what the inner loops of convolutions are
+// made of. None is written by hand.
 package ptx
 
 //go:generate go run ../_build
@@ -77,15 +78,20 @@ func (k Kernel) Shared(w int) int {
 	case strings.HasPrefix(k.Name, "conv_fwd_"), strings.HasPrefix(k.Name, "conv_bwd_"):
 		return t.Stages * (t.M + t.N) * t.K * 2
 	case strings.HasPrefix(k.Name, "conv_wgrad_"):
-		pixels := 64 // of a step of the sum: whole rows, a column on either side
-		if k.Odd() == 3 {
-			pixels = 48
-		}
+		pixels := k.pixels() // in whole rows, a column on either side
 		return t.Stages * (pixels/w*(w+2)*t.M + pixels*t.N) * 2
 	case k.Name == "muon_poly":
 		return 2 * ((w + 63) / 64) * 64 * 128 // 64 rows of a matrix, twice
 	}
 	return 0
+}
+
+// pixels are those of a step of the sum of a filter's gradient.
+func (k Kernel) pixels() int {
+	if k.Odd() == 3 {
+		return 48
+	}
+	return 64
 }
 
 // Text returns a module's PTX.
