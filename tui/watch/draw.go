@@ -83,10 +83,10 @@ func (m *Model) tooSmall() bool { return m.w < leastWidth || m.h < leastHeight }
 // settle makes ready what is drawn next, and holds what is scrolled or chosen to
 // what there is.
 func (m *Model) settle() {
+	m.list.settle(m.now, m.listRows()) // keys act on it in any window
 	if m.tooSmall() {
 		return
 	}
-	m.list.settle(m.now, m.listRows())
 	m.settleCurves()
 	m.settleSettings()
 	top, below := rows(m.h)

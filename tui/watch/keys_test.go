@@ -418,3 +418,19 @@ func TestAFilterOfAgesFollowsTheClock(t *testing.T) {
 		t.Errorf("two hours later %d are", n)
 	}
 }
+
+// In a window that is too small for the list keys act on the runs that there are, and not
+// on those that there were when it was larger.
+func TestKeysInASmallWindowActOnWhatThereIs(t *testing.T) {
+	b := newBench(t, tui.Options{}, 80, 24, made("a", 1, 3, nil), made("b", 2, 3, nil))
+	b.Update(tea.WindowSizeMsg{Width: 30, Height: 8})
+	b.Update(updateMsg{update: survey.Update{Gone: []string{"/data/runs/a"}, Listed: true}, at: testNow})
+	b.press("a")
+	if got := b.list.marks; !slices.Equal(got, []string{"/data/runs/b"}) {
+		t.Errorf("marked are %v", got)
+	}
+	b.press("a") // takes the marks away
+	if len(b.list.marks) > 0 {
+		t.Errorf("still marked are %v", b.list.marks)
+	}
+}
