@@ -30,7 +30,7 @@ func openGallery(ctx context.Context, g *gallery, o Options) (*Dataset, error) {
 	}
 	need := int64(images) * int64(Channels*size*size+1)
 	if o.Free > 0 && need > o.Free {
-		return nil, fmt.Errorf("cifar: %s: %s pictures take %s MB of memory as images of %d pixels a side%s, and %s MB is free: take a smaller --size, or fewer pictures",
+		return nil, fmt.Errorf("cifar: %s: %s pictures take %s MiB of memory as images of %d pixels a side%s, and %s MiB is free: take a smaller --size, or fewer pictures",
 			g.root, commas(int64(g.len())), commas(need>>20), size, aside, commas(o.Free>>20))
 	}
 	m := newMeter(o.Progress)

@@ -269,7 +269,7 @@ func TestFoldersThatAreNoDataSay(t *testing.T) {
 	}
 	dir, o := gallery0(t)
 	o.Free = 2*14*3073 - 1
-	if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "14 pictures take 0 MB") {
+	if _, err := Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "14 pictures take 0 MiB") {
 		t.Errorf("too large for the memory: %v", err)
 	}
 	for _, data := range []string{"auto", "cifar100", "demo"} {

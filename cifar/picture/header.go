@@ -105,7 +105,7 @@ func (h header) check(memory int64) error {
 	case h.width > maxPixels || h.height > maxPixels || h.pixels() > maxPixels:
 		return fmt.Errorf("%s of %d x %d pixels: more than the %d million that are unpacked", h.format.name, h.width, h.height, maxPixels/1_000_000)
 	case h.memory > memory:
-		return fmt.Errorf("%s of %d x %d pixels that takes %d MB unpacked: want at most %d MB", h.format.name, h.width, h.height, h.memory>>20, memory>>20)
+		return fmt.Errorf("%s of %d x %d pixels that takes %d MiB unpacked: want at most %d MiB", h.format.name, h.width, h.height, h.memory>>20, memory>>20)
 	}
 	return nil
 }

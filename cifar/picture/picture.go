@@ -151,7 +151,7 @@ func readAll(from io.Reader) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case len(data) > maxFile:
-		return nil, fmt.Errorf("over %d MB, which is more than a picture may have", maxFile>>20)
+		return nil, fmt.Errorf("over %d MiB, which is more than a picture may have", maxFile>>20)
 	case len(data) == 0:
 		return nil, errors.New("empty")
 	}

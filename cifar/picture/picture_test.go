@@ -207,7 +207,7 @@ func TestHugePicturesAreRefusedBeforeTheyAreUnpacked(t *testing.T) {
 	for _, path := range []string{"testdata/rgb16.png", "testdata/progressive.jpg"} {
 		small := newReader(32, 1<<20)
 		_, err := small.Fit(t.Context(), claim(t, path, 1000, 1000))
-		if err == nil || !strings.Contains(err.Error(), "unpacked: want at most 1 MB") {
+		if err == nil || !strings.Contains(err.Error(), "unpacked: want at most 1 MiB") {
 			t.Errorf("%s of 1,000 x 1,000 pixels in a megabyte: %v", path, err)
 		}
 	}
