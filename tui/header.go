@@ -136,7 +136,7 @@ func (h *header) progressParts(r *run, w int) []canvas.Part {
 	}
 	parts := []canvas.Part{
 		canvas.Ranked(0, style.Dim.Text("epoch "), style.Plain.Text(format.Of(epoch, epochs))),
-		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, h.glyphs), style.Plain.Text(fmt.Sprintf(" %3.0f%%", 100*whole)))...),
+		canvas.Ranked(7, append(canvas.BarSpans(barWidth, whole, h.glyphs), style.Plain.Text(" "+format.Done(whole)))...),
 		canvas.Ranked(1, at...),
 		canvas.Ranked(8, canvas.BarSpans(barWidth, inEpoch, h.glyphs)...),
 	}

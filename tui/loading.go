@@ -2,7 +2,6 @@ package tui
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -153,7 +152,7 @@ func (l *loading) draw(a canvas.Area) {
 	p := l.progress
 	if p.Total > 0 {
 		share := float64(p.Done) / float64(p.Total)
-		in.Right(w-1, 0, style.Plain, fmt.Sprintf("%3.0f%%", 100*share))
+		in.Right(w-1, 0, style.Plain, format.Done(share))
 		in.Bar(0, 1, w, share, l.glyphs)
 		in.Text(1, 2, style.Dim, p.amount(p.Done)+" of "+strings.TrimSpace(p.amount(p.Total)+" "+p.Of))
 	} else if p.Done > 0 {

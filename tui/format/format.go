@@ -23,6 +23,15 @@ func Percent(v float64) string {
 	return fmt.Sprintf("%5.2f%%", 100*v)
 }
 
+// Done shows in 4 columns what share of something is done: 100% when all of it is, and
+// not before.
+func Done(share float64) string {
+	if !(share > 0) {
+		share = 0
+	}
+	return fmt.Sprintf("%3d%%", int(100*min(share, 1)+1e-9)) // 0.57 is a little less
+}
+
 // Fixed4 shows a loss or an accuracy in 6 columns.
 func Fixed4(v float64) string {
 	switch {

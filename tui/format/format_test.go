@@ -44,3 +44,13 @@ func TestRatesHaveFewDigits(t *testing.T) {
 		}
 	}
 }
+
+func TestAHundredPercentIsAll(t *testing.T) {
+	for share, want := range map[float64]string{
+		0: "  0%", 0.004: "  0%", 0.29: " 29%", 0.57: " 57%", 0.995: " 99%", 1 - 1.0/156_400: " 99%", 1: "100%", 1.5: "100%", -1: "  0%",
+	} {
+		if got := Done(share); got != want {
+			t.Errorf("%v is %q, want %q", share, got, want)
+		}
+	}
+}
