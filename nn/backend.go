@@ -2,10 +2,9 @@ package nn
 
 import "fmt"
 
-// Backend owns memory and runs kernels on it. The CPU is one; a GPU would be
-// another: kernels may run after their call has returned, in the order of the
-// calls, and what goes wrong there is reported by the next Sync, Download or
-// Loss.Result.
+// Backend owns memory and runs kernels on it. The CPU is one, a GPU (package cuda)
+// another: there kernels may run after their call has returned, in the order of the
+// calls, and what goes wrong is reported by the next Sync, Download or Loss.Result.
 //
 // rows is always the number of images of the batch that are valid: kernels
 // read and write no others. Shapes are the program's business: a kernel given
