@@ -27,13 +27,13 @@ func ScheduleNames() []string { return []string{"constant", "step", "cosine", "o
 //   - onecycle: warms up over 30% of the steps from 1/25 to 1, then falls to
 //     1/250,000, both along a cosine (Smith 2018, with the numbers of
 //     PyTorch's OneCycleLR)
-//   - triangle: warms up over 20% of the steps from 1/20 to 1, then falls to 0,
-//     both along a straight line (Smith 2018)
+//   - triangle: warms up over 20% of the steps to 1, then falls to 0, both along
+//     a straight line (Smith 2018)
 //
 // warmup is the part of the steps, in [0, 1), over which the rate rises; 0 means
-// the schedule's own. Those that have none of their own rise from 1/20 along a
-// straight line, and then go through all of their curve in the steps that are
-// left.
+// the schedule's own. Those that have none of their own rise along a straight line,
+// and then go through all of their curve in the steps that are left. A straight line
+// begins at 0, but no rate of a warm-up is below 1/20.
 func NewSchedule(name string, warmup float64) (Schedule, error) {
 	if !(warmup >= 0 && warmup < 1) {
 		return nil, fmt.Errorf("nn: a warm-up of %v of the steps, want 0 up to, not including, 1", warmup)
