@@ -13,8 +13,7 @@ import (
 
 // planning is a run that is only planned: epochs of 400 batches, a third of them on
 // smaller images.
-func planning(t *testing.T, budget float64, p pace) *run {
-	o := tinyOptions(t)
+func planning(o Options, budget float64, p pace) *run {
 	o.Config.Budget, o.Config.SmallEpochs, o.Config.SmallSize = config.Seconds(budget), 0.35, 16
 	return &run{
 		config: o.Config, at: standing{Position: checkpoint.Position{Epoch: 1}}, pace: p,
@@ -38,7 +37,7 @@ func (r *run) spend(seconds float64) {
 // The last epoch has as many batches as the others leave time for, unless they are
 // too few for an epoch of their own.
 func TestTheLastEpochFillsTheBudget(t *testing.T) {
-	planned := &checkpoint.Plan{Epochs: 17, Small: 6}
+	o, planned := tinyOptions(t), &checkpoint.Plan{Epochs: 17, Small: 6}
 	for name, c := range map[string]struct {
 		budget, spent float64
 		epoch, step   int
@@ -57,7 +56,7 @@ func TestTheLastEpochFillsTheBudget(t *testing.T) {
 		"nor after one alone":      {1875, 100, 2, 0, &checkpoint.Plan{Epochs: 1, Small: -1, LastSteps: 200}, length{14, 0, 172}},
 		"what is done of it stays": {1875, 1870, 17, 300, planned, length{17, 6, 300}},
 	} {
-		r := planning(t, c.budget, pace{batches: map[int]float64{16: 40, 32: 130}, validation: 10})
+		r := planning(o, c.budget, pace{batches: map[int]float64{16: 40, 32: 130}, validation: 10})
 		r.at.Epoch, r.at.Step, r.at.Plan = c.epoch, c.step, c.plan
 		r.spend(c.spent)
 		if got := r.fitting(); got != c.want {
@@ -106,10 +105,11 @@ const tries = 300
 // Where epochs take what they took before, all of the budget is used but for what is
 // kept, and once in a run there is another plan.
 func TestASteadyMachineUsesItsBudget(t *testing.T) {
+	o := tinyOptions(t)
 	for budget, least := range map[float64]float64{300: 0.98, 900: 0.96, 1875: 0.98, 7200: 0.98} {
 		noise := rand.New(rand.NewPCG(1, 2))
 		for try := range tries {
-			used, plans := planning(t, budget, someone(noise)).lived(func(int) float64 { return 1 })
+			used, plans := planning(o, budget, someone(noise)).lived(func(int) float64 { return 1 })
 			if used > 1 || used < least || plans > 2 {
 				t.Errorf("try %d: %.4f of %.0f s used, %d other plans", try, used, budget, plans)
 			}
@@ -121,11 +121,12 @@ func TestASteadyMachineUsesItsBudget(t *testing.T) {
 // not over it by more than an epoch may be longer, and gets another plan only now
 // and then.
 func TestANoisyMachineUsesItsBudget(t *testing.T) {
+	o := tinyOptions(t)
 	noise := rand.New(rand.NewPCG(1, 2))
 	var mean, over float64
 	changes := 0
 	for try := range tries {
-		r := planning(t, 1875, someone(noise))
+		r := planning(o, 1875, someone(noise))
 		used, plans := r.lived(func(int) float64 { return 0.9 + 0.2*noise.Float64() })
 		if used > 1.01 || used < 0.96 {
 			t.Errorf("try %d: %.4f of the budget used", try, used)
@@ -147,11 +148,12 @@ func TestANoisyMachineUsesItsBudget(t *testing.T) {
 // Of a short budget the last epoch is a large part: a machine that is slower and
 // faster from epoch to epoch is left time for it, and few runs are over.
 func TestANoisyMachineKeepsAShortBudget(t *testing.T) {
+	o := tinyOptions(t)
 	for _, budget := range []float64{300, 450, 600} {
 		noise := rand.New(rand.NewPCG(1, 2))
 		var mean, over, most float64
 		for range tries {
-			used, _ := planning(t, budget, someone(noise)).lived(func(int) float64 { return 0.9 + 0.2*noise.Float64() })
+			used, _ := planning(o, budget, someone(noise)).lived(func(int) float64 { return 0.9 + 0.2*noise.Float64() })
 			mean += used / tries
 			most = max(most, used)
 			if used > 1 {
@@ -167,11 +169,12 @@ func TestANoisyMachineKeepsAShortBudget(t *testing.T) {
 
 // A machine that becomes another one gets a plan for that, and few besides.
 func TestAnotherMachineGetsAnotherPlan(t *testing.T) {
+	o := tinyOptions(t)
 	for _, factor := range []float64{0.6, 0.7, 1.4, 1.6} {
 		noise := rand.New(rand.NewPCG(1, 2))
 		for try := range tries {
 			from := 1 + noise.IntN(10)
-			used, plans := planning(t, 1875, someone(noise)).lived(func(epoch int) float64 {
+			used, plans := planning(o, 1875, someone(noise)).lived(func(epoch int) float64 {
 				if epoch >= from {
 					return factor
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/checkpoint/checkpointtest"
@@ -133,7 +134,7 @@ func TestInitOfAnotherNetworkIsRefused(t *testing.T) {
 	_, err := NewTrainer(o)
 	for _, says := range []string{
 		filepath.Base(o.Config.Init), "conv3.weight has shape [8 4 3 3], [9 4 3 3] is wanted", "conv5.weight has shape [8 8 3 3], [8 9 3 3] is wanted",
-		"dense.weight has shape [10 6], [10 128] is wanted", "fc1.weight [6 128] is one too many", "fc1.bias [6] is one too many",
+		"dense.weight has shape [10 6], [10 32] is wanted", "fc1.weight [6 32] is one too many", "fc1.bias [6] is one too many",
 	} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
@@ -200,7 +201,9 @@ func TestSettingsOfLayersThatAreNotThereAreRefused(t *testing.T) {
 		"24 pixels can't be halved 4 times":   func(c *config.Config) { c.Filters, c.SmallEpochs = "4,4,4,4", 0.5 },
 		"want at most 64,000,000: take fewer": func(c *config.Config) { c.Filters, c.Dense = "4096", "4096" },
 	} {
-		if _, err := NewTrainer(tinyOptions(t, change)); err == nil || !strings.Contains(err.Error(), says) {
+		o := tinyOptions(t, change)
+		o.Dataset = dataOf(cifar.Size)
+		if _, err := NewTrainer(o); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
 	}

@@ -239,6 +239,7 @@ func TestSizeThatTheBackendDoesNotTakeIsTold(t *testing.T) {
 	t.Parallel()
 	first := func(small float64, size int) (loss event.Float, warnings []*event.Warning) {
 		o := tinyOptions(t, func(c *config.Config) { c.Epochs, c.SmallEpochs, c.SmallSize = 2, small, size })
+		o.Dataset = dataOf(cifar.Size)
 		o.Backend = pickyCPU{o.Backend.(*nn.CPU)}
 		_, rec := mustTrain(t, o, nil)
 		return of[*event.StepDone](rec.events)[0].Loss, of[*event.Warning](rec.events)

@@ -224,7 +224,7 @@ func TestEndedContextStopsWithACheckpoint(t *testing.T) {
 
 func TestStopWhilePausedAndWhileValidating(t *testing.T) {
 	o := tinyOptions(t)
-	o.Dataset.Test = cifartest.Colours(210, 2) // three batches
+	o.Dataset.Test = cifartest.ColoursOf(tinySize, 210, 2) // three batches
 	straight, _ := mustTrain(t, o, nil)
 	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 		switch e := e.(type) {
@@ -262,7 +262,7 @@ func (b *denseHook) Dense(y, x, w, bias *nn.Buffer, rows int) {
 // after it; a save has the run's own weights then, and the test begins anew.
 func TestCommandsWhileTheBestWeightsAreTested(t *testing.T) {
 	o := tinyOptions(t, func(c *config.Config) { c.ValSplit = 10 })
-	o.Dataset.Test = cifartest.Colours(210, 2) // three batches
+	o.Dataset.Test = cifartest.ColoursOf(tinySize, 210, 2) // three batches
 	straight, first := mustTrain(t, o, nil)
 	want := first.events[len(first.events)-1].(*event.RunEnded)
 	for _, stop := range []bool{false, true} {

@@ -24,8 +24,14 @@ import (
 	"cifartui/train/rundir"
 )
 
-func tinyData() *cifar.Dataset {
-	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: cifartest.Colours(38, 1), Test: cifartest.Colours(20, 2), Classes: cifar.ClassNames()}
+// tinySize is the images' height and width: a quarter of CIFAR's pixels.
+const tinySize = 16
+
+func tinyData() *cifar.Dataset { return dataOf(tinySize) }
+
+// dataOf is a few images of a size.
+func dataOf(size int) *cifar.Dataset {
+	return &cifar.Dataset{Name: "CIFAR-10", Source: "test", Train: cifartest.ColoursOf(size, 38, 1), Test: cifartest.ColoursOf(size, 20, 2), Classes: cifar.ClassNames()}
 }
 
 // tinyOptions trains a network of a few filters on a few images: 5 batches an
@@ -153,7 +159,7 @@ func TestRunLeavesAWholeFolder(t *testing.T) {
 		t.Errorf("the confusion matrix has %d images, %d right; val_acc is %v", seen, right, epochs[2].ValAcc)
 	}
 	for i, s := range v.Samples {
-		if s.Label == s.Predicted || len(s.Pixels) != cifar.Pixels || i > 0 && s.Confidence > v.Samples[i-1].Confidence {
+		if s.Label == s.Predicted || len(s.Pixels) != 3*tinySize*tinySize || i > 0 && s.Confidence > v.Samples[i-1].Confidence {
 			t.Errorf("sample %d: %d predicted as %d with %v", i, s.Label, s.Predicted, s.Confidence)
 		}
 	}
@@ -190,6 +196,7 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 				t.Fatal(err)
 			}
 			fast.Runs, fast.Batch, fast.Epochs, fast.SaveSeconds, fast.Filters = c.Runs, c.Batch, c.Epochs, c.SaveSeconds, c.Filters
+			fast.SmallSize = tinySize / 2
 			*c = fast
 		},
 		"a hidden layer, some frozen, some slow": func(c *config.Config) {
