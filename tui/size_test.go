@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 
@@ -19,10 +20,14 @@ func TestNothingOverflowsAtAnySize(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))
 	sizesToTry := [][2]int{{1, 1}, {2, 300}, {300, 1}, {39, 12}, {40, 11}, {40, 12}, {300, 100}}
-	for range 40 {
+	more := 40
+	if os.Getenv("CIFARTUI_LONG") == "" {
+		more = 12
+	}
+	for range more {
 		sizesToTry = append(sizesToTry, [2]int{1 + rng.IntN(300), 1 + rng.IntN(100)})
 	}
-	for range 40 {
+	for range more {
 		sizesToTry = append(sizesToTry, [2]int{38 + rng.IntN(50), 10 + rng.IntN(20)})
 	}
 	check := func(b *bench, what string) {
@@ -103,19 +108,19 @@ func TestAQuestionIsSeenInASmallWindow(t *testing.T) {
 	}
 }
 
-// manySteps are 1,000,000 steps in 10,000 epochs.
-func manySteps() []event.Event {
+// manySteps are 10,000 epochs of so many steps.
+func manySteps(each int) []event.Event {
 	s := newScript("model_20261123_1405", 500, 10_000)
 	s.every = 1
 	s.start()
 	for e := 1; e <= 10_000; e++ {
 		loss, acc, valLoss, valAcc := s.curve(float64(e) / 100)
-		for i := 1; i <= 100; i++ {
+		for i := 1; i <= each; i++ {
 			s.elapsed++
-			s.emit(&event.StepDone{Header: event.Header{Run: s.name}, Epoch: e, Step: i, Steps: 100, Total: int64((e-1)*100 + i), Count: 1,
+			s.emit(&event.StepDone{Header: event.Header{Run: s.name}, Epoch: e, Step: i, Steps: each, Total: int64((e-1)*each + i), Count: 1,
 				Loss: event.Float(loss + 0.1*s.rng.Float64()), MinLoss: event.Float(loss), MaxLoss: event.Float(loss + 0.1), Acc: event.Float(acc), ImagesPerSecond: 400, Elapsed: s.elapsed})
 		}
-		s.emit(&event.EpochDone{Header: event.Header{Run: s.name}, Epoch: e, Epochs: 10_000, Batch: 500, Total: int64(e * 100),
+		s.emit(&event.EpochDone{Header: event.Header{Run: s.name}, Epoch: e, Epochs: 10_000, Batch: 500, Total: int64(e * each),
 			Loss: event.Float(loss), Acc: event.Float(acc), ValLoss: event.Float(valLoss + 0.05*s.rng.Float64()), ValAcc: event.Float(valAcc), Seconds: 100, Elapsed: s.elapsed})
 	}
 	return s.events
@@ -123,10 +128,10 @@ func manySteps() []event.Event {
 
 func TestALongRunTakesBoundedMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a million events")
+		t.Skip("200,000 events")
 	}
 	b := newBench(t, Options{Mode: Replay}, 120, 40)
-	events := manySteps()
+	events := manySteps(20) // six times the steps that are kept
 	for i := 0; i < len(events); i += eventBatch {
 		batch := events[i:min(i+eventBatch, len(events))]
 		b.Update(eventsMsg{events: batch, at: testStart, more: len(batch) == eventBatch})
@@ -141,7 +146,7 @@ func TestALongRunTakesBoundedMemory(t *testing.T) {
 }
 
 func BenchmarkOpenAMillionSteps(b *testing.B) {
-	events := manySteps()
+	events := manySteps(100)
 	for b.Loop() {
 		m := newBench(b, Options{Mode: Replay}, 120, 40)
 		for i := 0; i < len(events); i += eventBatch {
@@ -153,7 +158,7 @@ func BenchmarkOpenAMillionSteps(b *testing.B) {
 
 func BenchmarkDrawAMillionSteps(b *testing.B) {
 	m := newBench(b, Options{Mode: Replay}, 200, 60)
-	events := manySteps()
+	events := manySteps(100)
 	for i := 0; i < len(events); i += eventBatch {
 		m.Update(eventsMsg{events: events[i:min(i+eventBatch, len(events))], at: testStart})
 	}
@@ -177,7 +182,7 @@ func BenchmarkDrawAMillionSteps(b *testing.B) {
 // that it takes events, five times a second.
 func BenchmarkWatchAMillionSteps(b *testing.B) {
 	m := newBench(b, Options{Mode: Attached}, 120, 40)
-	events := manySteps()
+	events := manySteps(100)
 	for i := 0; i < len(events); i += eventBatch {
 		m.Update(eventsMsg{events: events[i:min(i+eventBatch, len(events))], at: testStart})
 	}
