@@ -46,6 +46,7 @@ func (s *screen) onAlternateScreen(t *testing.T, want bool) {
 
 // An answer that comes a byte at a time, among keys, is obeyed by nobody.
 func TestAnswersInPiecesAreNoKeys(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	s := &screen{Cmd: exec.Command(program(t), endless(runs, "pieces")...), answers: answer}
 	given := make(chan struct{})
@@ -79,6 +80,7 @@ func TestAnswersInPiecesAreNoKeys(t *testing.T) {
 // An answer that comes when the person has left already is not typed into the
 // shell.
 func TestLateAnswersDoNotReachTheShell(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	start(t, small(runs, "ended", "--max-steps", "2")...).mustEnd(t, 0)
 	s := shell(t, func(s *screen) {
@@ -105,6 +107,7 @@ func TestLateAnswersDoNotReachTheShell(t *testing.T) {
 // Stopped from outside, the program gives the terminal back, and takes it again
 // when it goes on. In the background it trains on.
 func TestStoppingGivesTheTerminalBack(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	folder := filepath.Join(runs, "stopped")
 	s := shell(t, nil)
@@ -163,6 +166,7 @@ func count(folder string) (n int) {
 
 // Ctrl+Z leaves the run training in the background, and says so.
 func TestCtrlZLeavesTheRunTraining(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	folder := filepath.Join(runs, "left")
 	s := open(t, endless(runs, "left")...)
@@ -189,6 +193,7 @@ func (s *screen) shown(t *testing.T, text string) {
 
 // A terminal that can't place text gets lines and no codes.
 func TestDumbTerminalsGetNoScreen(t *testing.T) {
+	t.Parallel()
 	for _, term := range []string{"dumb", ""} {
 		runs := t.TempDir()
 		s := &screen{Cmd: exec.Command(program(t), small(runs, "plain", "--no-tui=false", "--max-steps", "2")...)}
@@ -205,6 +210,7 @@ func TestDumbTerminalsGetNoScreen(t *testing.T) {
 
 // Keys of a settings file are checked wherever they may be used one day.
 func TestKeysAreCheckedAtTheStart(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	file := filepath.Join(runs, "keys.yaml")
 	if err := os.WriteFile(file, []byte("keys: {pause: [s]}\n"), 0o600); err != nil {
