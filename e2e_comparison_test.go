@@ -33,8 +33,8 @@ func TestComparisonIsSteeredMovedAndPruned(t *testing.T) {
 		return out
 	}
 	runs := filepath.Join(dir, "runs")
-	p := start(t, "--no-tui", "--data", "demo:40", "--batch", "4,8,16", "--order", "sequential", "--epochs", "10000", "--patience", "0",
-		"--runs", runs, "--name", "cmp")
+	p := start(t, append(network(), "--no-tui", "--data", "demo:40", "--batch", "4,8,16", "--order", "sequential", "--epochs", "10000", "--patience", "0",
+		"--runs", runs, "--name", "cmp")...)
 	folder := func(run string) string { return filepath.Join(runs, "cmp", run) }
 	eventually(t, "step", func() bool { return steps(folder("batch=4")) > 0 })
 	must("ctl", "cmp", "save", "--wait") // though two runs have not started

@@ -155,7 +155,7 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 func TestHeadlessOutputIsPlain(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
-	p := start(t, "--no-tui", "--data", "demo:80", "--batch", "20", "--epochs", "2", "--runs", runs, "--name", "plain")
+	p := start(t, append(network(), "--no-tui", "--data", "demo:80", "--batch", "20", "--epochs", "2", "--runs", runs, "--name", "plain")...)
 	p.mustEnd(t, 0)
 	out := p.out.String()
 	if strings.ContainsAny(out, "\r\x1b") || strings.ContainsAny(p.errs.String(), "\r\x1b") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,7 +83,7 @@ func TestResumeOrStartAComparison(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
 	args := func(batch string) []string {
-		return []string{"--no-tui", "--data", "demo:40", "--batch", batch, "--epochs", "2", "--runs", runs, "--name", "job", "--resume-or-start"}
+		return append(network(), "--no-tui", "--data", "demo:40", "--batch", batch, "--epochs", "2", "--runs", runs, "--name", "job", "--resume-or-start")
 	}
 	member := filepath.Join(runs, "job", "batch=10")
 	p := start(t, args("10,20")...)
@@ -111,7 +112,7 @@ func TestTakenNameIsSaid(t *testing.T) {
 		}
 	}
 	for name, args := range map[string][]string{"x": {"--batch", "40"}, "cmp": {"--batch", "20,40"}} {
-		p := start(t, append([]string{"--no-tui", "--data", "demo:40", "--epochs", "1", "--runs", runs, "--name", name}, args...)...)
+		p := start(t, slices.Concat([]string{"--no-tui", "--data", "demo:40", "--epochs", "1", "--runs", runs, "--name", name}, args, network())...)
 		p.mustEnd(t, 0)
 		if !strings.Contains(p.errs.String(), "called "+name+"-2") {
 			t.Errorf("it does not say that it is called %s-2: %s", name, p.errs.String())
@@ -232,7 +233,7 @@ func TestWhatAResumeCannotObeyIsRefused(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
 	start(t, small(runs, "x", "--epochs", "1")...).mustEnd(t, 0)
-	start(t, "--no-tui", "--data", "demo:40", "--batch", "20,40", "--epochs", "1", "--runs", runs, "--name", "cmp").mustEnd(t, 0)
+	start(t, append(network(), "--no-tui", "--data", "demo:40", "--batch", "20,40", "--epochs", "1", "--runs", runs, "--name", "cmp")...).mustEnd(t, 0)
 	for _, c := range []struct {
 		args []string
 		code int
