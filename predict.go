@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"cifartui/cifar/picture"
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 	"cifartui/train/config"
 	"cifartui/train/model"
 	"cifartui/train/predict"

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"cifartui/cifar"
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 	"cifartui/train/control"
 	"cifartui/train/rundir"
 )

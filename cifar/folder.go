@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"cifartui/cifar/picture"
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 )
 
 // A gallery is a folder of pictures, a subfolder for each class, as torchvision's

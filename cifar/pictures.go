@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"cifartui/cifar/picture"
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 )
 
 // openGallery reads a folder of pictures as images of size by size pixels: from

@@ -14,7 +14,7 @@ import (
 	"strings"
 
 	"cifartui/cifar/picture"
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 )
 
 // chunkRecords is how many records are read from a file at once: 393 KB, so

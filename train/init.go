@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"cifartui/cifar/plain"
 	"cifartui/nn"
-	"cifartui/plain"
 	"cifartui/train/checkpoint"
 )
 

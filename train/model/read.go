@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"cifartui/cifar"
+	"cifartui/cifar/plain"
 	"cifartui/nn"
-	"cifartui/plain"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
 	"cifartui/train/whiten"

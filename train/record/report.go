@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )

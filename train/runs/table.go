@@ -11,7 +11,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"cifartui/plain"
+	"cifartui/cifar/plain"
 	"cifartui/train/event"
 	"cifartui/train/record"
 )
