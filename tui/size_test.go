@@ -128,7 +128,7 @@ func manySteps(each int) []event.Event {
 
 func TestALongRunTakesBoundedMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("200,000 events")
+		t.Skip("takes 200,000 events: run without -short")
 	}
 	b := newBench(t, Options{Mode: Replay}, 120, 40)
 	events := manySteps(20) // six times the steps that are kept

@@ -10,6 +10,25 @@ import (
 	"cifartui/train/rundir"
 )
 
+// glanceAt looks at a run of such a record and such a table of its epochs.
+func glanceAt(t *testing.T, events []event.Event, table string) *Run {
+	t.Helper()
+	folder := folderA(t)
+	for i, e := range events {
+		h := e.Head()
+		h.Event, h.Seq, h.Run = event.KindOf(e), uint64(1+i), "a"
+	}
+	writeLog(t, folder, events)
+	if err := os.WriteFile(filepath.Join(folder, rundir.HistoryFile), []byte(table), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run, err := Glance(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
 // A table that ends before the epochs that are done, as it could not be opened at a
 // resume or was cut, is not what a run is known by.
 func TestGlanceAtARunWhoseTableLacksEpochs(t *testing.T) {
@@ -20,7 +39,6 @@ func TestGlanceAtARunWhoseTableLacksEpochs(t *testing.T) {
 		"going on":        &event.RunStarted{Resumed: true, ResumedEpoch: 5},
 		"long within one": &event.StepDone{Epoch: 5, Count: 1},
 	} {
-		folder := folderA(t)
 		begin := &event.RunStarted{}
 		events := []event.Event{begin, &event.StateChanged{State: event.StateRunning}}
 		table := csvHeader
@@ -36,18 +54,7 @@ func TestGlanceAtARunWhoseTableLacksEpochs(t *testing.T) {
 			}
 		}
 		events = append(events, last)
-		for i, e := range events {
-			h := e.Head()
-			h.Event, h.Seq, h.Run = event.KindOf(e), uint64(1+i), "a"
-		}
-		writeLog(t, folder, events)
-		if err := os.WriteFile(filepath.Join(folder, rundir.HistoryFile), []byte(table), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		run, err := Glance(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
+		run := glanceAt(t, events, table)
 		if _, best := run.Best(); len(run.Epochs) != 4 || best != 4 {
 			t.Errorf("%s: %d epochs, the best is %d; want 4 and the last", name, len(run.Epochs), best)
 		}
@@ -57,7 +64,6 @@ func TestGlanceAtARunWhoseTableLacksEpochs(t *testing.T) {
 // What a resume takes back is not known from a table that was not written anew then.
 func TestGlanceAtARunWhoseTableIsOfBeforeAResume(t *testing.T) {
 	for done := range 2 {
-		folder := folderA(t)
 		events := []event.Event{&event.RunStarted{}}
 		table := csvHeader
 		for epoch := range 4 {
@@ -68,18 +74,7 @@ func TestGlanceAtARunWhoseTableIsOfBeforeAResume(t *testing.T) {
 		if done == 1 {
 			events = append(events, &event.EpochDone{Epoch: 3, ValAcc: 0.05})
 		}
-		for i, e := range events {
-			h := e.Head()
-			h.Event, h.Seq, h.Run = event.KindOf(e), uint64(1+i), "a"
-		}
-		writeLog(t, folder, events)
-		if err := os.WriteFile(filepath.Join(folder, rundir.HistoryFile), []byte(table), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		run, err := Glance(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
+		run := glanceAt(t, events, table)
 		if _, best := run.Best(); run.EpochsDone() != 2+done || best != 2 {
 			t.Errorf("%d epochs since: %d are done, the best is %d; want %d and 2", done, run.EpochsDone(), best, 2+done)
 		}
