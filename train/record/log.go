@@ -56,8 +56,9 @@ const (
 	lastTries = 3
 	lastPause = 200 * time.Millisecond
 	// logLimit bounds the lines kept in memory while the disk takes none. Steps
-	// are merged long before; beyond it lines are dropped, which readers see as
-	// a gap in the numbers.
+	// are merged long before; beyond it those of steps and pictures are dropped,
+	// which is told, and which readers see as a gap in the numbers. The others are
+	// few, and the log holds their events in any case, see kept.
 	logLimit = 64 << 20
 )
 
@@ -148,10 +149,18 @@ func (l *Log) mend(w *logWriter) error {
 	}
 	w.close() // the next write opens what is there now
 	w.witness.close()
-	l.mu.Lock()
-	l.note, l.lost = note, cmp.Or(l.lost, lost)
-	l.mu.Unlock()
+	l.tell(note, lost)
 	return nil
+}
+
+// tell leaves a note for whoever asks, and says what is lost, if anything is.
+func (l *Log) tell(note string, lost error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.note != "" {
+		note = l.note + "; " + note
+	}
+	l.note, l.lost = note, cmp.Or(l.lost, lost)
 }
 
 // rewrite writes again, from memory, what a record lacks, and returns how many
@@ -232,7 +241,7 @@ func signal(c chan struct{}) {
 // run is the goroutine.
 func (l *Log) run() {
 	defer close(l.done)
-	w := logWriter{disk: l.disk, path: l.path, shown: make(map[int]bool)}
+	w := newLogWriter(l.disk, l.path)
 	defer w.witness.close()
 	defer w.close()
 	tick := time.NewTimer(stepLines)
@@ -251,23 +260,10 @@ func (l *Log) run() {
 			taken = target
 		}
 		l.mu.Unlock()
-		sync := ended
-		var err error
-		if len(events)+len(w.lines) > 0 {
-			err = l.mend(&w) // before the lines are made: which pictures they bring depends on it
+		if slices.ContainsFunc(events, isStep) {
+			lastStep = time.Now()
 		}
-		for _, e := range events {
-			switch e.(type) {
-			case *event.StepDone:
-				lastStep = time.Now()
-			case *event.EpochDone, *event.RunEnded:
-				sync = true
-			}
-			w.add(e)
-		}
-		if err == nil {
-			err = w.write(sync)
-		}
+		err := l.write(&w, events, ended)
 		l.mu.Lock()
 		if err == nil {
 			l.written = taken
@@ -302,11 +298,48 @@ func (l *Log) run() {
 	}
 }
 
+func isStep(e event.Event) bool {
+	_, ok := e.(*event.StepDone)
+	return ok
+}
+
+// write writes events and what could not be written before, and tells what has
+// become of the record.
+func (l *Log) write(w *logWriter, events []event.Event, sync bool) error {
+	var err error
+	if len(events)+len(w.lines) > 0 {
+		err = l.mend(w) // before the lines are made: which pictures they bring depends on it
+	}
+	before := w.dropped
+	for _, e := range events {
+		switch e.(type) {
+		case *event.EpochDone, *event.RunEnded:
+			sync = true
+		}
+		w.add(e)
+	}
+	if before == 0 && w.dropped > 0 {
+		l.tell(fmt.Sprintf("%s takes nothing, and %d MB wait in memory: until it does, no more lines of steps and pictures are kept", l.path, w.limit>>20), nil)
+	}
+	if err == nil {
+		err = w.write(sync)
+	}
+	if err == nil && w.dropped > 0 {
+		lost := fmt.Errorf("%s lacks %d lines of steps and pictures, for which there was no room; epochs, weights and checkpoints are whole", l.path, w.dropped)
+		l.tell(lost.Error(), lost)
+		w.dropped = 0
+	}
+	return err
+}
+
 // logWriter turns events into lines and writes them.
 type logWriter struct {
 	disk rundir.Disk
 	path string
 	file rundir.File
+	// limit is logLimit, and dropped counts the lines that it has cost since the
+	// disk has last taken all.
+	limit, dropped int
 	// lines are whole; torn bytes of the first are in the file already.
 	lines []byte
 	torn  int
@@ -318,11 +351,20 @@ type logWriter struct {
 	witness witness
 }
 
+func newLogWriter(d rundir.Disk, path string) logWriter {
+	return logWriter{disk: d, path: path, limit: logLimit, shown: make(map[int]bool)}
+}
+
 // add appends an event's line to what is to be written.
 func (w *logWriter) add(e event.Event) {
 	line, err := json.Marshal(w.slim(e))
-	if err != nil || len(w.lines)+len(line) > logLimit {
-		return // no event that we make fails to marshal; see logLimit for the other
+	if err != nil {
+		return // no event that we make fails to marshal
+	}
+	if len(w.lines)+len(line) > w.limit && !kept(e) {
+		w.dropped++
+		clear(w.shown) // those to come bring again the pixels that this one may have had
+		return
 	}
 	w.lines = append(append(w.lines, line...), '\n')
 }

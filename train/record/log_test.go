@@ -273,7 +273,7 @@ func (f unsyncedFile) Sync() error {
 // After a sync that fails nothing is well until one succeeds, whoever asks next.
 func TestSyncThatFailsIsOwed(t *testing.T) {
 	left := 2
-	w := logWriter{disk: unsynced{left: &left}, path: filepath.Join(t.TempDir(), rundir.EventsFile), shown: map[int]bool{}}
+	w := newLogWriter(unsynced{left: &left}, filepath.Join(t.TempDir(), rundir.EventsFile))
 	defer w.witness.close()
 	defer w.close()
 	w.add(eventtest.Step("a", 1))
@@ -376,7 +376,7 @@ func TestARecordEmptiedOnAFullDisk(t *testing.T) {
 	folder := folderA(t)
 	limit := 0
 	l := &Log{first: &event.RunStarted{Header: event.Header{Event: event.KindRunStarted, Seq: 1, Run: "a"}}}
-	w := logWriter{disk: tearing{limit: &limit}, path: filepath.Join(folder, rundir.EventsFile), shown: map[int]bool{}}
+	w := newLogWriter(tearing{limit: &limit}, filepath.Join(folder, rundir.EventsFile))
 	defer w.witness.close()
 	defer w.close()
 	put := func(e event.Event) {
@@ -410,6 +410,74 @@ func TestARecordEmptiedOnAFullDisk(t *testing.T) {
 	}
 	if !slices.Equal(got, []uint64{1, 2, 3, 4}) {
 		t.Errorf("the record has events %v, want 1 to 4", got)
+	}
+}
+
+// While a disk takes nothing for so long that lines are dropped, that is told once,
+// and how many they were once it takes them; no epoch is among them, and pictures come
+// again.
+func TestWhatADiskThatIsFullForLongCostsIsTold(t *testing.T) {
+	folder := folderA(t)
+	pixels := bytes.Repeat([]byte{7}, 3072)
+	seq := uint64(0)
+	at := func() event.Header { seq++; return event.Header{Seq: seq, Run: "a"} }
+	step := func() event.Event { return &event.StepDone{Header: at(), Total: int64(seq), Count: 1} }
+	shown := func() event.Event {
+		return &event.Evaluated{Header: at(), Samples: []event.Sample{{Index: 9, Pixels: pixels}}}
+	}
+	epoch := func() event.Event { return &event.EpochDone{Header: at(), Epoch: 1} }
+
+	limit := 3
+	l := &Log{path: filepath.Join(folder, rundir.EventsFile)}
+	w := newLogWriter(tearing{limit: &limit}, l.path)
+	defer w.witness.close()
+	defer w.close()
+	var notes []string
+	write := func(events ...event.Event) error {
+		for _, e := range events {
+			e.Head().Event = event.KindOf(e)
+		}
+		err := l.write(&w, events, false)
+		if n := l.Note(); n != "" {
+			notes = append(notes, n)
+		}
+		return err
+	}
+	if err := write(step()); err == nil || len(notes) > 0 {
+		t.Fatalf("a full disk: %v, %q", err, notes)
+	}
+	w.limit = len(w.lines)
+	for range 3 {
+		if err := write(step(), shown(), epoch()); err == nil {
+			t.Fatal("a full disk has taken all")
+		}
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "no more lines") {
+		t.Errorf("told %q, want once that lines are dropped", notes)
+	}
+	limit, w.limit = 0, logLimit
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	if len(notes) != 2 || !strings.Contains(notes[1], "lacks 6 lines") {
+		t.Errorf("told %q, want that 6 lines are lacking", notes)
+	}
+	if err := l.Lost(); err == nil || !strings.Contains(err.Error(), "lacks 6 lines") {
+		t.Errorf("lost: %v", err)
+	}
+	if err := write(shown(), step()); err != nil || len(notes) != 2 {
+		t.Fatalf("written again: %v, %q", err, notes)
+	}
+	var got []uint64
+	events := readAll(t, folder)
+	for _, e := range events {
+		got = append(got, e.Head().Seq)
+	}
+	if want := []uint64{1, 4, 7, 10, 11, 12}; !slices.Equal(got, want) {
+		t.Fatalf("the record has events %v, want %v", got, want)
+	}
+	if e := events[4].(*event.Evaluated); !bytes.Equal(e.Samples[0].Pixels, pixels) {
+		t.Error("the picture of a dropped line did not come again")
 	}
 }
 
