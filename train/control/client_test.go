@@ -4,6 +4,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -189,6 +190,68 @@ func TestWithoutASocketAttachReadsAlong(t *testing.T) {
 	r.close(true)
 	if err := <-followed; err != nil || w.total != 2000 {
 		t.Errorf("%d batches, %v", w.total, err)
+	}
+}
+
+// Who reads along reads on in a record that was cut, and in the one that is put in
+// its place, and is told nothing twice.
+func TestWithoutASocketACutRecordIsReadAnew(t *testing.T) {
+	folder := withoutSockets(t)
+	path := filepath.Join(folder, rundir.EventsFile)
+	var text []byte
+	line := func(e event.Event, seq uint64) {
+		h := e.Head()
+		h.Event, h.Seq, h.Run = event.KindOf(e), seq, rundir.Name(folder)
+		b, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(append(text, b...), '\n')
+	}
+	write := func(b []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newReader(folder, os.Getpid(), true)
+	defer r.close()
+	var got []uint64
+	read := func() {
+		t.Helper()
+		for {
+			events, err := r.fromFiles(t.Context(), 100)
+			for _, e := range events {
+				if !r.known(e) {
+					got = append(got, e.Head().Seq)
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	line(&event.RunStarted{}, 1)
+	line(&event.EpochDone{Epoch: 1}, 2)
+	write(text)
+	read()
+	write(text[:10])
+	read()
+	line(&event.EpochDone{Epoch: 2}, 3)
+	write(text) // in its place
+	read()
+	line(&event.EpochDone{Epoch: 3}, 4)
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	read()      // gone for a moment
+	write(text) // another file
+	read()
+	if !slices.Equal(got, []uint64{1, 2, 3, 4}) {
+		t.Errorf("told of %v, want each of 4", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -44,6 +45,20 @@ const (
 type openLog struct {
 	path string
 	*record.Reader
+}
+
+// again opens a log anew.
+func (l *openLog) again() error {
+	r, err := record.Open(l.path)
+	if errors.Is(err, fs.ErrNotExist) { // about to be put back
+		return io.EOF
+	}
+	if err != nil {
+		return err
+	}
+	err = l.Close()
+	l.Reader = r
+	return err
 }
 
 // readRun is what a reader knows of one run.
@@ -114,6 +129,11 @@ func (r *reader) fromFiles(ctx context.Context, max int) ([]event.Event, error) 
 	}
 	for _, l := range r.logs {
 		events, err := l.Next(ctx, max)
+		if errors.Is(err, io.EOF) && l.Replaced() { // what is known already is left out
+			if err = l.again(); err == nil {
+				events, err = l.Next(ctx, max)
+			}
+		}
 		if len(events) > 0 {
 			return events, nil
 		}

@@ -21,6 +21,7 @@ import (
 // is called as that is, and a RunStarted tells that folder, whatever it was called
 // and wherever it was when they were written.
 type Reader struct {
+	path   string
 	file   *os.File
 	name   string // of the run
 	folder string
@@ -56,11 +57,23 @@ func Open(path string) (*Reader, error) {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
 	folder := filepath.Dir(path)
-	return &Reader{file: f, name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
+	return &Reader{path: path, file: f, name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
 }
 
 // Close closes the file.
 func (r *Reader) Close() error { return r.file.Close() }
+
+// Replaced reports whether what is at the record's path is not what was read: it
+// was cut, or another file has its place, as after it was mended. To read on is to
+// open it again.
+func (r *Reader) Replaced() bool {
+	there, err := os.Stat(r.path)
+	if err != nil {
+		return false // not there yet, or looked at again
+	}
+	read, err := r.file.Stat()
+	return err == nil && (!os.SameFile(there, read) || there.Size() < r.at+int64(r.start))
+}
 
 // Skipped counts the lines that could not be read: damaged ones, and kinds of a
 // newer version.
