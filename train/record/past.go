@@ -16,36 +16,41 @@ import (
 
 // resumed is a Source that tells the past first.
 type resumed struct {
-	records []pastRecord
+	records []*pastRecord          // to be told
+	told    map[string]*pastRecord // by run, until live tells of it
 	live    event.Source
 }
 
+// pastRecord is the record of a run as it was before a resume.
 type pastRecord struct {
-	reader *Reader
-	end    uint64 // number of the last event of the past
+	folder string
+	reader *Reader // nil: there was none
+	end    uint64  // number of the last event of the past
 }
 
 // Resumed returns a source that tells what the folder of a run or a comparison
 // holds so far, run by run, and then what live tells. It is made before the
-// resumed run starts, so that live begins where the records end.
+// resumed run starts, so that live begins where the records end; what the resume
+// gives back of the end of one is told before the first event of its run.
 func Resumed(folder string, live event.Source) (event.Source, error) {
 	folders, err := config.RunFolders(folder)
 	if err != nil && !errors.Is(err, config.ErrNoRuns) { // those are yet to begin
 		return nil, err
 	}
-	s := &resumed{live: live}
+	s := &resumed{told: make(map[string]*pastRecord), live: live}
 	for _, f := range folders {
-		r, err := Open(f)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has not begun
+		p := &pastRecord{folder: f}
+		p.reader, err = Open(f)
+		if errors.Is(err, fs.ErrNotExist) { // it has not begun, or its record was deleted
+			s.told[rundir.Name(f)] = p
+			continue
 		}
 		if err == nil {
-			var end uint64
-			if end, err = lastNumber(filepath.Join(f, rundir.EventsFile)); err == nil {
-				s.records = append(s.records, pastRecord{r, end})
+			if p.end, err = lastNumber(filepath.Join(f, rundir.EventsFile)); err == nil {
+				s.records = append(s.records, p)
 				continue
 			}
-			err = errors.Join(err, r.Close())
+			err = errors.Join(err, p.reader.Close())
 		}
 		for _, p := range s.records {
 			err = errors.Join(err, p.reader.Close())
@@ -96,14 +101,60 @@ func (s *resumed) Next(ctx context.Context, max int) ([]event.Event, error) {
 			return events, err
 		}
 		if over {
-			s.records = s.records[1:]
-			if err := p.reader.Close(); err != nil {
-				return events, err
-			}
+			s.records, s.told[p.reader.name] = s.records[1:], p
 		}
 		if len(events) > 0 {
 			return events, nil
 		}
 	}
-	return s.live.Next(ctx, max)
+	live, err := s.live.Next(ctx, max)
+	if len(s.told) == 0 {
+		return live, err
+	}
+	var events []event.Event
+	for _, e := range live {
+		if h := e.Head(); s.told[h.Run] != nil {
+			p := s.told[h.Run]
+			delete(s.told, h.Run)
+			back, err := p.givenBack(h.Seq)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, back...)
+		}
+		events = append(events, e)
+	}
+	return events, err
+}
+
+// givenBack returns what a resume, whose events begin with a number, has given back
+// to the end of the record, and lets go of it.
+func (p *pastRecord) givenBack(begin uint64) (events []event.Event, err error) {
+	if p.reader != nil {
+		replaced := p.reader.Replaced()
+		if err := p.reader.Close(); err != nil || !replaced {
+			return nil, err
+		}
+	}
+	again, err := Open(p.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nothing is given back to it
+	}
+	if err != nil {
+		return nil, err
+	}
+	for {
+		more, err := again.Next(context.Background(), 1024)
+		for _, e := range more {
+			if seq := e.Head().Seq; seq > p.end && seq < begin {
+				events = append(events, e)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return events, again.Close()
+		}
+		if err != nil {
+			return nil, errors.Join(err, again.Close())
+		}
+	}
 }

@@ -1,0 +1,68 @@
+package record
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"cifartui/train/event"
+	"cifartui/train/rundir"
+)
+
+// The epochs that a resume gives back to a record that was cut or deleted are told
+// to the screen that was open before, between what was left and what comes; of a
+// record that is whole nothing is told twice.
+func TestEpochsGivenBackByAResumeAreTold(t *testing.T) {
+	at := func(seq uint64) event.Header { return event.Header{Seq: seq, Run: "a"} }
+	write := func(path string, events ...event.Event) {
+		t.Helper()
+		for _, e := range events {
+			e.Head().Event = event.KindOf(e)
+		}
+		writeLog(t, filepath.Dir(path), events)
+	}
+	for name, damage := range map[string]func(path string) error{
+		"whole":   func(string) error { return nil },
+		"cut":     func(path string) error { return os.Truncate(path, 1000) },
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+		"deleted": os.Remove,
+	} {
+		folder := folderA(t)
+		path := filepath.Join(folder, rundir.EventsFile)
+		first := &event.RunStarted{Header: at(1)}
+		var epochs []event.Event
+		for i := range uint64(4) {
+			epochs = append(epochs, &event.EpochDone{Header: at(2 + i), Epoch: 1 + int(i)})
+		}
+		write(path, append([]event.Event{first}, epochs...)...)
+		if err := damage(path); err != nil {
+			t.Fatal(err)
+		}
+		live := &eventList{
+			&event.RunStarted{Header: at(6), Resumed: true, ResumedEpoch: 5},
+			&event.EpochDone{Header: at(7), Epoch: 5},
+		}
+		src, err := Resumed(folder, live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Mend(rundir.OS{}, folder, first, epochs); err != nil {
+			t.Fatal(err)
+		}
+		write(path, *live...) // the log is ahead of who listens
+		var got []uint64
+		for err == nil {
+			var events []event.Event
+			events, err = src.Next(t.Context(), 3)
+			for _, e := range events {
+				got = append(got, e.Head().Seq)
+			}
+		}
+		if !errors.Is(err, io.EOF) || !slices.Equal(got, []uint64{1, 2, 3, 4, 5, 6, 7}) {
+			t.Errorf("%s: told %v, %v", name, got, err)
+		}
+	}
+}
