@@ -8,7 +8,8 @@ import (
 // Split parts n images from s, drawn by seed, to validate on while the test
 // set waits for the end. It is stratified: each class gives its share of n,
 // rounded so that the shares add up (largest remainder). Both parts keep the
-// order of s. They are copies; s may be let go.
+// order of s. They are copies; s may be let go. A class of few images may be left
+// with none to train on, see SplitEmpties.
 func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
 	if n <= 0 || n >= s.Len() {
 		return nil, nil, fmt.Errorf("cifar: hold %s images out for validation: want 1 to %s, since there are %s training images",
@@ -40,6 +41,18 @@ func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
 		*at++
 	}
 	return train, held, nil
+}
+
+// SplitEmpties returns the classes, by their labels, all images of which a Split of
+// n takes.
+func (s *Set) SplitEmpties(n int) (classes []int) {
+	counts := s.Counts(MaxClasses)
+	for class, taken := range shares(counts, n, s.Len()) {
+		if taken > 0 && taken == counts[class] {
+			classes = append(classes, class)
+		}
+	}
+	return classes
 }
 
 // shares divides n among classes in proportion to counts, whose sum is total.

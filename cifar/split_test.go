@@ -2,6 +2,7 @@ package cifar
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 )
 
@@ -33,6 +34,33 @@ func TestSplitIsStratifiedAndWhole(t *testing.T) {
 			default:
 				t.Fatalf("image %d is in neither part", i)
 			}
+		}
+	}
+}
+
+// A class of which nothing is left to train on is named, and no other.
+func TestSplitNamesTheClassesThatItEmpties(t *testing.T) {
+	set := NewSet(8, 40)
+	for i := range 38 {
+		set.Labels[i] = uint8(1 + i%2)
+	}
+	set.Labels[38], set.Labels[39] = 0, 3
+	for n, want := range map[int][]int{4: nil, 20: {0}, 39: {0, 1, 3}} {
+		train, _, err := set.Split(n, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var empty []int
+		for class, left := range train.Counts(4) {
+			if left == 0 {
+				empty = append(empty, class)
+			}
+		}
+		if got := set.SplitEmpties(n); !slices.Equal(got, empty) {
+			t.Errorf("%d of 40: %v are named, %v have none", n, got, empty)
+		}
+		if !slices.Equal(empty, want) {
+			t.Errorf("%d of 40: %v have none, want %v", n, empty, want)
 		}
 	}
 }

@@ -134,6 +134,31 @@ func TestDataWithoutATestSetHoldsATenthOut(t *testing.T) {
 	}
 }
 
+// A class whose only picture is held out is named before anything is trained.
+func TestAClassWithNothingLeftToTrainOnIsNamed(t *testing.T) {
+	o := ownOptions(t)
+	for i := range o.Dataset.Train.Labels {
+		o.Dataset.Train.Labels[i] = uint8(i % 2)
+	}
+	o.Dataset.Train.Labels[7] = 2
+	for split, want := range map[int]int{2: 0, 15: 1} {
+		o.Config.ValSplit = split
+		tr := newTrainer(t, o)
+		named := 0
+		for _, w := range tr.warnings {
+			if strings.Contains(w, o.Dataset.Classes[2]) && strings.Contains(w, "none is left") {
+				named++
+			}
+		}
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+		if named != want {
+			t.Errorf("val_split %d: warnings %q, want %d of the class", split, tr.warnings, want)
+		}
+	}
+}
+
 // A folder with pictures to validate on and others to test on: the one for the
 // best epoch, the other once at the end.
 func TestDataWithAValidationSetIsTestedAtTheEnd(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -227,7 +228,26 @@ func (t *Trainer) checkSplit(d *cifar.Dataset) error {
 		}
 		t.config.ValSplit = n / part
 	}
+	if t.config.ValSplit > 0 && !t.resumed {
+		t.warnEmptied(d)
+	}
 	return nil
+}
+
+// warnEmptied says which classes the split leaves nothing of to train on.
+func (t *Trainer) warnEmptied(d *cifar.Dataset) {
+	var names []string
+	for _, class := range d.Train.SplitEmpties(t.config.ValSplit) {
+		names = append(names, strconv.Quote(d.Classes[class]))
+	}
+	if len(names) == 0 {
+		return
+	}
+	const most = 3
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("%d more", more))
+	}
+	t.warnings = append(t.warnings, fmt.Sprintf("all images of %s are held out to validate on (val_split %d), and none is left to train on: add some, or hold out fewer", strings.Join(names, ", "), t.config.ValSplit))
 }
 
 // validatesOnTest reports whether the images that the best weights are chosen
