@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"math"
 
 	"cifartui/tui/chart"
@@ -91,7 +92,7 @@ const fewEpochs = 3
 // of several batch sizes, images are counted instead of steps.
 func (c *curves) unit(r *run) float64 {
 	if c.compared && c.axis == chart.ByStep {
-		return float64(max(r.Started.Config.Batch, 1))
+		return cmp.Or(r.Started.ImagesAStep(), 1)
 	}
 	return 1
 }

@@ -164,6 +164,15 @@ type RunStarted struct {
 	Elapsed float64 `json:"elapsed,omitempty"`
 }
 
+// ImagesAStep is how many images a batch has on average over an epoch, whose last
+// one may be smaller; 0: not known.
+func (s *RunStarted) ImagesAStep() float64 {
+	if s.StepsPerEpoch <= 0 || s.TrainImages <= 0 {
+		return float64(s.Config.Batch)
+	}
+	return float64(s.TrainImages) / float64(s.StepsPerEpoch)
+}
+
 // StepDone tells of Count batches trained, the last of them number Step. Step
 // events that a reader has not yet taken are merged into one.
 type StepDone struct {

@@ -264,7 +264,11 @@ func (a Axis) x(s *event.RunStarted, e *event.EpochDone) float64 {
 	switch a {
 	case ByImages:
 		images := float64(e.Total) * float64(e.Batch)
-		if s != nil && s.TrainImages > 0 {
+		switch {
+		case s == nil || s.TrainImages == 0:
+		case e.Total > 0 && s.StepsPerEpoch > 0: // also of a last epoch that a budget ends sooner
+			images = float64(e.Total) * s.ImagesAStep()
+		default:
 			images = float64(e.Epoch) * float64(s.TrainImages)
 		}
 		return images / 1e6

@@ -244,3 +244,23 @@ func TestTextIsASCIIAndFaintIsMixedForPDF(t *testing.T) {
 		t.Errorf("colour mixed with white %v", got)
 	}
 }
+
+// An epoch has as many images as the data, also where its last batch is smaller, and
+// the last one of a run with a budget fewer.
+func TestImagesOfShorterBatchesAndEpochs(t *testing.T) {
+	s := &event.RunStarted{TrainImages: 50000, StepsPerEpoch: 782, Config: config.Config{Batch: 64}}
+	for _, k := range []struct {
+		s    *event.RunStarted
+		e    event.EpochDone
+		want float64
+	}{
+		{s, event.EpochDone{Epoch: 2, Batch: 64, Total: 1564}, 0.1},
+		{s, event.EpochDone{Epoch: 2, Batch: 64, Total: 1173}, 0.075},
+		{s, event.EpochDone{Epoch: 2, Batch: 64}, 0.1}, // of the table of epochs
+		{nil, event.EpochDone{Epoch: 1, Batch: 50, Total: 1000}, 0.05},
+	} {
+		if got := ByImages.x(k.s, &k.e); math.Abs(got-k.want) > 1e-9 {
+			t.Errorf("%d batches to the end of epoch %d: %v million images, want %v", k.e.Total, k.e.Epoch, got, k.want)
+		}
+	}
+}

@@ -14,6 +14,7 @@
 package survey
 
 import (
+	"cmp"
 	"math"
 	"path/filepath"
 
@@ -110,13 +111,16 @@ func remaining(r *Run, run *record.Run) float64 {
 
 // pointsOf makes points of a run's epochs, from number from on, added to those before.
 func pointsOf(points []Point, run *record.Run, from, batch int) []Point {
-	epochs := run.Epochs
+	epochs, aStep := run.Epochs, float64(batch)
 	if n := len(epochs); n > 0 && epochs[n-1].Batch > 0 {
-		batch = epochs[n-1].Batch
+		aStep = float64(epochs[n-1].Batch)
+	}
+	if run.Started != nil {
+		aStep = cmp.Or(run.Started.ImagesAStep(), aStep)
 	}
 	perEpoch := math.NaN()
 	if steps := run.WholeSteps(); steps > 0 {
-		perEpoch = steps * float64(batch)
+		perEpoch = steps * aStep
 	}
 	for _, e := range epochs[from:] {
 		p := Point{
@@ -126,8 +130,8 @@ func pointsOf(points []Point, run *record.Run, from, batch int) []Point {
 		if e.Elapsed > 0 {
 			p.Seconds = e.Elapsed
 		}
-		if e.Total > 0 && batch > 0 {
-			p.Images = float64(e.Total) * float64(batch)
+		if e.Total > 0 && aStep > 0 {
+			p.Images = float64(e.Total) * aStep
 		}
 		points = append(points, p)
 	}

@@ -92,6 +92,16 @@ func TestImagesBeforeAShorterLastEpoch(t *testing.T) {
 	}
 }
 
+// An epoch has as many images as the data, also where its last batch is smaller.
+func TestImagesOfAShorterLastBatch(t *testing.T) {
+	run := &record.Run{}
+	run.Apply(&event.RunStarted{Config: config.Config{Batch: 64}, TrainImages: 50000, StepsPerEpoch: 782})
+	run.Apply(&event.EpochDone{Epoch: 1, Total: 782, Batch: 64})
+	if p := pointsOf(nil, run, 0, 64); math.Abs(p[0].Images-50000) > 1e-6 {
+		t.Errorf("%v images, want 50,000", p[0].Images)
+	}
+}
+
 func BenchmarkListing1000(b *testing.B) {
 	dir := b.TempDir()
 	if err := surveytest.Many(dir, 1000, 200); err != nil {
