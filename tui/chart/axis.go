@@ -48,8 +48,13 @@ func bounds(lo, hi float64, rows int) (float64, float64) {
 	return math.Floor(lo/step+1e-9) * step, math.Ceil(hi/step-1e-9) * step
 }
 
-// YLabelWidth is how wide the labels of a y axis are, whatever they say.
-const YLabelWidth = 6
+// YLabelWidth is how wide the labels of a y axis are, but where ticks are so close
+// that they take more to differ: those of one axis are then wider, up to
+// yLabelMost.
+const (
+	YLabelWidth = 6
+	yLabelMost  = 10 // the values have seven digits
+)
 
 // yTicks returns round values between lo and hi, about one every two or three
 // of an axis' rows.
@@ -74,7 +79,36 @@ func evenTicks(lo, hi float64, rows int) []tick {
 	if step < 1 && math.Abs(math.Remainder(step, math.Pow(10, -float64(digits)))) > step/100 {
 		digits++ // 0.025
 	}
-	return multiples(lo, hi, step, func(v float64) string { return yLabel(v, digits) })
+	ticks := multiples(lo, hi, step, func(v float64) string { return yLabel(v, digits) })
+	for _, t := range ticks {
+		if said, err := strconv.ParseFloat(strings.TrimSpace(t.label), 64); err != nil || math.Abs(said-t.at) > step/10 {
+			return relabel(ticks, digits)
+		}
+	}
+	return ticks
+}
+
+// relabel gives ticks labels with so many digits after the point, as wide as the
+// widest; those too wide for any chart leave them as they are.
+func relabel(ticks []tick, digits int) []tick {
+	wide := make([]tick, len(ticks))
+	width := YLabelWidth
+	for i, t := range ticks {
+		label := strconv.FormatFloat(t.at, 'f', digits, 64)
+		if t.at != 0 {
+			if e := exponential(t.at, max(0, digits+int(math.Floor(math.Log10(math.Abs(t.at)))))); len(e) < len(label) {
+				label = e
+			}
+		}
+		wide[i], width = tick{t.at, label}, max(width, len(label))
+	}
+	if width > yLabelMost {
+		return ticks
+	}
+	for i := range wide {
+		wide[i].label = fmt.Sprintf("%*s", width, wide[i].label)
+	}
+	return wide
 }
 
 // multiples returns ticks at the multiples of step between lo and hi.

@@ -133,8 +133,6 @@ func (ch Chart) drawRead(a canvas.Area) { a.Label(2, a.H-1, a.W-4, 1, ch.Read) }
 // drawPlot draws axes and lines and reports whether there was anything.
 func (ch Chart) drawPlot(in canvas.Area, g *style.Glyphs) bool {
 	rows, below := plotRows(in.H)
-	const left = YLabelWidth + 1
-	cols := in.W - left - 1
 	all := noExtent
 	for _, l := range ch.Lines {
 		e := l.Polyline.limits(ch.X0, ch.X1, ch.Raw)
@@ -142,19 +140,25 @@ func (ch Chart) drawPlot(in canvas.Area, g *style.Glyphs) bool {
 			all = all.with(e.lo).with(e.hi)
 		}
 	}
-	if rows < 2 || cols < 4 || all.empty() {
+	if rows < 2 || in.W < yLabelMost+6 || all.empty() {
 		for i, line := range canvas.Wrap(ch.Empty, in.W-2) {
 			in.Centre(max(0, in.H/2-1)+i, style.Dim, line)
 		}
 		return false
 	}
 	s := ch.scale(all, rows)
+	ticks := yTicks(s.lo, s.hi, rows, s.log)
+	left := YLabelWidth + 1
+	if len(ticks) > 0 {
+		left = len(ticks[0].label) + 1
+	}
+	cols := in.W - left - 1
 	plot := in.Sub(left, 0, cols, rows)
 
 	for r := range rows {
 		in.Put(left-1, r, style.Frame, g.AxisV)
 	}
-	for _, t := range yTicks(s.lo, s.hi, rows, s.log) {
+	for _, t := range ticks {
 		r := rows - 1 - int(math.Round(s.row(t.at)))
 		in.Text(0, r, style.Dim, t.label)
 		in.Put(left-1, r, style.Frame, g.AxisTick)

@@ -123,6 +123,7 @@ func TestYTicksSayWhereTheyAre(t *testing.T) {
 		lo, hi float64
 		log    bool
 	}{
+		{0.93121, 0.93133, false}, {2.302581, 2.302587, false}, {10.0121, 10.0194, false}, {0.0041231, 0.0041239, false}, {1_000_001, 1_000_023, false},
 		{0, 1.6e6, false}, {0, 2e5, false}, {0, 3e4, false}, {0, 4e-5, false}, {9.99, 10.02, false}, {0, 2.5e12, false},
 		{0.30, 0.55, true}, {1.9, 2.3, true}, {2.11, 2.34, true}, {1e-4, 4e-4, true}, {2e-6, 3e-5, true}, {100, 900, true}, {500, 6e4, true}, {1e5, 9e6, true},
 		{1e-9, 1e9, true}, {0.02, 3, true},
@@ -137,10 +138,18 @@ func TestYTicksSayWhereTheyAre(t *testing.T) {
 			if i > 0 {
 				apart = k.at - ticks[i-1].at
 			}
-			if err != nil || math.Abs(said-k.at) > apart/10 || len(k.label) != YLabelWidth {
+			if err != nil || math.Abs(said-k.at) > apart/10 || len(k.label) != len(ticks[0].label) {
 				t.Errorf("%v to %v: %v is %q", c.lo, c.hi, k.at, k.label)
 			}
 		}
+	}
+}
+
+// Labels that need more columns are drawn whole, and the plot gives them.
+func TestLabelsOfCloseTicksAreDrawnWhole(t *testing.T) {
+	got := drawn(chartOf([]float64{2.302581, 2.302587, 2.302583}, false, false), 60, 20, &style.Unicode)
+	if !strings.Contains(got, "│2.302582┤") {
+		t.Errorf("no tick says 2.302582:\n%s", got)
 	}
 }
 
