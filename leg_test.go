@@ -17,6 +17,7 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/metrics"
+	"cifartui/train/record"
 	"cifartui/train/survey/surveytest"
 	"cifartui/tui"
 )
@@ -35,6 +36,7 @@ type idleRunner struct{ runner }
 func (idleRunner) Folder() string                               { return "runs/x" }
 func (idleRunner) Run(context.Context, func(event.Event)) error { return nil }
 func (idleRunner) Send(event.Command) error                     { return nil }
+func (idleRunner) Asked() []event.Command                       { return nil }
 
 // An abort leaves a batch under way, which must not lose its backend; once a run
 // has ended that is closed.
@@ -167,6 +169,35 @@ func TestOnEndDoesNotWaitForTheScreen(t *testing.T) {
 			t.Errorf("it says %q", out.String())
 		}
 		_ = l.finish()
+	}
+}
+
+// A signal between two legs, as after a GPU is lost, ends the run that the record says
+// is gone on with: who waits for it learns that it was stopped, as the process does.
+func TestASignalBetweenTwoLegsIsTheRunsEnd(t *testing.T) {
+	s := newSession(io.Discard, io.Discard, false)
+	s.signals = newSignals()
+	defer s.closeBackends()
+	p := plan{defaultSettings()}.onProcessor()
+	p.NoTUI, p.Runs, p.Name = true, t.TempDir(), "a"
+	p.Data, p.Filters, p.Batch, p.Epochs, p.Threads = "demo:40", "4,4,4", 8, 1, 1
+	if _, err := s.leg(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(p.Runs, "a")
+	after := p.goingOn(inFolder{folder: folder}, nil)
+	after.Epochs, after.Given = 3, map[string]bool{"epochs": true}
+	s.signals.take(os.Interrupt)
+	next, err := s.leg(t.Context(), after)
+	if code := exitCode(exitOf(err)); next != nil || code != exitStopped {
+		t.Errorf("exit %d (%v), want %d", code, err, exitStopped)
+	}
+	r, err := record.Read(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Ended == nil || r.Ended.Outcome != event.OutcomeStopped || r.Ended.Signal == "" || len(r.Epochs) != 1 {
+		t.Errorf("the record ends with %+v after %d epochs", r.Ended, len(r.Epochs))
 	}
 }
 

@@ -122,7 +122,7 @@ func (p plan) on(data string) plan {
 // resuming goes on in a run folder, as it is; checkpoint "" is the newest.
 func (p plan) resuming(folder, checkpoint string) plan {
 	p.Resume, p.Checkpoint = folder, checkpoint
-	p.sweeps, p.asked, p.left, p.Given, p.Again = nil, nil, nil, nil, false
+	p.sweeps, p.asked, p.left, p.Given, p.Again, p.goesOn = nil, nil, nil, nil, false, false
 	return p
 }
 
@@ -136,7 +136,7 @@ func (p plan) goingOn(from runner, left []string) plan {
 			p.asked = append(p.asked, string(line))
 		}
 	}
-	p.left = left
+	p.left, p.goesOn = left, true
 	return p
 }
 

@@ -64,6 +64,7 @@ type settings struct {
 	child   bool     // this process took over from one that detached
 	asked   []string // commands that held when it did, as control's requests
 	left    []string // runs that had ended when it did, and that it leaves so
+	goesOn  bool     // with what this process has trained so far
 }
 
 // defaultSettings are the article's recipe and a person at a terminal.

@@ -29,7 +29,9 @@ func (l *leg) start(ctx context.Context, p plan, progress func(cifar.Progress)) 
 	defer l.starting.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(l.ctx, cancel)()
+	if !p.goesOn { // its data is at hand, and its record, which says that it goes on, is to tell of its end
+		defer context.AfterFunc(l.ctx, cancel)()
+	}
 	c, err := p.config()
 	if err != nil {
 		return cannot("The run cannot be resumed", err)
