@@ -114,7 +114,7 @@ func (r *run) train() (event.Outcome, error) {
 // build makes the network and the images ready, with what the run starts from.
 func (r *run) build() (err error) {
 	if r.config.Preprocess == cifar.ZCA && r.t.from == nil {
-		r.warn("the whitening matrix is computed from the training images, once for these: it takes a minute of two cores, or more")
+		r.warn("the whitening matrix is computed from the training images, once for these: it takes a minute of two cores, or more, and a pause comes after it")
 		if n := r.t.options.Dataset.Train; n.Len()-r.config.ValSplit < n.ImageBytes() {
 			r.warn(fmt.Sprintf("%d images are too few for --preprocess zca: what none of them shows is multiplied by up to 1,000 in others; take %d or more", n.Len()-r.config.ValSplit, n.ImageBytes()))
 		}

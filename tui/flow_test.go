@@ -46,6 +46,14 @@ func TestPausingTellsWhenItHasHappened(t *testing.T) {
 	says(t, b, "Going on")
 }
 
+// Before the first batch there is none to pause after, and it may take a while to be
+// ready.
+func TestAPauseOfARunThatBeginsIsNotAfterABatch(t *testing.T) {
+	b := newBench(t, Options{}, 120, 40, newScript("model_20261123_1405", 64, 200).start().events[0])
+	b.press(" ")
+	says(t, b, "Pausing before the first batch")
+}
+
 func TestALowWindowTellsWhatWasAskedForToo(t *testing.T) {
 	b := newBench(t, Options{}, 80, 14, newScript("model_20261123_1405", 64, 200).run(2).events...)
 	b.press(" ")

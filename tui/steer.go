@@ -129,6 +129,9 @@ func (s *steering) togglePause() tea.Cmd {
 		return s.send(event.Resume{To: s.to(r)})
 	}
 	r.asked = "pausing after this batch"
+	if r.State == event.StateStarting { // there is none yet, and it may take a while to be ready
+		r.asked = "pausing before the first batch"
+	}
 	return s.send(event.Pause{To: s.to(r)})
 }
 
