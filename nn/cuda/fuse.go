@@ -108,7 +108,8 @@ func findEnding(all []noted) (e ending, ok bool) {
 	}
 	// One chain, and a gradient that overwrites nothing that is still read.
 	ok = all[e.dense].pointer(1) == dropout.pointer(0) && all[e.loss].pointer(1) == all[e.dense].pointer(0) &&
-		data.pointer(1) == all[e.dlogits].pointer(0) && undrop.pointer(1) == data.pointer(0) && undrop.pointer(2) == dropout.pointer(1)
+		data.pointer(1) == all[e.dlogits].pointer(0) && undrop.pointer(1) == data.pointer(0) && undrop.pointer(2) == dropout.pointer(1) &&
+		dropout.pointer(0) != all[e.dlogits].pointer(0) // of a frozen layer, that nobody reads again
 	if e.spread < 0 {
 		ok = ok && undrop.pointer(0) != dropout.pointer(0) && undrop.pointer(0) != all[e.dlogits].pointer(0)
 	}

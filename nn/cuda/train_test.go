@@ -93,6 +93,7 @@ func TestTrainingFollowsTheProcessor(t *testing.T) {
 		{"muon", nn.SolverOptions{WeightDecay: 0.05, Momentum: 0.8}, 4, nil},
 		{"adadelta", nn.SolverOptions{LayerRates: map[string]float64{"conv4": 0.25}}, 3, []string{"conv1", "conv2"}},
 		{"adam", nn.SolverOptions{LayerRates: map[string]float64{"conv1": 0.1, "dense": 2}}, 2, []string{"conv3"}},
+		{"sgdw", nn.SolverOptions{LR: 0.02}, 2, []string{"dense"}},
 		{"muon", nn.SolverOptions{LayerRates: map[string]float64{"conv4": 0.1}}, 2, []string{"conv1", "conv2", "conv3", "conv4"}},
 	} {
 		t.Run(strings.Join(append([]string{c.solver}, c.frozen...), " "), func(t *testing.T) {
