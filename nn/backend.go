@@ -70,6 +70,15 @@ type Backend interface {
 	Average(avg, x *Buffer, part float32)
 }
 
+// Deferrer is a Backend that may run filters' gradients late: beside or after what
+// is called behind them.
+type Deferrer interface {
+	Backend
+	// DefersFilters reports whether BackwardFilter and DenseBackwardFilter of batches
+	// of up to so many images may read their arguments until an optimiser is called.
+	DefersFilters(images int) bool
+}
+
 // AdamStep is the numbers of one step of Adam or AdamW.
 type AdamStep struct {
 	LR, Beta1, Beta2, Eps float32

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -218,7 +219,18 @@ func TestShortBatchAfterAFullOne(t *testing.T) {
 }
 
 func TestPlanSharesOnlyWhatIsSafe(t *testing.T) {
-	g, err := newGraph(nil, VGG(0.5), describeParams(VGG(0.5)), 512, true)
+	for name, on := range map[string]Backend{"in turn": nil, "filters late": deferrer{}} {
+		t.Run(name, func(t *testing.T) { planIsSafe(t, on) })
+	}
+}
+
+// deferrer runs filters' gradients when all else is done.
+type deferrer struct{ Backend }
+
+func (deferrer) DefersFilters(int) bool { return true }
+
+func planIsSafe(t *testing.T, on Backend) {
+	g, err := newGraph(on, VGG(0.5), describeParams(VGG(0.5)), 512, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +241,20 @@ func TestPlanSharesOnlyWhatIsSafe(t *testing.T) {
 	// Run the plan: a slab holds the last value written to it, and every input
 	// must still be there when it is read.
 	holds := map[int]*op{}
-	for _, n := range p.order {
+	order := p.order
+	if on != nil {
+		var late []*gorgonia.Node
+		order = slices.DeleteFunc(slices.Clone(order), func(n *gorgonia.Node) bool {
+			switch n.Op().(type) {
+			case *filterGradient, *denseFilterGradient, *second:
+				late = append(late, n)
+				return true
+			}
+			return false
+		})
+		order = append(order, late...)
+	}
+	for _, n := range order {
 		o := n.Op().(operation)
 		for i, in := range inputs(g.ExprGraph, n) {
 			from, ok := in.Op().(operation)

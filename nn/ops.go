@@ -30,6 +30,12 @@ type batchState struct {
 	key  uint64 // of dropout
 }
 
+// defers reports whether filters' gradients may run late.
+func (b *batchState) defers() bool {
+	d, ok := b.on.(Deferrer)
+	return ok && d.DefersFilters(b.rows)
+}
+
 // operation is a gorgonia.Op of this package. It writes its result to one
 // Buffer that it keeps: the planner gives it one, which other operations may
 // share at other times, or else it makes its own when it first runs, as on a

@@ -98,6 +98,8 @@ type filterGradient struct {
 	bias *Buffer
 }
 
+func (f *filterGradient) late() bool { return f.batch.defers() }
+
 func (f *filterGradient) prepare() error { return f.bias.ensure(f.batch.on) }
 
 func (f *filterGradient) run(in []gorgonia.Value) error {

@@ -216,6 +216,8 @@ type denseFilterGradient struct {
 	bias *Buffer
 }
 
+func (f *denseFilterGradient) late() bool { return f.batch.defers() }
+
 func (f *denseFilterGradient) prepare() error { return f.bias.ensure(f.batch.on) }
 
 func (f *denseFilterGradient) run(in []gorgonia.Value) error {

@@ -66,6 +66,13 @@ func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
 			last[c] = i
 		}
 	}
+	for _, n := range p.order {
+		if d, ok := n.Op().(deferred); ok && d.late() {
+			for _, c := range inputs(g, n) {
+				last[c] = len(p.order)
+			}
+		}
+	}
 	var free []int // slabs
 	for i, n := range p.order {
 		read := inputs(g, n)
@@ -91,6 +98,12 @@ func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// deferred is an operation that may run late, when all others of the graph are done.
+type deferred interface {
+	operation
+	late() bool
 }
 
 // overwriter is an operation whose result may have the memory of one of its

@@ -9,6 +9,10 @@ import (
 type Backend struct {
 	ctx     driver.Context
 	stream  driver.Stream
+	side    driver.Stream // of the branch of a graph
+	meeting driver.Event  // where one of the two waits for the other
+	trial   switches
+	early   bool // kernels wait by themselves for those before them
 	kernels map[string]*kernel
 	names   []string // of kernels, sorted
 	modules []driver.Module
@@ -16,6 +20,7 @@ type Backend struct {
 
 	err  error // the first one of a kernel, until it is reported
 	tape *tape // of the step being noted; nil: kernels are launched at once
+	lane lane  // where in its graph the launches belong that are being noted
 
 	want, have block          // what the kernels are to read, and what they would
 	current    driver.Pointer // where they read it
@@ -26,6 +31,7 @@ type Backend struct {
 	sizes     map[driver.Pointer]int            // bytes of each block given out
 	staging   scratch                           // for images from the host
 	partial   scratch                           // for sums in parts
+	besides   scratch                           // the same, of the kernels of the branch
 	counters  scratch                           // of blocks that meet
 	maps      maps                              // of images and weights, for Hopper
 
@@ -37,6 +43,7 @@ var (
 	_ nn.Pipeline  = (*Backend)(nil)
 	_ nn.Holder    = (*Backend)(nil)
 	_ nn.Resampler = (*Backend)(nil)
+	_ nn.Deferrer  = (*Backend)(nil)
 )
 
 // Name names the kernels: those of one kind of GPU give the same bits.
@@ -80,6 +87,8 @@ func (b *Backend) Close() {
 	for _, m := range b.modules {
 		_ = b.ctx.UnloadModule(m)
 	}
+	_ = b.ctx.FreeEvent(b.meeting)
+	_ = b.ctx.FreeStream(b.side)
 	_ = b.ctx.FreeStream(b.stream)
 	_ = b.ctx.Close()
 }

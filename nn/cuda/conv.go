@@ -23,6 +23,8 @@ type conv struct {
 	full   driver.Pointer
 	spread driver.Pointer
 	bias   driver.Pointer // the bias's gradient in parts
+
+	beside bool // the filter's gradient runs beside the data's
 }
 
 // imageChannels is what the kernels of the first layer are made for.

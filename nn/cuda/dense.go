@@ -27,7 +27,8 @@ func (b *Backend) DenseBackwardData(dx, dy, w *nn.Buffer, rows int) {
 // DenseBackwardFilter computes dw = dy^T x and db, the sum of dy.
 func (b *Backend) DenseBackwardFilter(dw, db, x, dy *nn.Buffer, rows int) {
 	b.rows(rows)
-	out, in := dw.Shape()[0], dw.Shape()[1]
+	out, in, images := dw.Shape()[0], dw.Shape()[1], x.Shape()[0]
+	defer b.branched(images)()
 	b.launch("dense_bwd_filter", divide(in, 64), divide(out, 10), 0, b.args().
 		Pointer(at(dw)).Pointer(at(db)).Pointer(at(x)).Pointer(at(dy)).Pointer(b.current).U32(uint32(in)).U32(uint32(out)))
 }

@@ -16,7 +16,7 @@ import (
 
 // noted is a launch of a recording, with its kernel's name and arguments.
 type noted struct {
-	driver.Launch
+	launch
 	name string
 }
 
@@ -44,27 +44,27 @@ const headClasses = 10
 
 // fuse returns the launches of a recorded step with its end in one kernel, or as
 // they are where they are not what head does.
-func (b *Backend) fuse(list []driver.Launch, l *loss) []driver.Launch {
+func (b *Backend) fuse(list []launch, l *loss) []launch {
 	names := make(map[driver.Function]string, len(b.kernels))
 	for name, k := range b.kernels {
 		names[k.function] = name
 	}
 	all := make([]noted, len(list))
-	for i, launch := range list {
-		all[i] = noted{launch, names[launch.Function]}
+	for i, l := range list {
+		all[i] = noted{l, names[l.Function]}
 	}
 	e, ok := findEnding(all)
 	if !ok || l == nil || l.classes > headClasses {
 		return list
 	}
-	out := make([]driver.Launch, 0, len(list))
+	out := make([]launch, 0, len(list))
 	for i, n := range all {
 		switch i {
 		case e.dropout:
-			out = append(out, b.head(all, e, l))
+			out = append(out, launch{b.head(all, e, l), chain})
 		case e.dense, e.loss, e.dlogits, e.data, e.undrop, e.spread:
 		default:
-			out = append(out, n.Launch)
+			out = append(out, n.launch)
 		}
 	}
 	return out

@@ -5,12 +5,11 @@ import (
 	"testing"
 
 	"cifartui/nn"
-	"cifartui/nn/cuda/driver"
 	"cifartui/nn/cuda/internal/standin"
 )
 
 // namesOf are the kernels of launches.
-func (b *Backend) namesOf(list []driver.Launch) (names []string) {
+func (b *Backend) namesOf(list []launch) (names []string) {
 	for _, l := range list {
 		for name, k := range b.kernels {
 			if k.function == l.Function {

@@ -9,7 +9,9 @@ import (
 type kernel struct {
 	ptx.Kernel
 	function driver.Function
-	shared   int // bytes of dynamic shared memory allowed so far
+	shared   int  // bytes of dynamic shared memory allowed so far
+	early    bool // it waits by itself for the kernel before it
+	branches bool // early beside a branch, too
 }
 
 // defaultShared is what every kernel may have without asking.
@@ -41,7 +43,7 @@ func (b *Backend) put(name string, x, y int, shared int, args *driver.Args) {
 		Shared: uint32(shared), Args: args,
 	}
 	if b.tape != nil {
-		b.tape.note(l)
+		b.tape.note(launch{l, b.lane})
 		return
 	}
 	b.refresh()

@@ -73,6 +73,14 @@ func Open(d driver.Driver, device driver.Device) (_ *Backend, err error) {
 	if b.stream, err = ctx.NewStream(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", device.Name, err)
 	}
+	if b.side, err = ctx.NewStream(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", device.Name, err)
+	}
+	if b.meeting, err = ctx.NewEvent(); err != nil {
+		return nil, fmt.Errorf("open %s: %w", device.Name, err)
+	}
+	b.trial = switchesOf()
+	b.early = b.trial.early && ctx.Device().Major >= 9 && ctx.Overlaps()
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("load the kernels on %s: %w", device.Name, err)
 	}
@@ -92,6 +100,9 @@ func (b *Backend) load() error {
 	for i, m := range list {
 		wait.Go(func() {
 			text, err := ptx.Text(m.Name)
+			if b.early && !m.Exact {
+				text = ptx.Early(text)
+			}
 			if err == nil {
 				loaded[i], err = b.ctx.LoadModule(text)
 			}
@@ -119,7 +130,7 @@ func (b *Backend) load() error {
 			if err != nil {
 				return err
 			}
-			b.kernels[k.Name] = &kernel{Kernel: k, function: f}
+			b.kernels[k.Name] = &kernel{Kernel: k, function: f, early: b.early, branches: m.Exact}
 			b.names = append(b.names, k.Name)
 		}
 	}

@@ -152,6 +152,9 @@ func (b *Backend) update() {
 	if len(u.changed) == 0 {
 		return
 	}
+	was := b.lane
+	b.lane = joined
+	defer func() { b.lane = was }()
 	// A step that was submitted must not learn from a loss that isn't finite;
 	// else the host looks at it before it calls the optimiser.
 	var flag driver.Pointer

@@ -18,19 +18,19 @@ const ringSlots = 16
 
 // tape is the kernels of a step, noted instead of launched.
 type tape struct {
-	launches []driver.Launch
+	launches []launch
 	loss     *loss
 }
 
 // note adds a launch, with a copy of its arguments.
-func (t *tape) note(l driver.Launch) {
+func (t *tape) note(l launch) {
 	n := len(t.launches)
 	var args *driver.Args
 	if n < cap(t.launches) {
 		t.launches = t.launches[:n+1]
 		args = t.launches[n].Args
 	} else {
-		t.launches = append(t.launches, driver.Launch{})
+		t.launches = append(t.launches, launch{})
 	}
 	if args == nil {
 		args = new(driver.Args)
@@ -47,7 +47,7 @@ func (t *tape) same(o *tape) bool {
 	}
 	for i, l := range t.launches {
 		m := o.launches[i]
-		if l.Function != m.Function || l.Grid != m.Grid || l.Block != m.Block || l.Shared != m.Shared ||
+		if l.Function != m.Function || l.lane != m.lane || l.Grid != m.Grid || l.Block != m.Block || l.Shared != m.Shared ||
 			!bytes.Equal(l.Args.Bytes(), m.Args.Bytes()) {
 			return false
 		}
@@ -180,11 +180,9 @@ func (q *queue) find(b *Backend, t *tape) (*recording, error) {
 	if err := b.ctx.Capture(b.stream); err != nil {
 		return nil, err
 	}
-	for _, l := range b.fuse(t.launches, t.loss) {
-		if err := b.ctx.Launch(l, b.stream); err != nil {
-			_, _ = b.ctx.EndCapture(b.stream) // the launch's error says more
-			return nil, err
-		}
+	if err := b.record(b.fuse(t.launches, t.loss)); err != nil {
+		_, _ = b.ctx.EndCapture(b.stream) // the launch's error says more
+		return nil, err
 	}
 	g, err := b.ctx.EndCapture(b.stream)
 	if err != nil {

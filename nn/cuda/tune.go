@@ -56,6 +56,9 @@ func (t *Tuned) choose(b *Backend, c *conv, p pass, list []tile) tile {
 	if c.Pool {
 		shape += ", pool"
 	}
+	if p == dataPass && c.beside {
+		shape += ", beside the filter's"
+	}
 	if known, ok := t.file[t.key][shape]; ok {
 		if i := slices.IndexFunc(list, func(x tile) bool { return x.name == known.Kernel }); i >= 0 {
 			return list[i]

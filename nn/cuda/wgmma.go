@@ -111,7 +111,7 @@ func (c *conv) hopperForward(y, x, bias *nn.Buffer) {
 
 func (c *conv) hopperData(dx *nn.Buffer, dy driver.Pointer, x *nn.Buffer) {
 	b, w := c.on, c.data.hopper
-	b.launch(c.data.name, w.Grid(c.Images, c.In, c.Out, b.Device().SMs), 1, c.data.shared, b.args().
+	b.launch(c.data.name, w.Grid(c.Images, c.In, c.Out, c.dataShare()), 1, c.data.shared, b.args().
 		Pointer(b.imageMap(dy, c.Images, c.W, c.Out, w.Input())).Pointer(c.weightsMap()).
 		Pointer(b.imageMap(at(dx), c.Images, c.W, c.In, w.Output())).
 		Pointer(b.imageMap(at(x), c.Images, c.W, c.In, w.Output())).
@@ -121,10 +121,13 @@ func (c *conv) hopperData(dx *nn.Buffer, dy driver.Pointer, x *nn.Buffer) {
 // hopperFilter is the gradient of the filter and of the bias.
 func (c *conv) hopperFilter(dw, db, x *nn.Buffer, dy driver.Pointer) {
 	b, w := c.on, c.filter.hopper
-	sms := b.Device().SMs
+	sms := c.filterShare()
 	splits := w.Splits(c.In, c.Out, sms)
 	counters := b.scratch(&b.counters, 4*(c.In/64)*(c.Out/64))
-	parts := b.scratch(&b.partial, splits*(9*c.In+1)*c.Out*4)
+	parts := b.scratch(&b.besides, splits*(9*c.In+1)*c.Out*4)
+	// Its blocks wait for each other, so that two such kernels must not run at once:
+	// all are on the branch, or none.
+	defer b.branched(c.Images)()
 	b.launch(c.filter.name, w.Grid(c.Images, c.In, c.Out, sms), 1, c.filter.shared, b.args().
 		Pointer(b.imageMap(at(x), c.Images, c.W, c.In, w.Input())).
 		Pointer(b.imageMap(dy, c.Images, c.W, c.Out, w.Output())).

@@ -48,8 +48,10 @@ func load() (Driver, error) {
 		}
 		d.functions[name] = f
 	}
-	if f, err := purego.Dlsym(lib, tensorMapEncode); err == nil { // since CUDA 12
-		d.functions[tensorMapEncode] = f
+	for _, name := range []string{tensorMapEncode, launchKernelEx} { // since CUDA 12
+		if f, err := purego.Dlsym(lib, name); err == nil {
+			d.functions[name] = f
+		}
 	}
 	if err := d.call("cuInit", 0); err != nil {
 		return nil, err
@@ -75,7 +77,10 @@ var symbols = []string{
 	"cuEventCreate", "cuEventDestroy_v2", "cuEventRecord", "cuEventQuery", "cuEventSynchronize", "cuEventElapsedTime",
 }
 
-const tensorMapEncode = "cuTensorMapEncodeTiled"
+const (
+	tensorMapEncode = "cuTensorMapEncodeTiled"
+	launchKernelEx  = "cuLaunchKernelEx"
+)
 
 // call calls a function of the driver. What its arguments point to is put on
 // the heap and kept there by the compiler.
@@ -345,8 +350,49 @@ func (c *cudaContext) Launch(l Launch, s Stream) error {
 		p[i] = uintptr(unsafe.Pointer(&l.Args.bytes[at]))
 	}
 	g, b := ones(l.Grid), ones(l.Block)
+	if l.Overlap && c.Overlaps() {
+		return c.launchOverlapping(l, s, g, b, p)
+	}
 	err := c.call("cuLaunchKernel", uintptr(l.Function), g[0], g[1], g[2], b[0], b[1], b[2], uintptr(l.Shared), uintptr(s), uintptr(unsafe.Pointer(p)), 0)
 	runtime.KeepAlive(l.Args)
+	return err
+}
+
+// Overlaps asks for edges of a graph that do not wait for the end of a kernel: since
+// CUDA 12.3.
+func (c *cudaContext) Overlaps() bool {
+	return c.version >= 12030 && c.functions[launchKernelEx] != 0
+}
+
+// launchAttribute is CUlaunchAttribute, launchConfig CUlaunchConfig.
+type launchAttribute struct {
+	id    int32
+	_     int32
+	value [64]byte
+}
+
+type launchConfig struct {
+	grid, block [3]uint32
+	shared      uint32
+	_           uint32
+	stream      Stream
+	attributes  *launchAttribute
+	count       uint32
+	_           uint32
+}
+
+// launchOverlapping launches a kernel that waits for the one before it by itself.
+func (c *cudaContext) launchOverlapping(l Launch, s Stream, g, b [3]uintptr, p *[maxArgs]uintptr) error {
+	const programmaticStreamSerialization = 6
+	a := &launchAttribute{id: programmaticStreamSerialization}
+	a.value[0] = 1
+	v := &launchConfig{shared: l.Shared, stream: s, attributes: a, count: 1}
+	for i := range g {
+		v.grid[i], v.block[i] = uint32(g[i]), uint32(b[i])
+	}
+	err := c.call(launchKernelEx, uintptr(unsafe.Pointer(v)), uintptr(l.Function), uintptr(unsafe.Pointer(p)), 0)
+	runtime.KeepAlive(l.Args)
+	runtime.KeepAlive(v)
 	return err
 }
 

@@ -86,6 +86,10 @@ type Launch struct {
 	Grid, Block [3]uint32 // zeros count as 1
 	Shared      uint32    // bytes of dynamic shared memory
 	Args        *Args
+	// Overlap lets the kernel start before the one before it in the stream has
+	// ended, where the driver can: it must wait for that by itself
+	// (griddepcontrol.wait) before it touches what others touch.
+	Overlap bool
 }
 
 // Context is an open GPU. What takes a Stream returns at once and happens in
@@ -125,6 +129,8 @@ type Context interface {
 	Attribute(Function, Attribute) (int, error)
 	SetAttribute(Function, Attribute, int) error
 	Launch(Launch, Stream) error
+	// Overlaps tells whether the driver knows Launch.Overlap.
+	Overlaps() bool
 
 	// Capture begins to note what is put into the stream instead of doing it;
 	// EndCapture makes a graph of that.
@@ -143,7 +149,9 @@ type Context interface {
 	Await(Event) error
 	// Between returns the milliseconds between two events that were reached.
 	Between(from, to Event) (float32, error)
-	// Follow lets what comes next on a stream wait for an event of another.
+	// Follow lets what comes next on a stream wait for an event of another. While
+	// that one is captured, what comes next is noted in the same graph; it must be
+	// followed back before EndCapture.
 	Follow(Stream, Event) error
 
 	// TensorMap encodes how a tensor of 16-bit floats lies in memory, for the

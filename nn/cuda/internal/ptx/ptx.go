@@ -209,3 +209,23 @@ func (f *Fault) Error() string {
 	}
 	return fmt.Sprintf("ptx: %s, line %d, %q, %s: %s: %s", f.Kernel, f.Line, f.Text, where, f.Kind, f.What)
 }
+
+// Waits reports whether the kernel waits for the one before it in its stream
+// (griddepcontrol.wait) and has no instruction before that in its text that reads
+// or writes global memory.
+func (k *Kernel) Waits() bool {
+	for _, in := range k.prog.code {
+		op := in.stmt.op
+		if op == "griddepcontrol.wait" {
+			return in.guard < 0
+		}
+		name, _, _ := strings.Cut(op, ".")
+		switch name {
+		case "ld", "st", "atom", "red", "cp":
+			if !strings.HasPrefix(op, "ld.param") && !strings.Contains(op, ".shared") {
+				return false
+			}
+		}
+	}
+	return false
+}

@@ -27,6 +27,9 @@ type Driver struct {
 	Fail func(call string) error
 	// Launched is told of each kernel that ran.
 	Launched func(kernel string, stats *ptx.Stats)
+	// Overlapping counts the kernels that were allowed to start before the one before
+	// them has ended.
+	Overlapping int
 	// Open contexts.
 	Contexts int
 }
@@ -64,7 +67,7 @@ func (d *Driver) Open(int) (driver.Context, error) {
 	d.Contexts++
 	return &context{
 		driver: d, memory: ptx.NewMemory(int64(d.GPU.Memory)),
-		functions: map[driver.Function]*ptx.Kernel{}, graphs: map[driver.Graph][]launch{},
+		functions: map[driver.Function]*ptx.Kernel{}, graphs: map[driver.Graph]*graph{},
 		modules: map[driver.Module]*ptx.Module{}, shared: map[driver.Function]int{},
 		events: map[driver.Event]int{},
 	}, nil
@@ -80,14 +83,13 @@ type context struct {
 	modules   map[driver.Module]*ptx.Module
 	functions map[driver.Function]*ptx.Kernel
 	shared    map[driver.Function]int
-	graphs    map[driver.Graph][]launch
+	graphs    map[driver.Graph]*graph
 	events    map[driver.Event]int // how much of the queue had been put when it was recorded
 
 	queue     []func() error // not yet done
 	put       int            // things ever put into the queue
 	done      int
-	capturing []launch
-	capture   bool
+	capturing *capture // nil: nothing is
 	handles   uintptr
 	failed    error // for ever, as a context is lost
 }
@@ -96,6 +98,19 @@ type context struct {
 type launch struct {
 	driver.Launch
 	params []byte
+}
+
+// overlap holds a launch to what a kernel must do to start before the one before it
+// in its stream has ended.
+func (c *context) overlap(l driver.Launch) error {
+	if !l.Overlap {
+		return nil
+	}
+	if k := c.functions[l.Function]; !k.Waits() {
+		return fmt.Errorf("standin: %s may start early and does not wait before it touches memory", k.Name)
+	}
+	c.driver.Overlapping++
+	return nil
 }
 
 func (c *context) handle() uintptr {
@@ -179,7 +194,7 @@ func (c *context) later(call string, f func() error) error {
 	if err := c.ask(call); err != nil {
 		return err
 	}
-	if c.capture {
+	if c.capturing != nil {
 		return fmt.Errorf("standin: %s while a graph is captured", call)
 	}
 	c.queue = append(c.queue, f)
@@ -296,24 +311,28 @@ func (c *context) SetAttribute(f driver.Function, a driver.Attribute, v int) err
 	return nil
 }
 
-func (c *context) Launch(l driver.Launch, _ driver.Stream) error {
+func (c *context) Launch(l driver.Launch, on driver.Stream) error {
 	n := launch{Launch: l, params: append([]byte(nil), l.Args.Bytes()...)}
 	k := c.functions[l.Function]
 	if err := check(k, l); err != nil {
 		return err
 	}
+	if err := c.overlap(l); err != nil {
+		return err
+	}
 	if int(l.Shared) > max(48<<10, c.shared[l.Function]) {
 		return errorOf("cuLaunchKernel", 1, "CUDA_ERROR_INVALID_VALUE")
 	}
-	if c.capture {
+	if c.capturing != nil {
 		if err := c.ask("Launch"); err != nil {
 			return err
 		}
-		c.capturing = append(c.capturing, n)
-		return nil
+		return c.capturing.add(n, on)
 	}
 	return c.later("Launch", func() error { return c.run(n) })
 }
+
+func (c *context) Overlaps() bool { return c.driver.CUDA >= 12030 }
 
 // check holds the arguments to the kernel's parameters.
 func check(k *ptx.Kernel, l driver.Launch) error {
@@ -356,36 +375,6 @@ func (c *context) run(l launch) error {
 
 func dim(v [3]uint32) ptx.Dim { return ptx.Dim{X: int(v[0]), Y: int(v[1]), Z: int(v[2])} }
 
-func (c *context) Capture(driver.Stream) error {
-	if c.capture {
-		return fmt.Errorf("standin: a graph is being captured")
-	}
-	c.capture, c.capturing = true, nil
-	return c.ask("Capture")
-}
-
-func (c *context) EndCapture(driver.Stream) (driver.Graph, error) {
-	c.capture = false
-	g := driver.Graph(c.handle())
-	c.graphs[g] = c.capturing
-	return g, c.ask("EndCapture")
-}
-
-func (c *context) LaunchGraph(g driver.Graph, _ driver.Stream) error {
-	list, ok := c.graphs[g]
-	if !ok {
-		return fmt.Errorf("standin: there is no graph %d", g)
-	}
-	return c.later("LaunchGraph", func() error {
-		for _, l := range list {
-			if err := c.run(l); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 func (c *context) FreeGraph(g driver.Graph) error {
 	delete(c.graphs, g)
 	return nil
@@ -394,7 +383,10 @@ func (c *context) FreeGraph(g driver.Graph) error {
 func (c *context) NewEvent() (driver.Event, error) { return driver.Event(c.handle()), nil }
 func (c *context) FreeEvent(driver.Event) error    { return nil }
 
-func (c *context) Record(e driver.Event, _ driver.Stream) error {
+func (c *context) Record(e driver.Event, on driver.Stream) error {
+	if c.capturing != nil {
+		return c.capturing.record(e, on)
+	}
 	c.events[e] = c.put
 	return nil
 }
@@ -411,7 +403,12 @@ func (c *context) Between(from, to driver.Event) (float32, error) {
 	return float32(c.events[to] - c.events[from]), nil
 }
 
-func (c *context) Follow(driver.Stream, driver.Event) error { return nil }
+func (c *context) Follow(on driver.Stream, e driver.Event) error {
+	if c.capturing != nil {
+		return c.capturing.follow(on, e)
+	}
+	return nil
+}
 
 func (c *context) TensorMap(t driver.TensorMap) ([128]byte, error) {
 	return ptx.TensorMap{
