@@ -12,9 +12,9 @@
 // narrow product, with ones, of warpgroup 1.
 //
 // The pixels are split between blocks, in chunks of R rows of one image. The
-// blocks of a tile write their sums side by side to parts, [splits][9][in][out]
-// and behind that the biases' [splits][out], meet, and each adds up a share of the
-// tile, in the order of the blocks.
+// blocks of a tile write their sums side by side to parts, as the threads hold
+// them: [tiles][splits][TILE4] fours, and behind that the biases' [splits][out].
+// They meet, and each adds up a share of the tile, in the order of the blocks.
 //
 // grid: in/64 * out/64 tiles * splits, at most the multiprocessors.
 // Tensor maps, innermost dimension first, 128-byte swizzle:
@@ -80,27 +80,36 @@ DEVICE void accumulate(float (&d)[96], float (&b)[4], u32 base, u32 ones, u32 fu
 }
 
 constexpr u32 TILE4 = 9 * 64 * 64 / 4; // fours of a tile's sums
+constexpr u32 SUMMERS = 384;           // threads that hold them
 
 // Gradient is the result and its parts.
 struct Gradient {
   float *dw, *db, *parts;
-  u32 in, out, splits;
-  int ci, co; // the tile
-  DEVICE u64 size() const { return (u64)9 * in * out; }
-  // element is where the four sums e of the tile lie in a gradient: after those
-  // of the filter come those of the biases.
-  DEVICE u64 element(u32 e) const { return e < TILE4 ? ((u64)(e / 1024) * in + ci + e / 16 % 64) * out + co + e % 16 * 4 : co + (e - TILE4) * 4; }
-  DEVICE float *to(u32 e) const { return (e < TILE4 ? dw : db) + element(e); }
-  DEVICE const float *part(u32 e) const { return parts + (e < TILE4 ? 0 : splits * size()) + element(e); }
-  DEVICE u64 stride(u32 e) const { return e < TILE4 ? size() : out; }
+  u32 in, out, splits, tile;
+  int ci, co; // the tile's first channels
+  // The four sums e of the tile are the (e / SUMMERS)th that thread e % SUMMERS holds;
+  // behind the filter's come those of the biases.
+  DEVICE float *part(u32 e, u32 split) const {
+    return e < TILE4 ? parts + ((u64)(tile * splits + split) * TILE4 + e) * 4 : parts + (u64)splits * 9 * in * out + split * out + co + (e - TILE4) * 4;
+  }
+  // put writes four sums of the tile to their places: two outputs, 8 apart, of two inputs.
+  DEVICE void put(u32 e, float4 v) const {
+    if (e >= TILE4) {
+      *(float4 *)(db + co + (e - TILE4) * 4) = v;
+      return;
+    }
+    u32 t = e % SUMMERS, n = 8 * (e / SUMMERS) + 2 * (t & 3), s = t / 128;
+    float *p = dw + (u64)((n / 64 * 3 + s) * in + ci + n % 64) * out + co + (t / 32 & 3) * 16 + (t >> 2 & 7);
+    p[0] = v.x, p[out] = v.y, p[8] = v.z, p[out + 8] = v.w;
+  }
   DEVICE float4 sum(u32 e, u32 first, u32 last) const {
     float4 sum = 0;
     for (; first + 8 <= last; first += 8) {
       float4 v[8];
-      UNROLL for (int k = 0; k < 8; k++) v[k] = loadFresh(part(e) + (first + k) * stride(e));
+      UNROLL for (int k = 0; k < 8; k++) v[k] = loadFresh(part(e, first + k));
       UNROLL for (int k = 0; k < 8; k++) sum += v[k];
     }
-    for (; first < last; first++) sum += loadFresh(part(e) + first * stride(e));
+    for (; first < last; first++) sum += loadFresh(part(e, first));
     return sum;
   }
 };
@@ -108,11 +117,11 @@ struct Gradient {
 // addParts adds up a block's share of its tile. Where that is small, groups of
 // threads add a range of the parts each.
 DEVICE void addParts(const Gradient &g, u32 shared, u32 split) {
-  constexpr u32 THREADS = 384;
+  constexpr u32 THREADS = SUMMERS;
   const u32 fours = TILE4 + (g.ci == 0 ? 16 : 0), begin = fours * split / g.splits, count = fours * (split + 1) / g.splits - begin;
   const u32 groups = count < THREADS ? THREADS / count : 1, group = thread() / count, i = thread() % count;
   if (groups == 1) {
-    for (u32 e = begin + thread(); thread() < THREADS && e < begin + count; e += THREADS) *(float4 *)g.to(e) = g.sum(e, 0, g.splits);
+    for (u32 e = begin + thread(); thread() < THREADS && e < begin + count; e += THREADS) g.put(e, g.sum(e, 0, g.splits));
     return;
   }
   if (group < groups) storeShared(shared + thread() * 16, g.sum(begin + i, g.splits * group / groups, g.splits * (group + 1) / groups));
@@ -120,7 +129,7 @@ DEVICE void addParts(const Gradient &g, u32 shared, u32 split) {
   if (group > 0) return;
   float4 sum = loadShared<float4>(shared + i * 16);
   for (u32 k = 1; k < groups; k++) sum += loadShared<float4>(shared + (i + k * count) * 16);
-  *(float4 *)g.to(begin + i) = sum;
+  g.put(begin + i, sum);
 }
 
 // filter is the kernel; counters has one for each tile, see meet.
@@ -141,7 +150,7 @@ DEVICE void filter(const void *xMap, const void *dyMap, float *dw, float *db, fl
   barrier();
   launchNext();
   waitForPrevious();
-  Gradient g = {dw, db, parts, in, out, splits, ci, co};
+  Gradient g = {dw, db, parts, in, out, splits, tile, ci, co};
   u32 chunks = step->rows * (W / R);
   Chunks mine = {(u32)((u64)chunks * split / splits), (u32)((u64)chunks * (split + 1) / splits)};
 
@@ -155,12 +164,13 @@ DEVICE void filter(const void *xMap, const void *dyMap, float *dw, float *db, fl
       accumulate<W, R, STAGES, true>(d, b, base, ones, full, free, mine.end - mine.begin, s);
     else
       accumulate<W, R, STAGES, false>(d, b, base, ones, full, free, mine.end - mine.begin, s);
-    float *part = splits == 1 ? dw : parts + split * g.size(), *biasPart = splits == 1 ? db : parts + splits * g.size() + split * out;
-    UNROLL for (int j = 0; j < 24; j++) { // columns 8 j + 2 (lane%4), + 1 of the rows row, + 8
-      int n = 8 * j + 2 * (lane & 3);
-      float *p = part + (u64)((n / 64 * 3 + s) * in + ci + n % 64) * out + row;
-      p[0] = d[4 * j], p[out] = d[4 * j + 1], p[8] = d[4 * j + 2], p[out + 8] = d[4 * j + 3];
+    UNROLL for (int j = 0; j < 24; j++) {
+      u32 e = j * SUMMERS + thread();
+      float4 v = {d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]};
+      if (splits == 1) g.put(e, v);
+      else *(float4 *)g.part(e, split) = v;
     }
+    float *biasPart = splits == 1 ? db : g.part(TILE4, split) - co;
     if (biases && (lane & 3) == 0) biasPart[row] = b[0], biasPart[row + 8] = b[2];
   }
   if (splits == 1) return;
