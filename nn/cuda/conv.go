@@ -146,7 +146,7 @@ func (c *conv) BackwardFilter(dw, db, x, dy *nn.Buffer, rows int) {
 		b.launch("colsum", b.parts(), 1, 0, b.args().
 			Pointer(c.bias).Pointer(from).Pointer(b.current).U32(uint32(c.Out)).U32(uint32(c.H*c.W)))
 	}
-	b.reduce(at(db), c.bias, c.Out, c.Out, b.parts())
+	b.reduce(at(db), 0, c.bias, c.Out, c.Out, c.Out, b.parts())
 }
 
 // products is the gradient of the filter alone.
@@ -162,7 +162,7 @@ func (c *conv) products(dw, x *nn.Buffer, dy driver.Pointer) {
 		Pointer(parts).Pointer(at(x)).Pointer(dy).Pointer(b.current).
 		U32(uint32(c.Images)).U32(c.lh).U32(c.lw).U32(uint32(c.In)).U32(uint32(c.Out)).U32(uint32(c.splits)))
 	if c.splits > 1 {
-		b.reduce(at(dw), parts, size, size, c.splits)
+		b.reduce(at(dw), 0, parts, size, size, size, c.splits)
 	}
 }
 
@@ -175,8 +175,7 @@ func (c *conv) firstFilter(dw, db, x *nn.Buffer, dy driver.Pointer) {
 	b.launch(c.kernel("conv1_wgrad"), c.splits, divide(c.Out, 64), 0, b.args().
 		Pointer(parts).Pointer(at(x)).Pointer(dy).Pointer(b.current).
 		U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
-	b.reduce(at(dw), parts, size-c.Out, size, c.splits)
-	b.reduce(at(db), parts+driver.Pointer(4*(size-c.Out)), c.Out, size, c.splits)
+	b.reduce(at(dw), at(db), parts, size, size-c.Out, size, c.splits)
 }
 
 // gradient returns the gradient at the pre-activation in full resolution. With
@@ -201,8 +200,9 @@ func (c *conv) gradient(dy *nn.Buffer) driver.Pointer {
 	return c.full
 }
 
-// reduce adds n sums that lie in parts, stride apart, in their order.
-func (b *Backend) reduce(dst, parts driver.Pointer, n, stride, count int) {
+// reduce adds n sums that lie in parts, stride apart, in their order: the first ones
+// to dst, the others to rest.
+func (b *Backend) reduce(dst, rest, parts driver.Pointer, n, first, stride, count int) {
 	b.launch("reduce", divide(n, 128), 1, 0, b.args().
-		Pointer(dst).Pointer(parts).U32(uint32(n)).U32(uint32(stride)).U32(uint32(count)))
+		Pointer(dst).Pointer(rest).Pointer(parts).U32(uint32(n)).U32(uint32(first)).U32(uint32(stride)).U32(uint32(count)))
 }

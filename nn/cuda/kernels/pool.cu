@@ -75,15 +75,16 @@ GLOBAL BLOCK(THREADS, 4) void colsum(float *part, const bf16 *src, const Step *s
   channelSums(part + (u64)blockX() * channels, sum, groups, lanes);
 }
 
-// reduce adds parts: dst[i] = the sum over k of part[k * stride + i], i below n.
+// reduce adds parts: the sum over k of part[k * stride + i], i below n, goes to
+// dst[i], from i = first on to rest[i - first].
 // Eight threads share a sum of up to four columns, each with every eighth part,
 // and their sums are added in their order.
-GLOBAL BLOCK(THREADS, 4) void reduce(float *dst, const float *part, u32 n, u32 stride, u32 parts) {
+GLOBAL BLOCK(THREADS, 4) void reduce(float *dst, float *rest, const float *part, u32 n, u32 first, u32 stride, u32 parts) {
   SHARED __attribute__((aligned(16))) static float4 memory[THREADS];
   const u32 t = thread(), i = (blockX() * 32 + (t & 31)) * 4;
   float4 sum = 0;
   if (i + 3 < n && stride % 4 == 0) {
-    _Pragma("unroll 4") for (u32 k = t >> 5; k < parts; k += 8) sum += *(const float4 *)(part + (u64)k * stride + i);
+    _Pragma("unroll 8") for (u32 k = t >> 5; k < parts; k += 8) sum += *(const float4 *)(part + (u64)k * stride + i);
   } else {
     for (u32 k = t >> 5; k < parts; k += 8) UNROLL for (int c = 0; c < 4; c++)
         if (i + c < n) sum[c] += part[(u64)k * stride + i + c];
@@ -93,5 +94,5 @@ GLOBAL BLOCK(THREADS, 4) void reduce(float *dst, const float *part, u32 n, u32 s
   if (t >= 32) return;
   UNROLL for (int k = 1; k < 8; k++) sum += memory[t + k * 32];
   UNROLL for (int c = 0; c < 4; c++)
-    if (i + c < n) dst[i + c] = sum[c];
+    if (i + c < n) *(i + c < first ? dst + i + c : rest + (i + c - first)) = sum[c];
 }

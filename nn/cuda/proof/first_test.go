@@ -82,7 +82,7 @@ func checkFirstFilter(d *device, s shape, parts int) error {
 		d.step(step{rows: uint32(s.rows)}), s.lh, s.lw, s.out); err != nil {
 		return err
 	}
-	if err := d.launch("reduce", blocks(n, 128), 1, 0, dw, part, n, n, parts); err != nil {
+	if err := d.launch("reduce", blocks(n, 128), 1, 0, dw, uint64(0), part, n, n, n, parts); err != nil {
 		return err
 	}
 	have, err := d.getFloats(dw, n)

@@ -73,7 +73,7 @@ var Kernels = []Kernel{
 	{"muon_gram", "muon", []Kind{Ptr, U32, Ptr, U32}, 128, Tile{}},
 	{"muon_poly", "muon", []Kind{Ptr, U32, Ptr, U32}, 128, Tile{}},
 	{"pack_images", "input", []Kind{Ptr, Ptr, Ptr, U32}, 256, Tile{}},
-	{"reduce", "pool", []Kind{Ptr, Ptr, U32, U32, U32}, 256, Tile{}},
+	{"reduce", "pool", []Kind{Ptr, Ptr, Ptr, U32, U32, U32, U32}, 256, Tile{}},
 	{"resample", "resample", []Kind{Ptr, Ptr, Ptr, U32, U32, U32, U32, U32}, 256, Tile{}},
 	{"resample_bwd", "resample", []Kind{Ptr, Ptr, Ptr, Ptr, U32, U32, U32, U32, U32}, 256, Tile{}},
 	{"sgd", "optim", []Kind{Ptr, U32, Ptr, Ptr, U32}, 256, Tile{}},
