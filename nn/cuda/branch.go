@@ -36,7 +36,7 @@ type switches struct {
 }
 
 func switchesOf() switches {
-	t := switches{branch: os.Getenv("CIFARTUI_GPU_BRANCH"), half: -1, pdl: os.Getenv("CIFARTUI_GPU_PDL") != "off", early: os.Getenv("CIFARTUI_GPU_PDL") == "all"}
+	t := switches{branch: os.Getenv("CIFARTUI_GPU_BRANCH"), half: -1, pdl: os.Getenv("CIFARTUI_GPU_PDL") != "off", early: os.Getenv("CIFARTUI_GPU_PDL") != "on"}
 	switch h := os.Getenv("CIFARTUI_GPU_HALF"); h {
 	case "":
 	case "off":

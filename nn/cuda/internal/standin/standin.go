@@ -27,9 +27,9 @@ type Driver struct {
 	Fail func(call string) error
 	// Launched is told of each kernel that ran.
 	Launched func(kernel string, stats *ptx.Stats)
-	// Overlapping counts the kernels that were allowed to start before the one before
-	// them has ended.
-	Overlapping int
+	// Overlapping are the kernels that may start before the one before them has
+	// ended, in the order of their launches.
+	Overlapping []string
 	// Open contexts.
 	Contexts int
 }
@@ -106,10 +106,11 @@ func (c *context) overlap(l driver.Launch) error {
 	if !l.Overlap {
 		return nil
 	}
-	if k := c.functions[l.Function]; !k.Waits() {
+	k := c.functions[l.Function]
+	if !k.Waits() {
 		return fmt.Errorf("standin: %s may start early and does not wait before it touches memory", k.Name)
 	}
-	c.driver.Overlapping++
+	c.driver.Overlapping = append(c.driver.Overlapping, k.Name)
 	return nil
 }
 
