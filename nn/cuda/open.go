@@ -10,6 +10,7 @@ import (
 
 	"cifartui/nn/cuda/driver"
 	"cifartui/nn/cuda/ptx"
+	"cifartui/nn/cuda/ptx/early"
 )
 
 // Capability is the least compute capability that the kernels run on: Ampere.
@@ -101,7 +102,7 @@ func (b *Backend) load() error {
 		wait.Go(func() {
 			text, err := ptx.Text(m.Name)
 			if b.early && !m.Exact {
-				text = ptx.Early(text)
+				text = early.Text(text)
 			}
 			if err == nil {
 				loaded[i], err = b.ctx.LoadModule(text)

@@ -12,11 +12,16 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"cifartui/nn/cuda/ptx/early"
 )
 
 // gpus are the kinds of GPU that everything is assembled for: the oldest that is
 // supported, those most in use, and the newest that ptxas knows.
 var gpus = []string{"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"}
+
+// overlapping are those on which the kernels are loaded so that they may overlap.
+var overlapping = []string{"sm_90", "sm_100", "sm_120"}
 
 var (
 	release  = regexp.MustCompile(`release [\d.]+, V([\d.]+)`)
@@ -74,10 +79,14 @@ func assemble(t tools, texts map[string][]byte) (list, loops []byte, err error) 
 			targets = []string{m.arch()}
 		}
 		for _, gpu := range targets {
+			text := texts[m.name]
+			if !m.exact && slices.Contains(overlapping, gpu) {
+				text = early.Text(text)
+			}
 			wait.Go(func() {
 				turns <- struct{}{}
 				defer func() { <-turns }()
-				found, loops, err := t.resources(m.name, gpu, texts[m.name])
+				found, loops, err := t.resources(m.name, gpu, text)
 				lock.Lock()
 				defer lock.Unlock()
 				lines, inner = append(lines, found...), append(inner, loops...)

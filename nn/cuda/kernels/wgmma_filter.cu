@@ -87,20 +87,21 @@ struct Gradient {
   float *dw, *db, *parts;
   u32 in, out, splits, tile;
   int ci, co; // the tile's first channels
-  // The four sums e of the tile are the (e / SUMMERS)th that thread e % SUMMERS holds;
-  // behind the filter's come those of the biases.
-  DEVICE float *part(u32 e, u32 split) const {
-    return e < TILE4 ? parts + ((u64)(tile * splits + split) * TILE4 + e) * 4 : parts + (u64)splits * 9 * in * out + split * out + co + (e - TILE4) * 4;
-  }
-  // put writes four sums of the tile to their places: two outputs, 8 apart, of two inputs.
-  DEVICE void put(u32 e, float4 v) const {
-    if (e >= TILE4) {
-      *(float4 *)(db + co + (e - TILE4) * 4) = v;
-      return;
-    }
-    u32 t = e % SUMMERS, n = 8 * (e / SUMMERS) + 2 * (t & 3), s = t / 128;
+  // The parts of a block: the four sums e of the tile are the (e / SUMMERS)th that
+  // thread e % SUMMERS holds. The biases' lie behind all of the filter's.
+  DEVICE float4 *sums(u32 split) const { return (float4 *)parts + (u64)(tile * splits + split) * TILE4; }
+  DEVICE float *biases(u32 split) const { return parts + (u64)splits * 9 * in * out + split * out + co; }
+  DEVICE const float *part(u32 e, u32 split) const { return e < TILE4 ? (const float *)(sums(split) + e) : biases(split) + (e - TILE4) * 4; }
+  // place writes the kth four sums that thread t holds: of two inputs, two outputs
+  // that are 8 apart.
+  DEVICE void place(u32 k, u32 t, float4 v) const {
+    u32 n = 8 * k + 2 * (t & 3), s = t / 128;
     float *p = dw + (u64)((n / 64 * 3 + s) * in + ci + n % 64) * out + co + (t / 32 & 3) * 16 + (t >> 2 & 7);
     p[0] = v.x, p[out] = v.y, p[8] = v.z, p[out + 8] = v.w;
+  }
+  DEVICE void put(u32 e, float4 v) const {
+    if (e < TILE4) place(e / SUMMERS, e % SUMMERS, v);
+    else *(float4 *)(db + co + (e - TILE4) * 4) = v;
   }
   DEVICE float4 sum(u32 e, u32 first, u32 last) const {
     float4 sum = 0;
@@ -158,20 +159,20 @@ DEVICE void filter(const void *xMap, const void *dyMap, float *dw, float *db, fl
     if (lane == 0) fetchChunks<W, R, STAGES>(xMap, dyMap, base, full, free, mine, ci, co);
   } else {
     float d[96] = {}, b[4] = {};
-    u32 s = warp / 4, row = co + (warp & 3) * 16 + (lane >> 2);
+    u32 s = warp / 4;
     bool biases = ci == 0 && s == 1;
     if (biases)
       accumulate<W, R, STAGES, true>(d, b, base, ones, full, free, mine.end - mine.begin, s);
     else
       accumulate<W, R, STAGES, false>(d, b, base, ones, full, free, mine.end - mine.begin, s);
-    UNROLL for (int j = 0; j < 24; j++) {
-      u32 e = j * SUMMERS + thread();
-      float4 v = {d[4 * j], d[4 * j + 1], d[4 * j + 2], d[4 * j + 3]};
-      if (splits == 1) g.put(e, v);
-      else *(float4 *)g.part(e, split) = v;
+    float4 *part = g.sums(split) + thread();
+    UNROLL for (int k = 0; k < 24; k++) {
+      float4 v = {d[4 * k], d[4 * k + 1], d[4 * k + 2], d[4 * k + 3]};
+      if (splits == 1) g.place(k, thread(), v);
+      else part[k * SUMMERS] = v;
     }
-    float *biasPart = splits == 1 ? db : g.part(TILE4, split) - co;
-    if (biases && (lane & 3) == 0) biasPart[row] = b[0], biasPart[row + 8] = b[2];
+    float *bias = (splits == 1 ? db + co : g.biases(split)) + (warp & 3) * 16 + (lane >> 2);
+    if (biases && (lane & 3) == 0) bias[0] = b[0], bias[8] = b[2];
   }
   if (splits == 1) return;
   warpBarrier();

@@ -3,8 +3,9 @@ package proof
 import (
 	"testing"
 
-	emulator "cifartui/nn/cuda/internal/ptx"
+	interpreter "cifartui/nn/cuda/internal/ptx"
 	"cifartui/nn/cuda/ptx"
+	"cifartui/nn/cuda/ptx/early"
 )
 
 // What may start before the kernel before it has ended must wait for that before it
@@ -16,9 +17,9 @@ func TestKernelsThatStartEarlyWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !m.Exact {
-			text = ptx.Early(text)
+			text = early.Text(text)
 		}
-		code, err := emulator.Load(string(text), emulator.NewMemory(1<<30))
+		code, err := interpreter.Load(string(text), interpreter.NewMemory(1<<30))
 		if err != nil {
 			t.Fatal(err)
 		}

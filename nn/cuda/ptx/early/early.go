@@ -1,11 +1,14 @@
-package ptx
+// Package early changes kernels so that they may be launched before the kernel
+// before them has ended, which GPUs can from Hopper on (programmatic dependent
+// launch): the way into a kernel then takes no time of its own.
+package early
 
 import "strings"
 
-// Early returns a module for Hopper and later GPUs whose kernels may be launched
-// before the kernel before them has ended: each waits for that as the first thing
-// it does, and lets the next one come as early. The text is one for sm_80.
-func Early(text []byte) []byte {
+// Text returns the PTX of a module for Hopper and later GPUs. As the first thing it
+// does, each kernel lets the next one come, and waits for the one before it. text is
+// for an older GPU.
+func Text(text []byte) []byte {
 	const wait = "\tgriddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;\n"
 	var out strings.Builder
 	body := false // of a kernel, before its first instruction
