@@ -11,8 +11,6 @@ type Backend struct {
 	stream  driver.Stream
 	side    driver.Stream // of the branch of a graph
 	meeting driver.Event  // where one of the two waits for the other
-	trial   switches
-	early   bool // kernels wait by themselves for those before them
 	kernels map[string]*kernel
 	names   []string // of kernels, sorted
 	modules []driver.Module

@@ -1,11 +1,6 @@
 package cuda
 
-import (
-	"os"
-	"strconv"
-
-	"cifartui/nn/cuda/driver"
-)
+import "cifartui/nn/cuda/driver"
 
 // At small batches a kernel is too short to keep a GPU busy: much of its time is
 // the way in and out. So the graph of a step has a branch: filters' gradients run
@@ -27,44 +22,13 @@ type launch struct {
 	lane lane
 }
 
-// switches are those of a measurement.
-type switches struct {
-	branch string // on, off; else by the batch
-	half   int    // multiprocessors of a filter's gradient; 0: all, -1: half of them by the batch
-	pdl    bool
-	early  bool // all kernels, not Hopper's own alone
-}
-
-func switchesOf() switches {
-	t := switches{branch: os.Getenv("CIFARTUI_GPU_BRANCH"), half: -1, pdl: os.Getenv("CIFARTUI_GPU_PDL") != "off", early: os.Getenv("CIFARTUI_GPU_PDL") != "on"}
-	switch h := os.Getenv("CIFARTUI_GPU_HALF"); h {
-	case "":
-	case "off":
-		t.half = 0
-	default:
-		t.half, _ = strconv.Atoi(h)
-	}
-	return t
-}
-
-// small reports whether a batch of so many images is too small to keep the GPU
-// busy with a kernel at a time. It decides the order of sums, too, so it must be
-// the same for every run on one kind of GPU.
-func (b *Backend) small(images int) bool {
+// DefersFilters reports whether filters' gradients of batches of so many images run
+// on the branch: on Hopper, while a kernel is too short to keep all of the GPU busy.
+// It decides the order of sums, too, so it must be the same for every run on a kind
+// of GPU.
+func (b *Backend) DefersFilters(images int) bool {
 	d := b.Device()
 	return d.Major == 9 && images <= 2*d.SMs
-}
-
-// DefersFilters reports whether filters' gradients of batches of so many images
-// run on the branch.
-func (b *Backend) DefersFilters(images int) bool {
-	switch b.trial.branch {
-	case "on":
-		return b.Device().Major == 9
-	case "off":
-		return false
-	}
-	return b.small(images)
 }
 
 // branched has the launches until its result is called noted for the branch.
@@ -81,20 +45,15 @@ func (b *Backend) branched(images int) func() {
 // filter's sums are made of as many parts as fit there.
 func (c *conv) filterShare() int {
 	sms := c.on.Device().SMs
-	switch h := c.on.trial.half; {
-	case c.Bottom || h == 0:
+	if !c.beside {
 		return sms
-	case h > 0:
-		return h
-	case c.beside:
-		return max(1, sms/2)
 	}
-	return sms
+	return max(1, sms/2)
 }
 
 func (c *conv) dataShare() int {
 	sms := c.on.Device().SMs
-	if !c.beside || c.on.trial.half == 0 || c.on.trial.branch == "off" {
+	if !c.beside {
 		return sms
 	}
 	return max(1, sms-c.filterShare())
@@ -137,10 +96,10 @@ func (b *Backend) record(list []launch) error {
 		if err != nil {
 			return err
 		}
-		k := kernels[l.Function]
 		// Small blocks that come early would take what the branch's next kernel, of large
 		// ones, waits for.
-		l.Overlap = b.trial.pdl && b.ctx.Overlaps() && alone[on] && (k.branches || k.early && !open)
+		_, large := kernels[l.Function].Wgmma()
+		l.Overlap = b.overlaps() && alone[on] && (large || !open)
 		if err := b.ctx.Launch(l.Launch, on); err != nil {
 			return err
 		}

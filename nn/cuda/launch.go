@@ -9,9 +9,7 @@ import (
 type kernel struct {
 	ptx.Kernel
 	function driver.Function
-	shared   int  // bytes of dynamic shared memory allowed so far
-	early    bool // it waits by itself for the kernel before it
-	branches bool // early beside a branch, too
+	shared   int // bytes of dynamic shared memory allowed so far
 }
 
 // defaultShared is what every kernel may have without asking.

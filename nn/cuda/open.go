@@ -80,8 +80,6 @@ func Open(d driver.Driver, device driver.Device) (_ *Backend, err error) {
 	if b.meeting, err = ctx.NewEvent(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", device.Name, err)
 	}
-	b.trial = switchesOf()
-	b.early = b.trial.early && ctx.Device().Major >= 9 && ctx.Overlaps()
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("load the kernels on %s: %w", device.Name, err)
 	}
@@ -101,7 +99,7 @@ func (b *Backend) load() error {
 	for i, m := range list {
 		wait.Go(func() {
 			text, err := ptx.Text(m.Name)
-			if b.early && !m.Exact {
+			if b.overlaps() && !m.Exact {
 				text = early.Text(text)
 			}
 			if err == nil {
@@ -131,13 +129,16 @@ func (b *Backend) load() error {
 			if err != nil {
 				return err
 			}
-			b.kernels[k.Name] = &kernel{Kernel: k, function: f, early: b.early, branches: m.Exact}
+			b.kernels[k.Name] = &kernel{Kernel: k, function: f}
 			b.names = append(b.names, k.Name)
 		}
 	}
 	slices.Sort(b.names)
 	return nil
 }
+
+// overlaps reports whether kernels may start before those before them have ended.
+func (b *Backend) overlaps() bool { return b.ctx.Device().Major >= 9 && b.ctx.Overlaps() }
 
 // runs reports whether this GPU runs a module.
 func (b *Backend) runs(m ptx.Module) bool {

@@ -120,7 +120,7 @@ func (c *conv) choose() error {
 		return nil
 	}
 	c.splits = b.splits(c.ConvSpec)
-	c.beside = !c.Inference && !c.Bottom && b.small(c.Images) && len(b.hopperTiles(filterPass, c.ConvSpec)) > 0
+	c.beside = !c.Inference && !c.Bottom && b.DefersFilters(c.Images) && len(b.hopperTiles(filterPass, c.ConvSpec)) > 0
 	for _, x := range c.passes() {
 		list := b.candidates(x.pass, c.ConvSpec)
 		if len(list) == 0 {
