@@ -133,6 +133,7 @@ func (c *bencher) convolution(layer string, s nn.ConvSpec) {
 	}
 	defer made.Close()
 	k := made.(*conv)
+	k.beside = false // each pass has the GPU to itself here
 	k.SetWeights(w)
 	pixels := float64(c.batch * s.H * s.W)
 	flops := 2 * 9 * pixels * float64(s.In) * float64(s.Out)
