@@ -16,6 +16,8 @@ type Backend struct {
 	modules []driver.Module
 	tuned   *Tuned // nil: the first kernel that fits is taken
 
+	gradient dataGradient // the last one noted, for a pool before its layer
+
 	err  error // the first one of a kernel, until it is reported
 	tape *tape // of the step being noted; nil: kernels are launched at once
 	lane lane  // where in its graph the launches belong that are being noted

@@ -76,6 +76,8 @@ func (c *checker) hopperConvolutions() {
 			s.Pool = true
 		case ptx.WgmmaBackwardData:
 			s.In, s.Out, p = s.Out, s.In, dataPass
+		case ptx.WgmmaSpread:
+			s.In, s.Out, p = s.Out, s.In, spreadPass
 		case ptx.WgmmaFilter:
 			s.In, s.Out, p = 128, 64, filterPass
 		}
@@ -144,6 +146,8 @@ func (c *checker) convolution(p pass, name string, s nn.ConvSpec, rows int) {
 		c.dataGradient(t)
 	case filterPass:
 		c.filterGradient(t)
+	case spreadPass:
+		c.spreadGradient(t)
 	}
 }
 
@@ -187,6 +191,38 @@ func (c *checker) dataGradient(t *trial) {
 	t.gpu.BackwardData(dx.gpu, t.dy.gpu, t.x.gpu, t.rows)
 	t.cpu.BackwardData(dx.cpu, t.gradient, t.x.cpu, t.rows)
 	c.compare(t.name, t.shape, halfLimit, t.began, dx.gpu, dx.cpu.Floats, t.rows)
+}
+
+// spreadGradient checks the gradient at the input of a pool before the layer, whose
+// maxima were at random places.
+func (c *checker) spreadGradient(t *trial) {
+	s, b := t.spec, c.b
+	dx := c.pictures(nil, s.Images, s.H, s.W, s.In)
+	full := c.pictures(nil, s.Images, 2*s.H, 2*s.W, s.In)
+	if c.err != nil {
+		return
+	}
+	arg := make([]uint8, s.Images*s.H*s.W*s.In)
+	eachWindow(t.x.cpu, full.cpu, s.Images, func(at int, _ [4]int, i int) {
+		if arg[i] = 4; t.x.cpu.Floats[at] != 0 {
+			arg[i] = uint8(c.random.IntN(4))
+		}
+	})
+	p, err := b.alloc(len(arg))
+	if err != nil {
+		c.try(err)
+		return
+	}
+	defer b.free(p)
+	c.try(b.settle(b.ctx.Upload(p, unsafe.Pointer(&arg[0]), len(arg), b.stream)))
+	k := b.kernels[t.name]
+	w, _ := k.Wgmma()
+	b.launch(t.name, w.Grid(s.Images, s.In, s.Out, b.Device().SMs), 1, k.Shared(s.W), t.gpu.spreadArgs(w, at(t.dy.gpu), at(full.gpu), p))
+	t.cpu.BackwardData(dx.cpu, t.gradient, t.x.cpu, t.rows)
+	want := c.spreadBy(full.cpu, dx.cpu, arg, t.rows)
+	if c.err == nil {
+		c.compare(t.name, t.shape+", spread", halfLimit, t.began, full.gpu, want.Floats, t.rows)
+	}
 }
 
 func (c *checker) filterGradient(t *trial) {

@@ -91,7 +91,7 @@ func (c *conv) SetWeights(w *nn.Buffer) {
 func (c *conv) Forward(y, x, bias *nn.Buffer, rows int) {
 	b := c.on
 	b.rows(rows)
-	c.spread = 0
+	c.spread, b.gradient = 0, dataGradient{}
 	if c.In == imageChannels {
 		b.launch(c.kernel("conv1_fwd"), min(divide(c.Images*c.H*c.W, 256), b.parts()), divide(c.Out, 64), 0, b.args().
 			Pointer(at(y)).Pointer(at(x)).Pointer(c.w).Pointer(at(bias)).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
@@ -119,6 +119,7 @@ func (c *conv) BackwardData(dx, dy, x *nn.Buffer, rows int) {
 		return
 	}
 	from := c.gradient(dy)
+	b.gradient = dataGradient{}
 	if c.data.hopper != nil {
 		c.hopperData(dx, from, x)
 		return
@@ -193,8 +194,10 @@ func (c *conv) gradient(dy *nn.Buffer) driver.Pointer {
 			// keep in order any number of blocks will do: a GPU full of them.
 			sums, blocks = 0, 4*b.Device().SMs
 		}
-		b.launch(c.kernel("spread"), blocks, 1, 0, b.args().
-			Pointer(c.full).Pointer(sums).Pointer(at(dy)).Pointer(c.arg).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
+		if sums != 0 || !c.spreadAhead(at(dy)) {
+			b.launch(c.kernel("spread"), blocks, 1, 0, b.args().
+				Pointer(c.full).Pointer(sums).Pointer(at(dy)).Pointer(c.arg).Pointer(b.current).U32(c.lh).U32(c.lw).U32(uint32(c.Out)))
+		}
 		c.spread = at(dy)
 	}
 	return c.full

@@ -26,6 +26,7 @@ const (
 	forwardPass pass = "conv_fwd_"
 	dataPass    pass = "conv_bwd_"
 	filterPass  pass = "conv_wgrad_"
+	spreadPass  pass = "conv_spread_" // dataPass, spread over a pool before the layer: only wgmma kernels
 )
 
 // candidates lists the kernels that fit a pass of s.

@@ -116,6 +116,75 @@ func (c *conv) hopperData(dx *nn.Buffer, dy driver.Pointer, x *nn.Buffer) {
 		Pointer(b.imageMap(at(dx), c.Images, c.W, c.In, w.Output())).
 		Pointer(b.imageMap(at(x), c.Images, c.W, c.In, w.Output())).
 		Pointer(b.current).U32(uint32(c.In)).U32(uint32(c.Out)))
+	if b.tape != nil && b.err == nil {
+		b.gradient = dataGradient{by: c, dy: dy, dx: at(dx), place: len(b.tape.launches) - 1}
+	}
+}
+
+// dataGradient is a launch of a step being noted that computes the gradient of the
+// data, dx, from dy.
+type dataGradient struct {
+	by     *conv
+	dy, dx driver.Pointer
+	place  int // in the recording
+}
+
+// spreadAhead has the layer behind c's pool write the gradient at the pool's input,
+// to the same bits, in place of dp, that at its output, which nobody else reads: in a
+// step being noted and where there is a kernel for it. It reports whether it has.
+func (c *conv) spreadAhead(dp driver.Pointer) bool {
+	b := c.on
+	g := b.gradient
+	if b.tape == nil || b.err != nil || g.by == nil || g.dx != dp || g.by.Images != c.Images || 2*g.by.H != c.H || 2*g.by.W != c.W || g.by.In != c.Out {
+		return false
+	}
+	for _, name := range b.names {
+		k := b.kernels[name]
+		if w, ok := k.Wgmma(); ok && w.Spreads(*g.by.data.hopper) && k.Shared(c.W) <= b.Device().SharedMemory {
+			b.replace(g.place, name, k.Shared(c.W), g.by.spreadArgs(w, g.dy, c.full, c.arg))
+			return true
+		}
+	}
+	return false
+}
+
+// replace puts another launch, of as many blocks, in the place of one that was noted.
+func (b *Backend) replace(place int, name string, shared int, args *driver.Args) {
+	noted := b.tape
+	b.tape = &tape{loss: noted.loss}
+	b.put(name, int(noted.launches[place].Grid[0]), 1, shared, args)
+	if b.err == nil {
+		noted.launches[place] = b.tape.launches[0]
+	}
+	b.tape = noted
+}
+
+// spreadArgs are the arguments of a kernel that computes c's gradient of the data and
+// spreads it over the windows of a pool, whose maxima were at the places arg: to
+// full, of twice c's height and width, whose windows' upper pixels are every other
+// row, and each two of a row together one of twice the channels.
+func (c *conv) spreadArgs(w ptx.Wgmma, dy, full, arg driver.Pointer) *driver.Args {
+	b := c.on
+	side, in, n := uint64(c.W), uint64(c.In), uint64(c.Images)
+	row := 8 * side * in // bytes of two
+	rows := func(p driver.Pointer) driver.Pointer {
+		return b.tensorMap(driver.TensorMap{
+			Address: p,
+			Size:    []uint64{2 * in, side, n, side},
+			Stride:  []uint64{4 * in, row * side, row},
+			Box:     w.Output(), Swizzle: 128,
+		})
+	}
+	places := b.tensorMap(driver.TensorMap{ // two bytes an element
+		Address: arg,
+		Size:    []uint64{in / 2, side, n, side},
+		Stride:  []uint64{in, in * side * side, in * side},
+		Box:     w.Places(),
+	})
+	return b.args().
+		Pointer(b.imageMap(dy, c.Images, c.W, c.Out, w.Input())).Pointer(c.weightsMap()).
+		Pointer(rows(full)).Pointer(rows(full + driver.Pointer(row/2))).Pointer(places).
+		Pointer(b.current).U32(uint32(c.In)).U32(uint32(c.Out))
 }
 
 // hopperFilter is the gradient of the filter and of the bias.

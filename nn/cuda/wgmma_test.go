@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"cifartui/nn"
+	"cifartui/nn/bittest"
 	"cifartui/nn/cuda/internal/ptx"
 	"cifartui/nn/cuda/internal/standin"
 )
@@ -65,5 +66,43 @@ func TestTrainingOnHopperFollowsTheProcessor(t *testing.T) {
 		if !found {
 			t.Errorf("no %s kernel ran", pass)
 		}
+	}
+}
+
+// The gradient that a layer's kernel spreads over the pool before, as it does in a
+// recorded step, has the bits of the two kernels that are launched one by one.
+func TestTheSpreadGradientHasTheSameBits(t *testing.T) {
+	t.Parallel()
+	const batch, steps, size = 4, 4, 16
+	s := nn.Spec{Size: 32, Filters: []int{64, 128, 64}, Classes: 10, Dropout: 0.25}
+	images := s
+	images.Size = size
+	run := func(submit bool) (saved, map[string]bool) {
+		ran := map[string]bool{}
+		g := trainAt(t, open(t, hopper(ran)), s, size, batch, "adam", nn.SolverOptions{})
+		clear(ran) // the self-check's
+		for i := range steps {
+			x, labels := batchOf(images, batch-i%3, uint64(i))
+			if !submit {
+				if _, err := g.step.Run(x, labels, uint64(i)); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if err := g.step.Submit(x, labels, uint64(i)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.step.Result(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return g.save(t), ran
+	}
+	want, without := run(false)
+	have, with := run(true)
+	bittest.Values(t, "spread by the layer behind the pool", have, want)
+	const kernel = "wgmma_spread_w8_64x128s4t9"
+	if without[kernel] || !with[kernel] {
+		t.Errorf("launched one by one %v ran, as a recorded step %v: want %s in it alone", without, with, kernel)
 	}
 }

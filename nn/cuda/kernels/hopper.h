@@ -57,7 +57,8 @@ DEVICE void storeBox(const void *map, u32 src, int c0, int c1, int c2, int c3) {
     ::"l"(map), "r"(src), "r"(c0), "r"(c1), "r"(c2), "r"(c3) : "memory");
 }
 DEVICE void commitStores() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
-DEVICE void waitStoresRead() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+// waitStoresRead waits until of at most N of the committed groups the source is still read.
+template <int N = 0> DEVICE void waitStoresRead() { asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(N) : "memory"); }
 DEVICE void waitStores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
 // Makes ordinary writes to shared memory visible to TMA and wgmma.
 DEVICE void fenceAsync() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }

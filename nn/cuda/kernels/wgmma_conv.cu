@@ -13,6 +13,10 @@
 //   out  (channels of the result, W, N, H)  box 64, W, I, STORED / ROW
 //        with a pool, W and H halved        box 64, W/2, I, NP / (2 ROW)
 //   x    as out
+// Where the gradient is spread over a pool's windows, out is two maps, of the upper
+// and of the lower pixels of them, and x is that of the places, in pairs of bytes:
+//   out  (twice the channels, W, N, H)      box 64, W, I, 64 / ROW, every other row
+//   x    (half the channels, W, N, H)       box 32, W, I, NP / ROW, no swizzle
 #include "wgmma_conv.h"
 
 // Rings are the slots of shared memory and their barriers: AS slots of
@@ -39,6 +43,7 @@ struct Operands {
   const float *bias;
   u8 *arg;
   u32 images, sumChannels, resultChannels;
+  const void *lower = nullptr; // beside out
 };
 
 template <typename S, int AS, int WS> DEVICE void fetchActivations(const Rings<S, AS, WS> &r, const Operands &o, u32 tiles, u32 across) {
@@ -83,7 +88,7 @@ template <typename S, int AS, int WS> DEVICE void multiplyTiles(const Rings<S, A
     Output out = {o.out, r.outs + group * S::OUT, r.extras + group * S::EXTRA, t.m + (int)gm * 64, t.image, t.y + (int)gn * S::NP / S::ROW, 1 + (int)group};
     u32 row = out.m + (warp & 3) * 16 + (lane >> 2);
     float bias0 = 0, bias1 = 0;
-    if (S::PASS != BackwardData) bias0 = o.bias[row], bias1 = o.bias[row + 8];
+    if (!S::BACK) bias0 = o.bias[row], bias1 = o.bias[row + 8];
 
     u32 tapBefore = 0, actBefore = 0;
     for (u32 step = 0; step < o.sumChannels / 64 * 3; step++) {
@@ -91,7 +96,13 @@ template <typename S, int AS, int WS> DEVICE void multiplyTiles(const Rings<S, A
       UNROLL for (int tap = 0; tap < 3; tap++) {
         await(r.tapFull + wt.slot * 8, wt.parity);
         multiplyTap<S>(d, r.taps + wt.slot * TAP + gm * 8192, r.acts + at.slot * S::ACT + (tap * S::ROW + gn * S::NP) * 128, step | tap);
-        if (S::PASS == BackwardData && step == 1 && tap == 0 && (thread() & 127) == 0) fetchMask<S>(o.x, out, r.maskFull + group * 8);
+        if constexpr (S::BACK)
+          if (step == 1 && tap == 0 && (thread() & 127) == 0) {
+            if constexpr (S::PASS == BackwardSpread)
+              fetchPlaces<S>(o.x, out, r.maskFull + group * 8);
+            else
+              fetchMask<S>(o.x, out, r.maskFull + group * 8);
+          }
         if (step + tap > 0) {
           wgmmaWait<1>(); // the tap before is done
           if (lane == 0) {
@@ -109,10 +120,13 @@ template <typename S, int AS, int WS> DEVICE void multiplyTiles(const Rings<S, A
     if (lane == 0) arrive(r.tapFree + tapBefore * 8), arrive(r.actFree + actBefore * 8);
     if constexpr (S::PASS == ForwardPool) storePooled<S>(d, out, bias0, bias1, o.arg, o.images, o.resultChannels);
     if constexpr (S::PASS == Forward) storeForward<S>(d, out, bias0, bias1);
-    if constexpr (S::PASS == BackwardData) {
+    if constexpr (S::BACK) {
       await(r.maskFull + group * 8, maskParity);
       maskParity ^= 1;
-      storeBackward<S>(d, out);
+      if constexpr (S::PASS == BackwardSpread)
+        storeSpread<S>(d, out, o.out, o.lower, o.resultChannels);
+      else
+        storeBackward<S>(d, out);
     }
   }
   if ((thread() & 127) == 0) waitStores();
@@ -153,6 +167,10 @@ template <Pass PASS, int W, int MT, int P> using TileOf = Shape<PASS, W, MT / 64
   GLOBAL BLOCK(384, 1) void wgmma_bwd_w##W##_##MT##x##P##s##AS##t##WS(const void *dy, const void *w, const void *dx, const void *x, const Step *step, u32 in, u32 out) { \
     conv<TileOf<BackwardData, W, MT, P>, AS, WS>({dy, w, dx, x, nullptr, nullptr, 0, out, in}, step); \
   }
+#define SPREAD(W, MT, P, AS, WS) \
+  GLOBAL BLOCK(384, 1) void wgmma_spread_w##W##_##MT##x##P##s##AS##t##WS(const void *dy, const void *w, const void *upper, const void *lower, const void *arg, const Step *step, u32 in, u32 out) { \
+    conv<TileOf<BackwardSpread, W, MT, P>, AS, WS>({dy, w, upper, arg, nullptr, nullptr, 0, out, in, lower}, step); \
+  }
 
 FORWARD(fwd, Forward, 16, 128, 128, 4, 7)
 FORWARD(fwd, Forward, 16, 64, 256, 4, 6)
@@ -172,3 +190,8 @@ BACKWARD(16, 64, 128, 4, 9)
 BACKWARD(8, 128, 128, 4, 7)
 BACKWARD(8, 64, 256, 4, 4)
 BACKWARD(8, 64, 128, 4, 9)
+SPREAD(16, 64, 256, 3, 6)
+SPREAD(16, 64, 128, 4, 9)
+SPREAD(8, 128, 128, 4, 5)
+SPREAD(8, 64, 256, 3, 5)
+SPREAD(8, 64, 128, 4, 9)

@@ -13,11 +13,15 @@
 #pragma once
 #include "hopper.h"
 
-enum Pass { Forward, ForwardPool, BackwardData };
+// BackwardSpread is BackwardData of a layer that reads what a pool wrote: in place
+// of the gradient there it writes that at the pool's input, of twice the height and
+// width, as spread in pool.cu makes it of that.
+enum Pass { Forward, ForwardPool, BackwardData, BackwardSpread };
 
 // Shape is the geometry of a tile: MW x NW warpgroups of 64 channels x NP pixels.
 template <Pass PASS_, int W_, int MW_, int NW_, int NP_> struct Shape {
   static constexpr Pass PASS = PASS_;
+  static constexpr bool BACK = PASS >= BackwardData;
   static constexpr int W = W_, MW = MW_, NW = NW_, NP = NP_;
   static constexpr int P = NP * NW;                         // pixels
   static constexpr int I = P > W * W ? P / (W * W) : 1;     // images
@@ -27,7 +31,7 @@ template <Pass PASS_, int W_, int MW_, int NW_, int NP_> struct Shape {
   static constexpr int STORED = NP < 128 ? NP : 128;        // pixels that are stored at a time
   static constexpr int BOX = STORED * 128;                  // bytes of that
   static constexpr int ACT = (R + 2) * ROW * 128;           // bytes of a box of activations
-  static constexpr int OUT = PASS == ForwardPool ? NP / 4 * 128 : PASS == Forward ? BOX : NP * 128; // bytes of a warpgroup's output
+  static constexpr int OUT = PASS == ForwardPool ? NP / 4 * 128 : PASS == Forward ? BOX : PASS == BackwardSpread ? 4 * 8192 : NP * 128; // bytes of a warpgroup's output
   static constexpr int EXTRA = PASS == ForwardPool ? NP / 4 * 64 : 0; // bytes of its arguments
 };
 
@@ -116,6 +120,64 @@ template <typename S> DEVICE void storeBackward(const float (&d)[S::NP / 2], con
   }
 }
 
+// fetchPlaces brings where in its window each maximum of the pool was, to behind
+// where the sums will lie. It is the work of the thread that stores.
+template <typename S> DEVICE void fetchPlaces(const void *arg, const Output &o, u32 bar) {
+  waitStoresRead();
+  arriveExpecting(bar, S::NP * 64);
+  loadBox(o.out + S::NP * 128, arg, bar, o.m / 2, 0, o.image, o.y);
+}
+
+// spreadMask is of two channels the halves whose place, of four in a word, is k.
+DEVICE u32 spreadMask(u32 places, u32 k, u32 select) { return __nvvm_prmt(0x80808080u - (places ^ k * 0x01010101u), 0, select); }
+
+// storeSpread writes the sums each at its place in a window of four pixels, and 0 at
+// the other three: the four places, one after the other, in boxes of 64 pixels that
+// lie in every other column and row. A box has one of four slots, and is filled
+// while those before it are stored. upper and lower are the maps of the windows'
+// two rows. Where the layer's input is 0, the place is 4 (but where the maximum was
+// so far below the least bf16 that it rounds to 0).
+template <typename S>
+DEVICE void storeSpread(const float (&d)[S::NP / 2], const Output &o, const void *upper, const void *lower, u32 channels) {
+  constexpr int N = S::NP / 16, HALVES = S::NP / 64;
+  u32 t = thread() & 127, chunk = t & 7, pixel = t >> 3, to = o.out + staged();
+  u32 at = o.out + pixel * 128 + ((chunk ^ (pixel & 7)) << 4);
+  uint2 places[N];
+  uint4 sums[N];
+  UNROLL for (int i = 0; i < N; i++) places[i] = loadShared<uint2>(o.out + S::NP * 128 + (pixel + 16 * i) * 64 + chunk * 8);
+  UNROLL for (int j = 0; j < S::NP / 8; j += 2) {
+    u32 v[4];
+    UNROLL for (int i = 0; i < 4; i++) {
+      int e = 4 * (j + i / 2) + i % 2 * 2;
+      v[i] = pack(d[e], d[e + 1]);
+    }
+    storeMatricesTransposed(to + j * 8 * 128, v);
+  }
+  barrier(o.id, 128);
+  UNROLL for (int i = 0; i < N; i++) sums[i] = loadShared<uint4>(at + i * 2048);
+  UNROLL for (int round = 0; round < 4 * HALVES; round++) {
+    int k = round / HALVES, half = round % HALVES;
+    u32 slot = round % 4 * 8192;
+    if (round >= 4) {
+      if (t == 0) waitStoresRead<3>();
+      barrier(o.id, 128);
+    }
+    UNROLL for (int i = 0; i < 4; i++) { // the first boxes take the place of the sums, each thread's of its own
+      uint2 p = places[half * 4 + i];
+      uint4 v = sums[half * 4 + i];
+      v.x &= spreadMask(p.x, k, 0x9988), v.y &= spreadMask(p.x, k, 0xbbaa);
+      v.z &= spreadMask(p.y, k, 0x9988), v.w &= spreadMask(p.y, k, 0xbbaa);
+      storeShared(at + slot + i * 2048, v);
+    }
+    fenceAsync();
+    barrier(o.id, 128);
+    if (t == 0) {
+      storeBox(k < 2 ? upper : lower, o.out + slot, k % 2 * channels + o.m, 0, o.image, o.y + half * 64 / S::ROW);
+      commitStores();
+    }
+  }
+}
+
 // storePooled writes the maxima of a warpgroup's 2x2 windows as bf16, and in arg,
 // if there is one, which of the four each was: 0 to 3 in row-major order, the
 // first of equals, or 4 where the maximum is 0 and no gradient flows.
@@ -165,7 +227,7 @@ DEVICE void storePooled(const float (&d)[S::NP / 2], const Output &o, float bias
 template <typename S> DEVICE void multiplyTap(float (&d)[S::NP / 2], u32 w, u32 x, u32 add) {
   wgmmaBegin();
   UNROLL for (int k = 0; k < 4; k++) {
-    if constexpr (S::PASS == BackwardData) // a row of w is an input's outputs: along the sum
+    if constexpr (S::BACK) // a row of w is an input's outputs: along the sum
       wgmma<S::NP, 0, 0>(d, operand(w + k * 32, 1024), operand(x + k * 32, 1024), add | k);
     else
       wgmma<S::NP, 1, 0>(d, operand(w + k * 2048, 1024), operand(x + k * 32, 1024), add | k);
@@ -177,7 +239,7 @@ template <typename S> DEVICE void multiplyTap(float (&d)[S::NP / 2], u32 w, u32 
 // of the result's from m. Going backward the taps are turned about.
 template <Pass PASS> DEVICE void loadTap(u32 to, const void *map, u32 bar, int tap, int k, int m, int sumChannels, int resultChannels) {
   int turned = tap % 3 * 3 + tap / 3;
-  if (PASS == BackwardData)
+  if (PASS >= BackwardData)
     loadBox2(to, map, bar, k, (8 - turned) * resultChannels + m);
   else
     loadBox2(to, map, bar, m, turned * sumChannels + k);

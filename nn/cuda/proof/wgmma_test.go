@@ -37,7 +37,7 @@ func wgmmaCases(g ptx.Wgmma) []wgmmaCase {
 	}
 	s := square(g)
 	result, sum := &s.out, &s.in
-	if g.Pass == ptx.WgmmaBackwardData {
+	if g.Pass == ptx.WgmmaBackwardData || g.Pass == ptx.WgmmaSpread {
 		result, sum = sum, result
 	}
 	*result = max(64, g.Channels)
@@ -118,6 +118,8 @@ func checkWgmma(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiprocessors i
 		return checkWgmmaFilter(d, k, g, s, multiprocessors)
 	case ptx.WgmmaBackwardData:
 		return checkWgmmaBackward(d, k, g, s, multiprocessors)
+	case ptx.WgmmaSpread:
+		return checkWgmmaSpread(d, k, g, s, multiprocessors)
 	}
 	x, w, b := d.whole(s.full().pixels()*s.in, 2), d.whole(9*s.in*s.out, 1), d.whole(s.out, 3)
 	n, total := s.pixels()*s.out, s.full().pixels()*s.out
@@ -183,6 +185,45 @@ func checkWgmmaBackward(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiproc
 		return err
 	}
 	return same("dx", have, want, 0)
+}
+
+// checkWgmmaSpread wants of a gradient what spread makes of it: in each window of 2x2
+// pixels at one place, which is 4 where there is none.
+func checkWgmmaSpread(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiprocessors int) error {
+	dy, w := d.whole(s.full().pixels()*s.out, 9), d.whole(9*s.in*s.out, 1)
+	places := make([]byte, s.full().pixels()*s.in)
+	for i := range places {
+		places[i] = byte(d.rand.IntN(5))
+	}
+	full := d.empty(4 * 2 * len(places))
+	in, width, height, images := uint64(s.in), uint64(s.width()), uint64(s.height()), uint64(s.images)
+	row := 4 * in * width // bytes of the result
+	maps := make([]uint64, 2)
+	for i := range maps {
+		maps[i] = d.tensorMap(interpreter.TensorMap{Address: full + uint64(i)*row, ElemSize: 2, Swizzle: 128, Box: g.Output(),
+			Dims: []uint64{2 * in, width, images, height}, Strides: []uint64{4 * in, 2 * row * height, 2 * row}})
+	}
+	arg := d.tensorMap(interpreter.TensorMap{Address: d.bytes(places), ElemSize: 2, Box: g.Places(),
+		Dims: []uint64{in / 2, width, images, height}, Strides: []uint64{in, in * width * height, in * width}})
+	if err := d.launch(k.Name, g.Grid(s.images, s.in, s.out, multiprocessors), 1, s.width(),
+		d.images(s, d.bf16s(dy), s.out, false, g.Input()), d.weights(w, s), maps[0], maps[1], arg,
+		d.step(step{rows: uint32(s.rows)}), s.in, s.out); err != nil {
+		return err
+	}
+	want := make([]float64, 4*s.pixels()*s.in)
+	for i, v := range dataGradient(s, dy, w) {
+		if places[i] == 4 {
+			continue
+		}
+		p, c, k := i/s.in, i%s.in, int(places[i])
+		y, x := p/s.width(), p%s.width() // y over all images
+		want[((2*y+k/2)*2*s.width()+2*x+k%2)*s.in+c] = round(v)
+	}
+	have, err := d.getBF16(full, len(want))
+	if err != nil {
+		return err
+	}
+	return same("gradient", have, want, 0)
 }
 
 func checkWgmmaFilter(d *device, k ptx.Kernel, g ptx.Wgmma, s shape, multiprocessors int) error {

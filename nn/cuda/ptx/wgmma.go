@@ -11,6 +11,7 @@ import (
 //	wgmma_fwd_w16_128x256s3t5   forward: x, w, y maps, bias, arg (0), step, in, out
 //	wgmma_pool_w16_128x256s3t5  the same with a 2x2 max pool; arg may be 0
 //	wgmma_bwd_w16_128x256s2t5   gradient of the data: dy, w, dx, x maps, step, in, out
+//	wgmma_spread_w16_64x256s3t6 the same at a pool's input: dy, w, upper, lower, arg maps, step, in, out
 //	wgmma_pool_w32_64x256s3     as above, for a sum over 64 channels: no t
 //	wgmma_wgrad_w16_r4s9        gradient of filter and bias: x, dy maps, dw, db, parts, counters, step, in, out
 //
@@ -40,6 +41,7 @@ const (
 	WgmmaForward      WgmmaPass = "fwd"
 	WgmmaForwardPool  WgmmaPass = "pool"
 	WgmmaBackwardData WgmmaPass = "bwd"
+	WgmmaSpread       WgmmaPass = "spread"
 	WgmmaFilter       WgmmaPass = "wgrad"
 )
 
@@ -47,7 +49,7 @@ const (
 var WeightsBox = []uint32{64, 64}
 
 var (
-	wgmmaConv   = regexp.MustCompile(`^wgmma_(fwd|pool|bwd)_w(\d+)_(\d+)x(\d+)s(\d+)(?:t(\d+))?$`)
+	wgmmaConv   = regexp.MustCompile(`^wgmma_(fwd|pool|bwd|spread)_w(\d+)_(\d+)x(\d+)s(\d+)(?:t(\d+))?$`)
 	wgmmaFilter = regexp.MustCompile(`^wgmma_wgrad_w(\d+)_r(\d+)s(\d+)$`)
 )
 
@@ -71,7 +73,7 @@ func (w Wgmma) narrow() bool { return w.Pass != WgmmaFilter && w.taps == 0 }
 func (w Wgmma) Fits(height, width, in, out int) bool {
 	sum, result := in, out
 	switch w.Pass {
-	case WgmmaBackwardData:
+	case WgmmaBackwardData, WgmmaSpread:
 		sum, result = out, in
 	case WgmmaFilter:
 		sum, result = 64, 64
@@ -94,7 +96,16 @@ func (w Wgmma) images() int   { return max(1, w.Pixels/(w.Width*w.Width)) }
 func (w Wgmma) tileRows() int { return w.Pixels / (w.images() * w.Width) }
 
 // stored is the pixels that a warpgroup writes at a time.
-func (w Wgmma) stored() int { return min(128, w.group()) }
+func (w Wgmma) stored() int {
+	if w.Pass == WgmmaSpread {
+		return spreadBox
+	}
+	return min(128, w.group())
+}
+
+// spreadBox is the pixels that a kernel that spreads a pool's gradient writes at a
+// time. It has memory for four times as many.
+const spreadBox = 64
 
 // Input is the box of the map of the pass's input: x going forward and for the
 // filter, dy going backward.
@@ -119,12 +130,24 @@ func (w Wgmma) Output() []uint32 {
 	return []uint32{64, uint32(w.Width), uint32(w.images()), uint32(w.stored() / row)}
 }
 
+// Places is the box of the map of a pool's places, two bytes an element.
+func (w Wgmma) Places() []uint32 {
+	return []uint32{32, uint32(w.Width), uint32(w.images()), uint32(w.group() / (w.images() * w.Width))}
+}
+
+// Spreads reports whether w is data's kernel that also spreads the gradient over the
+// windows of the pool before.
+func (w Wgmma) Spreads(data Wgmma) bool {
+	return w.Pass == WgmmaSpread && data.Pass == WgmmaBackwardData && !data.narrow() &&
+		w.Width == data.Width && w.Channels == data.Channels && w.Pixels == data.Pixels
+}
+
 // Grid is the blocks of a launch for a batch on a GPU with so many
 // multiprocessors: no more than can run at once.
 func (w Wgmma) Grid(batch, in, out, multiprocessors int) int {
 	result := out
 	switch w.Pass {
-	case WgmmaBackwardData:
+	case WgmmaBackwardData, WgmmaSpread:
 		result = in
 	case WgmmaFilter:
 		return w.Splits(in, out, multiprocessors) * (in / 64) * (out / 64)
@@ -158,6 +181,8 @@ func (w Wgmma) shared() int {
 		output = w.group()/4*128 + w.group()/4*64
 	case WgmmaBackwardData:
 		output = w.group() * 128
+	case WgmmaSpread:
+		output = 4 * spreadBox * 128
 	}
 	n := align + w.acts*act + 2*output + 2*barrier*w.acts
 	if w.narrow() {

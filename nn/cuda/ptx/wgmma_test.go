@@ -24,6 +24,9 @@ func TestWgmmaTilesCoverTheirImages(t *testing.T) {
 				}
 			}
 		}
+		if box := w.Places(); w.Pass == WgmmaSpread && int(box[1]*box[2]*box[3]) != w.group() {
+			t.Errorf("%s: a box of %v places, want those of %d pixels", k.Name, box, w.group())
+		}
 		if w.Pass == WgmmaFilter {
 			if w.Width%w.rows != 0 || w.rows*w.Width%16 != 0 {
 				t.Errorf("%s: %d rows do not divide an image", k.Name, w.rows)
@@ -40,7 +43,7 @@ func TestWgmmaTilesCoverTheirImages(t *testing.T) {
 			t.Errorf("%s: a warpgroup has half a window", k.Name)
 		}
 	}
-	for _, p := range []WgmmaPass{WgmmaForward, WgmmaForwardPool, WgmmaBackwardData, WgmmaFilter} {
+	for _, p := range []WgmmaPass{WgmmaForward, WgmmaForwardPool, WgmmaBackwardData, WgmmaSpread, WgmmaFilter} {
 		if !seen[p] {
 			t.Errorf("no kernel computes %s", p)
 		}
