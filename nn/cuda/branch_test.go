@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -124,5 +125,33 @@ func TestWhichKernelsOverlap(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("CUDA %d: %s overlap, want %s", cuda, d.Overlapping, want)
 		}
+	}
+}
+
+// The self-check runs what works beside another kernel on all multiprocessors, too,
+// as larger batches have it.
+func TestSelfCheckRunsBothShares(t *testing.T) {
+	t.Parallel()
+	c := &checker{b: open(t, hopper(map[string]bool{})), cpu: nn.NewCPU(1), random: rand.New(rand.NewPCG(1, 1))}
+	defer c.cpu.Close()
+	defer c.free()
+	const all = ", on all multiprocessors"
+	spec := nn.ConvSpec{Images: 2, H: 8, W: 8, In: 64, Out: 64}
+	c.convolution(filterPass, "wgmma_wgrad_w8_r8s10", spec, 2)
+	c.convolution(dataPass, "wgmma_bwd_w8_64x128s4t9", spec, 2)
+	if c.err != nil {
+		t.Fatal(c.err)
+	}
+	times := map[string]int{}
+	for _, v := range c.list {
+		if !v.OK() {
+			t.Errorf("%v", v)
+		}
+		if strings.HasSuffix(v.Shape, all) {
+			times[v.Kernel]++
+		}
+	}
+	if times["wgmma_wgrad_w8_r8s10"] != 2 || times["wgmma_bwd_w8_64x128s4t9"] != 1 {
+		t.Errorf("on all multiprocessors were checked %v of %v", times, c.list)
 	}
 }

@@ -143,12 +143,24 @@ func (c *checker) convolution(p pass, name string, s nn.ConvSpec, rows int) {
 	case forwardPass:
 		c.compare(name, t.shape, halfLimit, t.began, y.gpu, y.cpu.Floats, rows)
 	case dataPass:
-		c.dataGradient(t)
+		c.inBothShares(t, c.dataGradient)
 	case filterPass:
-		c.filterGradient(t)
+		c.inBothShares(t, c.filterGradient)
 	case spreadPass:
 		c.spreadGradient(t)
 	}
+}
+
+// inBothShares checks a gradient on the multiprocessors that it has beside another
+// one, if this batch has a branch, and on all.
+func (c *checker) inBothShares(t *trial, check func(*trial)) {
+	check(t)
+	if _, ok := c.b.kernels[t.name].Wgmma(); !ok || !t.gpu.beside {
+		return
+	}
+	t.gpu.beside = false
+	t.shape += ", on all multiprocessors"
+	check(t)
 }
 
 // forward runs the layer and gives its output; both gradients need it.
