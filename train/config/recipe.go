@@ -16,7 +16,7 @@ type Recipe struct {
 func Recipes() []Recipe { return recipes }
 
 var recipes = []Recipe{
-	{Name: "article", About: "as the article trained: 90% after 85 epochs", Settings: ""},
+	{Name: "article", About: "as the article trained, which tells of 90% after 85 epochs", Settings: ""},
 	{Name: "fast", About: "the most in a few epochs, or in a --budget", Settings: `
 epochs: 16
 small_epochs: 0.35
@@ -28,7 +28,7 @@ smoothing: 0.1
 fill: reflect
 flips: alternate
 optimizer: muon
-lr: 0.02
+lr: 0.04
 momentum: 0.8
 weight_decay: 0.05
 dense_lr: 0.05
