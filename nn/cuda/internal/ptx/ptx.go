@@ -210,22 +210,28 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("ptx: %s, line %d, %q, %s: %s: %s", f.Kernel, f.Line, f.Text, where, f.Kind, f.What)
 }
 
-// Waits reports whether the kernel waits for the one before it in its stream
-// (griddepcontrol.wait) and has no instruction before that in its text that reads
-// or writes global memory.
+// Waits reports whether all threads of the kernel wait for the one before it in its
+// stream (griddepcontrol.wait), and read or write global memory in no instruction
+// before that.
 func (k *Kernel) Waits() bool {
-	for _, in := range k.prog.code {
-		op := in.stmt.op
-		if op == "griddepcontrol.wait" {
-			return in.guard < 0
-		}
-		name, _, _ := strings.Cut(op, ".")
-		switch name {
-		case "ld", "st", "atom", "red", "cp":
-			if !strings.HasPrefix(op, "ld.param") && !strings.Contains(op, ".shared") {
-				return false
-			}
-		}
+	code := k.prog.code
+	wait := slices.IndexFunc(code, func(in instruction) bool { return in.stmt.op == "griddepcontrol.wait" })
+	if wait < 0 || code[wait].guard >= 0 {
+		return false
+	}
+	return !slices.ContainsFunc(code[:wait], func(in instruction) bool {
+		around := in.ctl == exits || in.ctl == branches && in.target > wait
+		return around || touchesGlobal(in.stmt.op)
+	})
+}
+
+// touchesGlobal reports whether an instruction may read or write global memory.
+func touchesGlobal(op string) bool {
+	switch name, _, _ := strings.Cut(op, "."); name {
+	case "ld", "st", "atom", "red":
+		return !strings.HasPrefix(op, "ld.param") && !strings.Contains(op, ".shared")
+	case "cp": // between shared memory and global; what commits and waits names neither
+		return strings.Contains(op, ".global")
 	}
 	return false
 }

@@ -183,3 +183,26 @@ func TestMemory(t *testing.T) {
 		t.Error("no error for memory that was freed, or for an address within")
 	}
 }
+
+// What may start early must wait on every way, and before it touches global memory.
+func TestWhatWaitsForTheKernelBefore(t *testing.T) {
+	const wait = "griddepcontrol.wait; "
+	const guard = "setp.lt.u32 %p1, %r60, 8; "
+	for body, want := range map[string]bool{
+		wait + "ld.global.u32 %r1, [%rd50];":                                       true,
+		"mov.u64 %rd1, s; st.shared.u32 [%rd1], 1; cp.async.commit_group; " + wait: true,
+		guard + "@%p1 bra skip; mov.u32 %r1, 0; skip: " + wait:                     true,
+		"mov.u32 %r1, 0;":                                                         false,
+		"ld.global.u32 %r1, [%rd50]; " + wait:                                     false,
+		"st.global.u32 [%rd50], 1; " + wait:                                       false,
+		"atom.global.add.u32 %r1, [%rd50], 1; " + wait:                            false,
+		"mov.u64 %rd1, s; cp.async.cg.shared.global [%rd1], [%rd50], 16; " + wait: false,
+		guard + "@%p1 " + wait:                                                    false,
+		guard + "@%p1 bra skip; " + wait + "skip: mov.u32 %r1, 0;":                false,
+		guard + "@%p1 ret; " + wait:                                               false,
+	} {
+		if got := newRig(t, 1, ".shared .align 16 .b8 s[16];", body).k.Waits(); got != want {
+			t.Errorf("%s: %v, want %v", body, got, want)
+		}
+	}
+}
