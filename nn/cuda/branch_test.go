@@ -83,6 +83,36 @@ func TestBranchLeavesRoomForTheChain(t *testing.T) {
 	}
 }
 
+// Beside a branch no layer spreads the gradient of the pool before it, of the lowest
+// trained layer neither, whose filter's gradient has all multiprocessors.
+func TestNoGradientIsSpreadAheadBesideABranch(t *testing.T) {
+	t.Parallel()
+	for _, frozen := range [][]string{nil, {"conv1"}} {
+		d := hopper(map[string]bool{})
+		gpu := open(t, d)
+		s := branching
+		s.Frozen = frozen
+		g := train(t, gpu, s, 2, "sgd", nn.SolverOptions{})
+		d.Fail = notRun
+		x, labels := batchOf(s, 2, 1)
+		if err := g.step.Submit(x, labels, 1); err == nil {
+			t.Fatal("the step was not to run")
+		}
+		data := 0
+		for _, name := range gpu.namesOf(gpu.queue.known[0].tape.launches) {
+			if strings.HasPrefix(name, "wgmma_spread") {
+				t.Errorf("with %v frozen %s is on the chain", frozen, name)
+			}
+			if strings.HasPrefix(name, "wgmma_bwd_w8") {
+				data++
+			}
+		}
+		if data != 2 {
+			t.Errorf("with %v frozen %d layers behind the pool have their gradient by the data alone, want 2", frozen, data)
+		}
+	}
+}
+
 // Only a batch that leaves a GPU of Hopper's kind idle has a branch.
 func TestWhichBatchesHaveABranch(t *testing.T) {
 	t.Parallel()

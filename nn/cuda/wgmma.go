@@ -137,7 +137,7 @@ type dataGradient struct {
 func (c *conv) spreadAhead(dp driver.Pointer) bool {
 	b := c.on
 	g := b.gradient
-	if b.tape == nil || b.err != nil || c.beside || g.by == nil || g.dx != dp || g.by.Images != c.Images || 2*g.by.H != c.H || 2*g.by.W != c.W || g.by.In != c.Out {
+	if b.tape == nil || b.err != nil || g.by == nil || g.by.beside || g.dx != dp || g.by.Images != c.Images || 2*g.by.H != c.H || 2*g.by.W != c.W || g.by.In != c.Out {
 		return false
 	}
 	for _, name := range b.names {
