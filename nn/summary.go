@@ -13,7 +13,7 @@ type Footprint struct {
 	Weights   int64 // parameters; an optimiser keeps as much once or twice again
 	Gradients int64
 	// Training and Inference are the images, activations and, in training,
-	// their gradients, of one batch.
+	// their gradients, of one batch. Where a Deferrer defers it keeps more.
 	Training, Inference int64
 }
 

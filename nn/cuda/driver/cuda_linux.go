@@ -48,7 +48,7 @@ func load() (Driver, error) {
 		}
 		d.functions[name] = f
 	}
-	for _, name := range []string{tensorMapEncode, launchKernelEx} { // since CUDA 12
+	for _, name := range []string{tensorMapEncode, launchKernelEx} { // since CUDA 12 and 11.8
 		if f, err := purego.Dlsym(lib, name); err == nil {
 			d.functions[name] = f
 		}
