@@ -3,6 +3,7 @@ package cuda
 import (
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -84,31 +85,45 @@ func TestBranchLeavesRoomForTheChain(t *testing.T) {
 }
 
 // Beside a branch no layer spreads the gradient of the pool before it, of the lowest
-// trained layer neither, whose filter's gradient has all multiprocessors.
-func TestNoGradientIsSpreadAheadBesideABranch(t *testing.T) {
+// trained layer neither, whose filter's gradient has all multiprocessors; in a row it
+// does, but where the pool's own kernel is not Hopper's, whose places it goes by.
+func TestWhichGradientsAreSpreadAhead(t *testing.T) {
 	t.Parallel()
-	for _, frozen := range [][]string{nil, {"conv1"}} {
+	for _, c := range []struct {
+		frozen      []string
+		sms, shared int
+		want        bool
+	}{
+		{nil, 4, 227 << 10, false},
+		{[]string{"conv1"}, 4, 227 << 10, false},
+		{nil, 2, 227 << 10, true},
+		{nil, 2, 224000, false}, // too little for the pool's
+	} {
 		d := hopper(map[string]bool{})
+		d.GPU.SMs, d.GPU.SharedMemory = c.sms, c.shared
 		gpu := open(t, d)
 		s := branching
-		s.Frozen = frozen
+		s.Frozen = c.frozen
 		g := train(t, gpu, s, 2, "sgd", nn.SolverOptions{})
 		d.Fail = notRun
 		x, labels := batchOf(s, 2, 1)
 		if err := g.step.Submit(x, labels, 1); err == nil {
 			t.Fatal("the step was not to run")
 		}
-		data := 0
+		got := map[string]int{}
 		for _, name := range gpu.namesOf(gpu.queue.known[0].tape.launches) {
-			if strings.HasPrefix(name, "wgmma_spread") {
-				t.Errorf("with %v frozen %s is on the chain", frozen, name)
-			}
-			if strings.HasPrefix(name, "wgmma_bwd_w8") {
-				data++
+			for _, p := range []string{"wgmma_spread_w8", "wgmma_bwd_w8", "spread"} {
+				if strings.HasPrefix(name, p) {
+					got[p]++
+				}
 			}
 		}
-		if data != 2 {
-			t.Errorf("with %v frozen %d layers behind the pool have their gradient by the data alone, want 2", frozen, data)
+		want := map[string]int{"wgmma_bwd_w8": 2, "spread": 2}
+		if c.want {
+			want = map[string]int{"wgmma_bwd_w8": 1, "wgmma_spread_w8": 1, "spread": 1}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v: %v, want %v", c, got, want)
 		}
 	}
 }

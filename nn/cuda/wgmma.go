@@ -133,11 +133,13 @@ type dataGradient struct {
 // to the same bits, in place of dp, that at its output, which nobody else reads: in a
 // step being noted and where there is a kernel for it. Not where filters' gradients
 // take half of the GPU: on the other half it writes longer than the kernel that it
-// saves takes. It reports whether it has.
+// saves takes. Nor where another kernel than Hopper's was c's: their places of the
+// maxima do not tell where one is 0 and lets no gradient through. It reports whether it
+// has.
 func (c *conv) spreadAhead(dp driver.Pointer) bool {
 	b := c.on
 	g := b.gradient
-	if b.tape == nil || b.err != nil || g.by == nil || g.by.beside || g.dx != dp || g.by.Images != c.Images || 2*g.by.H != c.H || 2*g.by.W != c.W || g.by.In != c.Out {
+	if b.tape == nil || b.err != nil || c.forward.hopper == nil || g.by == nil || g.by.beside || g.dx != dp || g.by.Images != c.Images || 2*g.by.H != c.H || 2*g.by.W != c.W || g.by.In != c.Out {
 		return false
 	}
 	for _, name := range b.names {
