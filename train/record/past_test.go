@@ -66,3 +66,37 @@ func TestEpochsGivenBackByAResumeAreTold(t *testing.T) {
 		}
 	}
 }
+
+// Where the file system gives files no identity, a record is never another one: who
+// reads along would open it again without end.
+func TestARecordWithoutAnIdentityIsNotOpenedAgain(t *testing.T) {
+	folder := folderA(t)
+	path := filepath.Join(folder, rundir.EventsFile)
+	other := filepath.Join(t.TempDir(), "other")
+	for _, p := range []string{path, other} {
+		if err := os.WriteFile(p, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.path = other
+	if !r.Replaced() {
+		t.Error("another file has the record's place, and it is not seen")
+	}
+	r.path = path
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.info = identity(st, other); r.Replaced() { // each look at a path finds another file
+		t.Error("a file without an identity is taken for another")
+	}
+	r.path = other
+	if r.Replaced() {
+		t.Error("a file without an identity is taken for another")
+	}
+}

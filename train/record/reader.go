@@ -23,7 +23,8 @@ import (
 type Reader struct {
 	path   string
 	file   *os.File
-	name   string // of the run
+	info   os.FileInfo // see identity
+	name   string      // of the run
 	folder string
 
 	buf   []byte // a part of the file
@@ -56,8 +57,11 @@ func Open(path string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event log: %w", err)
 	}
+	if st, err = f.Stat(); err != nil {
+		return nil, errors.Join(fmt.Errorf("event log: %w", err), f.Close())
+	}
 	folder := filepath.Dir(path)
-	return &Reader{path: path, file: f, name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
+	return &Reader{path: path, file: f, info: identity(st, path), name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
 }
 
 // Close closes the file.
@@ -65,14 +69,17 @@ func (r *Reader) Close() error { return r.file.Close() }
 
 // Replaced reports whether what is at the record's path is not what was read: it
 // was cut, or another file has its place, as after it was mended. To read on is to
-// open it again.
+// open it again. Where files have no identity it is never known: else one who reads
+// along would open it again without end.
 func (r *Reader) Replaced() bool {
+	if r.info == nil {
+		return false
+	}
 	there, err := os.Stat(r.path)
 	if err != nil {
 		return false // not there yet, or looked at again
 	}
-	read, err := r.file.Stat()
-	return err == nil && (!os.SameFile(there, read) || there.Size() < r.at+int64(r.start))
+	return !os.SameFile(there, r.info) || there.Size() < r.at+int64(r.start)
 }
 
 // Skipped counts the lines that could not be read: damaged ones, and kinds of a

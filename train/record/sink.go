@@ -26,10 +26,15 @@ type Sink interface {
 // started anew.
 var ErrLeftOut = errors.New("it is left out until the run is resumed")
 
+// ErrDropped is in the error of points that a file lacks which is written again.
+// It is given once.
+var ErrDropped = errors.New("there was no room for them while nothing could be written")
+
 // Drain hands every event of src to the sinks until src or ctx ends, then
 // closes the sinks. A sink's error goes to tell, once until that sink works
 // again, which is told as nil unless the error was of what is left out from then
-// on. The error returned is src's, joined with those of Close.
+// on; what was dropped meanwhile is told before. The error returned is src's,
+// joined with those of Close.
 func Drain(ctx context.Context, src event.Source, tell func(error), sinks ...Sink) error {
 	failing := make([]error, len(sinks))
 	sinks = slices.Clone(sinks)
@@ -45,7 +50,7 @@ func Drain(ctx context.Context, src event.Source, tell func(error), sinks ...Sin
 				werr := s.Write(e)
 				switch before := failing[i]; {
 				case tell == nil:
-				case werr != nil && before == nil:
+				case werr != nil && (before == nil || errors.Is(werr, ErrDropped)):
 					tell(werr)
 				case werr == nil && before != nil && !errors.Is(before, ErrLeftOut):
 					tell(nil)
@@ -235,6 +240,7 @@ type Appender struct {
 	f       *os.File
 	written int64  // length up to the last whole write
 	pending []byte // what comes after it
+	dropped int    // calls of Add since the last whole write
 }
 
 // NewAppender appends to f, whose length is size, and owns it from now on.
@@ -243,12 +249,15 @@ func NewAppender(f *os.File, size int64) *Appender { return &Appender{f: f, writ
 // Add queues b for the next Flush. While nothing can be written it drops what
 // comes beyond 16 MB.
 func (a *Appender) Add(b []byte) {
-	if len(a.pending) < maxPending {
-		a.pending = append(a.pending, b...)
+	if len(a.pending) >= maxPending {
+		a.dropped++
+		return
 	}
+	a.pending = append(a.pending, b...)
 }
 
-// Flush writes what is queued.
+// Flush writes what is queued. Of what Add has dropped it tells, as [ErrDropped],
+// when the rest is written.
 func (a *Appender) Flush() error {
 	if len(a.pending) == 0 {
 		return nil
@@ -258,6 +267,10 @@ func (a *Appender) Flush() error {
 	}
 	a.written += int64(len(a.pending))
 	a.pending = a.pending[:0]
+	if n := a.dropped; n > 0 {
+		a.dropped = 0
+		return fmt.Errorf("%d points are missing: %w", n, ErrDropped)
+	}
 	return nil
 }
 

@@ -60,6 +60,64 @@ func TestFailedAppendIsWrittenAgain(t *testing.T) {
 	}
 }
 
+// What had no room while nothing could be written is told, once, when the rest is
+// written, and then that the file is written again.
+func TestWhatAnAppenderDroppedIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	readOnly, err := os.Open(path) // every write fails, as on a full disk
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	s := &appending{Appender: NewAppender(readOnly, 0), add: [][]byte{make([]byte, maxPending), {1}, {2}, {3}}}
+	s.before = func() {
+		if len(s.add) == 1 {
+			s.f = f
+		}
+	}
+	var told []string
+	src := eventList{&event.Warning{}, &event.Warning{}, &event.Warning{}, &event.Warning{}, &event.Warning{}}
+	if err := Drain(t.Context(), &src, func(err error) {
+		switch {
+		case err == nil:
+			told = append(told, "works")
+		case errors.Is(err, ErrDropped):
+			told = append(told, err.Error()[:1])
+		default:
+			told = append(told, "fails")
+		}
+	}, s); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"fails", "3", "works"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	if st, err := os.Stat(path); err != nil || st.Size() != maxPending {
+		t.Errorf("the file has %d bytes, %v", st.Size(), err)
+	}
+}
+
+// appending is a Sink that appends something at each event, while there is any.
+type appending struct {
+	*Appender
+	add    [][]byte
+	before func()
+}
+
+func (a *appending) Write(event.Event) error {
+	a.before()
+	if len(a.add) > 0 {
+		a.Add(a.add[0])
+		a.add = a.add[1:]
+	}
+	return a.Flush()
+}
+
 func TestKeptDropsWhatResumesTookBack(t *testing.T) {
 	step := func(total int64) event.Event { return &event.StepDone{Total: total, Count: 1} }
 	start := func(epoch int, total int64) *event.RunStarted {
