@@ -25,7 +25,7 @@ func openGallery(ctx context.Context, g *gallery, o Options) (*Dataset, error) {
 	}
 	images, aside := g.len(), ""
 	if len(g.parts[valPart]) == 0 && (o.Split || len(g.parts[testPart]) == 0) {
-		// Both parts are copies, see [Set.Split].
+		// Both parts are copies, see [Set.Split], which compared runs of one seed share.
 		images, aside = images+len(g.parts[trainPart]), ", with a copy of those that are parted to train and to validate on"
 	}
 	need := int64(images) * int64(Channels*size*size+1)

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"cifartui/cifar"
 	"cifartui/nn"
@@ -202,6 +203,8 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 		return err
 	}
 	told := false
+	var warned []string
+	parts := sharedParts{data: o.Dataset, made: make(map[parting]parted)}
 	for i, e := range entries {
 		m := &member{name: configs[i].Name, seat: c.places.seats[i]}
 		c.members = append(c.members, m)
@@ -214,12 +217,48 @@ func (c *Comparison) enter(o ComparisonOptions, file config.Comparison, configs 
 		if !told {
 			e.options.Warnings, told = slices.DeleteFunc(slices.Concat([]string{c.note, warning}, o.Dataset.Notes), func(w string) bool { return w == "" }), true
 		}
+		e.options.told, e.options.parts = warned, parts.of
 		if m.trainer, err = NewTrainer(e.options); err != nil {
 			return fmt.Errorf("run %s: %w", c.called(m.name), err)
 		}
+		warned = append(warned, m.trainer.warnings...)
 		m.seat.between = m.trainer.from == nil || m.trainer.from.Step == 0
 	}
 	return nil
+}
+
+// sharedParts are the parts of the data that runs train and validate on: one copy
+// for all that hold the same images out, for as long as one of them has it.
+type sharedParts struct {
+	data *cifar.Dataset
+	mu   sync.Mutex
+	made map[parting]parted
+}
+
+type parting struct {
+	held int
+	seed uint64
+}
+
+type parted struct{ train, val weak.Pointer[cifar.Set] }
+
+// of is [config.Config.Parts].
+func (p *sharedParts) of(c config.Config) (train, val *cifar.Set, err error) {
+	if c.ValSplit == 0 {
+		return c.Parts(p.data)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	as := parting{c.ValSplit, c.Seed}
+	made := p.made[as]
+	if train, val = made.train.Value(), made.val.Value(); train != nil && val != nil {
+		return train, val, nil
+	}
+	if train, val, err = c.Parts(p.data); err != nil {
+		return nil, nil, err
+	}
+	p.made[as] = parted{weak.Make(train), weak.Make(val)}
+	return train, val, nil
 }
 
 // fit says, as a warning, that the runs that are left don't fit in memory

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"cifartui/cifar"
 	"cifartui/cifar/cifartest"
 	"cifartui/nn"
 	"cifartui/train/checkpoint/checkpointtest"
@@ -697,5 +698,50 @@ func TestWaitingRunLeavesTheBackendToTheOneThatTrains(t *testing.T) {
 	}
 	if !slices.ContainsFunc(of[*event.CheckpointSaved](rec.events), func(c *event.CheckpointSaved) bool { return c.Run == "batch=16" && c.Reason == "manual" }) {
 		t.Error("the run that waited was not saved")
+	}
+}
+
+// Runs that hold the same images out share the copy of the data that this takes, and
+// what is wrong with it for all of them is told once.
+func TestComparedRunsShareTheImagesThatAreHeldOut(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	o.Sweeps = []config.Sweep{{Key: "batch", Values: []string{"16", "8"}}, {Key: "seed", Values: []string{"1", "2"}}}
+	train := *o.Dataset.Train
+	train.Labels = make([]byte, train.Len())
+	train.Labels[7] = 1
+	o.Dataset = &cifar.Dataset{Name: "x", Train: &train, Test: o.Dataset.Test, Classes: o.Dataset.Classes}
+	o.Config.ValSplit = train.Len() - 2
+	c := newComparison(t, o)
+	defer c.Close()
+	made := map[uint64][2]*cifar.Set{}
+	warnings := 0
+	for _, m := range c.members {
+		for _, w := range m.trainer.warnings {
+			if strings.Contains(w, "none is left") {
+				warnings++
+			}
+		}
+		l := &learner{config: m.trainer.config, spec: m.trainer.spec, backend: o.Backends[0]}
+		if err := l.readImages(t.Context(), m.trainer.options); err != nil {
+			t.Fatal(err)
+		}
+		set, val, err := m.trainer.options.parts(l.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if val != l.val {
+			t.Errorf("run %s has images of its own", m.name)
+		}
+		if before, ok := made[l.config.Seed]; ok && before != [2]*cifar.Set{set, val} {
+			t.Errorf("run %s has others than a run of the same seed", m.name)
+		}
+		made[l.config.Seed] = [2]*cifar.Set{set, val}
+		l.close()
+	}
+	if len(c.members) != 4 || len(made) != 2 || made[1] == made[2] {
+		t.Errorf("%d runs of %d seeds", len(c.members), len(made))
+	}
+	if warnings != 1 {
+		t.Errorf("told %d times that a class has nothing left to train on, want once", warnings)
 	}
 }

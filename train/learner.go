@@ -70,7 +70,7 @@ func newLearner(ctx context.Context, o Options, c config.Config, spec nn.Spec, f
 			l.close()
 		}
 	}()
-	if err := l.readImages(ctx, o.Dataset, o.whiten); err != nil {
+	if err := l.readImages(ctx, o); err != nil {
 		return nil, err
 	}
 	if l.net, err = nn.New(l.backend, spec, c.Seed); err != nil {
@@ -101,16 +101,19 @@ func newLearner(ctx context.Context, o Options, c config.Config, spec nn.Spec, f
 // whitening finds the matrix of --preprocess zca for images.
 type whitening func(ctx context.Context, set *cifar.Set) ([]float32, error)
 
-// readImages splits the data and prepares to feed it. find is needed where the
-// preprocessing has a matrix that is not known; nil: that of package whiten.
-func (l *learner) readImages(ctx context.Context, d *cifar.Dataset, find whitening) (err error) {
+// readImages splits the data and prepares to feed it.
+func (l *learner) readImages(ctx context.Context, o Options) (err error) {
+	find, parts := o.whiten, o.parts
 	if find == nil {
 		find = func(ctx context.Context, set *cifar.Set) ([]float32, error) {
 			return whiten.Cached(ctx, set, cifar.CacheDir(), nil)
 		}
 	}
+	if parts == nil {
+		parts = func(c config.Config) (train, val *cifar.Set, err error) { return c.Parts(o.Dataset) }
+	}
 	var set *cifar.Set
-	if set, l.val, err = l.config.Parts(d); err != nil {
+	if set, l.val, err = parts(l.config); err != nil {
 		return err
 	}
 	if l.prep, err = cifar.NewPreprocess(l.config.Preprocess, set); err != nil {

@@ -69,6 +69,9 @@ type Options struct {
 
 	disk   rundir.Disk // nil: the real one
 	whiten whitening   // nil: whiten.Cached in the cache folder
+	told   []string    // warnings of other runs on the same data: not told again
+	// parts are the images of a run; nil: a copy of its own where some are held out.
+	parts func(config.Config) (train, val *cifar.Set, err error)
 }
 
 // Turns makes several runs take turns, an epoch each.
@@ -247,7 +250,10 @@ func (t *Trainer) warnEmptied(d *cifar.Dataset) {
 	if more := len(names) - most; more > 0 {
 		names = append(names[:most], fmt.Sprintf("%d more", more))
 	}
-	t.warnings = append(t.warnings, fmt.Sprintf("all images of %s are held out to validate on (val_split %d), and none is left to train on: add some, or hold out fewer", strings.Join(names, ", "), t.config.ValSplit))
+	warning := fmt.Sprintf("all images of %s are held out to validate on (val_split %d), and none is left to train on: add some, or hold out fewer", strings.Join(names, ", "), t.config.ValSplit)
+	if !slices.Contains(t.options.told, warning) {
+		t.warnings = append(t.warnings, warning)
+	}
 }
 
 // validatesOnTest reports whether the images that the best weights are chosen
