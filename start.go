@@ -31,6 +31,9 @@ func (l *leg) start(ctx context.Context, p plan, progress func(cifar.Progress)) 
 	defer cancel()
 	if !p.goesOn { // its data is at hand, and its record, which says that it goes on, is to tell of its end
 		defer context.AfterFunc(l.ctx, cancel)()
+		if l.ctx.Err() != nil {
+			cancel() // now, and not when that comes to it: a run may have begun by then
+		}
 	}
 	c, err := p.config()
 	if err != nil {
