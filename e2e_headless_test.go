@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,6 +23,7 @@ import (
 
 	"cifartui/train/checkpoint"
 	"cifartui/train/checkpoint/checkpointtest"
+	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -327,6 +329,43 @@ func TestDetachShowsTheFetching(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the process in the background goes on fetching")
 	}
+}
+
+// A signal that comes while a process in the background makes ready to go on with a
+// run ends the run, also where nobody waits for that process any more.
+func TestSignalEndsARunThatIsHandedOver(t *testing.T) {
+	t.Parallel()
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "170052171")
+		w.Write(append([]byte{0x1f, 0x8b}, make([]byte, 1<<20)...)) // it begins as an archive does
+		w.(http.Flusher).Flush()
+		<-r.Context().Done() // the rest never comes
+	}))
+	t.Cleanup(func() { site.CloseClientConnections(); site.Close() })
+	runs := t.TempDir()
+	folder := filepath.Join(runs, "moved")
+	c := config.Default()
+	c.Runs, c.Name = runs, "moved"
+	if err := errors.Join(os.Mkdir(folder, 0o755), config.Write(rundir.OS{}, folder, c, config.About{})); err != nil {
+		t.Fatal(err)
+	}
+	record := `{"event":"run_started","seq":1,"time":"2026-01-02T03:04:05Z","run":"moved"}
+{"event":"run_ended","seq":2,"time":"2026-01-02T03:04:05Z","run":"moved","outcome":"detached"}
+`
+	if err := os.WriteFile(filepath.Join(folder, rundir.EventsFile), []byte(record), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: exec.Command(program(t), "train", "--resume", folder, "--runs", runs, "--no-tui", "--child", "--data-url", site.URL,
+		"--on-end", `echo "$CIFARTUI_RUN $CIFARTUI_OUTCOME $CIFARTUI_EXIT"`), waited: make(chan struct{})}
+	p.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir())
+	p.begin(t)
+	eventually(t, "fetching", func() bool { return strings.Contains(p.errs.String(), "fetching CIFAR-10") })
+	p.Process.Signal(syscall.SIGTERM)
+	p.mustEnd(t, exitStopped)
+	if want := folder + " stopped 4"; !strings.Contains(p.out.String(), want) {
+		t.Errorf("at the end it says %q, want %q", p.out.String(), want)
+	}
+	start(t, "wait", "--runs", runs, "moved").mustEnd(t, exitStopped)
 }
 
 // A named pipe where a file is expected is refused at once, not waited for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func (l *leg) onEnd(exit int) {
 	cmd.Stdout, cmd.Stderr = l.out, l.errs
 	// What it leaves running in the background may hold on to the output.
 	cmd.WaitDelay = time.Second
-	cmd.Env = append(os.Environ(), "CIFARTUI_RUN="+l.folder(), "CIFARTUI_OUTCOME="+string(l.seen.outcome()), "CIFARTUI_EXIT="+strconv.Itoa(exit))
+	cmd.Env = append(os.Environ(), "CIFARTUI_RUN="+cmp.Or(l.folder(), l.plan.Resume), "CIFARTUI_OUTCOME="+string(l.seen.outcome()), "CIFARTUI_EXIT="+strconv.Itoa(exit))
 	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		l.note("--on-end %q: %v", l.plan.OnEnd, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train/control"
+	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // session is what one process does about training. It trains in legs: one from
@@ -93,9 +96,27 @@ func (s *session) leg(ctx context.Context, p plan) (next *plan, err error) {
 	meter.End()
 	if err != nil {
 		next, err := p.begun(err)
-		return next, s.calledOff(err)
+		if err = s.calledOff(err); exitCode(err) == exitStopped {
+			err = cmp.Or(l.callOff(), err)
+		}
+		return next, err
 	}
 	return l.headless(ctx, events)
+}
+
+// callOff has a run that was handed over to this process end as one that a signal
+// stopped, where the signal came before there was a run: nobody else would end it.
+func (l *leg) callOff() error {
+	if !l.plan.child || l.plan.Resume == "" {
+		return nil
+	}
+	signal := l.signals.name()
+	if err := record.CallOff(l.plan.Resume, signal); err != nil {
+		return fmt.Errorf("%s: ended before training began, which cannot be written down: %w", signal, err)
+	}
+	l.seen.take(&event.RunEnded{Outcome: event.OutcomeStopped, Signal: signal})
+	l.atEnd()
+	return nil
 }
 
 // tell tells who waits for this process how far the data is.

@@ -92,7 +92,11 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 	if err != nil && s.child {
 		// The one who started this process waits for its word. If that can't be
 		// told, the error itself still reaches its output.
-		_ = session.ready.Failed(err)
+		if exitCode(err) == exitStopped {
+			_ = session.ready.Stopped(session.signals.name())
+		} else {
+			_ = session.ready.Failed(err)
+		}
 	}
 	return err
 }
@@ -198,11 +202,14 @@ func startInBackground(ctx context.Context, s settings, out, errs io.Writer) err
 // exitCode is the process's exit code for an error.
 func exitCode(err error) int {
 	var exit *exitError
+	var stopped *control.StoppedError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &exit):
 		return exit.code
+	case errors.As(err, &stopped):
+		return exitStopped
 	}
 	return exitFailed
 }

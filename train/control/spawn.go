@@ -65,8 +65,15 @@ type Child struct {
 // ready is what the file holds: the child that is ready, or why it cannot be.
 type ready struct {
 	Child
-	Error string `json:"error,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Signal string `json:"signal,omitempty"` // that has ended it
 }
+
+// StoppedError says that a signal has ended a process in the background before it
+// was ready: that is no trouble, but what somebody wants.
+type StoppedError struct{ Signal string }
+
+func (e *StoppedError) Error() string { return e.Signal + " ended it before training began" }
 
 // Spawn starts a process in the background and waits until it says that it is
 // ready, by [Readiness.Ready]. When it fails the process is dead and its locks
@@ -182,6 +189,8 @@ func (b Background) await(ctx context.Context, path string, dead chan error) (Ch
 			switch err := json.Unmarshal(data, &r); {
 			case err != nil:
 				return Child{}, fmt.Errorf("read the answer of the new process: %w", err)
+			case r.Signal != "":
+				return Child{}, &StoppedError{r.Signal}
 			case r.Error != "":
 				return Child{}, errors.New(r.Error)
 			}
@@ -262,6 +271,12 @@ func (r Readiness) Failed(why error) error {
 	return r.tell(ready{Error: why.Error()})
 }
 
+// Stopped says that a signal ends this process before it takes over. What it was to
+// go on with has ended so.
+func (r Readiness) Stopped(signal string) error {
+	return r.tell(ready{Signal: signal})
+}
+
 func (r Readiness) tell(what ready) error {
 	if r.path == "" {
 		return nil
@@ -285,14 +300,15 @@ type HandOver struct {
 	// Next is the process that goes on.
 	Next Background
 	// Resume goes on in this process, from the same folder. It is called when the
-	// next process has failed, and is dead.
+	// next process has failed, and is dead; not when a signal has ended it, which is
+	// meant for the run.
 	Resume func() error
 }
 
 // Do hands over. With an error the run goes on in this process, or the error
-// says that it does not: then it is of Stop, and nothing has changed, or of both
-// the next process and Resume, and the run stands still with an exact
-// checkpoint.
+// says that it does not: then it is of Stop, and nothing has changed; or a
+// *[StoppedError], and the run is stopped; or of both the next process and Resume,
+// and the run stands still with an exact checkpoint.
 func (h HandOver) Do(ctx context.Context) (Child, error) {
 	if err := h.Stop(ctx); err != nil {
 		return Child{}, fmt.Errorf("hand over: %w", err)
@@ -300,6 +316,10 @@ func (h HandOver) Do(ctx context.Context) (Child, error) {
 	child, err := Spawn(ctx, h.Next)
 	if err == nil {
 		return child, nil
+	}
+	var stopped *StoppedError
+	if errors.As(err, &stopped) {
+		return Child{}, fmt.Errorf("hand over: %w: go on with \"cifartui --resume %s\"", err, rundir.Quote(h.Next.Folder))
 	}
 	if rerr := h.Resume(); rerr != nil {
 		return Child{}, errors.Join(

@@ -45,6 +45,8 @@ func TestChildProcess(t *testing.T) {
 	case "failed":
 		_ = readiness.Failed(errors.New("the data is gone"))
 		time.Sleep(time.Hour)
+	case "stopped":
+		_ = readiness.Stopped("SIGTERM")
 	case "dies":
 		fmt.Fprintln(os.Stderr, "panic: no weights")
 		os.Exit(3)
@@ -235,6 +237,21 @@ func TestAFailedHandOverGoesOnHere(t *testing.T) {
 	}
 	h.Resume = func() error { return errors.New("the disk is full") }
 	if _, err := h.Do(t.Context()); err == nil || !strings.Contains(err.Error(), "stands still") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A signal to the process that is to take over is meant for the run, which no other
+// process goes on with then.
+func TestAHandOverThatASignalEndsDoesNotGoOnHere(t *testing.T) {
+	h := HandOver{
+		Stop:   func(context.Context) error { return nil },
+		Next:   child(t, "stopped", t.TempDir()),
+		Resume: func() error { t.Error("it goes on"); return nil },
+	}
+	_, err := h.Do(t.Context())
+	var stopped *StoppedError
+	if !errors.As(err, &stopped) || stopped.Signal != "SIGTERM" || !strings.Contains(err.Error(), "--resume") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"cifartui/train/config"
 	"cifartui/train/event"
@@ -158,3 +161,59 @@ func (p *pastRecord) givenBack(begin uint64) (events []event.Event, err error) {
 		}
 	}
 }
+
+// CallOff ends the runs of a run's or a comparison's folder that were handed over to
+// a process which a signal has ended before it went on with them: until then their
+// records say that they are gone on with. It takes their locks for as long.
+func CallOff(folder, signal string) error {
+	folders, err := config.RunFolders(folder)
+	if err != nil {
+		return fmt.Errorf("event log: %w", err)
+	}
+	if !slices.Contains(folders, folder) {
+		folders = append([]string{folder}, folders...) // a comparison has a lock of its own
+	}
+	for _, f := range folders {
+		lock, err := rundir.LockFolder(f)
+		if lock != nil {
+			defer lock.Release()
+		}
+		if err != nil && !errors.Is(err, rundir.ErrNoLocks) {
+			return err
+		}
+		if !rundir.IsRun(f) {
+			continue
+		}
+		if err := callOff(f, signal); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func callOff(folder, signal string) error {
+	known, _, _, err := readEnd(folder)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(known) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("event log: %w", err)
+	}
+	last, ok := known[len(known)-1].(*event.RunEnded)
+	if !ok || !last.GoneOnWith() {
+		return nil
+	}
+	l, seq, err := OpenLog(rundir.OS{}, folder)
+	if err != nil {
+		return err
+	}
+	end := *last
+	end.Seq, end.Time = seq+1, time.Now()
+	end.Outcome, end.Signal, end.Error, end.GoesOn = event.OutcomeStopped, signal, "", false
+	l.Put(&end)
+	l.Close(callOffLimit)
+	return l.Lost()
+}
+
+// callOffLimit is how long a disk may take for the end of a run that is called off.
+const callOffLimit = 5 * time.Second

@@ -100,3 +100,46 @@ func TestARecordWithoutAnIdentityIsNotOpenedAgain(t *testing.T) {
 		t.Error("a file without an identity is taken for another")
 	}
 }
+
+// The runs of a comparison that was handed over to a process which a signal has ended
+// have ended by that signal; one that had ended before stays as it was.
+func TestCallOffEndsWhatWasHandedOver(t *testing.T) {
+	folder := t.TempDir()
+	write := func(path, text string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(folder, rundir.ComparisonFile), `{"runs":["a","b","c"],"sweeps":[{"key":"seed","values":["1","2","3"]}]}`)
+	for run, end := range map[string]string{
+		"a": `{"event":"run_ended","seq":2,"run":"a","outcome":"detached","epoch":3}` + "\n",
+		"b": `{"event":"run_ended","seq":2,"run":"b","outcome":"finished","epoch":3}` + "\n",
+		"c": "",
+	} {
+		write(filepath.Join(folder, run, rundir.ConfigFile), "{}")
+		write(filepath.Join(folder, run, rundir.EventsFile), `{"event":"run_started","seq":1,"run":"`+run+`"}`+"\n"+end)
+	}
+	for range 2 { // once is enough
+		if err := CallOff(folder, "SIGTERM"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for run, want := range map[string]*event.RunEnded{
+		"a": {Header: event.Header{Seq: 3}, Outcome: event.OutcomeStopped, Signal: "SIGTERM", Epoch: 3},
+		"b": {Header: event.Header{Seq: 2}, Outcome: event.OutcomeFinished, Epoch: 3},
+		"c": nil,
+	} {
+		r, err := Read(filepath.Join(folder, run))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.Ended
+		if (got == nil) != (want == nil) {
+			t.Fatalf("%s: %+v, want %+v", run, got, want)
+		}
+		if got != nil && (got.Seq != want.Seq || got.Outcome != want.Outcome || got.Signal != want.Signal || got.Epoch != want.Epoch) {
+			t.Errorf("%s: %+v, want %+v", run, got, want)
+		}
+	}
+}
