@@ -15,6 +15,9 @@ import "fmt"
 type Backend interface {
 	// Name names the kernels in use: avx512, avx2, neon, generic.
 	Name() string
+	// Arithmetic is Name and what else the bits of results depend on: two backends of
+	// the same arithmetic compute the same bits.
+	Arithmetic() string
 	// Threads is the number of the processor's threads that kernels run on, 0
 	// on another device.
 	Threads() int

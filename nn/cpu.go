@@ -26,6 +26,9 @@ func NewCPU(threads int) *CPU {
 // Name is the name of the kernels in use.
 func (c *CPU) Name() string { return kernel.Name() }
 
+// Arithmetic is their name, too: bits depend on no more, not on the threads either.
+func (c *CPU) Arithmetic() string { return kernel.Name() }
+
 // Threads is the number of threads, the caller's included.
 func (c *CPU) Threads() int { return c.w.N() }
 

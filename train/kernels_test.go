@@ -10,40 +10,6 @@ import (
 	"cifartui/train/rundir"
 )
 
-// A resume with other kernels than the run had is sound but not exact: it says
-// so.
-func TestResumeWithOtherKernelsWarns(t *testing.T) {
-	o := tinyOptions(t)
-	o.Config.MaxSteps = 2
-	first := newTrainer(t, o)
-	if err := first.Run(t.Context(), func(event.Event) {}); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(first.Folder(), rundir.ConfigFile)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	was := `"kernels": "` + o.Backend.Name() + `"`
-	if !strings.Contains(string(text), was) {
-		t.Fatalf("config.json does not name the kernels: %s", text)
-	}
-	if err := os.WriteFile(path, []byte(strings.Replace(string(text), was, `"kernels": "other"`, 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	o.Resume, o.Config.MaxSteps = first.Folder(), 3
-	var r recorder
-	if err := newTrainer(t, o).Run(t.Context(), r.emit); err != nil {
-		t.Fatal(err)
-	}
-	for _, w := range of[*event.Warning](r.events) {
-		if strings.Contains(w.Message, "--kernels other") {
-			return
-		}
-	}
-	t.Error("no warning names the kernels that the run had")
-}
-
 // A run whose checkpoints are gone is not begun again over what it has done.
 func TestResumeWithoutCheckpointsKeepsWhatWasDone(t *testing.T) {
 	o := tinyOptions(t)

@@ -250,7 +250,7 @@ func (r *run) saveLast() error {
 	r.flush()
 	r.at.Elapsed, r.at.Seq = r.at.clock.seconds(), r.seq
 	c := &checkpoint.Checkpoint{
-		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data,
+		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data, Arithmetic: r.t.options.Backend.Arithmetic(),
 		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average, Whitening: r.net.whitened(),
 	}
 	size, err := r.keep.store.SaveLast(c)

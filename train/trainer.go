@@ -138,9 +138,6 @@ func NewTrainer(o Options) (*Trainer, error) {
 			t.config = saved
 		}
 		about = a
-		if now := o.Backend.Name(); a.Kernels != "" && a.Kernels != now {
-			t.warnings = append(t.warnings, fmt.Sprintf("the run was trained with %s kernels and goes on with %s, which round differently: %s would keep it exact", a.Kernels, now, flagOf(a.Kernels, now)))
-		}
 	}
 	if err := t.check(); err != nil {
 		return nil, err
@@ -288,7 +285,7 @@ func (t *Trainer) open(about config.About) error {
 	rundir.RemoveTemps(t.options.disk, checkpoints)
 	t.store = &checkpoint.Store{Disk: t.options.disk, Folder: checkpoints}
 	if t.resumed {
-		if err := t.loadCheckpoint(); err != nil {
+		if err := t.loadCheckpoint(about); err != nil {
 			return err
 		}
 	}
@@ -359,7 +356,7 @@ func (t *Trainer) mendRecord() {
 
 // loadCheckpoint reads what the run goes on from, and checks that it is of
 // these settings and this data.
-func (t *Trainer) loadCheckpoint() error {
+func (t *Trainer) loadCheckpoint(about config.About) error {
 	c, note, err := t.store.Load(t.options.Checkpoint)
 	if err != nil {
 		return err
@@ -386,6 +383,10 @@ func (t *Trainer) loadCheckpoint() error {
 	}
 	if !sameSpec(network, t.spec) {
 		return fmt.Errorf("resume %s: it trained another network: %+v, not %+v", t.folder, network, t.spec)
+	}
+	was, now := cmp.Or(c.Arithmetic, about.Kernels), t.options.Backend.Arithmetic()
+	if w := otherArithmetic(was, now); w != "" {
+		t.warnings = append(t.warnings, w)
 	}
 	t.from = c
 	return nil
@@ -471,18 +472,3 @@ func (t *Trainer) discard() (err error) {
 
 // errEnded is what Send returns after the run's end.
 var errEnded = errors.New("the run has ended")
-
-// flagOf says in flags how to train with the kernels of a name rather than with
-// those there are.
-func flagOf(kernels, now string) string {
-	gpu := func(name string) bool { return strings.HasPrefix(name, "cuda ") }
-	switch {
-	case gpu(kernels) && gpu(now):
-		return "the same kind of GPU"
-	case gpu(kernels):
-		return "--device cuda on the same kind of GPU"
-	case gpu(now):
-		return "--device cpu --kernels " + kernels
-	}
-	return "--kernels " + kernels
-}

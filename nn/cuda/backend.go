@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"fmt"
+
 	"cifartui/nn"
 	"cifartui/nn/cuda/driver"
 )
@@ -46,8 +48,14 @@ var (
 	_ nn.Deferrer  = (*Backend)(nil)
 )
 
-// Name names the kernels: those of one kind of GPU give the same bits.
+// Name names the kernels by the GPU that they run on.
 func (b *Backend) Name() string { return "cuda " + b.ctx.Device().Name }
+
+// Arithmetic is what the order of sums depends on: the kind of GPU and, as there are
+// GPUs of one name that differ in it, the number of multiprocessors.
+func (b *Backend) Arithmetic() string {
+	return fmt.Sprintf("%s (%d multiprocessors)", b.Name(), b.Device().SMs)
+}
 
 // Threads is 0: the processor's do nothing.
 func (b *Backend) Threads() int { return 0 }

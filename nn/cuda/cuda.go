@@ -17,8 +17,9 @@
 // without a border. Sums are float32, and so are the parameters, their
 // gradients and the optimiser's state. The convolutions multiply bfloat16
 // copies of their weights, which the optimiser writes along (weights.go). Sums
-// are taken in an order that depends on the shapes and on the GPU's kind, not
-// on the run: a run repeated on the same kind of GPU has the same bits.
+// are taken in an order that depends on the shapes and on the GPU's kind and
+// number of multiprocessors ([Backend.Arithmetic]), not on the run: a run
+// repeated on the same kind of GPU has the same bits.
 //
 // # Where to find what
 //

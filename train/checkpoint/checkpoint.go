@@ -46,6 +46,9 @@ type Checkpoint struct {
 	// keys, where no file says it yet; nil in checkpoints of older versions.
 	About map[string]string `json:"about,omitempty"`
 	Data  DataSum           `json:"data"`
+	// Arithmetic is the nn.Backend's that trained it last; "" in checkpoints of older
+	// versions.
+	Arithmetic string `json:"arithmetic,omitempty"`
 
 	Position
 
