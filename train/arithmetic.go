@@ -30,7 +30,7 @@ func exactly(was, now string) string {
 	gpu := func(name string) bool { return strings.HasPrefix(name, "cuda ") }
 	switch {
 	case gpu(was) && gpu(now):
-		return "the same kind of GPU, with as many multiprocessors,"
+		return "the same build of the program on the same kind of GPU, with as many multiprocessors,"
 	case gpu(was):
 		return "--device cuda on the same kind of GPU"
 	case gpu(now):

@@ -52,7 +52,11 @@ func TestResumeWithOtherArithmeticWarns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const large, small = "cuda GPU (4 multiprocessors)", "cuda GPU (3 multiprocessors)"
+	const (
+		large = "cuda GPU (4 multiprocessors, build b)"
+		small = "cuda GPU (3 multiprocessors, build b)"
+		older = "cuda GPU (4 multiprocessors, build a)"
+	)
 	for i, c := range []struct {
 		arithmetic string
 		forget     bool
@@ -60,9 +64,10 @@ func TestResumeWithOtherArithmeticWarns(t *testing.T) {
 	}{
 		{large, false, ""}, // the run begins
 		{large, false, ""},
-		{small, false, large + " kernels and goes on with " + small + ", which may round differently"},
+		{small, false, large + " kernels and goes on with " + small + ", which may round differently: the same build of the program on the same kind of GPU, with as many multiprocessors, would"},
 		{small, false, ""},
-		{large, false, small + " kernels and goes on with " + large},
+		{older, false, small + " kernels and goes on with " + older},
+		{large, false, older + " kernels and goes on with " + large + ", which may round differently"},
 		{large, true, "with cuda GPU kernels and goes on with " + large + ", which may round differently"},
 		{"avx2", false, large + " kernels and goes on with avx2, which round differently: --device cuda on the same kind of GPU would"},
 		{"avx512", false, "avx2 kernels and goes on with avx512, which round differently: --kernels avx2 would"},

@@ -1,8 +1,6 @@
 package cuda
 
 import (
-	"fmt"
-
 	"cifartui/nn"
 	"cifartui/nn/cuda/driver"
 )
@@ -16,6 +14,7 @@ type Backend struct {
 	kernels map[string]*kernel
 	names   []string // of kernels, sorted
 	modules []driver.Module
+	build   string // which kernels of which program: see Arithmetic
 	tuned   *Tuned // nil: the first kernel that fits is taken
 
 	gradient dataGradient // the last one noted, for a pool before its layer
@@ -50,12 +49,6 @@ var (
 
 // Name names the kernels by the GPU that they run on.
 func (b *Backend) Name() string { return "cuda " + b.ctx.Device().Name }
-
-// Arithmetic is what the order of sums depends on: the kind of GPU and, as there are
-// GPUs of one name that differ in it, the number of multiprocessors.
-func (b *Backend) Arithmetic() string {
-	return fmt.Sprintf("%s (%d multiprocessors)", b.Name(), b.Device().SMs)
-}
 
 // Threads is 0: the processor's do nothing.
 func (b *Backend) Threads() int { return 0 }

@@ -24,6 +24,7 @@
 // # Where to find what
 //
 //	open.go                      opening a GPU: which, and why not
+//	arithmetic.go                what the bits depend on
 //	memory.go                    buffers, copies, layouts
 //	launch.go, block.go          launching kernels; what changes between steps
 //	images.go, conv.go, resample.go, dense.go, loss.go, optimiser.go   the methods of nn.Backend

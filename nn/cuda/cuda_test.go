@@ -67,28 +67,3 @@ func TestDifferencesThatAreNoNumbersAreJSON(t *testing.T) {
 		}
 	}
 }
-
-// GPUs of one name may have other numbers of multiprocessors, which sums are cut by.
-func TestArithmeticTellsGPUsApart(t *testing.T) {
-	t.Parallel()
-	of := func(change func(*standin.Driver)) string {
-		d := standin.New(8, 0)
-		change(d)
-		return open(t, d).Arithmetic()
-	}
-	plain := of(func(*standin.Driver) {})
-	for _, c := range []struct {
-		what   string
-		change func(*standin.Driver)
-		same   bool
-	}{
-		{"another of the same", func(d *standin.Driver) { d.GPU.BusID, d.GPU.Memory = "0000:02:00.0", d.GPU.Memory/2 }, true},
-		{"a newer driver", func(d *standin.Driver) { d.CUDA++ }, true},
-		{"fewer multiprocessors", func(d *standin.Driver) { d.GPU.SMs-- }, false},
-		{"another name", func(d *standin.Driver) { d.GPU.Name = "Other" }, false},
-	} {
-		if got := of(c.change); (got == plain) != c.same {
-			t.Errorf("%s: %q beside %q", c.what, got, plain)
-		}
-	}
-}

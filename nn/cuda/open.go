@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,11 +95,13 @@ func Open(d driver.Driver, device driver.Device) (_ *Backend, err error) {
 func (b *Backend) load() error {
 	list := slices.DeleteFunc(slices.Clone(ptx.Modules), func(m ptx.Module) bool { return !b.runs(m) })
 	loaded := make([]driver.Module, len(list))
+	sums := make([]sum, len(list))
 	errs := make([]error, len(list))
 	var wait sync.WaitGroup
 	for i, m := range list {
 		wait.Go(func() {
 			text, err := ptx.Text(m.Name)
+			sums[i] = sha256.Sum256(text)
 			if b.overlaps() && !m.Exact {
 				text = early.Text(text)
 			}
@@ -119,6 +122,7 @@ func (b *Backend) load() error {
 	if err := cmp.Or(errs...); err != nil { // the others say the same
 		return err
 	}
+	b.build = buildOf(planNumber, sums)
 	for i, m := range list {
 		module := loaded[i]
 		for _, k := range ptx.Kernels {
