@@ -48,8 +48,9 @@ func (t *Trainer) Run(ctx context.Context, emit func(event.Event)) error {
 	if t.from != nil {
 		r.keep.best = t.from.Best
 	}
-	t.store.GaveUp = r.gaveUp
+	t.store.GaveUp = func(file string) { r.keep.givenUp = append(r.keep.givenUp, file) }
 	defer t.Close() // also after a panic
+	defer func() { r.keep.wait() }()
 	defer func() { r.net.close() }()
 	r.log.Keep(t.beginning(), r.at.History)
 	r.started()
@@ -208,7 +209,7 @@ func (r *run) epoch() (event.Outcome, error) {
 	r.learn(e)
 	r.at.nextEpoch()
 	r.replan()
-	if err := r.saveLast(); err != nil {
+	if err := r.beginSave(); err != nil {
 		return "", err
 	}
 	r.passTurn()
@@ -254,6 +255,9 @@ func (r *run) batches() (event.Outcome, error) {
 		}
 		if err := r.batch(); err != nil {
 			return "", err
+		}
+		if r.keep.written() {
+			r.endSave()
 		}
 		if r.saveIsDue() {
 			if err := r.save(); err != nil {
@@ -305,6 +309,7 @@ func (r *run) test() (event.Outcome, error) {
 	if !r.t.testsAtEnd() || r.keep.best == nil {
 		return "", nil
 	}
+	r.endSave()
 	for r.at.Test == nil {
 		if r.interrupted() {
 			if outcome := r.await(); outcome != "" {
@@ -349,6 +354,7 @@ func (r *run) testBest() (v validation, whole bool, err error) {
 // finish saves what is not saved yet, so that a resume goes on from here. It
 // tries several times, since this is the last chance.
 func (r *run) finish(outcome event.Outcome) error {
+	r.endSave()
 	if outcome == event.OutcomeFailed || outcome == event.OutcomeDiverged || r.net == nil {
 		return nil
 	}

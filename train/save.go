@@ -28,8 +28,52 @@ type keeper struct {
 	lastSave float64       // the clock at the newest try to write it
 	// failure is why last.ckpt could not be written the last time; nil when it was.
 	failure error
+	// saving is the last.ckpt that is being written while training goes on; nil for
+	// none. Until it is taken in nothing else may use the store.
+	saving *saving
+	// givenUp are checkpoints that the store has deleted for the room, not told yet.
+	givenUp []string
 	// tight is set once the disk had no room for last.ckpt and the one before it.
 	tight bool
+}
+
+// saving is a last.ckpt that is being written.
+type saving struct {
+	of   *checkpoint.Checkpoint
+	told *event.CheckpointSaved // once it is written, with its size
+	done chan struct{}          // closed when err is known
+	err  error
+}
+
+// begin starts to write last.ckpt. What the checkpoint refers to may no longer
+// change.
+func (k *keeper) begin(c *checkpoint.Checkpoint, told *event.CheckpointSaved) {
+	s := &saving{of: c, told: told, done: make(chan struct{})}
+	k.saving = s
+	go func() {
+		defer close(s.done)
+		s.told.Size, s.err = k.store.SaveLast(c)
+	}()
+}
+
+// wait waits until nothing is being written.
+func (k *keeper) wait() {
+	if k.saving != nil {
+		<-k.saving.done
+	}
+}
+
+// written reports whether a last.ckpt that was being written can be taken in.
+func (k *keeper) written() bool {
+	if k.saving == nil {
+		return false
+	}
+	select {
+	case <-k.saving.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // missing is why not all is on the disk that the newest save was to write; nil if
@@ -131,6 +175,7 @@ func (r *run) weightsNow(reason string) (weightsFile, error) {
 // write writes a weights file. One that cannot be written is tried again at the
 // next save, unless a newer one for the same reason has taken its place.
 func (r *run) write(f weightsFile) {
+	r.endSave()
 	r.keep.pending = slices.DeleteFunc(r.keep.pending, func(o weightsFile) bool { return o.reason == f.reason })
 	r.keep.pending = append(r.keep.pending, f)
 	r.writePending()
@@ -141,6 +186,7 @@ func (r *run) writePending() {
 	var left []weightsFile
 	for _, f := range r.keep.pending {
 		size, err := r.keep.store.SaveWeights(f.name, checkpoint.Weights{Tensors: append(slices.Clip(f.tensors), r.net.whitened()...), Meta: r.meta(f)})
+		r.tellGivenUp()
 		if err != nil {
 			f.failure = err
 			left = append(left, f)
@@ -218,12 +264,22 @@ func (r *run) save() error {
 	if err := r.settle(); err != nil {
 		return err
 	}
-	return r.saveLast()
+	return r.beginSave()
 }
 
 // saveLast writes last.ckpt. A disk that does not take it is a warning, and the
 // run goes on; the error is for weights that must not be saved.
 func (r *run) saveLast() error {
+	err := r.beginSave()
+	r.endSave()
+	return err
+}
+
+// beginSave writes last.ckpt, of the run as it is, while training goes on: on a
+// GPU an epoch takes little longer than the disk does. endSave takes in what came
+// of it.
+func (r *run) beginSave() error {
+	r.endSave()
 	r.keep.lastSave = r.at.clock.seconds()
 	r.keep.unsaved = true
 	if len(r.keep.pending) > 0 {
@@ -253,42 +309,57 @@ func (r *run) saveLast() error {
 		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data, Arithmetic: r.t.options.Backend.Arithmetic(),
 		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average, Whitening: r.net.whitened(),
 	}
-	size, err := r.keep.store.SaveLast(c)
-	if err != nil {
-		r.keep.failure = err
-		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
-		return nil
-	}
-	if r.keep.failure != nil {
-		r.warn(fmt.Sprintf("%s is written again, of epoch %d, step %d", checkpoint.LastFile, r.at.Epoch, r.at.Step))
-	}
-	r.keep.failure = nil
-	r.keep.unsaved = len(r.keep.pending) > 0
-	r.keep.store.Remove(r.at.Obsolete)
-	r.at.Obsolete = nil
-	e := &event.CheckpointSaved{
+	told := &event.CheckpointSaved{
 		File: checkpoint.LastFile, Reason: "last", Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total,
-		ValAcc: checkpoint.NotKnown, ValLoss: checkpoint.NotKnown, Size: size,
+		ValAcc: checkpoint.NotKnown, ValLoss: checkpoint.NotKnown,
 	}
 	if n := len(r.at.History); n > 0 && r.at.Step == 0 {
-		e.ValAcc, e.ValLoss = r.at.History[n-1].ValAcc, r.at.History[n-1].ValLoss
+		told.ValAcc, told.ValLoss = r.at.History[n-1].ValAcc, r.at.History[n-1].ValLoss
 	}
-	r.announce(e)
+	r.keep.unsaved = len(r.keep.pending) > 0 // unless more is trained, or the disk does not take it
+	r.keep.begin(c, told)
 	return nil
 }
 
-// gaveUp tells, once, that the disk is too small to keep the checkpoint before the
-// last.
-func (r *run) gaveUp(file string) {
-	if !r.keep.tight {
-		r.warn(fmt.Sprintf("the disk is nearly full: %s, the checkpoint to fall back on, is given up for the room, now and whenever it has to be", file))
+// endSave takes in the last.ckpt that is being written, if there is one, once it is.
+func (r *run) endSave() {
+	r.keep.wait()
+	s := r.keep.saving
+	if s == nil {
+		return
 	}
-	r.keep.tight = true
+	r.keep.saving = nil
+	r.tellGivenUp()
+	if s.err != nil {
+		r.keep.failure, r.keep.unsaved = s.err, true
+		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", s.err))
+		return
+	}
+	if r.keep.failure != nil {
+		r.warn(fmt.Sprintf("%s is written again, of epoch %d, step %d", checkpoint.LastFile, s.told.Epoch, s.told.Step))
+	}
+	r.keep.failure = nil
+	r.keep.store.Remove(s.of.Obsolete)
+	r.at.Obsolete = nil
+	r.announce(s.told)
+}
+
+// tellGivenUp tells, once, that the disk is too small to keep the checkpoint before
+// the last.
+func (r *run) tellGivenUp() {
+	for _, file := range r.keep.givenUp {
+		if !r.keep.tight {
+			r.warn(fmt.Sprintf("the disk is nearly full: %s, the checkpoint to fall back on, is given up for the room, now and whenever it has to be", file))
+		}
+		r.keep.tight = true
+	}
+	r.keep.givenUp = nil
 }
 
 // diverged is the error for a loss, weights or validation that is not finite.
 // It makes sure that last.ckpt is one that training was still good after.
 func (r *run) diverged(what string) error {
+	r.endSave()
 	good := "there is no good checkpoint from before"
 	if c := r.keep.store.DropBad(r.at.Total); c != nil {
 		good = fmt.Sprintf("the last good checkpoint, %s, is of epoch %d, step %d: go on from there with a smaller --lr", checkpoint.LastFile, c.Epoch, c.Step)

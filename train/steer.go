@@ -40,6 +40,7 @@ func (r *run) await() event.Outcome {
 			return r.ask.stop
 		case r.ask.paused:
 			r.at.clock.stop()
+			r.endSave()
 			r.passTurn()
 			r.become(event.StatePaused, r.ask.reason)
 			r.outside(func() {
@@ -50,6 +51,7 @@ func (r *run) await() event.Outcome {
 			})
 		case r.t.options.Turns != nil && !r.ask.myTurn:
 			r.at.clock.stop()
+			r.endSave()
 			r.become(event.StateWaiting, "another run's turn")
 			r.outside(r.awaitTurn)
 		case r.net != nil && !r.net.allocated():

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"cifartui/train/checkpoint"
 	"cifartui/train/checkpoint/checkpointtest"
@@ -56,6 +57,87 @@ func (f *fullFile) Write(p []byte) (int, error) {
 		err = fmt.Errorf("write: %w", errFull)
 	}
 	return n, err
+}
+
+// slowDisk takes a last.ckpt only when it is let.
+type slowDisk struct {
+	rundir.OS
+	let chan struct{} // a token for each
+}
+
+func (d slowDisk) Create(path string) (rundir.File, error) {
+	f, err := d.OS.Create(path)
+	if err != nil || !strings.Contains(filepath.Base(path), checkpoint.LastFile) {
+		return f, err
+	}
+	return slowFile{f, d.let}, nil
+}
+
+type slowFile struct {
+	rundir.File
+	let chan struct{}
+}
+
+func (f slowFile) Sync() error {
+	select {
+	case <-f.let:
+	case <-time.After(2 * time.Minute):
+		return errors.New("training waits for the disk")
+	}
+	return f.File.Sync()
+}
+
+// Training goes on while a slow disk takes the checkpoint of an epoch's end, which
+// is of that moment all the same; a pause and the run's end wait for it.
+func TestTrainingGoesOnWhileASlowDiskSaves(t *testing.T) {
+	o := tinyOptions(t)
+	straight, _ := mustTrain(t, o, nil)
+	disk := slowDisk{let: make(chan struct{}, o.Config.Epochs)}
+	o.disk = disk
+	var order []string
+	folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		switch e := e.(type) {
+		case *event.StepDone:
+			at := fmt.Sprintf("step %d of epoch %d", e.Step, e.Epoch)
+			order = append(order, at)
+			switch at {
+			case "step 3 of epoch 2":
+				disk.let <- struct{}{}
+			case "step 1 of epoch 3":
+				tr.Send(event.Pause{})
+				disk.let <- struct{}{}
+			}
+		case *event.EpochDone:
+			if e.Epoch == e.Epochs {
+				disk.let <- struct{}{}
+			}
+		case *event.CheckpointSaved:
+			if e.File == checkpoint.LastFile {
+				order = append(order, fmt.Sprintf("saved before step %d of epoch %d", e.Step+1, e.Epoch))
+			}
+		case *event.StateChanged:
+			if e.State == event.StatePaused {
+				order = append(order, "paused")
+				tr.Send(event.Resume{})
+			}
+		case *event.RunEnded:
+			order = append(order, "ended")
+		}
+	})
+	checkpointtest.SameRuns(t, folder, straight)
+	if w := of[*event.Warning](rec.events); len(w) > 0 {
+		t.Errorf("warned: %s", w[0].Message)
+	}
+	for _, pair := range [][2]string{
+		{"step 3 of epoch 2", "saved before step 1 of epoch 2"},
+		{"step 1 of epoch 3", "saved before step 1 of epoch 3"},
+		{"saved before step 1 of epoch 3", "paused"},
+		{"saved before step 1 of epoch 4", "ended"},
+	} {
+		if first, then := slices.Index(order, pair[0]), slices.Index(order, pair[1]); first < 0 || then < first {
+			t.Errorf("%q does not come before %q in %q", pair[0], pair[1], order)
+		}
+	}
 }
 
 func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
