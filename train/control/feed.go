@@ -1,6 +1,7 @@
 package control
 
 import (
+	"io"
 	"maps"
 	"time"
 )
@@ -94,6 +95,9 @@ func (f *feed) history(buf []byte, limit int) []byte {
 	for _, l := range f.logs {
 		for len(buf) < limit {
 			line, err := l.next()
+			if err == io.EOF && l.anew() {
+				continue
+			}
 			if err != nil {
 				break // no whole line now; an unreadable file is one that says no more
 			}

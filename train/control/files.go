@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -251,6 +252,7 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 	var outcome error
 	w := &waiter{request: r, tell: func(err error) { outcome = err }}
 	there := w.prepare(b)
+	known := b.seqs()
 	if err := leaveCommand(ctx, folder, r); err != nil || there {
 		return err
 	}
@@ -259,9 +261,17 @@ func commandByFile(ctx context.Context, folder string, r Request) error {
 		for _, t := range tails {
 			for {
 				line, err := t.next()
+				if err == io.EOF && t.anew() {
+					continue
+				}
 				if err != nil {
 					break
 				}
+				h, ok := parseHead(line)
+				if !ok || h.Seq <= known[t.run] {
+					continue
+				}
+				known[t.run] = h.Seq
 				if e, err := t.event(line); err == nil && w.see(e) {
 					return outcome
 				}

@@ -56,7 +56,8 @@ const readAhead = 64 << 10
 // used by one goroutine.
 type tail struct {
 	path string
-	file *os.File // nil until the file exists
+	file *os.File    // nil until the file exists
+	info fs.FileInfo // of it, see rundir.Identity
 	// offset is where the next line starts; buf holds what is read from there,
 	// somewhere in memory.
 	offset int64
@@ -258,8 +259,28 @@ func (t *tail) open() error {
 	case err != nil:
 		return err
 	}
-	t.file = f
+	st, err := f.Stat()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	t.file, t.info = f, rundir.Identity(st, t.path)
 	return nil
+}
+
+// anew is called at the end of what there is. It goes to the beginning of the file at
+// the path, and reports that, if it is not the one that was read: that was cut, or
+// another has its place, as after it was mended or restored.
+func (t *tail) anew() bool {
+	if t.file == nil || t.info == nil {
+		return false
+	}
+	there, err := os.Stat(t.path)
+	if err != nil || os.SameFile(there, t.info) && there.Size() >= t.offset {
+		return false // not there yet, or the same
+	}
+	t.close()
+	t.offset, t.buf, t.dry, t.begun = 0, nil, false, false
+	return true
 }
 
 func (t *tail) close() {

@@ -92,7 +92,7 @@ func TestARecordWithoutAnIdentityIsNotOpenedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.info = identity(st, other); r.Replaced() { // each look at a path finds another file
+	if r.info = rundir.Identity(st, other); r.Replaced() { // each look at a path finds another file
 		t.Error("a file without an identity is taken for another")
 	}
 	r.path = other

@@ -23,7 +23,7 @@ import (
 type Reader struct {
 	path   string
 	file   *os.File
-	info   os.FileInfo // see identity
+	info   os.FileInfo // see rundir.Identity
 	name   string      // of the run
 	folder string
 
@@ -61,7 +61,7 @@ func Open(path string) (*Reader, error) {
 		return nil, errors.Join(fmt.Errorf("event log: %w", err), f.Close())
 	}
 	folder := filepath.Dir(path)
-	return &Reader{path: path, file: f, info: identity(st, path), name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
+	return &Reader{path: path, file: f, info: rundir.Identity(st, path), name: rundir.Name(folder), folder: folder, pixels: make(map[int][]byte)}, nil
 }
 
 // Close closes the file.

@@ -152,7 +152,7 @@ func kept(e event.Event) bool {
 // witness is what a log's writer knows of the file that it has written.
 type witness struct {
 	read *os.File    // the same file, for what is in it after it was deleted
-	info os.FileInfo // see identity
+	info os.FileInfo // see rundir.Identity
 	size int64       // that it must have at least
 }
 
@@ -167,18 +167,8 @@ func (w *witness) open(path string) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	w.read, w.info, w.size = f, identity(st, path), st.Size()
+	w.read, w.info, w.size = f, rundir.Identity(st, path), st.Size()
 	return nil
-}
-
-// identity is the state of a file that was just opened at a path, by which it is
-// told from another one there; nil if it cannot be, as the file system gives files
-// no identity.
-func identity(st os.FileInfo, path string) os.FileInfo {
-	if there, err := os.Stat(path); err != nil || !os.SameFile(st, there) {
-		return nil
-	}
-	return st
 }
 
 func (w *witness) close() {

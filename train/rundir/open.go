@@ -34,6 +34,16 @@ func kind(mode os.FileMode) string {
 	return "a device"
 }
 
+// Identity is the state of a file that was just opened at a path, by which it is told
+// from another one there; nil if it cannot be, as the file system gives files no
+// identity.
+func Identity(st os.FileInfo, path string) os.FileInfo {
+	if there, err := os.Stat(path); err != nil || !os.SameFile(st, there) {
+		return nil
+	}
+	return st
+}
+
 // ReadFile reads a whole file as [Open] opens it, if it has no more than limit
 // bytes.
 func ReadFile(path string, limit int64) ([]byte, error) {
