@@ -12,6 +12,7 @@ import (
 	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // reader reads the events of a live run: the past from the files, then what
@@ -30,7 +31,7 @@ type reader struct {
 	decoder record.Decoder
 	runs    map[string]*readRun
 	lost    time.Time // when the process was found to be out of reach; zero: it is not
-	dead    bool      // it was, before the last look at the files
+	dead    bool      // it was, or another was in its place, before the last look at the files
 }
 
 // stage is what a reader reads at present.
@@ -182,7 +183,20 @@ func (r *reader) goOn(ctx context.Context, why error) error {
 	}
 	pid, live := process(r.folder)
 	handedOver := r.handedOver()
+	// Killed, and resumed by someone: its numbers may begin below ours.
+	other := func(pid int) bool { return pid != 0 && r.pid != 0 && pid != r.pid && !handedOver }
 	if r.files && live {
+		taken := false
+		if own, alone := rundir.Live(r.folder); alone { // else the runs of a comparison have a process each
+			taken = other(own)
+		}
+		switch {
+		case taken && r.dead:
+			return &GoneError{r.folder}
+		case taken: // or handed over since the last look at the files
+			r.dead = true
+			return nil
+		}
 		r.lost, r.dead = time.Time{}, false
 		return sleep(ctx, feedPoll)
 	}
@@ -191,8 +205,6 @@ func (r *reader) goOn(ctx context.Context, why error) error {
 	}
 	err := why
 	if !r.files {
-		// Killed, and resumed by someone: its numbers may begin below ours.
-		other := func(pid int) bool { return pid != 0 && pid != r.pid && !handedOver }
 		var c *conn
 		c, err = connect(ctx, r.folder)
 		switch {
