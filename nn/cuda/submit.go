@@ -177,27 +177,38 @@ func (q *queue) find(b *Backend, t *tape) (*recording, error) {
 			return r, nil
 		}
 	}
-	if err := b.ctx.Capture(b.stream); err != nil {
-		return nil, err
-	}
-	if err := b.record(b.fuse(t.launches, t.loss)); err != nil {
-		_, _ = b.ctx.EndCapture(b.stream) // the launch's error says more
-		return nil, err
-	}
-	g, err := b.ctx.EndCapture(b.stream)
+	g, err := b.capture(b.fuse(t.launches, t.loss))
 	if err != nil {
 		return nil, fmt.Errorf("make a graph of %d kernels: %w", len(t.launches), err)
 	}
-	if len(q.known) == maxRecordings {
-		// The oldest may still run: the driver frees it when it is done.
-		if err := b.ctx.FreeGraph(q.known[0].graph); err != nil {
-			return nil, err
-		}
-		q.known = q.known[1:]
-	}
 	r := &recording{t, g}
 	q.known = append(q.known, r)
+	if len(q.known) > maxRecordings {
+		oldest := q.known[0]
+		q.known = q.known[1:]
+		// It may still run: the driver frees it when it is done.
+		if err := b.ctx.FreeGraph(oldest.graph); err != nil {
+			return nil, err
+		}
+	}
 	return r, nil
+}
+
+// capture makes a graph of launches.
+func (b *Backend) capture(list []launch) (driver.Graph, error) {
+	if err := b.ctx.Capture(b.stream); err != nil {
+		return 0, err
+	}
+	err := b.record(list)
+	// Also after an error: until its end the stream does nothing but note.
+	g, endErr := b.ctx.EndCapture(b.stream)
+	if err == nil {
+		return g, endErr
+	}
+	if endErr == nil { // a graph of those before the error
+		_ = b.ctx.FreeGraph(g) // the first error says more
+	}
+	return 0, err
 }
 
 // How long a result is waited for before the GPU is asked whether it still

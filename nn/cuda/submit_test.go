@@ -71,6 +71,46 @@ func TestStepThatIsNotLaunchedIsNotCounted(t *testing.T) {
 	}
 }
 
+// A call that fails while a graph is captured, on the chain or on the branch, leaves
+// neither a graph nor a stream that notes what it should do.
+func TestCaptureThatFailsIsEnded(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("refused")
+	for _, c := range []struct {
+		call string
+		nth  int
+	}{{"Capture", 1}, {"Launch", 1}, {"Launch", 9}, {"Launch", 12}, {"Record", 1}, {"Follow", 1}, {"Follow", 2}, {"EndCapture", 1}} {
+		d := hopper(map[string]bool{})
+		b := open(t, d)
+		g := train(t, b, branching, 2, "sgd", nn.SolverOptions{})
+		x, labels := batchOf(branching, 2, 2)
+		left, capturing := c.nth, false
+		d.Fail = func(call string) error {
+			capturing = capturing || call == "Capture"
+			if capturing && call == c.call {
+				if left--; left == 0 {
+					return refused
+				}
+			}
+			return nil
+		}
+		if err := g.step.Submit(x, labels, 1); !errors.Is(err, refused) {
+			t.Errorf("%+v: %v, want a call that was refused", c, err)
+		}
+		if d.Graphs != 0 {
+			t.Errorf("%+v: %d graphs are left", c, d.Graphs)
+		}
+		d.Fail = notRun
+		if err := g.step.Submit(x, labels, 1); err == nil || d.Graphs != 1 {
+			t.Errorf("%+v: the next step has %d graphs (%v), want its own: is the stream left in a capture?", c, d.Graphs, err)
+		}
+		g.step.Close()
+		if d.Graphs != 0 {
+			t.Errorf("%+v: %d graphs of a closed run are left", c, d.Graphs)
+		}
+	}
+}
+
 // From a loss on that float32 can't hold, the kernels change nothing: the host
 // must not go on as if they did.
 func TestLossBeyondFloat32IsNotFinite(t *testing.T) {

@@ -415,7 +415,8 @@ func (c *cudaContext) EndCapture(s Stream) (Graph, error) {
 		return 0, err
 	}
 	err := c.call("cuGraphInstantiateWithFlags", uintptr(unsafe.Pointer(g)), *noted, 0)
-	if e := c.call("cuGraphDestroy", *noted); err == nil {
+	if e := c.call("cuGraphDestroy", *noted); err == nil && e != nil {
+		_ = c.FreeGraph(*g) // who gets an error gets no graph
 		err = e
 	}
 	return *g, err

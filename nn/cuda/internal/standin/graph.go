@@ -30,6 +30,9 @@ type capture struct {
 
 // Capture begins a graph of what is put into a stream, and into those that follow it.
 func (c *context) Capture(s driver.Stream) error {
+	if err := c.ask("Capture"); err != nil {
+		return err
+	}
 	if c.capturing != nil {
 		return fmt.Errorf("standin: a graph is being captured")
 	}
@@ -37,7 +40,7 @@ func (c *context) Capture(s driver.Stream) error {
 		streams: map[driver.Stream]map[int]bool{s: {}}, order: []driver.Stream{s},
 		events: map[driver.Event]map[int]bool{},
 	}
-	return c.ask("Capture")
+	return nil
 }
 
 // add notes a kernel on a stream.
@@ -76,6 +79,9 @@ func (g *capture) follow(on driver.Stream, e driver.Event) error {
 // EndCapture makes the graph, all of which its first stream must have waited for.
 func (c *context) EndCapture(s driver.Stream) (driver.Graph, error) {
 	g := c.capturing
+	if g == nil {
+		return 0, fmt.Errorf("standin: no graph is being captured")
+	}
 	c.capturing = nil
 	if err := c.ask("EndCapture"); err != nil {
 		return 0, err
@@ -89,6 +95,7 @@ func (c *context) EndCapture(s driver.Stream) (driver.Graph, error) {
 	}
 	h := driver.Graph(c.handle())
 	c.graphs[h] = &g.graph
+	c.driver.Graphs++
 	return h, nil
 }
 

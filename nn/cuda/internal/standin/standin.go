@@ -30,8 +30,8 @@ type Driver struct {
 	// Overlapping are the kernels that may start before the one before them has
 	// ended, in the order of their launches.
 	Overlapping []string
-	// Open contexts.
-	Contexts int
+	// Open contexts, and graphs that were made and not given back.
+	Contexts, Graphs int
 }
 
 // New returns a driver with a small GPU of a compute capability.
@@ -377,7 +377,14 @@ func (c *context) run(l launch) error {
 func dim(v [3]uint32) ptx.Dim { return ptx.Dim{X: int(v[0]), Y: int(v[1]), Z: int(v[2])} }
 
 func (c *context) FreeGraph(g driver.Graph) error {
+	if err := c.ask("FreeGraph"); err != nil {
+		return err
+	}
+	if _, ok := c.graphs[g]; !ok {
+		return fmt.Errorf("standin: there is no graph %d", g)
+	}
 	delete(c.graphs, g)
+	c.driver.Graphs--
 	return nil
 }
 
@@ -385,6 +392,9 @@ func (c *context) NewEvent() (driver.Event, error) { return driver.Event(c.handl
 func (c *context) FreeEvent(driver.Event) error    { return nil }
 
 func (c *context) Record(e driver.Event, on driver.Stream) error {
+	if err := c.ask("Record"); err != nil {
+		return err
+	}
 	if c.capturing != nil {
 		return c.capturing.record(e, on)
 	}
@@ -405,6 +415,9 @@ func (c *context) Between(from, to driver.Event) (float32, error) {
 }
 
 func (c *context) Follow(on driver.Stream, e driver.Event) error {
+	if err := c.ask("Follow"); err != nil {
+		return err
+	}
 	if c.capturing != nil {
 		return c.capturing.follow(on, e)
 	}
