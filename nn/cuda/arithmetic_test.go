@@ -94,16 +94,14 @@ func TestWhatAStepRunsIsGolden(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "capability %d.0, %d multiprocessors, batch %d\n", c.major, c.sms, c.batch)
 		tape := gpu.queue.known[0].tape
-		fused := gpu.fuse(tape.launches, tape.loss)
-		for i, name := range gpu.namesOf(fused) {
-			n := noted{fused[i], name}
-			fmt.Fprintf(&text, "\t%s\tlane %d\tgrid %d\t", name, n.lane, n.Grid[:2])
-			for i, kind := range gpu.kernels[name].Params {
+		for _, l := range gpu.fuse(tape.launches, tape.loss) {
+			fmt.Fprintf(&text, "\t%s\tlane %d\tgrid %d\t", l.kernel.Name, l.lane, l.Grid[:2])
+			for i, kind := range l.kernel.Params {
 				switch kind {
 				case ptx.U32:
-					fmt.Fprintf(&text, " %d", n.word(i))
+					fmt.Fprintf(&text, " %d", l.word(i))
 				case ptx.F32:
-					fmt.Fprintf(&text, " %v", n.float(i))
+					fmt.Fprintf(&text, " %v", l.float(i))
 				}
 			}
 			fmt.Fprintln(&text)

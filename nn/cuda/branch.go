@@ -19,7 +19,8 @@ const (
 // launch is a kernel of a step that is noted.
 type launch struct {
 	driver.Launch
-	lane lane
+	kernel *kernel
+	lane   lane
 }
 
 // DefersFilters reports whether filters' gradients of batches of so many images run
@@ -74,10 +75,6 @@ func (b *Backend) record(list []launch) error {
 		}
 		return b.ctx.Follow(s, b.meeting)
 	}
-	kernels := make(map[driver.Function]*kernel)
-	for _, k := range b.kernels {
-		kernels[k.function] = k
-	}
 	for _, l := range list {
 		on := b.stream
 		var err error
@@ -99,10 +96,10 @@ func (b *Backend) record(list []launch) error {
 		}
 		// Small blocks that come early would take what the branch's next kernel, of large
 		// ones, waits for.
-		_, large := kernels[l.Function].Wgmma()
+		_, large := l.kernel.Wgmma()
 		l.Overlap = b.overlaps() && alone[on] && (large || !open)
 		if err := b.ctx.Launch(l.Launch, on); err != nil {
-			return err
+			return &KernelError{l.kernel.Name, err}
 		}
 		alone[on] = true
 	}

@@ -67,8 +67,8 @@ func TestBranchLeavesRoomForTheChain(t *testing.T) {
 	}
 	tape := gpu.queue.known[0].tape
 	var lanes [3][]string
-	for i, name := range gpu.namesOf(tape.launches) {
-		l := tape.launches[i]
+	for _, l := range tape.launches {
+		name := l.kernel.Name
 		lanes[l.lane] = append(lanes[l.lane], name)
 		if strings.HasPrefix(name, "wgmma_wgrad") || strings.HasPrefix(name, "wgmma_bwd") {
 			if blocks := int(l.Grid[0]); blocks > d.GPU.SMs/2 {
@@ -111,7 +111,7 @@ func TestWhichGradientsAreSpreadAhead(t *testing.T) {
 			t.Fatal("the step was not to run")
 		}
 		got := map[string]int{}
-		for _, name := range gpu.namesOf(gpu.queue.known[0].tape.launches) {
+		for _, name := range namesOf(gpu.queue.known[0].tape.launches) {
 			for _, p := range []string{"wgmma_spread_w8", "wgmma_bwd_w8", "spread"} {
 				if strings.HasPrefix(name, p) {
 					got[p]++

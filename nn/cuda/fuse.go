@@ -14,22 +14,16 @@ import (
 // gradient (kernels/head.cu), to the same bits. Which those are is read off the
 // recording: nn calls the backend operation by operation and knows nothing of it.
 
-// noted is a launch of a recording, with its kernel's name and arguments.
-type noted struct {
-	launch
-	name string
-}
-
 // pointer, word and float are the i-th argument.
-func (n noted) pointer(i int) driver.Pointer {
-	return driver.Pointer(binary.LittleEndian.Uint64(n.Args.Bytes()[n.Args.Offsets()[i]:]))
+func (l launch) pointer(i int) driver.Pointer {
+	return driver.Pointer(binary.LittleEndian.Uint64(l.Args.Bytes()[l.Args.Offsets()[i]:]))
 }
 
-func (n noted) word(i int) uint32 {
-	return binary.LittleEndian.Uint32(n.Args.Bytes()[n.Args.Offsets()[i]:])
+func (l launch) word(i int) uint32 {
+	return binary.LittleEndian.Uint32(l.Args.Bytes()[l.Args.Offsets()[i]:])
 }
 
-func (n noted) float(i int) float32 { return math.Float32frombits(n.word(i)) }
+func (l launch) float(i int) float32 { return math.Float32frombits(l.word(i)) }
 
 // ending is the kernels that head replaces, by their place in a recording. The
 // filter's gradient stays where it is, behind the first four.
@@ -45,26 +39,18 @@ const headClasses = 10
 // fuse returns the launches of a recorded step with its end in one kernel, or as
 // they are where they are not what head does.
 func (b *Backend) fuse(list []launch, l *loss) []launch {
-	names := make(map[driver.Function]string, len(b.kernels))
-	for name, k := range b.kernels {
-		names[k.function] = name
-	}
-	all := make([]noted, len(list))
-	for i, l := range list {
-		all[i] = noted{l, names[l.Function]}
-	}
-	e, ok := findEnding(all)
+	e, ok := findEnding(list)
 	if !ok || l == nil || l.classes > headClasses {
 		return list
 	}
 	out := make([]launch, 0, len(list))
-	for i, n := range all {
+	for i, n := range list {
 		switch i {
 		case e.dropout:
-			out = append(out, launch{b.head(all, e, l), chain})
+			out = append(out, b.head(list, e, l))
 		case e.dense, e.loss, e.dlogits, e.data, e.undrop, e.spread:
 		default:
-			out = append(out, n.launch)
+			out = append(out, n)
 		}
 	}
 	return out
@@ -73,10 +59,10 @@ func (b *Backend) fuse(list []launch, l *loss) []launch {
 // findEnding looks for the kernels of the network's end: the first four one
 // behind the other, the others with nothing but the filter's gradient between,
 // each reading what the one before has written.
-func findEnding(all []noted) (e ending, ok bool) {
-	named := func(i int, prefix string) bool { return i < len(all) && strings.HasPrefix(all[i].name, prefix) }
+func findEnding(all []launch) (e ending, ok bool) {
+	named := func(i int, prefix string) bool { return i < len(all) && strings.HasPrefix(all[i].kernel.Name, prefix) }
 	d := 0
-	for d < len(all) && all[d].name != "dropout_fwd" {
+	for d < len(all) && all[d].kernel.Name != "dropout_fwd" {
 		d++
 	}
 	if !named(d, "dropout_fwd") || !named(d+1, "dense_fwd_r") || !named(d+2, "loss_forward") || !named(d+3, "loss_backward") {
@@ -103,7 +89,7 @@ func findEnding(all []noted) (e ending, ok bool) {
 	next++
 	skip()
 	dropout, undrop, data := all[e.dropout], all[e.undrop], all[e.data]
-	if next < len(all) && all[next].name == "spread" && all[next].pointer(2) == undrop.pointer(0) && all[next].pointer(1) == 0 {
+	if next < len(all) && all[next].kernel.Name == "spread" && all[next].pointer(2) == undrop.pointer(0) && all[next].pointer(1) == 0 {
 		e.spread = next
 	}
 	// One chain, and a gradient that overwrites nothing that is still read.
@@ -117,7 +103,7 @@ func findEnding(all []noted) (e ending, ok bool) {
 }
 
 // head makes the launch that replaces those of e.
-func (b *Backend) head(all []noted, e ending, l *loss) driver.Launch {
+func (b *Backend) head(all []launch, e ending, l *loss) launch {
 	dropout, dense, loss, dlogits, undrop := all[e.dropout], all[e.dense], all[e.loss], all[e.dlogits], all[e.undrop]
 	images := int(dropout.Grid[1])
 	name, rows := "head_r1", 1
@@ -143,7 +129,7 @@ func (b *Backend) head(all []noted, e ending, l *loss) driver.Launch {
 		Pointer(loss.pointer(3)).Pointer(loss.pointer(4)).Pointer(loss.pointer(5)).Pointer(loss.pointer(6)).Pointer(b.current).
 		U32(lh).U32(lw).U32(channels).U32(uint32(l.classes)).U32(dropout.word(4)).F32(dropout.float(5)).
 		F32(l.smoothing).F32(dlogits.float(6))
-	return driver.Launch{
+	return launch{driver.Launch{
 		Function: k.function, Grid: [3]uint32{uint32(divide(images, rows))}, Block: [3]uint32{uint32(k.Block)}, Args: args,
-	}
+	}, k, chain}
 }

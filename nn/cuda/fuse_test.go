@@ -9,13 +9,9 @@ import (
 )
 
 // namesOf are the kernels of launches.
-func (b *Backend) namesOf(list []launch) (names []string) {
+func namesOf(list []launch) (names []string) {
 	for _, l := range list {
-		for name, k := range b.kernels {
-			if k.function == l.Function {
-				names = append(names, name)
-			}
-		}
+		names = append(names, l.kernel.Name)
 	}
 	return names
 }
@@ -35,7 +31,7 @@ func TestARecordedStepEndsInOneKernel(t *testing.T) {
 	}
 	tape := gpu.queue.known[0].tape
 	fused := gpu.fuse(tape.launches, tape.loss)
-	have := gpu.namesOf(fused)
+	have := namesOf(fused)
 	if !slices.Contains(have, "head_r1") || !slices.Contains(have, "dense_bwd_filter") {
 		t.Errorf("a step is %v, want head_r1 and dense_bwd_filter in it", have)
 	}
@@ -50,15 +46,15 @@ func TestARecordedStepEndsInOneKernel(t *testing.T) {
 	}
 
 	// Where it needn't, it goes as well, and head writes what it would.
-	i := slices.Index(gpu.namesOf(tape.launches), "spread")
-	old := noted{tape.launches[i], "spread"}
+	i := slices.Index(namesOf(tape.launches), "spread")
+	old := tape.launches[i]
 	clear(old.Args.Bytes()[old.Args.Offsets()[1]:][:8])
 	fused = gpu.fuse(tape.launches, tape.loss)
-	have = gpu.namesOf(fused)
+	have = namesOf(fused)
 	if len(have) != len(tape.launches)-6 {
 		t.Errorf("%d of %d launches left: %v", len(have), len(tape.launches), have)
 	}
-	h := noted{fused[slices.Index(have, "head_r1")], "head_r1"}
+	h := fused[slices.Index(have, "head_r1")]
 	if h.pointer(0) != old.pointer(0) || h.pointer(5) != old.pointer(3) || h.word(16) != old.word(5) || h.word(17) != old.word(6) || h.word(18) != old.word(7) {
 		t.Error("head does not write where the spread did")
 	}
@@ -80,12 +76,12 @@ func TestOtherEndsAreLeftAlone(t *testing.T) {
 	}
 	tape := gpu.queue.known[0].tape
 	if have := gpu.fuse(tape.launches, tape.loss); len(have) != len(tape.launches) {
-		t.Errorf("%v", gpu.namesOf(have))
+		t.Errorf("%v", namesOf(have))
 	}
 	// Cut short, it is no end either.
 	for n := range tape.launches {
 		if have := gpu.fuse(tape.launches[:n], tape.loss); len(have) != n {
-			t.Errorf("of %d launches %v were made", n, gpu.namesOf(have))
+			t.Errorf("of %d launches %v were made", n, namesOf(have))
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (b *Backend) put(name string, x, y int, shared int, args *driver.Args) {
 		Shared: uint32(shared), Args: args,
 	}
 	if b.tape != nil {
-		b.tape.note(launch{l, b.lane})
+		b.tape.note(launch{l, k, b.lane})
 		return
 	}
 	b.refresh()

@@ -113,7 +113,7 @@ func TestAStepOnSmallerImagesEndsInOneKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	tape := gpu.queue.known[0].tape
-	have := gpu.namesOf(gpu.fuse(tape.launches, tape.loss))
+	have := namesOf(gpu.fuse(tape.launches, tape.loss))
 	for _, name := range []string{"resample", "head_r1", "resample_bwd", "spread"} {
 		if !slices.Contains(have, name) {
 			t.Errorf("%s is not in a step of %v", name, have)
