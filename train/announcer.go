@@ -37,10 +37,9 @@ func (a *announcer) announce(e event.Event) {
 // warn tells of trouble.
 func (a *announcer) warn(message string) { a.announce(&event.Warning{Message: message}) }
 
-// flush waits for what has been told to be on disk, for a while. It tells once
-// when it cannot be written, and once when it can again.
-func (a *announcer) flush() {
-	a.log.Flush(logFlushTime)
+// tellOfLog tells once when the record cannot be written, and once when it can
+// again.
+func (a *announcer) tellOfLog() {
 	err := a.log.Err()
 	switch {
 	case err != nil && !a.failing:

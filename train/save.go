@@ -9,6 +9,7 @@ import (
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
+	"cifartui/train/record"
 )
 
 // jsonText is v in JSON, for a metadata value.
@@ -45,13 +46,14 @@ type saving struct {
 	err  error
 }
 
-// begin starts to write last.ckpt. What the checkpoint refers to may no longer
-// change.
-func (k *keeper) begin(c *checkpoint.Checkpoint, told *event.CheckpointSaved) {
+// begin starts to write last.ckpt, after what the log has been given. What the
+// checkpoint refers to may no longer change.
+func (k *keeper) begin(c *checkpoint.Checkpoint, told *event.CheckpointSaved, log *record.Log) {
 	s := &saving{of: c, told: told, done: make(chan struct{})}
 	k.saving = s
 	go func() {
 		defer close(s.done)
+		log.Flush(logFlushTime)
 		s.told.Size, s.err = k.store.SaveLast(c)
 	}()
 }
@@ -303,7 +305,6 @@ func (r *run) beginSave() error {
 	if err != nil {
 		return fmt.Errorf("describe the network: %w", err)
 	}
-	r.flush()
 	r.at.Elapsed, r.at.Seq = r.at.clock.seconds(), r.seq
 	c := &checkpoint.Checkpoint{
 		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data, Arithmetic: r.t.options.Backend.Arithmetic(),
@@ -317,7 +318,7 @@ func (r *run) beginSave() error {
 		told.ValAcc, told.ValLoss = r.at.History[n-1].ValAcc, r.at.History[n-1].ValLoss
 	}
 	r.keep.unsaved = len(r.keep.pending) > 0 // unless more is trained, or the disk does not take it
-	r.keep.begin(c, told)
+	r.keep.begin(c, told, r.log)
 	return nil
 }
 
@@ -329,6 +330,7 @@ func (r *run) endSave() {
 		return
 	}
 	r.keep.saving = nil
+	r.tellOfLog()
 	r.tellGivenUp()
 	if s.err != nil {
 		r.keep.failure, r.keep.unsaved = s.err, true

@@ -14,7 +14,8 @@ import (
 
 // Predictions are what the network said of every validation image at the newest
 // validation, in predictions.bin. The file takes the place of the one before
-// after each epoch: it is for looking at the images, and no resume needs it.
+// after each epoch: it is for looking at the images, no resume needs it, and
+// training does not wait for the disk.
 //
 //	8 bytes   "cifarprd"
 //	4 bytes   version, little-endian, as all numbers
@@ -77,7 +78,7 @@ func (p *Predictions) Write(d rundir.Disk, folder string) error {
 		b = binary.LittleEndian.AppendUint16(b, v)
 	}
 	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	_, err := rundir.WriteAtomic(d, filepath.Join(folder, rundir.PredictionsFile), func(w io.Writer) error {
+	err := rundir.WriteQuick(d, filepath.Join(folder, rundir.PredictionsFile), func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})
@@ -102,6 +103,9 @@ func ReadPredictions(folder string) (*Predictions, error) {
 }
 
 func decodePredictions(b []byte) (*Predictions, error) {
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return nil, errors.New("it is empty, as after a power cut: the next validation writes it anew")
+	}
 	if len(b) < predictionsHead+4 || !bytes.HasPrefix(b, []byte(predictionsMagic)) {
 		return nil, errors.New("no predictions of this program")
 	}

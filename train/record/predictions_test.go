@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"cifartui/train/rundir"
@@ -42,6 +43,12 @@ func TestPredictionsComeBack(t *testing.T) {
 		}
 		if _, err := decodePredictions(b[:i]); err == nil {
 			t.Errorf("the first %d bytes were read", i)
+		}
+	}
+	// The disk was not waited for, and then the power was cut.
+	for _, lost := range [][]byte{nil, make([]byte, len(b))} {
+		if _, err := decodePredictions(lost); err == nil || !strings.Contains(err.Error(), "the next validation writes it anew") {
+			t.Errorf("%d zeros: %v", len(lost), err)
 		}
 	}
 }

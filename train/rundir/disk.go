@@ -70,9 +70,27 @@ func WriteAtomic(d Disk, path string, write func(io.Writer) error) (int64, error
 	return size, d.SyncDir(filepath.Dir(path))
 }
 
+// WriteQuick writes a file as WriteAtomic does, and does not wait for the disk:
+// after a power cut path may hold less. It is for what is had again, and carries
+// a sum by which a reader knows.
+func WriteQuick(d Disk, path string, write func(io.Writer) error) error {
+	temp, _, err := writeTemp(d, path, false, write)
+	if err != nil {
+		return err
+	}
+	if err := d.Rename(temp, path); err != nil {
+		return errors.Join(err, d.Remove(temp))
+	}
+	return nil
+}
+
 // WriteTemp is the first half of WriteAtomic: it writes and syncs the temporary
 // file, and returns its name and size.
 func WriteTemp(d Disk, path string, write func(io.Writer) error) (temp string, size int64, err error) {
+	return writeTemp(d, path, true, write)
+}
+
+func writeTemp(d Disk, path string, sync bool, write func(io.Writer) error) (temp string, size int64, err error) {
 	temp = TempName(path)
 	// One of the same name can only be a leftover: the folder's lock is ours.
 	if err := d.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +102,7 @@ func WriteTemp(d Disk, path string, write func(io.Writer) error) (temp string, s
 	}
 	count := &countingWriter{w: f}
 	err = write(count)
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
