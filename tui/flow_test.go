@@ -563,3 +563,19 @@ func TestComparedRunsCountImagesAndNotWholeBatches(t *testing.T) {
 		t.Errorf("the first epoch ends at %v images, want 50,000", at[0])
 	}
 }
+
+// An epoch that comes late, as its line was lost, is drawn between the others.
+func TestEpochThatComesLateIsDrawnInItsPlace(t *testing.T) {
+	r := newRun("a")
+	for _, n := range []int{1, 3, 2, 4} {
+		e := &event.EpochDone{Header: event.Header{Seq: uint64(n), Run: "a"}, Epoch: n, Total: int64(10 * n)}
+		r.apply(e, time.Time{})
+		if n == 3 {
+			r.flush() // it is in the chart already
+		}
+	}
+	r.flush()
+	if got, want := r.epochs.At[chart.ByEpoch], []float64{1, 2, 3, 4}; !slices.Equal(got, want) {
+		t.Errorf("drawn at the epochs %v, want %v", got, want)
+	}
+}

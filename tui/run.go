@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"cifartui/train/event"
@@ -57,7 +58,10 @@ type run struct {
 	steps, epochs *chart.Series
 	// pending are steps and epochs not yet in the series: the charts take them
 	// up once a second, so that they are not sent to the terminal ten times.
-	pending     []event.Event
+	pending []event.Event
+	// stale is set when epochs came that were done before others: their series is to be
+	// made anew.
+	stale       bool
 	overfitting overfitting
 	overfits    bool
 
@@ -96,7 +100,9 @@ func (r *run) apply(e event.Event, at time.Time) (notice string) {
 		r.stepAt = at
 		r.pend(e)
 	case *event.EpochDone:
-		r.pend(e)
+		if r.stale = r.stale || change.GivenBack; !change.GivenBack {
+			r.pend(e)
+		}
 		r.epochDone(e)
 	case *event.Evaluated:
 		r.evaluated(e)
@@ -159,7 +165,14 @@ func (r *run) pend(e event.Event) {
 
 // flush moves pending events into the series that the charts draw.
 func (r *run) flush() {
-	epochs := false
+	epochs := r.stale
+	if r.stale {
+		r.stale, r.epochs = false, chart.NewSeries(epochRows, epochValues)
+		r.pending = slices.DeleteFunc(r.pending, func(e event.Event) bool { _, ok := e.(*event.EpochDone); return ok })
+		for _, e := range r.Epochs {
+			r.addEpoch(e)
+		}
+	}
 	for _, e := range r.pending {
 		switch e := e.(type) {
 		case *event.StepDone:
@@ -171,9 +184,7 @@ func (r *run) flush() {
 				chart.Sample{Mean: float64(e.Loss), Lo: float64(e.MinLoss), Hi: float64(e.MaxLoss)},
 				chart.One(float64(e.Acc)), chart.One(e.ImagesPerSecond))
 		case *event.EpochDone:
-			r.epochs.Add(1, chart.Moment{float64(e.Epoch), float64(e.Total), e.Elapsed},
-				chart.One(float64(e.Loss)), chart.One(float64(e.Acc)), chart.One(float64(e.ValLoss)), chart.One(float64(e.ValAcc)),
-				chart.One(e.Seconds), chart.One(e.ImagesPerSecond))
+			r.addEpoch(e)
 			epochs = true
 		}
 	}
@@ -181,6 +192,12 @@ func (r *run) flush() {
 	if epochs {
 		r.overfitting, r.overfits = findOverfitting(r.epochs, epochLoss, epochValLoss)
 	}
+}
+
+func (r *run) addEpoch(e *event.EpochDone) {
+	r.epochs.Add(1, chart.Moment{float64(e.Epoch), float64(e.Total), e.Elapsed},
+		chart.One(float64(e.Loss)), chart.One(float64(e.Acc)), chart.One(float64(e.ValLoss)), chart.One(float64(e.ValAcc)),
+		chart.One(e.Seconds), chart.One(e.ImagesPerSecond))
 }
 
 // epochDone writes the epoch's line into the log.

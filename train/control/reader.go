@@ -67,8 +67,9 @@ type readRun struct {
 	seq    uint64
 	total  int64
 	ended  bool
-	goesOn bool           // it has ended to be gone on with at once
-	pixels map[int][]byte // of the images shown, as the record tells them once
+	goesOn bool            // it has ended to be gone on with at once
+	pixels map[int][]byte  // of the images shown, as the record tells them once
+	epochs map[uint64]bool // by number, those that were told
 }
 
 func newReader(folder string, pid int, files bool) reader {
@@ -275,8 +276,14 @@ func (r *reader) known(e event.Event) bool {
 	h := e.Head()
 	run, ok := r.runs[h.Run]
 	if !ok {
-		run = &readRun{pixels: make(map[int][]byte)}
+		run = &readRun{pixels: make(map[int][]byte), epochs: make(map[uint64]bool)}
 		r.runs[h.Run] = run
+	}
+	epoch, ok := e.(*event.EpochDone)
+	if ok && !run.epochs[epoch.Seq] {
+		run.epochs[epoch.Seq] = true
+		run.seq = max(run.seq, epoch.Seq)
+		return false // also one that the record had lost and has again
 	}
 	if h.Seq <= run.seq {
 		return true

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,5 +90,33 @@ func TestFeedGoesOnInARecordThatWasPutBack(t *testing.T) {
 	told = f.history(told, 1<<20)
 	if want := lines(t, folder, past...); !bytes.Equal(told, want) {
 		t.Errorf("told\n%s, want\n%s", told, want)
+	}
+}
+
+// One who reads a run's files along is told of an epoch that the record had lost when
+// they came and has again, once.
+func TestReaderIsToldOfEpochsThatARecordHasAgain(t *testing.T) {
+	folder := t.TempDir()
+	whole := lines(t, folder, &event.RunStarted{}, &event.EpochDone{Epoch: 1}, &event.EpochDone{Epoch: 2}, &event.EpochDone{Epoch: 3})
+	parts := bytes.SplitAfter(whole, []byte("\n"))
+	r := newReader(folder, os.Getpid(), true)
+	defer r.close()
+	var got []uint64
+	for _, text := range [][]byte{bytes.Join(slices.Delete(slices.Clone(parts), 1, 3), nil), whole, append(whole, '\n')} {
+		putBack(t, folder, text)
+		for {
+			events, err := r.fromFiles(t.Context(), 100)
+			for _, e := range events {
+				if !r.known(e) {
+					got = append(got, e.Head().Seq)
+				}
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if !slices.Equal(got, []uint64{1, 4, 2, 3}) {
+		t.Errorf("told of %v, want of each once", got)
 	}
 }

@@ -204,8 +204,9 @@ func (f *Follower) apply(e event.Event, news *News) {
 	}
 	news.Changed = true
 	if c.Began || c.Resumed {
-		news.Started, news.Rewritten = true, true
+		news.Started = true
 	}
+	news.Rewritten = news.Rewritten || c.Began || c.Resumed || c.GivenBack
 }
 
 // replace puts an epoch in the place of the one that the table of epochs told of:

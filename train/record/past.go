@@ -27,14 +27,16 @@ type resumed struct {
 // pastRecord is the record of a run as it was before a resume.
 type pastRecord struct {
 	folder string
-	reader *Reader // nil: there was none
-	end    uint64  // number of the last event of the past
+	reader *Reader         // nil: there was none
+	end    uint64          // number of the last event of the past
+	epochs map[uint64]bool // by number, those that were told
 }
 
 // Resumed returns a source that tells what the folder of a run or a comparison
 // holds so far, run by run, and then what live tells. It is made before the
 // resumed run starts, so that live begins where the records end; what the resume
-// gives back of the end of one is told before the first event of its run.
+// gives back of one, of its end and of the epochs in its middle, is told before the
+// first event of its run.
 func Resumed(folder string, live event.Source) (event.Source, error) {
 	folders, err := config.RunFolders(folder)
 	if err != nil && !errors.Is(err, config.ErrNoRuns) { // those are yet to begin
@@ -42,7 +44,7 @@ func Resumed(folder string, live event.Source) (event.Source, error) {
 	}
 	s := &resumed{told: make(map[string]*pastRecord), live: live}
 	for _, f := range folders {
-		p := &pastRecord{folder: f}
+		p := &pastRecord{folder: f, epochs: make(map[uint64]bool)}
 		p.reader, err = Open(f)
 		if errors.Is(err, fs.ErrNotExist) { // it has not begun, or its record was deleted
 			s.told[rundir.Name(f)] = p
@@ -99,6 +101,9 @@ func (s *resumed) Next(ctx context.Context, max int) ([]event.Event, error) {
 				events, over = events[:i], true
 				break
 			}
+			if e, ok := e.(*event.EpochDone); ok {
+				p.epochs[e.Seq] = true
+			}
 		}
 		if err != nil && !over {
 			return events, err
@@ -131,7 +136,7 @@ func (s *resumed) Next(ctx context.Context, max int) ([]event.Event, error) {
 }
 
 // givenBack returns what a resume, whose events begin with a number, has given back
-// to the end of the record, and lets go of it.
+// to the record, and lets go of it.
 func (p *pastRecord) givenBack(begin uint64) (events []event.Event, err error) {
 	if p.reader != nil {
 		replaced := p.reader.Replaced()
@@ -149,7 +154,9 @@ func (p *pastRecord) givenBack(begin uint64) (events []event.Event, err error) {
 	for {
 		more, err := again.Next(context.Background(), 1024)
 		for _, e := range more {
-			if seq := e.Head().Seq; seq > p.end && seq < begin {
+			seq := e.Head().Seq
+			_, epoch := e.(*event.EpochDone)
+			if seq < begin && (seq > p.end || epoch && !p.epochs[seq]) {
 				events = append(events, e)
 			}
 		}

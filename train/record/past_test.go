@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -13,8 +14,8 @@ import (
 )
 
 // The epochs that a resume gives back to a record that was cut or deleted are told
-// to the screen that was open before, between what was left and what comes; of a
-// record that is whole nothing is told twice.
+// to the screen that was open before, between what was left and what comes, and known
+// in their order; of a record that is whole nothing is told twice.
 func TestEpochsGivenBackByAResumeAreTold(t *testing.T) {
 	at := func(seq uint64) event.Header { return event.Header{Seq: seq, Run: "a"} }
 	write := func(path string, events ...event.Event) {
@@ -29,6 +30,14 @@ func TestEpochsGivenBackByAResumeAreTold(t *testing.T) {
 		"cut":     func(path string) error { return os.Truncate(path, 1000) },
 		"emptied": func(path string) error { return os.Truncate(path, 0) },
 		"deleted": os.Remove,
+		"lost from its middle": func(path string) error {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			lines := bytes.SplitAfter(b, []byte("\n"))
+			return os.WriteFile(path, bytes.Join(slices.Delete(lines, 2, 4), nil), 0o644)
+		},
 	} {
 		folder := folderA(t)
 		path := filepath.Join(folder, rundir.EventsFile)
@@ -54,13 +63,22 @@ func TestEpochsGivenBackByAResumeAreTold(t *testing.T) {
 		}
 		write(path, *live...) // the log is ahead of who listens
 		var got []uint64
+		run, known := new(Run), []int(nil)
 		for err == nil {
 			var events []event.Event
 			events, err = src.Next(t.Context(), 3)
 			for _, e := range events {
 				got = append(got, e.Head().Seq)
+				run.Apply(e)
 			}
 		}
+		for _, e := range run.Epochs {
+			known = append(known, e.Epoch)
+		}
+		if !slices.Equal(known, []int{1, 2, 3, 4, 5}) {
+			t.Errorf("%s: the epochs %v are known", name, known)
+		}
+		slices.Sort(got)
 		if !errors.Is(err, io.EOF) || !slices.Equal(got, []uint64{1, 2, 3, 4, 5, 6, 7}) {
 			t.Errorf("%s: told %v, %v", name, got, err)
 		}

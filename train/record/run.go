@@ -65,6 +65,9 @@ type Change struct {
 	// another of its name; Resumed when it goes on from a checkpoint, which drops
 	// what [TakenBack] says.
 	Began, Resumed bool
+	// GivenBack is set when the event is an older epoch than the newest that is known,
+	// which the record had lost and has again: it is in its place.
+	GivenBack bool
 	// Before is the state before the event.
 	Before event.State
 }
@@ -107,13 +110,15 @@ func (r *Run) plan(e *event.Planned) {
 
 // Apply takes the next event and tells what it has changed. An event whose
 // number is no higher than the newest one's is known already, as happens where a
-// reader gets the past from a file and the present from the run; one without a
-// number is always new.
+// reader gets the past from a file and the present from the run, unless it is an
+// epoch that the run lacks; one without a number is always new.
 func (r *Run) Apply(e event.Event) Change {
 	h := e.Head()
 	c := Change{Before: r.State}
 	if h.Seq > 0 && h.Seq <= r.Seq {
-		c.Known = true
+		epoch, ok := e.(*event.EpochDone)
+		c.GivenBack = ok && r.giveBack(epoch)
+		c.Known = !c.GivenBack
 		return c
 	}
 	switch e := e.(type) {
@@ -154,6 +159,24 @@ func (r *Run) Apply(e event.Event) Change {
 		r.Name = h.Run
 	}
 	return c
+}
+
+// giveBack puts an epoch into its place that the run lacks, and reports whether it
+// does. One that a resume has taken back it does not lack.
+func (r *Run) giveBack(e *event.EpochDone) bool {
+	if r.Started != nil && e.Seq < r.Started.Seq && TakenBack(e, r.Started) {
+		return false
+	}
+	i, found := slices.BinarySearchFunc(r.Epochs, e.Epoch, func(o *event.EpochDone, n int) int { return o.Epoch - n })
+	switch {
+	case !found:
+		r.Epochs = slices.Insert(r.Epochs, i, e)
+	case r.Epochs[i].Seq > 0 && r.Epochs[i].Seq < e.Seq: // done anew, of which the record had lost the line
+		r.Epochs[i] = e
+	default:
+		return false
+	}
+	return true
 }
 
 // start opens the run, or opens it again.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"cifartui/train/config"
@@ -308,5 +309,40 @@ func TestEpochsInAllAreTheNewestEvents(t *testing.T) {
 		if n := r.EpochsInAll(); n != step.want {
 			t.Errorf("after event %d, a %s: %d epochs, want %d", seq, event.KindOf(step.e), n, step.want)
 		}
+	}
+}
+
+// An epoch that comes late because its line was lost goes into its place, unless a
+// resume has taken it back; of two lines of one epoch the newer one counts.
+func TestEpochsThatComeLateAreInTheirPlace(t *testing.T) {
+	at := func(seq uint64) event.Header { return event.Header{Seq: seq, Run: "a"} }
+	r := new(Run)
+	r.Apply(&event.RunStarted{Header: at(1)})
+	r.Apply(&event.EpochDone{Header: at(2), Epoch: 1})
+	r.Apply(&event.EpochDone{Header: at(4), Epoch: 3})
+	r.Apply(&event.RunStarted{Header: at(6), Resumed: true, ResumedEpoch: 4})
+	r.Apply(&event.EpochDone{Header: at(8), Epoch: 5})
+	for _, c := range []struct {
+		seq       uint64
+		epoch     int
+		givenBack bool
+	}{
+		{4, 3, false}, // known
+		{5, 4, false}, // taken back
+		{3, 2, true},
+		{7, 4, true},
+		{9, 6, false}, // the next one
+	} {
+		e := &event.EpochDone{Header: at(c.seq), Epoch: c.epoch}
+		if got := r.Apply(e); got.GivenBack != c.givenBack {
+			t.Errorf("epoch %d, number %d: %+v", c.epoch, c.seq, got)
+		}
+	}
+	var got []uint64
+	for _, e := range r.Epochs {
+		got = append(got, e.Seq)
+	}
+	if !slices.Equal(got, []uint64{2, 3, 4, 7, 8, 9}) || r.Seq != 9 {
+		t.Errorf("the epochs of %v are known, up to %d", got, r.Seq)
 	}
 }
