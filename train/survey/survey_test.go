@@ -21,6 +21,9 @@ type collected struct {
 	problem string
 }
 
+// watch begins to watch some folders. In a bubble of synctest a watcher rests for no
+// time; the bubble's clock is years behind that of the file system, as another
+// machine's may be minutes.
 func watch(t testing.TB, folders ...string) *collected {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -322,17 +322,21 @@ func (l *looker) add(folder string, now time.Time) {
 		l.member(folder, c, now)
 		return
 	}
-	l.enter(folder, "")
+	l.enter(folder, "", now)
 }
 
-// enter begins to watch a run folder, the newest first.
-func (l *looker) enter(folder, comparison string) {
+// enter begins to watch a run folder, the newest first. The clock of the machine that
+// made it may be ahead of this one's.
+func (l *looker) enter(folder, comparison string, now time.Time) {
 	if l.entries[folder] != nil {
 		return
 	}
 	e := &entry{folder: folder, comparison: comparison, name: name(l.root, comparison, folder, l.several)}
 	if st, err := os.Stat(folder); err == nil {
 		e.due = st.ModTime()
+		if e.due.After(now) {
+			e.due = now
+		}
 	}
 	l.entries[folder] = e
 }
@@ -359,7 +363,7 @@ func (l *looker) member(folder string, c *comparison, now time.Time) {
 	for _, run := range file.Runs {
 		member := filepath.Join(folder, run)
 		named[member] = true
-		l.enter(member, folder)
+		l.enter(member, folder, now)
 	}
 	for at, e := range l.entries {
 		if e.comparison == folder && !named[at] {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cifartui/train/config"
@@ -48,57 +49,59 @@ func must(t *testing.T, err error) {
 }
 
 func TestRunsThatBeginGrowEndAndVanishAreTold(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "runs")
-	c := watch(t, dir) // a folder that is made later
-	c.until(t, "the empty list", func() bool { return c.listed })
-	must(t, os.Mkdir(dir, 0o755))
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "runs")
+		c := watch(t, dir) // a folder that is made later
+		c.until(t, "the empty list", func() bool { return c.listed })
+		must(t, os.Mkdir(dir, 0o755))
 
-	folder := filepath.Join(dir, "a")
-	w, err := surveytest.Begin(folder, here(surveytest.Default(began)))
-	must(t, err)
-	lock, err := rundir.LockFolder(folder)
-	must(t, err)
-	c.until(t, "a live run", func() bool { r := c.runs[folder]; return r != nil && r.Live })
-	must(t, w.Epoch())
-	c.until(t, "its first epoch", func() bool { return c.runs[folder].Epoch == 1 })
-	first := c.runs[folder]
-	must(t, w.Epoch())
-	must(t, w.State(event.StatePaused))
-	c.until(t, "a pause after two epochs", func() bool { r := c.runs[folder]; return r.Paused() && len(r.Points) == 2 })
-	if len(first.Points) != 1 {
-		t.Errorf("what was told before has changed: %d points", len(first.Points))
-	}
-	if p := c.runs[folder].Points[1]; p.Epoch != 2 || p.Seconds <= first.Points[0].Seconds || p.Images < 100000 || p.Images > 100100 {
-		t.Errorf("second epoch %+v", p)
-	}
-	must(t, w.End(event.OutcomeStopped))
-	must(t, lock.Release())
-	c.until(t, "its end", func() bool { r := c.runs[folder]; return !r.Live && r.State == "stopped" })
+		folder := filepath.Join(dir, "a")
+		w, err := surveytest.Begin(folder, here(surveytest.Default(began)))
+		must(t, err)
+		lock, err := rundir.LockFolder(folder)
+		must(t, err)
+		c.until(t, "a live run", func() bool { r := c.runs[folder]; return r != nil && r.Live })
+		must(t, w.Epoch())
+		c.until(t, "its first epoch", func() bool { return c.runs[folder].Epoch == 1 })
+		first := c.runs[folder]
+		must(t, w.Epoch())
+		must(t, w.State(event.StatePaused))
+		c.until(t, "a pause after two epochs", func() bool { r := c.runs[folder]; return r.Paused() && len(r.Points) == 2 })
+		if len(first.Points) != 1 {
+			t.Errorf("what was told before has changed: %d points", len(first.Points))
+		}
+		if p := c.runs[folder].Points[1]; p.Epoch != 2 || p.Seconds <= first.Points[0].Seconds || p.Images < 100000 || p.Images > 100100 {
+			t.Errorf("second epoch %+v", p)
+		}
+		must(t, w.End(event.OutcomeStopped))
+		must(t, lock.Release())
+		c.until(t, "its end", func() bool { r := c.runs[folder]; return !r.Live && r.State == "stopped" })
 
-	// Somebody resumes it.
-	must(t, os.WriteFile(filepath.Join(folder, "x"), nil, 0o644))
-	again := begin(t, filepath.Join(dir, "b"), here(surveytest.Default(began)))
-	must(t, again.Close())
-	c.until(t, "another run", func() bool { return c.runs[filepath.Join(dir, "b")] != nil })
-	must(t, os.RemoveAll(folder))
-	c.until(t, "that the first is gone", func() bool { return c.runs[folder] == nil })
+		// Somebody resumes it.
+		must(t, os.WriteFile(filepath.Join(folder, "x"), nil, 0o644))
+		again := begin(t, filepath.Join(dir, "b"), here(surveytest.Default(began)))
+		must(t, again.Close())
+		c.until(t, "another run", func() bool { return c.runs[filepath.Join(dir, "b")] != nil })
+		must(t, os.RemoveAll(folder))
+		c.until(t, "that the first is gone", func() bool { return c.runs[folder] == nil })
+	})
 }
 
 // A run that is killed says nothing: its lock is free.
 func TestAKilledRunIsNoLongerLive(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	folder := filepath.Join(dir, "a")
-	w, err := surveytest.Begin(folder, here(surveytest.Default(began)))
-	must(t, err)
-	defer w.Close()
-	lock, err := rundir.LockFolder(folder)
-	must(t, err)
-	c := watch(t, dir)
-	c.until(t, "a live run", func() bool { r := c.runs[folder]; return r != nil && r.Live })
-	must(t, lock.Release())
-	c.until(t, "an interrupted one", func() bool { return !c.runs[folder].Live && c.runs[folder].State == runs.Interrupted })
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "a")
+		w, err := surveytest.Begin(folder, here(surveytest.Default(began)))
+		must(t, err)
+		defer w.Close()
+		lock, err := rundir.LockFolder(folder)
+		must(t, err)
+		c := watch(t, dir)
+		c.until(t, "a live run", func() bool { r := c.runs[folder]; return r != nil && r.Live })
+		must(t, lock.Release())
+		c.until(t, "an interrupted one", func() bool { return !c.runs[folder].Live && c.runs[folder].State == runs.Interrupted })
+	})
 }
 
 // A run of another machine that dies is seen to, also where the clock that its
@@ -121,79 +124,81 @@ func TestAClockThatIsAheadKeepsNoRunAlive(t *testing.T) {
 // Half a line at the end of a record, and a folder whose files come one after the
 // other, are shown as far as they are whole, and never as damaged for good.
 func TestARunWrittenElsewhereIsShownWithoutATear(t *testing.T) {
-	t.Parallel()
-	src, dir := filepath.Join(t.TempDir(), "a"), t.TempDir()
-	s := surveytest.Default(began)
-	s.Done, s.Outcome, s.Config.Epochs = 30, event.OutcomeFinished, 30
-	must(t, surveytest.Make(src, s))
-	whole, err := os.ReadFile(filepath.Join(src, rundir.EventsFile))
-	must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		src, dir := filepath.Join(t.TempDir(), "a"), t.TempDir()
+		s := surveytest.Default(began)
+		s.Done, s.Outcome, s.Config.Epochs = 30, event.OutcomeFinished, 30
+		must(t, surveytest.Make(src, s))
+		whole, err := os.ReadFile(filepath.Join(src, rundir.EventsFile))
+		must(t, err)
 
-	folder := filepath.Join(dir, "a")
-	must(t, os.Mkdir(folder, 0o755))
-	c := watch(t, dir)
-	c.until(t, "the list", func() bool { return c.listed })
-	must(t, s.WriteSettings(folder))
-	out, err := os.Create(filepath.Join(folder, rundir.EventsFile))
-	must(t, err)
-	defer out.Close()
-	lastEpoch := 0
-	check := func() {
-		r := c.runs[folder]
-		if r == nil {
-			return
+		folder := filepath.Join(dir, "a")
+		must(t, os.Mkdir(folder, 0o755))
+		c := watch(t, dir)
+		c.until(t, "the list", func() bool { return c.listed })
+		must(t, s.WriteSettings(folder))
+		out, err := os.Create(filepath.Join(folder, rundir.EventsFile))
+		must(t, err)
+		defer out.Close()
+		lastEpoch := 0
+		check := func() {
+			r := c.runs[folder]
+			if r == nil {
+				return
+			}
+			if strings.Contains(r.Problem, "can be read") || r.Epoch < lastEpoch {
+				t.Fatalf("problem %q, epoch %d after %d", r.Problem, r.Epoch, lastEpoch)
+			}
+			for i, p := range r.Points {
+				if p.Epoch != i+1 || !(p.ValAcc > 0.2) {
+					t.Fatalf("point %d is %+v", i, p)
+				}
+			}
+			lastEpoch = r.Epoch
 		}
-		if strings.Contains(r.Problem, "can be read") || r.Epoch < lastEpoch {
-			t.Fatalf("problem %q, epoch %d after %d", r.Problem, r.Epoch, lastEpoch)
-		}
-		for i, p := range r.Points {
-			if p.Epoch != i+1 || !(p.ValAcc > 0.2) {
-				t.Fatalf("point %d is %+v", i, p)
+		// Pieces that end within lines.
+		for at := 0; at < len(whole); {
+			n := min(len(whole)-at, 7777)
+			_, err := out.Write(whole[at : at+n])
+			must(t, err)
+			at += n
+			sees := bytes.Count(whole[:at], []byte(`{"event":"epoch"`)) - 1
+			if sees > lastEpoch+8 || at == len(whole) {
+				c.until(t, "more epochs", func() bool { check(); return c.runs[folder] != nil && c.runs[folder].Epoch >= sees })
 			}
 		}
-		lastEpoch = r.Epoch
-	}
-	// Pieces that end within lines.
-	for at := 0; at < len(whole); {
-		n := min(len(whole)-at, 7777)
-		_, err := out.Write(whole[at : at+n])
-		must(t, err)
-		at += n
-		sees := bytes.Count(whole[:at], []byte(`{"event":"epoch"`)) - 1
-		if sees > lastEpoch+8 || at == len(whole) {
-			c.until(t, "more epochs", func() bool { check(); return c.runs[folder] != nil && c.runs[folder].Epoch >= sees })
+		c.until(t, "the end", func() bool { check(); return c.runs[folder].State == "finished" && c.runs[folder].Epoch == 30 })
+		if c.runs[folder].Elsewhere == false {
+			t.Error("another machine's run is not known as that")
 		}
-	}
-	c.until(t, "the end", func() bool { check(); return c.runs[folder].State == "finished" && c.runs[folder].Epoch == 30 })
-	if c.runs[folder].Elsewhere == false {
-		t.Error("another machine's run is not known as that")
-	}
+	})
 }
 
 // A comparison names runs before their folders are there.
 func TestMembersOfAComparisonAreToldBeforeTheyBegin(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	folder := filepath.Join(dir, "sweep")
-	must(t, os.Mkdir(folder, 0o755))
-	sweep, err := config.ParseSweep("batch=64,128")
-	must(t, err)
-	file := config.Comparison{Order: config.Interleave, Sweeps: []config.Sweep{sweep}, Runs: []string{"batch=64", "batch=128"}, Config: config.Default()}
-	must(t, file.Write(folder))
-	c := watch(t, dir)
-	a, b := filepath.Join(folder, "batch=64"), filepath.Join(folder, "batch=128")
-	c.until(t, "two runs", func() bool { return c.runs[a] != nil && c.runs[b] != nil })
-	if r := c.runs[a]; r.State != NotBegun || r.Name != "sweep/batch=64" || r.Comparison != folder {
-		t.Errorf("%+v", r.Info)
-	}
-	w := begin(t, a, here(surveytest.Default(began)))
-	must(t, w.Epoch())
-	c.until(t, "the first at work", func() bool { return c.runs[a].Live && c.runs[a].Epoch == 1 })
-	file.Runs = file.Runs[:1]
-	must(t, file.Write(folder))
-	c.until(t, "one run", func() bool { return c.runs[b] == nil })
-	must(t, os.RemoveAll(folder))
-	c.until(t, "none", func() bool { return len(c.runs) == 0 })
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "sweep")
+		must(t, os.Mkdir(folder, 0o755))
+		sweep, err := config.ParseSweep("batch=64,128")
+		must(t, err)
+		file := config.Comparison{Order: config.Interleave, Sweeps: []config.Sweep{sweep}, Runs: []string{"batch=64", "batch=128"}, Config: config.Default()}
+		must(t, file.Write(folder))
+		c := watch(t, dir)
+		a, b := filepath.Join(folder, "batch=64"), filepath.Join(folder, "batch=128")
+		c.until(t, "two runs", func() bool { return c.runs[a] != nil && c.runs[b] != nil })
+		if r := c.runs[a]; r.State != NotBegun || r.Name != "sweep/batch=64" || r.Comparison != folder {
+			t.Errorf("%+v", r.Info)
+		}
+		w := begin(t, a, here(surveytest.Default(began)))
+		must(t, w.Epoch())
+		c.until(t, "the first at work", func() bool { return c.runs[a].Live && c.runs[a].Epoch == 1 })
+		file.Runs = file.Runs[:1]
+		must(t, file.Write(folder))
+		c.until(t, "one run", func() bool { return c.runs[b] == nil })
+		must(t, os.RemoveAll(folder))
+		c.until(t, "none", func() bool { return len(c.runs) == 0 })
+	})
 }
 
 // A run whose record was deleted is told as one without.
@@ -252,21 +257,22 @@ func TestARunDeletedOfAComparisonIsGone(t *testing.T) {
 
 // The table of epochs does not tell times; the record does, when they are wanted.
 func TestTimesAreReadWhenTheyAreWanted(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	folder := filepath.Join(dir, "a")
-	s := surveytest.Default(began)
-	s.Done, s.Outcome = 12, event.OutcomeFinished
-	must(t, surveytest.Make(folder, s))
-	c := watch(t, dir)
-	c.until(t, "the run", func() bool { return c.runs[folder] != nil })
-	c.w.Time(folder)
-	c.until(t, "its times", func() bool { return c.runs[folder].Timed })
-	for i, p := range c.runs[folder].Points {
-		if want := float64(i+1) * 50000 / s.Speed; p.Seconds < want || p.Seconds > want*1.1 {
-			t.Errorf("epoch %d ends after %g s, want about %g", i+1, p.Seconds, want)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "a")
+		s := surveytest.Default(began)
+		s.Done, s.Outcome = 12, event.OutcomeFinished
+		must(t, surveytest.Make(folder, s))
+		c := watch(t, dir)
+		c.until(t, "the run", func() bool { return c.runs[folder] != nil })
+		c.w.Time(folder)
+		c.until(t, "its times", func() bool { return c.runs[folder].Timed })
+		for i, p := range c.runs[folder].Points {
+			if want := float64(i+1) * 50000 / s.Speed; p.Seconds < want || p.Seconds > want*1.1 {
+				t.Errorf("epoch %d ends after %g s, want about %g", i+1, p.Seconds, want)
+			}
 		}
-	}
+	})
 }
 
 // What a list says of a run is what "cifartui runs" says of it.
