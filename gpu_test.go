@@ -353,7 +353,7 @@ func TestLostGPUClosesTheScreen(t *testing.T) {
 		l.run(idleRunner{})
 		l.err = c.err
 		close(l.done)
-		wait, closed := time.Minute, false
+		wait, closed := patience, false
 		if !c.want {
 			wait = 100 * time.Millisecond
 		}

@@ -37,7 +37,7 @@ func slurmHere(t *testing.T, programs map[string]string) {
 func tool(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // far over what any of these takes
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	code = run(ctx, args, strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()

@@ -192,7 +192,7 @@ func TestScreenEndsWithItsTerminal(t *testing.T) {
 	s.mu.Lock()
 	s.hungUp = true // with the next bytes
 	s.mu.Unlock()
-	s.keys("?")
+	_, _ = io.WriteString(s.master, "?") // the screen may have sent some before
 	if _, err := s.end(); !errors.Is(err, ErrTerminal) {
 		t.Errorf("error %v, want one that tells that the terminal is gone", err)
 	}
@@ -424,7 +424,7 @@ func TestAWholeRunWithKeys(t *testing.T) {
 				seen.Reset()
 			}
 			return ok
-		}, teatest.WithDuration(20*time.Second))
+		}, teatest.WithDuration(patience))
 	}
 	see("Waiting for the run to begin.")
 	s.start()
@@ -448,7 +448,7 @@ func TestAWholeRunWithKeys(t *testing.T) {
 	tm.Send(keyMsg("q"))
 	see("stop and save")
 	tm.Send(keyMsg("s"))
-	tm.WaitFinished(t, teatest.WithFinalTimeout(20*time.Second))
+	tm.WaitFinished(t, teatest.WithFinalTimeout(patience))
 
 	var kinds []string
 	for _, c := range control.commands() {

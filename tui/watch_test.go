@@ -38,7 +38,7 @@ func TestUntouchedAttachedScreenRests(t *testing.T) {
 		m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{'l'}})
 		select {
 		case <-came:
-		case <-time.After(time.Minute):
+		case <-time.After(patience):
 			t.Fatalf("mode %v: a key does not end the rest", c.mode)
 		}
 		if got := m.pause(); got != c.touching {

@@ -110,7 +110,7 @@ func TestSleepingWorkersWake(t *testing.T) {
 		w.Do(50, c)
 	}
 	for i := range w.helpers {
-		for deadline := time.Now().Add(20 * time.Second); !w.helpers[i].asleep.Load(); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); !w.helpers[i].asleep.Load(); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("helper %d is still awake without work", i)
 			}
@@ -179,7 +179,7 @@ func TestCloseEndsTheGoroutines(t *testing.T) {
 		w.Close()
 	}
 	// A goroutine that has ended its work may take a moment to be gone.
-	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 		}

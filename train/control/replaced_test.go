@@ -53,7 +53,7 @@ func TestEffectIsSeenInARecordThatWasPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Release()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {

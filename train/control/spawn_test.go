@@ -86,7 +86,7 @@ func alone() error {
 
 // untilStopped waits until the test wants the child to end, or is itself gone.
 func untilStopped(folder string) {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(folder, "stop")); err == nil {
 			return
 		}
@@ -112,7 +112,7 @@ func child(t *testing.T, role, folder string) Background {
 	t.Helper()
 	t.Setenv(childVariable, role)
 	t.Setenv(childVariable+"_FOLDER", folder)
-	return Background{Args: []string{"-test.run=^TestChildProcess$"}, Folder: folder, Timeout: time.Minute}
+	return Background{Args: []string{"-test.run=^TestChildProcess$"}, Folder: folder, Timeout: patience}
 }
 
 func TestSpawnedProcessHasNoTerminalAndLogsToTheRunFolder(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 // On a GPU several batches are under way when a command comes, and are told before it
 // takes effect; a run that trains on and on has not heard it.
 func TestBatchesUnderWayAreNoRefusal(t *testing.T) {
-	at := event.Header{Run: "a", Time: time.Now().Add(time.Second)}
+	at := event.Header{Run: "a", Time: time.Now().Add(time.Hour)}
 	for _, c := range []struct {
 		under int // batches under way
 		heard bool

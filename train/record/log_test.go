@@ -20,6 +20,10 @@ import (
 	"time"
 )
 
+// patience is how long a log may take to write what it was given: far over what it
+// takes, as the disk may be busy.
+const patience = 4 * time.Minute
+
 // equal compares events; NaN equals NaN.
 func equal(a, b any) bool {
 	x, err1 := json.Marshal(a)
@@ -46,7 +50,7 @@ func writeLog(t testing.TB, folder string, events []event.Event) {
 	for _, e := range events {
 		l.Put(e)
 	}
-	l.Close(time.Minute)
+	l.Close(patience)
 	if err := l.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +154,7 @@ func TestStepLinesAreFewerThanSteps(t *testing.T) {
 		l.Put(eventtest.Step("a", int64(i+1)))
 		time.Sleep(time.Millisecond)
 	}
-	l.Flush(time.Minute)
+	l.Flush(patience)
 	events := readAll(t, folder)
 	sum := 0
 	for _, e := range events {
@@ -162,7 +166,7 @@ func TestStepLinesAreFewerThanSteps(t *testing.T) {
 	if len(events) > 100 { // about one a second; a slow machine may take many
 		t.Errorf("%d lines for 500 steps", len(events))
 	}
-	l.Close(time.Minute)
+	l.Close(patience)
 }
 
 func TestHalfALineIsLeftOutAndCutOffAtTheResume(t *testing.T) {
@@ -186,7 +190,7 @@ func TestHalfALineIsLeftOutAndCutOffAtTheResume(t *testing.T) {
 			t.Fatalf("last number %d, %v; want 4", seq, err)
 		}
 		l.Put(events[4])
-		l.Close(time.Minute)
+		l.Close(patience)
 		got := readAll(t, folder)
 		if len(got) != 5 || !equal(got[4], events[4]) {
 			t.Errorf("%d events after the mending, want 5", len(got))
@@ -299,7 +303,7 @@ func TestPicturesComeAgainAfterACut(t *testing.T) {
 	pixels := bytes.Repeat([]byte{7}, 3072)
 	shows := func(seq uint64) {
 		l.Put(&event.Evaluated{Header: event.Header{Event: event.KindEvaluated, Seq: seq, Run: "a"}, Samples: []event.Sample{{Index: 9, Pixels: pixels}}})
-		l.Flush(time.Minute)
+		l.Flush(patience)
 	}
 	begin := event.RunStarted{Header: event.Header{Event: event.KindRunStarted, Seq: 1, Run: "a"}}
 	l.Keep(&begin, nil)
@@ -309,7 +313,7 @@ func TestPicturesComeAgainAfterACut(t *testing.T) {
 		t.Fatal(err)
 	}
 	shows(3)
-	l.Close(time.Minute)
+	l.Close(patience)
 	events := readAll(t, folder)
 	if last, ok := events[len(events)-1].(*event.Evaluated); !ok || !bytes.Equal(last.Samples[0].Pixels, pixels) {
 		t.Errorf("after the cut the record has %d events, and no pictures", len(events))
@@ -329,7 +333,7 @@ func TestACutWithinTheLastLineSpoilsNoOther(t *testing.T) {
 	l.Keep(&begin, nil)
 	l.Put(&begin)
 	l.Put(eventtest.Step("a", 2))
-	l.Flush(time.Minute)
+	l.Flush(patience)
 	st, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -338,7 +342,7 @@ func TestACutWithinTheLastLineSpoilsNoOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Put(&event.EpochDone{Header: event.Header{Event: event.KindEpoch, Seq: 3, Run: "a"}, Epoch: 1})
-	l.Close(time.Minute)
+	l.Close(patience)
 	events := readAll(t, folder)
 	if len(events) != 2 || events[1].Head().Seq != 3 {
 		t.Errorf("the record has %d events, want the start and the epoch", len(events))
@@ -490,7 +494,7 @@ func TestTheEndIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Put(&event.RunEnded{Header: event.Header{Event: event.KindRunEnded, Seq: 1, Run: "a"}})
-	l.Close(time.Minute)
+	l.Close(patience)
 	if err := l.Lost(); err != nil || left != -1 {
 		t.Errorf("%v, synced %d times, want 3", err, 2-left)
 	}
@@ -539,7 +543,7 @@ func FuzzMendedLogReads(f *testing.F) {
 			t.Fatal(err)
 		}
 		l.Put(&event.Warning{Header: event.Header{Event: event.KindWarning, Seq: seq + 1, Run: "a"}, Message: "new"})
-		l.Close(time.Minute)
+		l.Close(patience)
 		after := readAll(t, folder)
 		if len(after) != len(before)+1 {
 			t.Fatalf("%d events, then %d: want one more", len(before), len(after))

@@ -113,7 +113,7 @@ func TestSignalsReachTheProgram(t *testing.T) {
 	cmd := s.start("1")
 	await := func(name, text string) {
 		t.Helper()
-		for end := time.Now().Add(time.Minute); s.has(name) != text; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(4 * time.Minute); s.has(name) != text; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s is %q, want %q", name, s.has(name), text)
 			}

@@ -47,7 +47,7 @@ func TestTensorBoardsServerReadsARun(t *testing.T) {
 		run := "tensorboard-run/tensorboard/" + c.folder
 		query := "/data/plugin/scalars/scalars?" + url.Values{"run": {run}, "tag": {c.tag}}.Encode()
 		var points [][3]float64
-		deadline := time.Now().Add(90 * time.Second)
+		deadline := time.Now().Add(4 * time.Minute)
 		for {
 			code, body := get(t, base+query)
 			if code == http.StatusOK {
