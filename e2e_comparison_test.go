@@ -33,7 +33,7 @@ func TestComparisonIsSteeredMovedAndPruned(t *testing.T) {
 		return out
 	}
 	runs := filepath.Join(dir, "runs")
-	p := start(t, append(network(), "--no-tui", "--data", "demo:40", "--batch", "4,8,16", "--order", "sequential", "--epochs", "10000", "--patience", "0",
+	p := start(t, append(network(), "--no-tui", "--data", "demo:40", "--batch", "4,8,16", "--order", "sequential", "--epochs", forever, "--patience", "0",
 		"--runs", runs, "--name", "cmp")...)
 	folder := func(run string) string { return filepath.Join(runs, "cmp", run) }
 	eventually(t, "step", func() bool { return steps(folder("batch=4")) > 0 })

@@ -32,43 +32,28 @@ import (
 // same bits as one that was left alone.
 func TestKilledRunEndsWithTheSameBits(t *testing.T) {
 	t.Parallel()
-	alone := reference(t)
 	runs := t.TempDir()
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("a run takes %v; seed %d", referenceTook, seed)
+	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-
-	kills, inTraining := 0, 0
-	kill := func(p *process, folder string) (ended bool) {
-		if p.Process.Signal(syscall.SIGKILL) != nil || p.code(t) == 0 {
-			return true // it was faster
-		}
-		kills++
-		if at := steps(folder); at > 0 && at < smallSteps {
-			inTraining++
-		}
-		return false
-	}
-	for round := 0; round < rounds(2, 12); round++ {
+	for round := range rounds(2, 12) {
 		name := fmt.Sprintf("killed%d", round)
 		folder := filepath.Join(runs, name)
 		// The first kill comes while it trains,
-		p := start(t, small(runs, name)...)
-		at := random.Int64N(smallSteps - 5)
-		eventually(t, "step", func() bool { return steps(folder) > at || p.ended() })
+		p := start(t, small(runs, name, "--epochs", forever)...)
+		at := random.Int64N(smallSteps)
+		eventually(t, "step", func() bool { return steps(folder) > at })
 		time.Sleep(time.Duration(random.Int64N(int64(50 * time.Millisecond))))
-		ended := kill(p, folder)
+		p.kill(t)
 		// the others at any time, also while it starts or ends.
-		for !ended {
-			p := start(t, "--no-tui", "--runs", runs, "--resume", name)
-			p.waitAtMost(time.Duration(random.Int64N(int64(referenceTook * 3 / 2))))
-			ended = kill(p, folder)
+		epochs := strconv.Itoa(epochsFor(t, folder))
+		for range 3 {
+			p := start(t, "--no-tui", "--runs", runs, "--resume", name, "--epochs", epochs)
+			p.waitAtMost(time.Duration(random.Int64N(int64(500 * time.Millisecond))))
+			p.Process.Kill()
+			p.code(t)
 		}
-		checkpointtest.SameRuns(t, folder, alone)
-	}
-	t.Logf("%d kills, %d of them while training", kills, inTraining)
-	if inTraining == 0 {
-		t.Error("no kill hit training: nothing was tried")
+		endsAs(t, folder)
 	}
 }
 
@@ -117,16 +102,9 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 	t.Parallel()
 	program(t)
 	runs := t.TempDir()
-	args := func(name string) []string {
-		return append([]string{"--no-tui", "--data", "demo:40", "--batch", "4,8,16,32", "--epochs", "3", "--max-steps", "10",
+	args := func(name, epochs string) []string {
+		return append([]string{"--no-tui", "--data", "demo:40", "--batch", "4,8,16,32", "--epochs", epochs, "--patience", "0",
 			"--save-seconds", "0.1", "--runs", runs, "--name", name}, network()...)
-	}
-	alone := start(t, args("alone")...)
-	alone.mustEnd(t, 0)
-	for _, want := range []string{"batch=4: ", "batch=32: "} {
-		if !strings.Contains(alone.out.String(), "\n"+want) && !strings.HasPrefix(alone.out.String(), want) {
-			t.Errorf("no line begins with %q:\n%s", want, alone.out.String())
-		}
 	}
 	members := []string{"batch=4", "batch=8", "batch=16", "batch=32"}
 	trained := func(name string) (all int64) {
@@ -135,20 +113,26 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 		}
 		return all
 	}
-	whole := trained("alone")
 	for round := range rounds(1, 4) {
-		name := fmt.Sprintf("killed%d", round)
-		p := start(t, args(name)...)
-		at := whole * int64(2+round) / 8
-		eventually(t, "step", func() bool { return trained(name) > at || p.ended() })
-		if p.ended() {
-			t.Fatalf("it ended before it could be killed\n%s%s", p.out.String(), p.errs.String())
-		}
-		p.Process.Kill()
-		p.code(t)
-		start(t, "--no-tui", "--runs", runs, "--resume", name).mustEnd(t, 0)
+		name, untouched := fmt.Sprintf("killed%d", round), fmt.Sprintf("alone%d", round)
+		p := start(t, args(name, forever)...)
+		at := 10 * int64(1+round)
+		eventually(t, "step", func() bool { return trained(name) > at })
+		p.kill(t)
+		epochs := 0
 		for _, m := range members {
-			checkpointtest.SameRuns(t, filepath.Join(runs, name, m), filepath.Join(runs, "alone", m))
+			epochs = max(epochs, epochsFor(t, filepath.Join(runs, name, m)))
+		}
+		start(t, "--no-tui", "--runs", runs, "--resume", name, "--epochs", strconv.Itoa(epochs)).mustEnd(t, 0)
+		alone := start(t, args(untouched, strconv.Itoa(epochs))...)
+		alone.mustEnd(t, 0)
+		for _, want := range []string{"batch=4: ", "batch=32: "} {
+			if !strings.Contains("\n"+alone.out.String(), "\n"+want) {
+				t.Errorf("no line begins with %q:\n%s", want, alone.out.String())
+			}
+		}
+		for _, m := range members {
+			checkpointtest.SameRuns(t, filepath.Join(runs, name, m), filepath.Join(runs, untouched, m))
 		}
 	}
 }
@@ -272,7 +256,8 @@ func TestOnEndDoesNotWaitForTheBackground(t *testing.T) {
 // A scraper sees the end of a run: the metrics stay for one more scrape.
 func TestMetricsShowTheEnd(t *testing.T) {
 	t.Parallel()
-	p := start(t, small(t.TempDir(), "scraped", "--metrics", "127.0.0.1:0")...)
+	runs := t.TempDir()
+	p := start(t, append(endless(runs, "scraped"), "--no-tui", "--metrics", "127.0.0.1:0")...)
 	var page string
 	eventually(t, "address of the metrics", func() bool {
 		if m := regexp.MustCompile(`http://\S+`).FindString(p.errs.String()); m != "" {
@@ -290,9 +275,10 @@ func TestMetricsShowTheEnd(t *testing.T) {
 		return string(body)
 	}
 	eventually(t, "run on the page", func() bool { return strings.Contains(scrape(), `state="running"} 1`) })
+	start(t, "ctl", "--runs", runs, "scraped", "stop").mustEnd(t, 0)
 	eventually(t, "word that the metrics stay", func() bool { return strings.Contains(p.errs.String(), "scraped once more") })
 	last := scrape()
-	for _, want := range []string{`state="finished"} 1`, "cifartui_batches_total{run=\"scraped\"} 30"} {
+	for _, want := range []string{`state="stopped"} 1`, fmt.Sprintf("cifartui_batches_total{run=\"scraped\"} %d\n", steps(filepath.Join(runs, "scraped")))} {
 		if !strings.Contains(last, want) {
 			t.Errorf("the last page has no %s:\n%s", want, last)
 		}

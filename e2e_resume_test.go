@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,7 +25,6 @@ import (
 // run is finished there is nothing to do; and more epochs are more to do.
 func TestResumeOrStart(t *testing.T) {
 	t.Parallel()
-	alone := reference(t)
 	runs := t.TempDir()
 	folder := filepath.Join(runs, "job")
 	// A kill at the very start has left a folder without settings.
@@ -44,15 +44,14 @@ func TestResumeOrStart(t *testing.T) {
 	p.Process.Kill()
 	p.code(t)
 
-	args := small(runs, "job", "--resume-or-start")
-	p = start(t, args...)
-	eventually(t, "step", func() bool { return steps(folder) > 2 || p.ended() })
-	p.Process.Kill()
-	if p.code(t) == 0 {
-		t.Error("it ended before it was killed")
-	}
+	of := func(epochs string) []string { return small(runs, "job", "--resume-or-start", "--epochs", epochs) }
+	p = start(t, of(forever)...)
+	eventually(t, "step", func() bool { return steps(folder) > 2 })
+	p.kill(t)
+	epochs := epochsFor(t, folder)
+	args := of(strconv.Itoa(epochs))
 	start(t, args...).mustEnd(t, 0)
-	checkpointtest.SameRuns(t, folder, alone)
+	checkpointtest.SameRuns(t, folder, alone(t, epochs))
 
 	size := func() int { return len(recorded(folder)) }
 	before := size()
@@ -64,9 +63,9 @@ func TestResumeOrStart(t *testing.T) {
 	if n := size(); n != before {
 		t.Errorf("a start with nothing to do has added %d events to the record", n-before)
 	}
-	start(t, append(args, "--epochs", "4")...).mustEnd(t, 0)
-	if n := steps(folder); n != smallSteps*4/3 {
-		t.Errorf("%d steps after a fourth epoch", n)
+	start(t, of(strconv.Itoa(epochs+1))...).mustEnd(t, 0)
+	if n := steps(folder); n != int64(smallSteps*(epochs+1)/smallEpochs) {
+		t.Errorf("%d steps after epoch %d", n, epochs+1)
 	}
 	other := start(t, append(args, "--seed", "7")...)
 	other.mustEnd(t, exitFailed)
@@ -82,24 +81,25 @@ func TestResumeOrStart(t *testing.T) {
 func TestResumeOrStartAComparison(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
-	args := func(batch string) []string {
-		return append(network(), "--no-tui", "--data", "demo:40", "--batch", batch, "--epochs", "2", "--runs", runs, "--name", "job", "--resume-or-start")
+	args := func(batch, epochs string) []string {
+		return append(network(), "--no-tui", "--data", "demo:40", "--batch", batch, "--epochs", epochs, "--patience", "0", "--runs", runs, "--name", "job", "--resume-or-start")
 	}
 	member := filepath.Join(runs, "job", "batch=10")
-	p := start(t, args("10,20")...)
+	p := start(t, args("10,20", forever)...)
 	has(t, member, "epoch", func(*event.EpochDone) bool { return true })
-	p.Process.Kill()
-	p.code(t)
-	start(t, args("10,20")...).mustEnd(t, 0)
-	again := start(t, args("10,20")...)
+	p.kill(t)
+	epochs := max(epochsFor(t, member), epochsFor(t, filepath.Join(runs, "job", "batch=20")))
+	whole := args("10,20", strconv.Itoa(epochs))
+	start(t, whole...).mustEnd(t, 0)
+	again := start(t, whole...)
 	again.mustEnd(t, 0)
 	if !strings.Contains(again.out.String(), "finished already") {
 		t.Errorf("it does not say that there is nothing to do:\n%s", again.out.String())
 	}
-	if n := steps(member); n != 8 {
-		t.Errorf("%d steps, want 8", n)
+	if n := steps(member); n != int64(4*epochs) {
+		t.Errorf("%d steps, want %d", n, 4*epochs)
 	}
-	start(t, args("10,40")...).mustEnd(t, exitUsage)
+	start(t, args("10,40", strconv.Itoa(epochs))...).mustEnd(t, exitUsage)
 }
 
 // A name that is taken is said to be.

@@ -20,7 +20,6 @@ import (
 	"github.com/hinshun/vt10x"
 
 	"cifartui/train/checkpoint"
-	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/event"
 	"cifartui/train/rundir"
 )
@@ -246,46 +245,10 @@ func TestSIGTERMOnTheScreen(t *testing.T) {
 	s.shows(t, "running")
 	s.Process.Signal(syscall.SIGTERM)
 	s.mustEnd(t, exitStopped)
-	if s.term.Mode()&vt10x.ModeAltScreen != 0 {
-		t.Error("the terminal is left on the alternate screen")
-	}
+	s.onAlternateScreen(t, false)
 	if err := checkpoint.Verify(filepath.Join(runs, "term", rundir.CheckpointsDir, checkpoint.LastFile)); err != nil {
 		t.Error(err)
 	}
-}
-
-// A terminal that does not read must not slow training by one batch, nor
-// garble the screen afterwards.
-func TestStalledTerminalDoesNotStopTraining(t *testing.T) {
-	t.Parallel()
-	runs := t.TempDir()
-	folder := filepath.Join(runs, "stalled")
-	s := open(t, endless(runs, "stalled")...)
-	s.shows(t, "running")
-	eventually(t, "step", func() bool { return steps(folder) > 0 })
-	s.stalled.Store(true)
-	// Whole screens fill what the system keeps for a terminal, after which
-	// every write waits.
-	for range rounds(3, 30) {
-		for _, view := range []string{"2", "5", "3", "1"} {
-			s.keys(view)
-			time.Sleep(150 * time.Millisecond)
-		}
-	}
-	before := steps(folder)
-	eventually(t, "training while the terminal does not read", func() bool { return steps(folder) > before+10 })
-	sent := s.bytes.Load()
-	s.stalled.Store(false)
-	time.Sleep(200 * time.Millisecond)
-	if n := s.bytes.Load() - sent; n < 4096 {
-		t.Errorf("%d bytes had piled up: the terminal was never full, so nothing was tried", n)
-	}
-	s.keys("5")
-	s.shows(t, "images/s")
-	s.keys("q")
-	s.shows(t, "stop and save")
-	s.keys("s")
-	s.mustEnd(t, 0)
 }
 
 // A steady run sends under 20 KB/s, a paused one nothing.
@@ -305,66 +268,50 @@ func TestScreenIsQuiet(t *testing.T) {
 	}
 	s.keys(" ")
 	s.shows(t, "Paused after step")
-	quiet := func(d time.Duration) bool {
+	eventually(t, "3 s of a paused run in which no bytes are sent, once messages and gauges have settled", func() bool {
 		before := s.bytes.Load()
-		time.Sleep(d)
+		time.Sleep(window)
 		return s.bytes.Load() == before
-	}
-	eventually(t, "second in which messages and gauges have settled", func() bool { return quiet(time.Second) })
-	if !quiet(3 * time.Second) {
-		t.Error("bytes are sent in 3 s of a paused run")
-	}
+	})
 }
 
 // When the terminal is gone the run goes on without the screen, to the same
 // bits.
 func TestRunOutlivesItsTerminal(t *testing.T) {
 	t.Parallel()
-	alone, runs := reference(t), t.TempDir()
+	runs := t.TempDir()
 	folder := filepath.Join(runs, "hungup")
-	s := open(t, small(runs, "hungup", "--no-tui=false")...)
+	s := open(t, small(runs, "hungup", "--no-tui=false", "--epochs", forever)...)
 	eventually(t, "step", func() bool { return steps(folder) > 0 })
+	before := steps(folder)
 	s.pty.Close() // the kernel sends SIGHUP, and every read and write fails
+	// The record tells of steps a second late.
+	eventually(t, "epochs without a terminal", func() bool { return steps(folder) > before+smallSteps })
+	start(t, "ctl", "--runs", runs, "--wait", "hungup", "stop").mustEnd(t, 0)
 	s.mustEnd(t, 0)
-	checkpointtest.SameRuns(t, folder, alone)
+	endsAs(t, folder)
 }
 
 // A run that is handed over by d goes on in the background to the same bits.
 func TestHandOverKeepsTheBits(t *testing.T) {
 	t.Parallel()
-	alone, runs := reference(t), t.TempDir()
+	runs := t.TempDir()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	for round := range rounds(2, 20) {
 		name := "moved" + string(rune('a'+round))
 		folder := filepath.Join(runs, name)
-		s := open(t, small(runs, name, "--no-tui=false")...)
-		at := random.Int64N(28)
-		eventually(t, "step", func() bool { return steps(folder) > at || liveProcess(folder) == 0 && steps(folder) > 0 })
-		began := time.Now()
+		s := open(t, small(runs, name, "--no-tui=false", "--epochs", forever)...)
+		at := random.Int64N(smallSteps)
+		eventually(t, "step", func() bool { return steps(folder) > at })
 		s.keys("d")
-		for left := false; !left; {
-			select {
-			case <-s.ended:
-				left = true
-			case <-time.After(200 * time.Millisecond):
-				if time.Since(began) > patience {
-					t.Fatalf("round %d: it did not leave:\n%s", round, s.text())
-				}
-				// The run may have been faster than the key, on a busy machine:
-				// there is nothing to hand over then, and q leaves.
-				for _, e := range recorded(folder) {
-					if e, ok := e.(*event.RunEnded); ok && e.Outcome == event.OutcomeFinished {
-						s.keys("q")
-						break
-					}
-				}
-			}
+		s.mustEnd(t, 0)
+		if liveProcess(folder) == 0 {
+			t.Fatalf("round %d: no process goes on with the run:\n%s", round, s.text())
 		}
-		t.Logf("after step %d: left after %v", at, time.Since(began).Round(time.Millisecond))
-		start(t, "wait", "--runs", runs, name).mustEnd(t, 0)
-		checkpointtest.SameRuns(t, folder, alone)
+		start(t, "ctl", "--runs", runs, "--wait", name, "stop").mustEnd(t, 0)
+		endsAs(t, folder)
 		if t.Failed() {
 			return
 		}

@@ -44,16 +44,20 @@ func (s *screen) onAlternateScreen(t *testing.T, want bool) {
 	eventually(t, "change of the alternate screen", func() bool { return s.term.Mode()&vt10x.ModeAltScreen != 0 == want })
 }
 
-// An answer that comes a byte at a time, among keys, is obeyed by nobody.
+// An answer that comes in pieces, among keys, is obeyed by nobody.
 func TestAnswersInPiecesAreNoKeys(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
 	s := &screen{Cmd: exec.Command(program(t), endless(runs, "pieces")...), answers: answer}
 	given := make(chan struct{})
 	s.answer = func(all string) {
-		for _, b := range []byte(all) {
+		for rest := all; rest != ""; {
 			time.Sleep(20 * time.Millisecond)
-			s.keys(string(b))
+			// An escape never comes alone: on a busy machine the rest may come when
+			// the wait that tells it from the key is over.
+			n := 1 + len(rest) - len(strings.TrimPrefix(rest, "\x1b"))
+			s.keys(rest[:n])
+			rest = rest[n:]
 		}
 		close(given)
 	}
@@ -78,30 +82,46 @@ func TestAnswersInPiecesAreNoKeys(t *testing.T) {
 }
 
 // An answer that comes when the person has left already is not typed into the
-// shell.
+// shell, unless it comes later than the program waits, which on a busy machine may
+// be. TestALateAnswerIsTakenAtTheEnd has the same with time enough.
 func TestLateAnswersDoNotReachTheShell(t *testing.T) {
 	t.Parallel()
 	runs := t.TempDir()
 	start(t, small(runs, "ended", "--max-steps", "2")...).mustEnd(t, 0)
-	s := shell(t, func(s *screen) {
-		s.answers = answer
-		s.answer = func(all string) {
-			time.Sleep(700 * time.Millisecond)
-			s.keys(all)
+	for range 10 {
+		left, given := make(chan struct{}), make(chan struct{})
+		s := shell(t, func(s *screen) {
+			s.answers = answer
+			s.answer = func(all string) {
+				<-left
+				s.keys(all)
+				close(given)
+			}
+		})
+		began := time.Now()
+		s.keys(`"$P" open --runs ` + runs + " ended\r")
+		s.onAlternateScreen(t, true)
+		s.keys("q")
+		s.onAlternateScreen(t, false)
+		close(left)
+		select {
+		case <-given:
+		case <-time.After(patience):
+			t.Fatal("the terminal was not asked")
 		}
-	})
-	s.keys(`"$P" open --runs ` + runs + " ended\r")
-	s.onAlternateScreen(t, true)
-	s.keys("q")
-	eventually(t, "prompt after the program", func() bool { return strings.Count(s.text(), "ready: ") == 2 })
-	s.keys("echo the sum is $((40+2))\r")
-	s.shows(t, "the sum is 42")
-	time.Sleep(time.Second) // later than the answer
-	s.keys("echo the next is $((40+3))\r")
-	s.shows(t, "the next is 43")
-	if text := s.text(); strings.Contains(text, "rgb") || strings.Contains(text, "62;22c") {
-		t.Errorf("the terminal's answer was typed into the shell:\n%s", text)
+		eventually(t, "prompt after the program", func() bool { return strings.Count(s.text(), "ready: ") == 2 })
+		took := time.Since(began)
+		s.keys("echo the sum is $((40+2))\r")
+		s.shows(t, "the sum is 42")
+		text := s.text()
+		if !strings.Contains(text, "rgb") && !strings.Contains(text, "62;22c") {
+			return
+		}
+		if took < 2*time.Second { // it has not waited, or not for this
+			t.Fatalf("the terminal's answer was typed into the shell:\n%s", text)
+		}
 	}
+	t.Skip("the program does not begin and end within the 2 s for which it waits")
 }
 
 // Stopped from outside, the program gives the terminal back, and takes it again

@@ -9,13 +9,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"cifartui/train/checkpoint"
+	"cifartui/train/checkpoint/checkpointtest"
 	"cifartui/train/control"
 	"cifartui/train/event"
 	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // The tests in the e2e files drive the built program as a person's shell would.
@@ -68,23 +72,53 @@ func program(t *testing.T) string {
 // what others of the same settings are compared with.
 func reference(t *testing.T) string {
 	t.Helper()
+	return alone(t, smallEpochs)
+}
+
+// alone is reference for a run of so many epochs.
+func alone(t *testing.T, epochs int) string {
+	t.Helper()
 	program(t)
-	trainReference.Do(func() {
-		began := time.Now()
-		start(t, small(shared, "alone", "--threads", "2")...).mustEnd(t, 0)
-		referenceTook = time.Since(began)
+	name := fmt.Sprint("alone", epochs)
+	folder := filepath.Join(shared, name)
+	once, _ := references.LoadOrStore(epochs, new(sync.Once))
+	once.(*sync.Once).Do(func() {
+		start(t, small(shared, name, "--epochs", strconv.Itoa(epochs), "--threads", "2")...).mustEnd(t, 0)
 	})
-	folder := filepath.Join(shared, "alone")
-	if got := steps(folder); got != smallSteps {
-		t.Fatalf("the run to compare with has %d steps, want %d", got, smallSteps)
+	if got, want := steps(folder), int64(smallSteps*epochs/smallEpochs); got != want {
+		t.Fatalf("the run to compare with has %d steps, want %d", got, want)
 	}
 	return folder
 }
 
-var (
-	trainReference sync.Once
-	referenceTook  time.Duration
-)
+// references holds a *sync.Once for each number of epochs.
+var references sync.Map
+
+// endsAs resumes a run of small's settings that was broken off somewhere, has it
+// end with the epoch after the one that it is in, and wants the bits of one that
+// was left alone. A run that is to be broken off is begun with forever, so that it
+// cannot have ended before, however fast the machine is.
+func endsAs(t *testing.T, folder string) {
+	t.Helper()
+	epochs := epochsFor(t, folder)
+	start(t, "--no-tui", "--resume", folder, "--epochs", strconv.Itoa(epochs)).mustEnd(t, 0)
+	checkpointtest.SameRuns(t, folder, alone(t, epochs))
+}
+
+// epochsFor is how many epochs leave a run that was broken off something to do, and
+// are those of small at least.
+func epochsFor(t *testing.T, folder string) int {
+	t.Helper()
+	store := checkpoint.Store{Folder: filepath.Join(folder, rundir.CheckpointsDir)}
+	c, _, err := store.Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c == nil { // before its first checkpoint
+		return smallEpochs
+	}
+	return max(smallEpochs, c.Epoch+1)
+}
 
 // long reports whether the tests may take their time.
 func long() bool { return os.Getenv("CIFARTUI_LONG") != "" }
@@ -114,16 +148,19 @@ func network() []string {
 // of a small demo set, in three epochs with their validation, and an exact
 // checkpoint every few steps.
 func small(runs, name string, more ...string) []string {
-	args := append([]string{"--no-tui", "--data", "demo:40", "--batch", "4", "--epochs", "3",
+	args := append([]string{"--no-tui", "--data", "demo:40", "--batch", "4", "--epochs", strconv.Itoa(smallEpochs), "--patience", "0",
 		"--save-seconds", "0.1", "--runs", runs, "--name", name}, network()...)
 	return append(args, more...)
 }
 
-const smallSteps = 30
+const smallSteps, smallEpochs = 30, 3
+
+// forever are so many epochs that only a person, or a test, ends the run.
+const forever = "1000000"
 
 // endless are the arguments of a run that only a person ends.
 func endless(runs, name string) []string {
-	return append([]string{"--data", "demo:400", "--batch", "8", "--epochs", "10000", "--patience", "0", "--threads", "1", "--runs", runs, "--name", name}, network()...)
+	return append([]string{"--data", "demo:400", "--batch", "8", "--epochs", forever, "--patience", "0", "--threads", "1", "--runs", runs, "--name", name}, network()...)
 }
 
 // start starts the program without a terminal.
@@ -186,6 +223,15 @@ func (p *process) code(t *testing.T) int {
 		t.Fatal(p.err)
 	}
 	return p.ProcessState.ExitCode()
+}
+
+// kill ends the process at once; it must not have ended by itself.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	p.Process.Kill()
+	if got := p.code(t); got != -1 {
+		t.Fatalf("%v: it ended before it was killed, with %d\n%s%s", p.Args[1:], got, p.out.String(), p.errs.String())
+	}
 }
 
 // mustEnd waits for the end and wants an exit code.

@@ -24,15 +24,19 @@ func Last(t testing.TB, folder string) *checkpoint.Checkpoint {
 // Same fails the test unless two runs have trained the same, bit for bit:
 // weights, the optimizer's state, best weights, what is monitored, sums, history
 // and position. Left out is who trained it, when, how fast, and with what
-// settings.
+// settings; a run of more epochs has more digits in the name of its best weights.
 func Same(t testing.TB, got, want *checkpoint.Checkpoint) {
 	t.Helper()
 	if len(want.Weights) == 0 {
 		t.Fatalf("run %s: the checkpoint holds no weights", want.Run)
 	}
 	bittest.Values(t, "run "+got.Run, *got, *want,
-		"Config", "Run", "Saved", "Seq", "Header", // who and when
-		"Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond") // how fast
+		"Config", "Epochs", "Run", "Saved", "Seq", "Header", // who, of how many epochs, and when
+		"Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond", // how fast
+		"BestFile")
+	if !checkpoint.SameWeights(got.BestFile, want.BestFile) {
+		t.Errorf("run %s: the best weights are %s, want %s", got.Run, got.BestFile, want.BestFile)
+	}
 }
 
 // SameRuns is Same for the last checkpoints of two run folders, and compares the
