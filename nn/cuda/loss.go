@@ -13,16 +13,17 @@ import (
 func (b *Backend) NewLoss(batch, classes int, smoothing float32) (nn.Loss, error) {
 	l := &loss{on: b, batch: batch, classes: classes, smoothing: smoothing, host: make([]float32, batch*classes)}
 	var err error
-	if l.prob, err = b.alloc(4 * batch * classes); err != nil {
-		return nil, err
-	}
-	if l.flag, err = b.alloc(4); err != nil {
-		return nil, err
-	}
-	if l.rowsOf, err = b.alloc(rowBytes*batch + 4); err != nil {
-		return nil, err
+	for _, m := range []struct {
+		p     *driver.Pointer
+		bytes int
+	}{{&l.prob, 4 * batch * classes}, {&l.flag, 4}, {&l.rowsOf, rowBytes*batch + 4}} {
+		if *m.p, err = b.alloc(m.bytes); err != nil {
+			l.Close()
+			return nil, err
+		}
 	}
 	if l.ring, err = b.ctx.AllocHost(ringSlots * outcomeBytes); err != nil {
+		l.Close()
 		return nil, b.explain(err)
 	}
 	return l, nil
@@ -109,6 +110,9 @@ func (l *loss) Close() {
 	l.on.free(l.prob)
 	l.on.free(l.flag)
 	l.on.free(l.rowsOf)
+	if l.ring.Bytes == nil {
+		return
+	}
 	if err := l.on.ctx.FreeHost(l.ring); err != nil {
 		l.on.fail(err)
 	}

@@ -53,6 +53,9 @@ func (b *Backend) updateMatrices(list []matrix, flag driver.Pointer) {
 	var begin, gram, poly, apply, widest int
 	for _, m := range list {
 		w := b.matrixWork(m)
+		if b.err != nil {
+			return
+		}
 		for _, p := range []driver.Pointer{at(m.x), at(m.g), at(m.m), b.copies[at(m.x)], w.u[0], w.u[1], w.a, w.b, w.scale} {
 			table = le.AppendUint64(table, uint64(p))
 		}
@@ -102,6 +105,7 @@ func (b *Backend) matrixWork(m matrix) matrixWork {
 		var err error
 		if *x.p, err = b.alloc(x.bytes); err != nil {
 			b.fail(err)
+			w.free(b)
 			return w
 		}
 	}
@@ -113,8 +117,13 @@ func (b *Backend) matrixWork(m matrix) matrixWork {
 func (u *updates) forget(b *Backend, x driver.Pointer) {
 	if w, ok := u.work[x]; ok {
 		delete(u.work, x)
-		for _, p := range []driver.Pointer{w.u[0], w.u[1], w.a, w.b, w.scale} {
-			b.free(p)
-		}
+		w.free(b)
+	}
+}
+
+// free gives the memory back, as much of it as there is.
+func (w matrixWork) free(b *Backend) {
+	for _, p := range []driver.Pointer{w.u[0], w.u[1], w.a, w.b, w.scale} {
+		b.free(p)
 	}
 }
