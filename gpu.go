@@ -161,9 +161,14 @@ func gpuBenchCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Time every kernel of a step beside the least it could take",
-		Long: `Bench times every kernel of a training step and prints beside it the least time
-that the GPU's arithmetic and memory allow, computed from its data sheet.`,
+		Short: "Time every operation of a step beside the least it could take",
+		Long: `Bench times every operation of a training step by itself and prints beside it the
+least time that the GPU's arithmetic and memory allow, computed from its data
+sheet. A step of training is not their sum: it runs those from "dropout forward"
+to "dropout backward", all but "dense filter", as one kernel. On Hopper that
+spreads the last pool's gradient as well, and the data gradients spread the
+others' or, at small batches, run beside the filters'. "cifartui bench --device
+cuda" times whole steps.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			index, err := deviceIndex(device)
@@ -214,5 +219,9 @@ func printTimings(w io.Writer, name string, batch int, list []cuda.Timing) error
 		sum, limit = sum+x.Microseconds, limit+x.Limit
 	}
 	fmt.Fprintf(t, "all\t\t%.1f\t%.1f\t%.0f%%\t\n", sum, limit, 100*limit/sum)
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, `each by itself: a step of training runs some of them as one ("cifartui bench --device cuda" times whole steps)`)
+	return err
 }

@@ -152,6 +152,20 @@ func TestGPUCommandsTellOfTheGPU(t *testing.T) {
 	}
 }
 
+// Who adds up the operations of a step must know that a step takes less.
+func TestGPUBenchSaysThatOperationsAreNoStep(t *testing.T) {
+	var out strings.Builder
+	list := []cuda.Timing{{Operation: "conv2 spread", Microseconds: 4, Limit: 1}, {Operation: "conv3 data", Microseconds: 6, Limit: 4}}
+	if err := printTimings(&out, "Stand-in", 64, list); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Stand-in, batch 64", "conv2 spread", "10.0", "50%", "each by itself", "cifartui bench --device cuda"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("nothing says %q: %s", want, &out)
+		}
+	}
+}
+
 // gpuRun are the options of a small run on a driver's GPU, of images of 16 pixels,
 // as the interpreter takes its time for each.
 func gpuRun(t *testing.T, d *cudatest.Driver, resume string) train.Options {
