@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cifartui/train/event"
@@ -117,6 +118,9 @@ func (s *screenPty) end() (Result, error) {
 	return s.result, s.err
 }
 
+// itself is what a terminal says that it is, after which no answer of it is waited for.
+const itself = "\x1b[?62c"
+
 func runningScript() *script {
 	return newScript("model_20261123_1405", 64, 200).run(3)
 }
@@ -148,7 +152,7 @@ func TestScreenOpensAndRestoresTheTerminal(t *testing.T) {
 func TestKeysThatComeTogetherAllCount(t *testing.T) {
 	t.Parallel()
 	control := &fakeControl{}
-	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: control}, "")
+	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: control}, itself)
 	s.see("model_20261123_1405")
 	s.keys("+++")
 	eventually(t, "three steps up", func() bool { return len(control.commands()) == 3 })
@@ -171,7 +175,7 @@ func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
 	src := newFakeSource(runningScript().events...)
 	control := &fakeControl{}
 	// Letters of the answer are keys of the screen: s would save, x would stop.
-	s := startPty(t, context.Background(), Options{Source: src, Control: control}, "\x1b]11;rgb:ffff/ffff/ffff\x1b\\")
+	s := startPty(t, context.Background(), Options{Source: src, Control: control}, "\x1b]11;rgb:ffff/ffff/ffff\x1b\\"+itself)
 	light := style.NewPalette(0, false).Code(style.Training)
 	s.see(light)
 	s.keys("q")
@@ -187,7 +191,7 @@ func TestLateBackgroundAnswerChangesTheThemeAndPressesNoKey(t *testing.T) {
 
 func TestScreenEndsWithItsTerminal(t *testing.T) {
 	t.Parallel()
-	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, "")
+	s := startPty(t, context.Background(), Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, itself)
 	s.see("model_20261123_1405")
 	s.mu.Lock()
 	s.hungUp = true // with the next bytes
@@ -201,7 +205,7 @@ func TestScreenEndsWithItsTerminal(t *testing.T) {
 func TestScreenEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := startPty(t, ctx, Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, "")
+	s := startPty(t, ctx, Options{Source: newFakeSource(runningScript().events...), Control: &fakeControl{}}, itself)
 	s.see("model_20261123_1405")
 	cancel()
 	if r, err := s.end(); err != nil || r.Action != Cancelled {
@@ -227,7 +231,7 @@ func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
 		"in Update":    newFakeSource(nilEvent{}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startPty(t, context.Background(), Options{Source: src, Control: &fakeControl{}}, "")
+			s := startPty(t, context.Background(), Options{Source: src, Control: &fakeControl{}}, itself)
 			_, err := s.end()
 			var crash *Crash
 			if !errors.As(err, &crash) || !bytes.Contains(crash.Stack, []byte("tui.")) {
@@ -246,45 +250,47 @@ func TestPanicsRestoreTheTerminalAndBringTheStack(t *testing.T) {
 func TestStalledTerminal(t *testing.T) {
 	t.Parallel()
 	for _, wakes := range []bool{false, true} {
-		out := &stuckWriter{free: make(chan struct{})}
-		src := newFakeSource(runningScript().events...)
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		done := make(chan error, 1)
-		in, keys := io.Pipe()
-		go func() {
-			_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 200, height: 60})
-			done <- err
-			keys.Close()
-		}()
-		taken := func() int { src.mu.Lock(); defer src.mu.Unlock(); return src.taken }
-		all := len(runningScript().events)
-		eventually(t, "taking what there was", func() bool { return taken() == all })
-		s := newScript("model_20261123_1405", 64, 200)
-		for e := 4; e <= 8; e++ { // whole epochs more, with nobody reading the screen
-			s.events = nil
-			s.epoch(e)
-			src.feed(s.events...)
-			all += len(s.events)
-			eventually(t, "taking events while the terminal is stuck", func() bool { return taken() == all })
-		}
-		for range 2 * views { // more frames than are kept for the terminal
-			_, _ = io.WriteString(keys, "\t")
-			time.Sleep(120 * time.Millisecond)
-		}
-		if wakes {
-			close(out.free)
-			eventually(t, "seeing the newest screen", func() bool { return strings.Contains(out.String(), "9/200") })
-		}
-		cancel()
-		within(t, "leaving", func() {
-			if err := <-done; err != nil {
-				t.Error(err)
+		synctest.Test(t, func(t *testing.T) {
+			out := &stuckWriter{free: make(chan struct{})}
+			src := newFakeSource(runningScript().events...)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			done := make(chan error, 1)
+			in, keys := io.Pipe()
+			go func() {
+				_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 200, height: 60})
+				done <- err
+				keys.Close()
+			}()
+			taken := func() int { src.mu.Lock(); defer src.mu.Unlock(); return src.taken }
+			all := len(runningScript().events)
+			eventually(t, "taking what there was", func() bool { return taken() == all })
+			s := newScript("model_20261123_1405", 64, 200)
+			for e := 4; e <= 8; e++ { // whole epochs more, with nobody reading the screen
+				s.events = nil
+				s.epoch(e)
+				src.feed(s.events...)
+				all += len(s.events)
+				eventually(t, "taking events while the terminal is stuck", func() bool { return taken() == all })
+			}
+			for range 2 * views { // more frames than are kept for the terminal
+				_, _ = io.WriteString(keys, "\t")
+				time.Sleep(120 * time.Millisecond)
+			}
+			if wakes {
+				close(out.free)
+				eventually(t, "seeing the newest screen", func() bool { return strings.Contains(out.String(), "9/200") })
+			}
+			cancel()
+			within(t, "leaving", func() {
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+			if !wakes {
+				close(out.free)
 			}
 		})
-		if !wakes {
-			close(out.free)
-		}
 	}
 }
 
@@ -300,90 +306,66 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 // work sends less than 20 KB a second in every view, a paused one nothing.
 func TestTrafficIsSmall(t *testing.T) {
 	t.Parallel()
-	const window = 3 * time.Second
-	type running struct {
-		view  viewID
-		out   *countingWriter
-		src   *fakeSource
-		s     *script
-		step  int
-		epoch int
-		from  int64
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	var rs []*running
-	for v := range views {
-		r := &running{view: v, out: &countingWriter{}, src: newFakeSource(), s: newScript("model_20261123_1405", 64, 200), epoch: 30}
-		r.s.every = 1
-		r.s.start()
-		r.s.every = 100
-		for e := 1; e < r.epoch; e++ {
-			r.s.epoch(e)
-		}
-		r.s.every = 1
-		r.src.feed(r.s.events...)
-		rs = append(rs, r)
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+	synctest.Test(t, func(t *testing.T) {
+		const window = 3 * time.Second
+		for v := range views {
+			ctx, cancel := context.WithCancel(t.Context())
+			out, src := &countingWriter{}, newFakeSource()
+			s, epoch := newScript("model_20261123_1405", 64, 200), 30
+			s.every = 1
+			s.start()
+			s.every = 100
+			for e := 1; e < epoch; e++ {
+				s.epoch(e)
+			}
+			s.every = 1
+			src.feed(s.events...)
 			in, keys := io.Pipe()
+			ended := make(chan error, 1)
 			go func() {
-				_, _ = keys.Write([]byte{byte('1' + v)})
-				_, _ = keys.Write([]byte("t")) // charts by step change most
-				<-ctx.Done()
-				keys.Close()
+				_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 120, height: 40})
+				ended <- err
 			}()
-			_, _ = Run(ctx, Options{Source: r.src, Control: &fakeControl{}, In: in, Out: r.out, Env: env(), width: 120, height: 40})
-		}()
-	}
-	time.Sleep(1500 * time.Millisecond) // opened and settled
-	for _, r := range rs {
-		r.from = r.out.n.Load()
-	}
-	begin := time.Now()
-	for time.Since(begin) < window { // some 60 steps a second
-		for _, r := range rs {
-			n := len(r.s.events)
-			r.s.train(r.epoch, r.step, r.step+1)
-			if r.step++; r.step%100 == 0 { // and short epochs, as those of the demo set
-				r.s.emit(r.s.evaluated(r.epoch))
+			_, _ = keys.Write([]byte{byte('1' + v)})
+			_, _ = keys.Write([]byte("t"))      // charts by step change most
+			time.Sleep(1500 * time.Millisecond) // opened and settled
+			sent := func(in time.Duration, meanwhile func()) float64 {
+				before := out.n.Load()
+				for end := time.Now().Add(in); time.Now().Before(end); time.Sleep(16 * time.Millisecond) {
+					meanwhile()
+				}
+				return float64(out.n.Load()-before) / in.Seconds()
 			}
-			r.src.feed(r.s.events[n:]...)
-		}
-		time.Sleep(16 * time.Millisecond)
-	}
-	took := time.Since(begin).Seconds()
-	for _, r := range rs {
-		rate := float64(r.out.n.Load()-r.from) / took
-		t.Logf("%s: %.1f KB/s while running", viewNames[r.view], rate/1000)
-		if rate > 20_000 {
-			t.Errorf("%s sends %.1f KB/s, want less than 20", viewNames[r.view], rate/1000)
-		}
-		if rate == 0 {
-			t.Errorf("%s shows nothing of a running run", viewNames[r.view])
-		}
-		n := len(r.s.events)
-		r.s.state(event.StatePaused, "key", r.epoch, r.step)
-		r.src.feed(r.s.events[n:]...)
-	}
-	// A busy machine may be late with what was fed; then all is silent.
-	for deadline, silent := time.Now().Add(20*time.Second), false; !silent; {
-		for _, r := range rs {
-			r.from = r.out.n.Load()
-		}
-		time.Sleep(2 * time.Second)
-		silent = true
-		for _, r := range rs {
-			n := r.out.n.Load() - r.from
-			silent = silent && n == 0
-			if n != 0 && time.Now().After(deadline) {
-				t.Fatalf("%s: a paused run goes on to send, %d bytes in 2 s", viewNames[r.view], n)
+			step := 0
+			rate := sent(window, func() { // some 60 steps a second
+				n := len(s.events)
+				s.train(epoch, step, step+1)
+				if step++; step%100 == 0 { // and short epochs, as those of the demo set
+					s.emit(s.evaluated(epoch))
+				}
+				src.feed(s.events[n:]...)
+			})
+			t.Logf("%s: %.1f KB/s while running", viewNames[v], rate/1000)
+			if rate > 20_000 {
+				t.Errorf("%s sends %.1f KB/s, want less than 20", viewNames[v], rate/1000)
+			}
+			if rate == 0 {
+				t.Errorf("%s shows nothing of a running run", viewNames[v])
+			}
+			n := len(s.events)
+			s.state(event.StatePaused, "key", epoch, step)
+			src.feed(s.events[n:]...)
+			time.Sleep(10 * time.Second) // messages are gone
+			if rate := sent(time.Minute, func() {}); rate != 0 {
+				t.Errorf("%s: a paused run goes on to send, %.0f bytes a second", viewNames[v], rate)
+			}
+			cancel()
+			keys.Close()
+			if err := <-ended; err != nil {
+				t.Error(err)
 			}
 		}
-	}
-	cancel()
-	wg.Wait()
+	})
 }
 
 // A whole short run with keys, as a person would live it.

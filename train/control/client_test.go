@@ -185,10 +185,10 @@ func TestWithoutASocketAttachReadsAlong(t *testing.T) {
 	var w witness
 	followed := make(chan error, 1)
 	go func() { followed <- w.follow(t.Context(), c) }()
-	r.train(2000, func() { time.Sleep(50 * time.Microsecond) })
+	r.train(500, func() { time.Sleep(50 * time.Microsecond) })
 	r.emit(&event.RunEnded{Outcome: event.OutcomeFinished})
 	r.close(true)
-	if err := <-followed; err != nil || w.total != 2000 {
+	if err := <-followed; err != nil || w.total != 500 {
 		t.Errorf("%d batches, %v", w.total, err)
 	}
 }
