@@ -265,11 +265,15 @@ func TestThousandRuns(t *testing.T) {
 			}
 		}
 	}
-	start := time.Now()
-	list, err := List(runs)
-	took := time.Since(start)
-	if err != nil || len(list) != 1000 {
-		t.Fatalf("%d runs, %v", len(list), err)
+	took := time.Hour // at best, as other processes may keep the machine busy
+	var list []Info
+	for try := 0; try < 5 && took > time.Second; try++ {
+		start := time.Now()
+		var err error
+		if list, err = List(runs); err != nil || len(list) != 1000 {
+			t.Fatalf("%d runs, %v", len(list), err)
+		}
+		took = min(took, time.Since(start))
 	}
 	for _, r := range list {
 		if r.Problem != "" || r.Epoch != 200 || r.State != "finished" {
