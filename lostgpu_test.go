@@ -13,24 +13,31 @@ import (
 	"cifartui/train/rundir"
 )
 
-// losing is a GPU that is lost as it is to take the second step after the first
-// checkpoint of a run. From there on all calls fail, as those of a lost context do.
-func losing(folder string) *cudatest.Driver {
-	file := filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile)
+// losing is a GPU that is lost as it is to take the fourth step of a run, when the
+// first two, which the host has seen, are saved. From there on all calls fail, as
+// those of a lost context do.
+func losing(t *testing.T, folder string) *cudatest.Driver {
+	begun := filepath.Join(folder, rundir.EventsFile)
+	saved := filepath.Join(folder, rundir.CheckpointsDir, checkpoint.LastFile)
 	d := cudatest.New(8, 0)
-	left := 2
+	steps := 0
 	d.Fail = func(call string) error {
-		if call == "LaunchGraph" && left > 0 {
-			if _, err := os.Stat(file); err == nil {
-				left--
+		if call == "LaunchGraph" && there(begun) { // before, it checks itself
+			if steps++; steps == 3 { // it is saved while training goes on
+				eventually(t, "checkpoint of the first steps", func() bool { return there(saved) })
 			}
 		}
-		if left == 0 {
+		if steps > 3 {
 			return &driver.Error{Call: "cuGraphLaunch", Code: driver.ECC, Name: "CUDA_ERROR_ECC_UNCORRECTABLE"}
 		}
 		return nil
 	}
 	return d
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // A run whose GPU is lost in the middle keeps what it saved last. It ends and says
@@ -60,7 +67,7 @@ func TestRunWhoseGPUIsLostGoesOnFromItsLastCheckpoint(t *testing.T) {
 	}
 	// Saved after each batch; that of the first visit of the host has two.
 	begin := func(folder string) []string {
-		useDriver(t, losing(folder), nil)
+		useDriver(t, losing(t, folder), nil)
 		return []string{"--data", "demo:40", "--filters", "32", "--batch", "4", "--epochs", "1", "--save-seconds", "1e-9",
 			"--device", "auto", "--name", filepath.Base(folder)}
 	}
