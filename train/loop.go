@@ -197,6 +197,7 @@ func (r *run) epoch() (event.Outcome, error) {
 		return "", r.diverged(fmt.Sprintf("the validation loss is %v after epoch %d", v.loss(), r.at.Epoch))
 	}
 	e := r.at.validated(r.config, v)
+	r.endSave() // so that a record never tells of two epochs that no checkpoint has
 	r.announce(e)
 	v.said.Epoch = e.Epoch
 	// Where it can't be written, what lies there tells that it is of another

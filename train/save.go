@@ -3,6 +3,7 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 
@@ -44,6 +45,8 @@ type saving struct {
 	told *event.CheckpointSaved // once it is written, with its size
 	done chan struct{}          // closed when err is known
 	err  error
+	// fault is the panic that ended it, with its stack; "" as a rule.
+	fault string
 }
 
 // begin starts to write last.ckpt, after what the log has been given. What the
@@ -53,6 +56,11 @@ func (k *keeper) begin(c *checkpoint.Checkpoint, told *event.CheckpointSaved, lo
 	k.saving = s
 	go func() {
 		defer close(s.done)
+		defer func() {
+			if p := recover(); p != nil { // for endSave: here it would end the process, and the screen with it
+				s.fault = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+		}()
 		log.Flush(logFlushTime)
 		s.told.Size, s.err = k.store.SaveLast(c)
 	}()
@@ -323,6 +331,7 @@ func (r *run) beginSave() error {
 }
 
 // endSave takes in the last.ckpt that is being written, if there is one, once it is.
+// It panics if that did.
 func (r *run) endSave() {
 	r.keep.wait()
 	s := r.keep.saving
@@ -330,6 +339,9 @@ func (r *run) endSave() {
 		return
 	}
 	r.keep.saving = nil
+	if s.fault != "" {
+		panic(s.fault)
+	}
 	r.tellOfLog()
 	r.tellGivenUp()
 	if s.err != nil {

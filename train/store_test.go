@@ -140,6 +140,63 @@ func TestTrainingGoesOnWhileASlowDiskSaves(t *testing.T) {
 	}
 }
 
+// A record that tells of two epochs is of a run whose first checkpoint was written:
+// were it not, a kill would leave a run that a resume takes for one that has lost it.
+func TestNoSecondEpochIsToldBeforeTheFirstIsSaved(t *testing.T) {
+	o := tinyOptions(t)
+	disk := slowDisk{let: make(chan struct{}, o.Config.Epochs)}
+	o.disk = disk
+	told := make(chan struct{})
+	mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		switch e := e.(type) {
+		case *event.StepDone:
+			if e.Epoch == 2 && e.Step == e.Steps {
+				go func() {
+					select {
+					case <-told: // too early: that is found below
+					case <-time.After(200 * time.Millisecond):
+					}
+					for range o.Config.Epochs {
+						disk.let <- struct{}{}
+					}
+				}()
+			}
+		case *event.EpochDone:
+			if e.Epoch != 2 {
+				return
+			}
+			if _, err := os.Stat(filepath.Join(tr.Folder(), rundir.CheckpointsDir, checkpoint.LastFile)); err != nil {
+				t.Errorf("epoch 2 is told of: %v", err)
+			}
+			close(told)
+		}
+	})
+}
+
+// faultyDisk panics where it is to take a last.ckpt.
+type faultyDisk struct{ rundir.OS }
+
+func (d faultyDisk) Create(path string) (rundir.File, error) {
+	if strings.Contains(filepath.Base(path), checkpoint.LastFile) {
+		panic("a fault")
+	}
+	return d.OS.Create(path)
+}
+
+// A fault beside the training is the trainer's, whose caller catches it: the process
+// has a screen to restore and other runs to save.
+func TestAFaultWhileSavingIsTheTrainers(t *testing.T) {
+	o := tinyOptions(t)
+	o.disk = faultyDisk{}
+	defer func() {
+		if p := fmt.Sprint(recover()); !strings.Contains(p, "a fault") || !strings.Contains(p, "faultyDisk") {
+			t.Errorf("panicked with %s", p)
+		}
+	}()
+	_, _, err := train(t, o, nil)
+	t.Errorf("trained to the end: %v", err)
+}
+
 func TestDamagedCheckpointIsRefusedAndTheOneBeforeOffered(t *testing.T) {
 	o := tinyOptions(t)
 	folder, _ := mustTrain(t, o, nil)
