@@ -4,6 +4,7 @@ package checkpointtest
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"cifartui/nn/bittest"
@@ -24,7 +25,7 @@ func Last(t testing.TB, folder string) *checkpoint.Checkpoint {
 // Same fails the test unless two runs have trained the same, bit for bit:
 // weights, the optimizer's state, best weights, what is monitored, sums, history
 // and position. Left out is who trained it, when, how fast, and with what
-// settings; a run of more epochs has more digits in the name of its best weights.
+// settings; a run of more epochs has more digits in the names of its weights.
 func Same(t testing.TB, got, want *checkpoint.Checkpoint) {
 	t.Helper()
 	if len(want.Weights) == 0 {
@@ -33,9 +34,12 @@ func Same(t testing.TB, got, want *checkpoint.Checkpoint) {
 	bittest.Values(t, "run "+got.Run, *got, *want,
 		"Config", "Epochs", "Run", "Saved", "Seq", "Header", // who, of how many epochs, and when
 		"Elapsed", "EpochStart", "Trained", "Phases", "Seconds", "ImagesPerSecond", // how fast
-		"BestFile")
+		"BestFile", "Obsolete")
 	if !checkpoint.SameWeights(got.BestFile, want.BestFile) {
 		t.Errorf("run %s: the best weights are %s, want %s", got.Run, got.BestFile, want.BestFile)
+	}
+	if !slices.EqualFunc(got.Obsolete, want.Obsolete, checkpoint.SameWeights) {
+		t.Errorf("run %s: weights to be removed are %q, want %q", got.Run, got.Obsolete, want.Obsolete)
 	}
 }
 
