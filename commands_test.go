@@ -199,3 +199,32 @@ func TestDataInfoWithoutHome(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs.String())
 	}
 }
+
+// A script must not take for deleted what nobody was asked about.
+func TestDeletingFailsWhereNobodyCanAnswer(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "one")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, rundir.ConfigFile), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		answer string
+		code   int
+		says   string
+	}{
+		{"", exitFailed, "say --yes"},
+		{"n\n", exitOK, "[y/N]"},
+	} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), []string{"runs", "rm", "--runs", dir, "one"}, strings.NewReader(c.answer), &out, &errs)
+		if code != c.code || !strings.Contains(errs.String(), c.says) {
+			t.Errorf("answered %q: exit code %d, %q", c.answer, code, errs.String())
+		}
+		if _, err := os.Stat(folder); err != nil {
+			t.Errorf("answered %q: %v", c.answer, err)
+		}
+	}
+}

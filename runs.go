@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,8 +65,10 @@ func runsRemoveCommand(dir *string) *cobra.Command {
 					folders = append(folders, folder)
 				}
 			}
-			if !yes && !confirm(cmd, fmt.Sprintf("Delete %s?", strings.Join(folders, ", "))) {
-				return nil
+			if !yes {
+				if sure, err := confirm(cmd, fmt.Sprintf("Delete %s?", strings.Join(folders, ", "))); err != nil || !sure {
+					return err
+				}
 			}
 			for _, folder := range folders {
 				freed, err := runs.Remove(folder)
@@ -107,8 +110,10 @@ alone. What a killed "runs rm" has left goes, too.`,
 				fmt.Fprintln(cmd.OutOrStdout(), "nothing to delete")
 				return nil
 			}
-			if !yes && !confirm(cmd, fmt.Sprintf("Delete these, %.1f MiB?", mib(total))) {
-				return nil
+			if !yes {
+				if sure, err := confirm(cmd, fmt.Sprintf("Delete these, %.1f MiB?", mib(total))); err != nil || !sure {
+					return err
+				}
 			}
 			done, err := runs.Prune(*dir, false)
 			freed := int64(0)
@@ -124,14 +129,14 @@ alone. What a killed "runs rm" has left goes, too.`,
 	return cmd
 }
 
-// confirm asks on standard error and reads the answer. Where nobody can answer
-// it is no.
-func confirm(cmd *cobra.Command, question string) bool {
+// confirm asks on standard error and reads the answer. That nobody can answer is
+// an error: a script must not take what is left for deleted.
+func confirm(cmd *cobra.Command, question string) (bool, error) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s [y/N] ", question)
 	line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	if err != nil {
-		fmt.Fprintln(cmd.ErrOrStderr(), "\nnot deleted: say --yes where nobody can answer")
-		return false
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return false, errors.New("not deleted: say --yes where nobody can answer")
 	}
-	return strings.EqualFold(strings.TrimSpace(line), "y") || strings.EqualFold(strings.TrimSpace(line), "yes")
+	return strings.EqualFold(strings.TrimSpace(line), "y") || strings.EqualFold(strings.TrimSpace(line), "yes"), nil
 }
