@@ -46,6 +46,40 @@ func TestPausingTellsWhenItHasHappened(t *testing.T) {
 	says(t, b, "Going on")
 }
 
+func TestWhatAPausedRunSavedStaysToBeRead(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(2).train(3, 0, 40).state(event.StatePaused, "key", 3, 40)
+	b := newBench(t, Options{}, 120, 40, s.events...)
+	n := len(s.events)
+	s.state(event.StateSaving, "s pressed", 3, 40)
+	s.emit(&event.CheckpointSaved{Header: s.head(event.KindCheckpointSaved), File: "CIFAR10-EP03-STEP00040.safetensors", Reason: "manual", Epoch: 3, Step: 40})
+	s.state(event.StatePaused, "key", 3, 40)
+	b.feed(s.events[n:]...)
+	says(t, b, "Saved CIFAR10-EP03-STEP00040.safetensors.")
+	says(t, b, "‖ paused")
+
+	n = len(s.events)
+	s.state(event.StateRunning, "key", 3, 40).state(event.StateSaving, "", 3, 80).state(event.StatePaused, "key", 3, 80)
+	b.feed(s.events[n:]...)
+	says(t, b, "Paused after step 80 of epoch 3.")
+}
+
+// What is left paused does not go on: that is what leaving offers.
+func TestLeavingAPausedRunDoesNotPromiseThatItGoesOn(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200).run(2).state(event.StatePaused, "key", 3, 40)
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{}, "leave it paused"},
+		{Options{CanDetach: true}, "leave it paused"},
+		{Options{Mode: Attached}, "the run stays paused"},
+	} {
+		b := newBench(t, c.o, 120, 40, s.events...)
+		b.press("q")
+		says(t, b, c.want)
+	}
+}
+
 // Before the first batch there is none to pause after, and it may take a while to be
 // ready.
 func TestAPauseOfARunThatBeginsIsNotAfterABatch(t *testing.T) {

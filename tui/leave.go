@@ -38,17 +38,31 @@ func (s *steering) askQuit() tea.Cmd {
 	}
 	stop := dialog.Option{Key: "s", Label: "stop and save", Hint: "it can be resumed", Do: s.stopAndQuit}
 	back := dialog.Option{Key: "b", Label: "go back"}
+	goesOn, leave := "the run goes on", "leave it training"
+	if s.allPaused() {
+		goesOn, leave = "the run stays paused", "leave it paused"
+	}
 	d := &dialog.Dialog{Title: "Leave", Text: s.whatRuns()}
 	switch {
 	case s.o.Mode == Attached:
-		d.Options = []dialog.Option{{Key: "l", Label: "leave", Hint: "the run goes on", Do: s.close}, stop, back}
+		d.Options = []dialog.Option{{Key: "l", Label: "leave", Hint: goesOn, Do: s.close}, stop, back}
 	case s.o.CanDetach:
-		d.Options = []dialog.Option{stop, {Key: "l", Label: "leave it training", Hint: "in the background", Do: s.detach}, back}
+		d.Options = []dialog.Option{stop, {Key: "l", Label: leave, Hint: "in the background", Do: s.detach}, back}
 	default:
-		d.Options = []dialog.Option{stop, {Key: "l", Label: "leave it training", Hint: "here, without the screen", Do: s.leaveRunning}, back}
+		d.Options = []dialog.Option{stop, {Key: "l", Label: leave, Hint: "here, without the screen", Do: s.leaveRunning}, back}
 	}
 	s.ask(d)
 	return nil
+}
+
+// allPaused reports whether no run would train on by itself.
+func (s *steering) allPaused() bool {
+	for _, r := range s.all {
+		if r.Ended == nil && r.State != event.StatePaused {
+			return false
+		}
+	}
+	return len(s.all) > 0
 }
 
 // whatRuns says what would be left.

@@ -68,6 +68,8 @@ type run struct {
 	pixels map[int][]byte // images by index; at most the validation set
 	log    []logLine
 	hidden bool // in the comparison
+	// savesPaused is set while a paused run saves, after which it is paused as before.
+	savesPaused bool
 }
 
 // A logLine is one line of a run's log.
@@ -280,8 +282,13 @@ func (r *run) changed(e *event.StateChanged, before event.State) string {
 		return "" // the end, which comes next, tells more
 	}
 	r.writeLog(e, style.Plain, fmt.Sprintf("%s at epoch %d, step %d", words, e.Epoch, e.Step))
+	stays := r.savesPaused && before == event.StateSaving
+	r.savesPaused = e.State == event.StateSaving && before == event.StatePaused
 	switch e.State {
 	case event.StatePaused:
+		if stays {
+			return "" // what was saved stays to be read
+		}
 		return fmt.Sprintf("Paused after step %d of epoch %d.", e.Step, e.Epoch)
 	case event.StateStopping:
 		return "Stopping."
