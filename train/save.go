@@ -285,9 +285,8 @@ func (r *run) saveLast() error {
 	return err
 }
 
-// beginSave writes last.ckpt, of the run as it is, while training goes on: on a
-// GPU an epoch takes little longer than the disk does. endSave takes in what came
-// of it.
+// beginSave writes last.ckpt, of the run as it is, while training goes on: of an
+// epoch on a GPU the disk would take a good part. endSave takes in what came of it.
 func (r *run) beginSave() error {
 	r.endSave()
 	r.keep.lastSave = r.at.clock.seconds()
