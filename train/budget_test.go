@@ -2,7 +2,6 @@ package train
 
 import (
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -172,9 +171,7 @@ func TestAPlanSurvivesAKill(t *testing.T) {
 	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 		if e, ok := e.(*event.CheckpointSaved); ok && e.File == checkpoint.LastFile && (e.Total%3 == 0 || e.Total > 20) {
 			c := filepath.Join(copies, string(rune('a'+len(folders))), filepath.Base(tr.Folder()))
-			if err := os.CopyFS(c, os.DirFS(tr.Folder())); err != nil {
-				t.Error(err)
-			}
+			killed(t, c, tr.Folder())
 			folders = append(folders, c)
 			if e.Epoch == 5 && e.Step > 0 {
 				shorter++

@@ -116,19 +116,7 @@ func TestKilledComparisonEndsWithTheSameBits(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if seen++; seen == at {
-					// A file that is renamed or deleted meanwhile is what a copy may
-					// stumble over; the next try gets it whole.
-					for try := 0; ; try++ {
-						os.RemoveAll(copied)
-						err := os.CopyFS(copied, os.DirFS(c.Folder()))
-						if err == nil {
-							break
-						}
-						if try == 20 {
-							t.Error(err)
-							break
-						}
-					}
+					killed(t, copied, c.Folder())
 				}
 			})
 			o := tinyComparison(t, "")

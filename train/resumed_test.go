@@ -91,23 +91,21 @@ func TestARateAskedForAtTheStartWinsOverTheGivenOne(t *testing.T) {
 // batch it is in the checkpoint, wherever that was written last.
 func TestARateSetLiveOutlivesAKill(t *testing.T) {
 	o := tinyOptions(t, func(c *config.Config) { c.Optimizer, c.LR, c.SaveSeconds = "sgd", 0.01, 0 })
-	killed := ""
+	left := ""
 	mustTrain(t, o, func(tr *Trainer, e event.Event) {
 		s, ok := e.(*event.StepDone)
 		switch {
 		case ok && s.Total == 1:
 			tr.Send(event.SetLearnRate{Rate: 0.005})
-		case ok && s.LR == 0.005 && killed == "":
-			killed = filepath.Join(t.TempDir(), filepath.Base(tr.Folder()))
-			if err := os.CopyFS(killed, os.DirFS(tr.Folder())); err != nil {
-				t.Error(err)
-			}
+		case ok && s.LR == 0.005 && left == "":
+			left = filepath.Join(t.TempDir(), filepath.Base(tr.Folder()))
+			killed(t, left, tr.Folder())
 		}
 	})
-	if killed == "" {
+	if left == "" {
 		t.Fatal("no batch at the rate that was set")
 	}
-	_, rec := mustTrain(t, resume(o, killed), stopAt(5))
+	_, rec := mustTrain(t, resume(o, left), stopAt(5))
 	if lr := of[*event.StepDone](rec.events)[0].LR; lr != 0.005 {
 		t.Errorf("after a kill it goes on at %g, want the 0.005 set live", lr)
 	}

@@ -268,18 +268,16 @@ func TestKillAfterGoingBackToAnEarlierCheckpoint(t *testing.T) {
 	want := checkpointtest.Last(t, folder)
 	back := resume(o, folder)
 	back.Checkpoint = checkpoint.PreviousFile
-	killed := ""
+	left := ""
 	mustTrain(t, back, func(_ *Trainer, e event.Event) {
-		if _, ok := e.(*event.StepDone); ok && killed == "" {
-			killed = filepath.Join(t.TempDir(), filepath.Base(folder))
-			if err := os.CopyFS(killed, os.DirFS(folder)); err != nil {
-				t.Error(err)
-			}
+		if _, ok := e.(*event.StepDone); ok && left == "" {
+			left = filepath.Join(t.TempDir(), filepath.Base(folder))
+			killed(t, left, folder)
 		}
 	})
-	mustTrain(t, resume(o, killed), nil)
-	checkpointtest.Same(t, checkpointtest.Last(t, killed), want)
-	checkRecord(t, killed, 3)
+	mustTrain(t, resume(o, left), nil)
+	checkpointtest.Same(t, checkpointtest.Last(t, left), want)
+	checkRecord(t, left, 3)
 }
 
 func TestMissingLastCheckpoint(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -107,6 +108,48 @@ func mustTrain(t testing.TB, o Options, at func(*Trainer, event.Event)) (string,
 func resume(o Options, folder string) Options {
 	o.Resume = folder
 	return o
+}
+
+// killed copies a folder to where as a SIGKILL would leave it now. A checkpoint may be
+// written meanwhile: a copy that is not of one instant is made again.
+func killed(t testing.TB, where, folder string) {
+	t.Helper()
+	for range 100 {
+		before, err := files(folder)
+		if err == nil {
+			err = os.CopyFS(where, os.DirFS(folder))
+		}
+		after, changed := files(folder)
+		if err == nil && changed == nil && maps.EqualFunc(before, after, sameFile) {
+			return
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err) // not Fatal: a comparison's runs have goroutines of their own
+			return
+		}
+		if err := os.RemoveAll(where); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+	t.Errorf("%s changes all the time", folder)
+}
+
+// files are those below a folder.
+func files(folder string) (map[string]fs.FileInfo, error) {
+	all := make(map[string]fs.FileInfo)
+	return all, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		all[path], err = d.Info()
+		return err
+	})
+}
+
+// sameFile reports whether a file was neither replaced nor written in between.
+func sameFile(before, after fs.FileInfo) bool {
+	return os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime())
 }
 
 // weightFiles lists the weights in a run's checkpoints folder.
@@ -212,7 +255,6 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := tinyOptions(t, change)
-			// A copy of the folder at an instant is what a SIGKILL leaves.
 			copies := t.TempDir()
 			var folders []string
 			dice := rand.New(rand.NewPCG(7, 8))
@@ -220,9 +262,7 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 			folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
 				if dice.IntN(3) == 0 {
 					c := filepath.Join(copies, fmt.Sprint(len(folders)), filepath.Base(tr.Folder()))
-					if err := os.CopyFS(c, os.DirFS(tr.Folder())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-						t.Error(err)
-					}
+					killed(t, c, tr.Folder())
 					folders = append(folders, c)
 				}
 			})
