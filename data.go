@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"cifartui/cifar"
+	"cifartui/cifar/plain"
 	"cifartui/train"
 )
 
@@ -82,7 +83,7 @@ DATA is what --data of a training run takes. It fetches nothing.`,
 				data = dir
 			}
 			meter := newProgressLine(cmd.ErrOrStderr())
-			d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, Size: size, Free: train.FreeMemory(), Seed: 1, Progress: meter.Show})
+			d, err := cifar.Open(cmd.Context(), cifar.Options{Data: data, Size: size, Free: train.FreeMemory(), Seed: demoSeed, Progress: meter.Show})
 			meter.End()
 			if err != nil {
 				return err
@@ -119,7 +120,7 @@ func cachedData(word string) (string, error) {
 }
 
 func printData(w io.Writer, d *cifar.Dataset) {
-	fmt.Fprintf(w, "data    %s\nsource  %s\nsize    %d x %d\n", d.Name, d.Source, d.Train.Size, d.Train.Size)
+	fmt.Fprintf(w, "data    %s\nsource  %s\nsize    %d x %d\n", d.Name, plain.Line(d.Source), d.Train.Size, d.Train.Size)
 	type part struct {
 		name string
 		set  *cifar.Set
@@ -131,26 +132,22 @@ func printData(w io.Writer, d *cifar.Dataset) {
 	if d.Test.Len() > 0 {
 		parts = append(parts, part{"test", d.Test})
 	}
-	width := len("class")
-	for _, name := range d.Classes {
-		width = max(width, runewidth.StringWidth(name))
-	}
-	head := pad("class", width)
-	lines := make([]string, len(d.Classes))
+	table := make([][]string, len(d.Classes)+1)
+	table[0] = []string{"class"}
 	for i, name := range d.Classes {
-		lines[i] = pad(name, width)
+		table[i+1] = []string{name}
 	}
 	for _, p := range parts {
 		fmt.Fprintf(w, "%-7s %d images\n", p.name, p.set.Len())
-		head += fmt.Sprintf(" %7s", p.name)
+		table[0] = append(table[0], p.name)
 		for i, n := range p.set.Counts(len(d.Classes)) {
-			lines[i] += fmt.Sprintf(" %7d", n)
+			table[i+1] = append(table[i+1], strconv.Itoa(n))
 		}
 	}
 	if len(parts) == 1 {
 		fmt.Fprintln(w, "        a tenth of them to validate on, unless --val-split says how many")
 	}
-	fmt.Fprintf(w, "\n%s\n%s\n", head, strings.Join(lines, "\n"))
+	fmt.Fprintf(w, "\n%s", plain.Columns(table, 0))
 	mean, std := d.Train.Moments()
 	fmt.Fprintf(w, "\nmean of the training pixels, red green blue: %.4f %.4f %.4f\ndeviation:                                   %.4f %.4f %.4f\n",
 		mean[0], mean[1], mean[2], std[0], std[1], std[2])
@@ -159,14 +156,9 @@ func printData(w io.Writer, d *cifar.Dataset) {
 	}
 }
 
-// pad fills text up with blanks to so many columns of a terminal.
-func pad(text string, width int) string {
-	return text + strings.Repeat(" ", max(0, width-runewidth.StringWidth(text)))
-}
-
 // newProgressLine shows the progress of the data on standard error.
 func newProgressLine(w io.Writer) *cifar.ProgressLine {
-	return cifar.NewProgressLine(w, isTerminal(w))
+	return cifar.NewProgressLine(w, terminalWidth(w))
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }

@@ -19,7 +19,7 @@ var layers = map[string]struct {
 	libraries []string
 }{
 	"cifartui": {ours: []string{"cifar", "cifar/picture", "cifar/plain", "nn", "nn/bittest", "nn/cuda", "nn/cuda/cudatest", "nn/cuda/driver", "nn/kernel", "nn/onnx", "train", "train/bench", "train/checkpoint", "train/checkpoint/checkpointtest", "train/config", "train/control", "train/evaluate", "train/event",
-		"train/metrics", "train/model", "train/plot", "train/predict", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui", "train/survey/surveytest", "tui/watch"}},
+		"train/metrics", "train/model", "train/plot", "train/predict", "train/record", "train/rundir", "train/runs", "train/score", "train/slurm", "train/tensorboard", "tui", "train/survey/surveytest", "tui/format", "tui/watch"}},
 	"cifartui/assets/screenshots": {},
 	"cifartui/cifar":              {ours: []string{"cifar/picture", "cifar/plain"}},
 	"cifartui/cifar/plain":        {},
@@ -45,7 +45,7 @@ var layers = map[string]struct {
 	"cifartui/train/checkpoint":         {ours: []string{"cifar", "train/config", "train/event", "train/rundir"}},
 	"cifartui/train/config":             {ours: []string{"cifar", "train/rundir"}},
 	"cifartui/train/control":            {ours: []string{"train/config", "train/event", "train/record", "train/rundir", "train/runs"}},
-	"cifartui/train/evaluate":           {ours: []string{"cifar", "nn", "train/checkpoint", "train/config", "train/model", "train/rundir", "train/score"}},
+	"cifartui/train/evaluate":           {ours: []string{"cifar", "cifar/plain", "nn", "train/checkpoint", "train/config", "train/model", "train/rundir", "train/score"}},
 	"cifartui/train/event":              {ours: []string{"train/config"}},
 	"cifartui/train/event/eventtest":    {ours: []string{"train/config", "train/event", "train/rundir"}},
 	"cifartui/train/metrics":            {ours: []string{"train/config", "train/event", "train/record"}},

@@ -17,6 +17,18 @@ func isTerminal(v any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// terminalWidth is the number of columns of a terminal; 0 for what is none.
+func terminalWidth(v any) int {
+	if !isTerminal(v) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(v.(*os.File).Fd()))
+	if err != nil || width < 1 {
+		return 80
+	}
+	return width
+}
+
 // whyNoScreen says why there is no screen here, "" where there can be one.
 func whyNoScreen(in, out any) string {
 	if !isTerminal(in) || !isTerminal(out) {

@@ -59,7 +59,7 @@ func (v voice) progress() *cifar.ProgressLine {
 	if !v.json {
 		return newProgressLine(v.w)
 	}
-	return cifar.NewProgressLine(v.w, false).Format(func(p cifar.Progress) string {
+	return cifar.NewProgressLine(v.w, 0).Format(func(p cifar.Progress) string {
 		b, err := json.Marshal(struct {
 			Event string      `json:"event"`
 			Stage cifar.Stage `json:"stage"`

@@ -140,6 +140,9 @@ func (g *gallery) checkClasses(folder string) error {
 	return nil
 }
 
+// mostClasses is how many classes an error names, of many.
+const mostClasses = 8
+
 // list finds the pictures of a part, which lie in a folder of the root.
 func (g *gallery) list(ctx context.Context, part int, folder string) error {
 	where := filepath.Join(g.root, folder)
@@ -150,7 +153,7 @@ func (g *gallery) list(ctx context.Context, part int, folder string) error {
 		}
 		for _, name := range folders {
 			if !slices.Contains(g.classes, name) {
-				return fmt.Errorf("cifar: %s: the class %q is not among those of the training pictures (%s): move it, or put pictures of it there too", where, name, firstNames(g.classes))
+				return fmt.Errorf("cifar: %s: the class %q is not among those of the training pictures (%s): move it, or put pictures of it there too", where, name, plain.Few(g.classes, mostClasses))
 			}
 		}
 	}
@@ -183,20 +186,11 @@ func (g *gallery) list(ctx context.Context, part int, folder string) error {
 	const kinds = "PNG, JPEG, GIF, BMP or WebP"
 	switch {
 	case len(g.parts[part]) == 0 && part == trainPart:
-		return fmt.Errorf("cifar: %s: no pictures (%s) in its subfolders %s", where, kinds, firstNames(g.classes))
+		return fmt.Errorf("cifar: %s: no pictures (%s) in its subfolders %s", where, kinds, plain.Few(g.classes, mostClasses))
 	case len(g.parts[part]) == 0:
 		return fmt.Errorf("cifar: %s: no pictures (%s): put some there, a subfolder for each class, or remove the folder", where, kinds)
 	case len(empty) > 0 && part == trainPart:
-		return fmt.Errorf("cifar: %s: no pictures (%s) of the class %s: put some into its subfolder, or remove it", where, kinds, firstNames(empty))
+		return fmt.Errorf("cifar: %s: no pictures (%s) of the class %s: put some into its subfolder, or remove it", where, kinds, plain.Few(empty, mostClasses))
 	}
 	return nil
-}
-
-// firstNames lists names, the first ones of many.
-func firstNames(names []string) string {
-	const most = 8
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }

@@ -213,8 +213,8 @@ func (b *Batches) claim() (*Batch, int) {
 	}
 }
 
-// fill makes batch n, but for whitening; small, if not nil, makes its images smaller, room is for
-// their augmentation.
+// fill makes batch n, but for whitening; small, if not nil, makes its images
+// smaller, room is for their augmentation.
 func (b *Batches) fill(batch *Batch, n int, small *shrink, room [][Channels]float64) {
 	c, set := &b.loader.config, b.loader.set
 	images := b.order[n*c.Batch : min((n+1)*c.Batch, set.Len())]

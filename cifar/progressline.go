@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"cifartui/cifar/plain"
 )
 
 // What says what is done, in words: "fetching CIFAR-10".
@@ -63,17 +65,17 @@ func (p Progress) String() string {
 // a terminal, a line each tenth of the way elsewhere. Each new try is a line that
 // stays, on both.
 type ProgressLine struct {
-	w        io.Writer
-	terminal bool
-	stage    Stage
-	tenth    int64
-	open     bool // a line without its end stands on the terminal
-	format   func(Progress) string
+	w      io.Writer
+	width  int // columns of the terminal; 0: it is none
+	stage  Stage
+	tenth  int64
+	open   bool // a line without its end stands on the terminal
+	format func(Progress) string
 }
 
-// NewProgressLine writes to w, which is a terminal or not.
-func NewProgressLine(w io.Writer, terminal bool) *ProgressLine {
-	return &ProgressLine{w: w, terminal: terminal, tenth: -1, format: Progress.String}
+// NewProgressLine writes to w, a terminal of so many columns; 0: it is none.
+func NewProgressLine(w io.Writer, width int) *ProgressLine {
+	return &ProgressLine{w: w, width: width, tenth: -1, format: Progress.String}
 }
 
 // Format has each line made by a function of the caller's.
@@ -88,8 +90,8 @@ func (l *ProgressLine) Show(p Progress) {
 		l.End()
 		l.stage, l.tenth = p.Stage, -1
 	}
-	if l.terminal && p.Stage != StageRetry { // which may be longer than a terminal is wide
-		fmt.Fprintf(l.w, "\r\x1b[K%s", l.format(p))
+	if l.width > 0 && p.Stage != StageRetry { // which says at its end what went wrong
+		fmt.Fprintf(l.w, "\r\x1b[K%s", plain.Cut(l.format(p), l.width-1)) // what is wider cannot be written anew
 		l.open = true
 		return
 	}

@@ -3,14 +3,16 @@ package cifar
 import (
 	"strings"
 	"testing"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // On a terminal the line is written anew; in a log the transfer takes a line
 // each tenth of the way, and nothing else does.
 func TestProgressLine(t *testing.T) {
-	show := func(terminal bool) string {
+	show := func(width int) string {
 		var b strings.Builder
-		l := NewProgressLine(&b, terminal)
+		l := NewProgressLine(&b, width)
 		for done := range int64(1001) {
 			l.Show(Progress{Stage: StageDownload, Done: done << 20, Total: 1000 << 20})
 		}
@@ -18,15 +20,30 @@ func TestProgressLine(t *testing.T) {
 		l.End()
 		return b.String()
 	}
-	log := show(false)
+	log := show(0)
 	if n := strings.Count(log, "\n"); n != 11 || strings.ContainsAny(log, "\r\x1b") {
 		t.Errorf("%d lines in a log, want 11 and no escape codes:\n%q", n, log)
 	}
 	if want := "fetching CIFAR-10  500.0 of 1000.0 MiB  50%\n"; !strings.Contains(log, want) {
 		t.Errorf("no line %q in\n%s", want, log)
 	}
-	if seen := show(true); strings.Contains(seen, "\n") || !strings.HasSuffix(seen, "\r\x1b[K") || !strings.Contains(seen, "reading the images") {
+	if seen := show(80); strings.Contains(seen, "\n") || !strings.HasSuffix(seen, "\r\x1b[K") || !strings.Contains(seen, "reading the images") {
 		t.Errorf("on a terminal: %q", seen[max(0, len(seen)-200):])
+	}
+}
+
+// A line wider than the terminal would go on in the next, and each that is written
+// anew would leave one behind.
+func TestProgressLineFitsTheTerminal(t *testing.T) {
+	for _, width := range []int{1, 20, 80} {
+		var b strings.Builder
+		l := NewProgressLine(&b, width)
+		l.Show(Progress{Stage: StageDownload, Done: 1 << 20, Total: 1000 << 20, Note: "a note"})
+		for _, line := range strings.Split(b.String(), "\r\x1b[K") {
+			if n := runewidth.StringWidth(line); n >= width {
+				t.Errorf("%q is %d columns wide, of %d", line, n, width)
+			}
+		}
 	}
 }
 
@@ -35,7 +52,7 @@ func TestProgressLine(t *testing.T) {
 func TestALargeDemoSetShowsInALog(t *testing.T) {
 	log := func(total int64) string {
 		var b strings.Builder
-		l := NewProgressLine(&b, false)
+		l := NewProgressLine(&b, 0)
 		for done := range total + 1 {
 			l.Show(Progress{Stage: StageDraw, Done: done, Total: total})
 		}
@@ -63,9 +80,9 @@ func TestEveryStageHasWords(t *testing.T) {
 // Tries that fail one after the other, without a byte between them, each say why, on a
 // terminal too: what is wider than it can't be written anew.
 func TestEachRetryIsALine(t *testing.T) {
-	for _, terminal := range []bool{false, true} {
+	for _, width := range []int{0, 80} {
 		var b strings.Builder
-		l := NewProgressLine(&b, terminal)
+		l := NewProgressLine(&b, width)
 		l.Show(Progress{Stage: StageDownload, Total: 100})
 		for _, why := range []string{"no route", "refused", "refused"} {
 			l.Show(Progress{Stage: StageRetry, Total: 100, Note: why})
@@ -74,7 +91,7 @@ func TestEachRetryIsALine(t *testing.T) {
 		got := strings.TrimPrefix(b.String(), "\r\x1b[Kfetching CIFAR-10  0.0 of 0.0 MiB  0%\r\x1b[K")
 		got = strings.TrimPrefix(got, "fetching CIFAR-10  0.0 of 0.0 MiB  0%\n")
 		if strings.Count(got, "\n") != 3 || !strings.Contains(got, "no route") || strings.Count(got, "refused") != 2 || strings.Contains(got, "\r") {
-			t.Errorf("terminal %v: %q", terminal, got)
+			t.Errorf("%d columns: %q", width, got)
 		}
 	}
 }

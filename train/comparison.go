@@ -98,7 +98,7 @@ func NewComparison(o ComparisonOptions) (*Comparison, error) {
 		o.Now = time.Now
 	}
 	if o.freeMemory == nil {
-		o.freeMemory = func() int64 { return availableMemory(os.DirFS("/")) }
+		o.freeMemory = FreeMemory
 	}
 	if len(o.Backends) == 0 {
 		return nil, errors.New("train: options: a backend is needed")

@@ -59,7 +59,7 @@ func (t *Trainer) readInit() error {
 func (t *Trainer) otherClasses(w checkpoint.Weights) (other bool, whose string) {
 	var names []string
 	if json.Unmarshal([]byte(w.Meta[checkpoint.MetaClasses]), &names) == nil && len(names) > 0 {
-		return !slices.Equal(names, t.options.Dataset.Classes), " (" + plain.Line(shortList(names)) + ")"
+		return !slices.Equal(names, t.options.Dataset.Classes), " (" + plain.Line(plain.Few(names, 5)) + ")"
 	}
 	for _, x := range w.Tensors {
 		if layerOf(x.Name) == nn.LastLayer && len(x.Shape) > 0 && x.Shape[0] != t.spec.Classes {
@@ -73,13 +73,4 @@ func (t *Trainer) otherClasses(w checkpoint.Weights) (other bool, whose string) 
 func layerOf(tensor string) string {
 	layer, _, _ := strings.Cut(tensor, ".")
 	return layer
-}
-
-// shortList names the first few of a list.
-func shortList(names []string) string {
-	const few = 5
-	if more := len(names) - few; more > 1 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), more)
-	}
-	return strings.Join(names, ", ")
 }

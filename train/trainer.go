@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"cifartui/cifar"
+	"cifartui/cifar/plain"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
@@ -202,7 +202,7 @@ func (t *Trainer) check() error {
 		if err != nil {
 			return err
 		}
-		if note := loneMemoryNote(needs, availableMemory(os.DirFS("/"))); note != "" {
+		if note := loneMemoryNote(needs, FreeMemory()); note != "" {
 			t.warnings = append(t.warnings, note)
 		}
 	}
@@ -243,11 +243,7 @@ func (t *Trainer) warnEmptied(d *cifar.Dataset) {
 	if len(names) == 0 {
 		return
 	}
-	const most = 3
-	if more := len(names) - most; more > 0 {
-		names = append(names[:most], fmt.Sprintf("%d more", more))
-	}
-	warning := fmt.Sprintf("all images of %s are held out to validate on (val_split %d), and none is left to train on: add some, or hold out fewer", strings.Join(names, ", "), t.config.ValSplit)
+	warning := fmt.Sprintf("all images of %s are held out to validate on (val_split %d), and none is left to train on: add some, or hold out fewer", plain.Few(names, 3), t.config.ValSplit)
 	if !slices.Contains(t.options.told, warning) {
 		t.warnings = append(t.warnings, warning)
 	}

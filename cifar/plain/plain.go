@@ -1,6 +1,7 @@
 // Package plain makes text that comes from elsewhere fit for a terminal. Names of
 // files, what a server says and errors that quote them may hold characters that break
 // a line, steer the terminal or turn the order of what is read; these are replaced.
+// What is to stand in columns, in one line or in few words is in columns.go.
 package plain
 
 import (

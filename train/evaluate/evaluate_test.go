@@ -306,3 +306,20 @@ func TestHeldOutIsOfTheDataThatItWasHeldOutOf(t *testing.T) {
 		t.Errorf("the same images in another place: %v", err)
 	}
 }
+
+// A model is called by its file's path where several have its name, and a path may
+// hold anything: it steers no terminal.
+func TestReportSteersNoTerminal(t *testing.T) {
+	set := noise(10)
+	one := One{Name: "a\x1b[2Jb\nc", Judged: Judged{Prob: make([]float32, 10*cifar.Classes)}}
+	if err := (Options{Images: set, Classes: cifar.ClassNames()}).score(&one.Judged); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := (&Report{Data: "noise", Part: Test, Images: set.Len(), Result: Result{Models: []One{one}}}).Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "\x1b") || strings.Contains(out.String(), "b\nc") {
+		t.Errorf("%q", out.String())
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"cifartui/cifar/plain"
 	"cifartui/train/score"
 )
 
@@ -94,7 +95,7 @@ func (r *Report) Print(w io.Writer) error {
 			add("  and its mirror images", all[i].Flip)
 		}
 	}
-	b.WriteString(columns(rows, 1))
+	b.WriteString(plain.Columns(rows, 0))
 	if r.Ensemble != nil {
 		best, mean := r.Gain()
 		fmt.Fprintf(&b, "\nThe ensemble gains %s points of accuracy over the best of its models and %s over their mean.\n", points(best), points(mean))
@@ -112,7 +113,7 @@ func (r *Report) Print(w io.Writer) error {
 	for _, c := range one.Classes {
 		rows = append(rows, []string{c.Name, share(c.Precision), share(c.Recall), fmt.Sprint(c.Count)})
 	}
-	b.WriteString(columns(rows, 1))
+	b.WriteString(plain.Columns(rows, 0))
 	b.WriteString(confusion(&one.Judged))
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -146,7 +147,7 @@ func confusion(j *Judged) string {
 		}
 		rows = append(rows, line)
 	}
-	return "\nConfusion (a row is what it is, a column what was said):\n" + columns(rows, 1)
+	return "\nConfusion (a row is what it is, a column what was said):\n" + plain.Columns(rows, 0)
 }
 
 // pairs is the most frequent mistakes as text.
@@ -165,37 +166,7 @@ func pairs(j *Judged) string {
 	for _, p := range list[:min(len(list), mostPairs)] {
 		rows = append(rows, []string{j.Classes[p.is].Name, j.Classes[p.said].Name, fmt.Sprint(p.count)})
 	}
-	return fmt.Sprintf("\nThe most frequent of %d kinds of mistakes (--json has the whole matrix):\n", len(list)) + columns(rows, 2)
-}
-
-// columns sets rows in columns, the first left ones to the left and the others
-// to the right.
-func columns(rows [][]string, left int) string {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], runewidth.StringWidth(cell))
-		}
-	}
-	var b strings.Builder
-	for _, row := range rows {
-		line := ""
-		for i, cell := range row {
-			pad := strings.Repeat(" ", widths[i]-runewidth.StringWidth(cell))
-			if i >= left {
-				cell, pad = pad, cell
-			}
-			if i > 0 {
-				line += "  "
-			}
-			line += cell + pad
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-	return b.String()
+	return fmt.Sprintf("\nThe most frequent of %d kinds of mistakes (--json has the whole matrix):\n", len(list)) + plain.Columns(rows, 0, 1)
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.2f%%", 100*v) }

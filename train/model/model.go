@@ -9,9 +9,9 @@ package model
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"cifartui/cifar"
+	"cifartui/cifar/plain"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
@@ -94,10 +94,10 @@ func Differ(a, b *Model, preprocess bool) string {
 // they don't.
 func DifferInClasses(a, b []string) string {
 	if len(a) != len(b) {
-		return fmt.Sprintf("%d classes (%s) and %d (%s)", len(a), few(a), len(b), few(b))
+		return fmt.Sprintf("%d classes (%s) and %d (%s)", len(a), plain.Few(a, mostClasses), len(b), plain.Few(b, mostClasses))
 	}
 	if i := slices.IndexFunc(a, func(name string) bool { return !slices.Contains(b, name) }); i >= 0 {
-		return fmt.Sprintf("the classes differ: one has %q, the other does not (%s; %s)", a[i], few(a), few(b))
+		return fmt.Sprintf("the classes differ: one has %q, the other does not (%s; %s)", a[i], plain.Few(a, mostClasses), plain.Few(b, mostClasses))
 	}
 	for i := range a {
 		if a[i] != b[i] {
@@ -107,14 +107,8 @@ func DifferInClasses(a, b []string) string {
 	return ""
 }
 
-// few names some classes.
-func few(names []string) string {
-	const most = 4
-	if len(names) > most {
-		return strings.Join(names[:most], ", ") + ", ..."
-	}
-	return strings.Join(names, ", ")
-}
+// mostClasses is how many classes are named, of many.
+const mostClasses = 4
 
 // describe is a network in a few words.
 func describe(s nn.Spec) string {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"cifartui/cifar/plain"
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/event"
@@ -326,7 +327,7 @@ func Write(w io.Writer, list []Info, now time.Time) error {
 		}
 		rows = append(rows, row)
 	}
-	_, err := io.WriteString(w, columns(rows, 0, 1, 2, 8))
+	_, err := io.WriteString(w, plain.Columns(rows, 0, 1, 2, 8))
 	return err
 }
 

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/mattn/go-runewidth"
-
 	"cifartui/cifar/plain"
 	"cifartui/train/event"
 	"cifartui/train/record"
@@ -176,41 +174,12 @@ func (t Table) WriteTo(w io.Writer) (int64, error) {
 		}
 		rows = append(rows, cells)
 	}
-	b.WriteString(columns(rows, 0))
+	b.WriteString(plain.Columns(rows, 0))
 	for _, f := range t.Findings {
 		fmt.Fprintf(&b, "- %s\n", f)
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err
-}
-
-// columns lays out rows of cells, two spaces apart: the columns of left to the
-// left, the others to the right. Cells may name folders, which have any name.
-func columns(rows [][]string, left ...int) string {
-	widths := make([]int, len(rows[0]))
-	for _, cells := range rows {
-		for i, c := range cells {
-			cells[i] = plain.Line(c)
-			widths[i] = max(widths[i], runewidth.StringWidth(cells[i]))
-		}
-	}
-	var b strings.Builder
-	for _, cells := range rows {
-		line := ""
-		for i, c := range cells {
-			if i > 0 {
-				line += "  "
-			}
-			pad := strings.Repeat(" ", widths[i]-runewidth.StringWidth(c))
-			if slices.Contains(left, i) {
-				line += c + pad
-			} else {
-				line += pad + c
-			}
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-	return b.String()
 }
 
 func orDash(format string, v event.Float) string {

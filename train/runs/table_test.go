@@ -250,10 +250,3 @@ func FuzzTableOfARecord(f *testing.F) {
 		}
 	})
 }
-
-// Names in wide characters take two columns each.
-func TestColumnsLineUpWithWideNames(t *testing.T) {
-	if got, want := columns([][]string{{"写真", "1"}, {"ab", "22"}}, 0), "写真   1\nab    22\n"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
