@@ -1,8 +1,9 @@
 package tui
 
 import (
-	"cifartui/tui/keymap"
 	"slices"
+
+	"cifartui/tui/keymap"
 
 	tea "github.com/charmbracelet/bubbletea"
 )

@@ -97,10 +97,10 @@ const (
 func (v *compareView) draw(a canvas.Area) {
 	shown := v.visible()
 	switch {
+	case v.layout == layoutTable && v.hasRun(): // which has hidden ones, too
+		v.drawTable(a)
 	case len(shown) == 0:
 		v.drawNothing(a, "compare")
-	case v.layout == layoutTable:
-		v.drawTable(a)
 	case v.layout == layoutOverlay:
 		v.curves.drawOverlay(a, shown)
 	default:

@@ -102,7 +102,7 @@ func (v *compareView) resultRow(r *run, row runs.TableRow) []style.Span {
 		style.Validation.Text(known(row.BestValAcc, format.Percent)), style.Plain.Text(best), value(row.FinalLoss, format.Fixed4),
 	}
 	for _, t := range row.TimeTo {
-		cells = append(cells, value(t, format.Duration))
+		cells = append(cells, value(t, format.Duration6))
 	}
 	return cells
 }

@@ -51,7 +51,7 @@ func (m *Model) drawBody() string {
 	if m.dialog != nil {
 		m.dialog.Draw(body, m.glyphs)
 	}
-	return m.encode(c)
+	return c.Encode(m.palette, m.glyphs)
 }
 
 // around puts the header above a body, the message line and the keys below it.
@@ -64,7 +64,7 @@ func (m *Model) around(body string) string {
 		} else {
 			c.All().Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
 		}
-		return m.encode(c)
+		return c.Encode(m.palette, m.glyphs)
 	}
 	top, below := rows(m.h)
 	head, foot := canvas.New(m.w, top), canvas.New(m.w, below)
@@ -80,14 +80,7 @@ func (m *Model) around(body string) string {
 	default:
 		m.drawFooter(keys)
 	}
-	return m.encode(head) + "\n" + body + "\n" + m.encode(foot)
-}
-
-func (m *Model) encode(c *canvas.Canvas) string {
-	if !m.glyphs.Unicode {
-		c.ASCIIOnly()
-	}
-	return c.Encode(m.palette)
+	return head.Encode(m.palette, m.glyphs) + "\n" + body + "\n" + foot.Encode(m.palette, m.glyphs)
 }
 
 // message is the one sentence that matters most now.

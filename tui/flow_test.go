@@ -220,7 +220,7 @@ func TestARefusedCommandIsTold(t *testing.T) {
 func TestLearningRatePrompt(t *testing.T) {
 	b := newBench(t, Options{}, 120, 40, scenes[0].events()...)
 	b.press("L", "x", "enter")
-	says(t, b, "A learning rate is a number above 0.")
+	says(t, b, `"x" is no number such as 0.1 or 1e-3.`)
 	b.press("backspace", "0", ".", "0", "5", "enter")
 	if c, ok := b.control.commands()[0].(event.SetLearnRate); !ok || c.Rate != 0.05 {
 		t.Errorf("sent %#v", b.control.commands())
@@ -611,5 +611,17 @@ func TestEpochThatComesLateIsDrawnInItsPlace(t *testing.T) {
 	r.flush()
 	if got, want := r.epochs.At[chart.ByEpoch], []float64{1, 2, 3, 4}; !slices.Equal(got, want) {
 		t.Errorf("drawn at the epochs %v, want %v", got, want)
+	}
+}
+
+// The table has the runs that the charts hide, also when they hide all.
+func TestTableHasHiddenRuns(t *testing.T) {
+	b := newBench(t, Options{}, 120, 40, comparison(newScript("a", 64, 200).run(2).events)...)
+	b.press("2", "w", "w")
+	for range b.all {
+		b.press("v", "n")
+	}
+	if got := strings.Count(colourCode.ReplaceAllString(b.View(), ""), "(hid"); got != len(b.all) {
+		t.Errorf("%d of %d hidden runs are in the table:\n%s", got, len(b.all), b.View())
 	}
 }

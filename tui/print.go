@@ -51,10 +51,7 @@ func (p *Printer) Prediction(name string, px []byte, list []Likelihood) string {
 	all.Text(0, 0, style.Heading, canvas.Elide(name, all.W, p.glyphs))
 	all.Sub(0, 1, dots, dots/2).Picture(px, dots, p.palette, p.glyphs)
 	p.bars(all.Sub(left, 1, all.W-left, all.H-1), list)
-	if !p.glyphs.Unicode {
-		c.ASCIIOnly()
-	}
-	return c.Encode(p.palette) + "\n"
+	return c.Encode(p.palette, p.glyphs) + "\n"
 }
 
 // bars draws likelihoods, a row each: name, bar, percent.

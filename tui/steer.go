@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
-	"cifartui/tui/chart"
 	"cifartui/tui/dialog"
 	"cifartui/tui/format"
 	"cifartui/tui/keymap"
@@ -175,9 +175,9 @@ func (s *steering) askRate() tea.Cmd {
 		Text:  fmt.Sprintf("It is %s now. A schedule goes on from the new one, scaled.", now),
 		Input: &dialog.Line{Text: []rune(now), Fresh: true},
 		Accept: func(text string) (tea.Cmd, string) {
-			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-			if err != nil || !chart.Finite(v) || v <= 0 {
-				return nil, "A learning rate is a number above 0."
+			v, err := config.ParseLearnRate(strings.TrimSpace(text))
+			if err != nil {
+				return nil, format.Sentence(err.Error())
 			}
 			return s.setRate(r, v), ""
 		},

@@ -78,7 +78,7 @@ func TestSettingsThatDoNotFitAreCounted(t *testing.T) {
 	draw := func(h int) string {
 		a := canvas.New(60, h)
 		v.drawSettings(a.All(), r)
-		return a.Encode(style.NewPalette(3, true))
+		return a.Encode(style.NewPalette(3, true), &style.Unicode)
 	}
 	tall := draw(rows + 2)
 	for _, want := range []string{"7, or 1,200 steps", "48", "8,16", "orthogonal", "other.safetensors", "conv1", "conv=0.1", "0.4 of all, on 16 pixels"} {
@@ -140,7 +140,7 @@ func TestLogShowsMessagesWhole(t *testing.T) {
 	draw := func() string {
 		a := canvas.New(logStamp+12, 5) // three rows of ten columns inside
 		v.drawLog(a.All(), r)
-		return a.Encode(style.NewPalette(3, true))
+		return a.Encode(style.NewPalette(3, true), &style.Unicode)
 	}
 	if got := draw(); !strings.Contains(got, "eight nine") || !strings.Contains(got, "ten eleven") || !strings.Contains(got, "twelve") || strings.Contains(got, "seven") {
 		t.Errorf("the newest are drawn as\n%s", got)

@@ -112,6 +112,9 @@ type Options struct {
 	width, height int
 }
 
+// Themes are the values of Theme in [Options], the default first.
+func Themes() []string { return []string{"auto", "dark", "light", "none"} }
+
 // An Action is what the person chose as they left the screen.
 type Action int
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -29,6 +30,21 @@ func ParseNumber(text string) (float64, error) {
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%s is too large a number", text)
+	}
+	return v, nil
+}
+
+// ParseLearnRate reads a learning rate that a person gives to a run while it trains:
+// a number above 0, up to [MaxLearnRate].
+func ParseLearnRate(text string) (float64, error) {
+	v, err := ParseNumber(text)
+	switch {
+	case err != nil:
+		return 0, err
+	case v <= 0:
+		return 0, errors.New("a learning rate is a number above 0")
+	case v > MaxLearnRate:
+		return 0, fmt.Errorf("a learning rate is at most %g", float64(MaxLearnRate))
 	}
 	return v, nil
 }

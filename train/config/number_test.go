@@ -19,3 +19,14 @@ func TestNumbersAreThoseThatPeopleWrite(t *testing.T) {
 		}
 	}
 }
+
+func TestLearningRatesAreAboveZeroAndWithinReason(t *testing.T) {
+	if got, err := ParseLearnRate("1e6"); err != nil || got != MaxLearnRate {
+		t.Errorf("the largest is read as %v, %v", got, err)
+	}
+	for _, text := range []string{"0", "-1", "1e7", "0x1p-2", "NaN", ""} {
+		if got, err := ParseLearnRate(text); err == nil {
+			t.Errorf("%q is read as %v", text, got)
+		}
+	}
+}

@@ -42,8 +42,11 @@ func New(w, h int) *Canvas {
 func (c *Canvas) All() Area { return Area{c: c, W: c.w, H: c.h} }
 
 // Encode writes the canvas as lines of text with as few colour codes as it
-// takes. Blank line ends are left out.
-func (c *Canvas) Encode(p *style.Palette) string {
+// takes, for a terminal that has the characters of g. Blank line ends are left out.
+func (c *Canvas) Encode(p *style.Palette, g *style.Glyphs) string {
+	if !g.Unicode {
+		c.onlyASCII()
+	}
 	var b strings.Builder
 	b.Grow(c.w*c.h*2 + 64)
 	for y := range c.h {
@@ -81,7 +84,7 @@ func (c *Canvas) Encode(p *style.Palette) string {
 type Area struct {
 	c    *Canvas
 	x, y int
-	W, H int // its size in columns and rows
+	W, H int // columns and rows
 }
 
 // Sub returns the part of a at x, y, w wide and h high, cut to what a holds.
@@ -218,7 +221,7 @@ type Part struct {
 func Ranked(rank int, spans ...style.Span) Part { return Part{Rank: rank, Spans: spans} }
 
 // Line draws parts on row y, left ones from the left edge, right ones at the
-// Right edge, gap columns apart, and drops the least important until all fit.
+// right edge, gap columns apart, and drops the least important until all fit.
 func (a Area) Line(y, gap int, left, right []Part) {
 	left, right = fit(a.W, gap, left, right)
 	x := 0
@@ -285,10 +288,13 @@ func lastOfRank(ps []Part, rank int) int {
 
 // Elide shortens t to at most w columns, with dots in place of what it drops.
 func Elide(t string, w int, g *style.Glyphs) string {
-	if Width(t) <= w {
+	switch {
+	case Width(t) <= w:
 		return t
+	case w < Width(g.Dots):
+		return ""
 	}
-	return widths.Truncate(t, max(w, 0), g.Dots)
+	return widths.Truncate(t, w, g.Dots)
 }
 
 // Wrap breaks t into lines of at most w columns, between words where it can.
@@ -322,9 +328,9 @@ func Wrap(t string, w int) []string {
 	return lines
 }
 
-// ASCIIOnly replaces every character of the canvas that an ASCII terminal
+// onlyASCII replaces every character of the canvas that an ASCII terminal
 // can't show, such as those in a run's name.
-func (c *Canvas) ASCIIOnly() {
+func (c *Canvas) onlyASCII() {
 	for i := range c.cells {
 		switch r := c.cells[i].Rune; {
 		case r == 0:

@@ -12,12 +12,12 @@ import (
 func TestWideCharactersAreNeverCut(t *testing.T) {
 	c := New(5, 1)
 	c.All().Text(0, 0, style.Plain, "a広広い")
-	if got := c.Encode(style.NewPalette(3, true)); runewidth.StringWidth(got) > 5 || !strings.HasPrefix(got, "a広広") {
+	if got := c.Encode(style.NewPalette(3, true), &style.Unicode); runewidth.StringWidth(got) > 5 || !strings.HasPrefix(got, "a広広") {
 		t.Errorf("%q", got)
 	}
 	c = New(4, 1)
 	c.All().Text(0, 0, style.Plain, "a広広")
-	if got := c.Encode(style.NewPalette(3, true)); got != "a広" {
+	if got := c.Encode(style.NewPalette(3, true), &style.Unicode); got != "a広" {
 		t.Errorf("%q", got)
 	}
 }
@@ -30,7 +30,7 @@ func TestWhatLiesOverHalfAWideCharacterMovesNothing(t *testing.T) {
 			c := New(8, 1)
 			c.All().Text(0, 0, style.Plain, "名広い|")
 			c.All().Text(at, 0, style.Plain, text)
-			got := c.Encode(style.NewPalette(3, true))
+			got := c.Encode(style.NewPalette(3, true), &style.Unicode)
 			if text == "x" && got != want {
 				t.Errorf("x at %d: %q, want %q", at, got, want)
 			}
@@ -41,11 +41,24 @@ func TestWhatLiesOverHalfAWideCharacterMovesNothing(t *testing.T) {
 	}
 }
 
+// What is shortened takes no more columns than there are, not even for its dots.
+func TestElidedIsNeverWiderThanAskedFor(t *testing.T) {
+	for w := -1; w < 8; w++ {
+		for _, g := range []*style.Glyphs{&style.Unicode, &style.ASCII} {
+			for _, text := range []string{"", "a", "a name", "広い画面"} {
+				if got := Elide(text, w, g); Width(got) > max(w, 0) {
+					t.Errorf("%q in %d columns is %q", text, w, got)
+				}
+			}
+		}
+	}
+}
+
 // An error in several lines is shown in one, its words apart.
 func TestLinesOfATextStayApart(t *testing.T) {
 	c := New(20, 1)
 	c.All().Text(0, 0, style.Plain, "a: gone\nb: gone\x1b[2J")
-	if got := c.Encode(style.NewPalette(3, true)); got != "a: gone b: gone[2J" {
+	if got := c.Encode(style.NewPalette(3, true), &style.Unicode); got != "a: gone b: gone[2J" {
 		t.Errorf("%q", got)
 	}
 }

@@ -25,9 +25,8 @@ const columnGap = 2
 
 // fit returns the columns that fit into w, with their widths.
 func (t Table) fit(w int) (at []int, widths []int) {
-	for worst := 0; ; {
-		total := 0
-		worst = 0
+	for {
+		total, worst := 0, 0
 		at, widths = at[:0], widths[:0]
 		for i, c := range t.Columns {
 			if c.Rank >= 0 {
@@ -91,7 +90,7 @@ func (t Table) Draw(a Area, g *style.Glyphs) {
 }
 
 // scrolled returns the first of n rows to show in a window of h so that the
-// Chosen one is in it.
+// chosen one is in it.
 func scrolled(chosen, n, h int) int {
 	return max(0, min(chosen-h/2, n-h))
 }

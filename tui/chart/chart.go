@@ -4,7 +4,8 @@
 // [Polyline] is one of them over an x axis (polyline.go), a [Window] the part of
 // the axis that is seen (window.go), and a [Chart] lines in a frame with axes,
 // marks and a read-out. Smoothed lines are asciigraph's, raw ones braille
-// (braille.go), as are all in plots of few rows.
+// (braille.go), as are all in plots of few rows. A curve in one row of text, as of a
+// list, is a [Sparkline] (spark.go).
 package chart
 
 import (

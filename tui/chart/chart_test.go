@@ -29,7 +29,7 @@ var colourCode = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 func drawn(ch Chart, w, h int, g *style.Glyphs) string {
 	c := canvas.New(w, h)
 	ch.Draw(c.All(), g)
-	return colourCode.ReplaceAllString(c.Encode(style.NewPalette(3, true)), "")
+	return colourCode.ReplaceAllString(c.Encode(style.NewPalette(3, true), &style.Unicode), "")
 }
 
 // A spike in one of 100,000 values, drawn 60 columns wide, must be seen.

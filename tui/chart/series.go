@@ -5,9 +5,10 @@ import (
 	"sort"
 )
 
-// The x axes that a history can be drawn against.
+// An Axis is an x axis that a history can be drawn against.
 type Axis int
 
+// The x axes.
 const (
 	ByEpoch Axis = iota // epochs done
 	ByStep              // batches; in a comparison, images seen
@@ -15,7 +16,7 @@ const (
 	Axes                // how many there are
 )
 
-// An Moment is one moment on every axis.
+// A Moment is one moment on every axis.
 type Moment [Axes]float64
 
 // A Series is a history of several values, of a run's steps or of its epochs.

@@ -1,48 +1,47 @@
-package watch
+package chart
 
 import (
 	"math"
 	"strings"
 
-	"cifartui/train/survey"
 	"cifartui/tui/style"
 )
 
-// sparkline draws the val_acc of points in w columns, from its least to its
+// Sparkline draws values in one row of at most w columns, from their least to their
 // greatest: as a thin line of braille, or where there is none as levels.
-func sparkline(points []survey.Point, w int, g *style.Glyphs) string {
+func Sparkline(values []float64, w int, g *style.Glyphs) string {
 	if !g.Unicode {
-		return levels(means(points, w), g)
+		return levels(means(values, w), g)
 	}
-	return thinLine(means(points, 2*w))
+	return thinLine(means(values, 2*w))
 }
 
-// means are the mean val_acc of each of n parts of the points, fewer where there
-// are fewer points, scaled from 0 to 1. A part without a finite value is NaN.
-func means(points []survey.Point, n int) []float64 {
+// means are the mean of each of n parts of the values, fewer where there are fewer
+// values, scaled from 0 to 1. A part without a finite value is NaN.
+func means(values []float64, n int) []float64 {
 	lo, hi := math.Inf(1), math.Inf(-1)
-	values := make([]float64, min(n, len(points)))
-	for i := range values {
-		from, to := i*len(points)/len(values), (i+1)*len(points)/len(values)
+	parts := make([]float64, min(n, len(values)))
+	for i := range parts {
+		from, to := i*len(values)/len(parts), (i+1)*len(values)/len(parts)
 		sum, n := 0.0, 0
-		for _, p := range points[from:to] {
-			if v := float64(p.ValAcc); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		for _, v := range values[from:to] {
+			if Finite(v) {
 				sum, n = sum+v, n+1
 			}
 		}
-		values[i] = sum / float64(n) // NaN without any
+		parts[i] = sum / float64(n) // NaN without any
 		if n > 0 {
-			lo, hi = min(lo, values[i]), max(hi, values[i])
+			lo, hi = min(lo, parts[i]), max(hi, parts[i])
 		}
 	}
-	for i := range values {
+	for i := range parts {
 		if hi-lo < 1e-4 { // flat
-			values[i] += 0.5 - lo
+			parts[i] += 0.5 - lo
 		} else {
-			values[i] = (values[i] - lo) / (hi - lo)
+			parts[i] = (parts[i] - lo) / (hi - lo)
 		}
 	}
-	return values
+	return parts
 }
 
 // levels shows each value as one of the levels of a terminal without braille.
@@ -58,10 +57,6 @@ func levels(values []float64, g *style.Glyphs) string {
 	}
 	return b.String()
 }
-
-// sparkDots are the bits of a braille character's dots, by column and by row from
-// the bottom.
-var sparkDots = [2][4]rune{{0x40, 0x04, 0x02, 0x01}, {0x80, 0x20, 0x10, 0x08}}
 
 // thinLine draws values as a line of dots, two a column, each joined to the one
 // before.
@@ -79,7 +74,7 @@ func thinLine(values []float64) string {
 			from = before + sign(dot-before)
 		}
 		for d := min(from, dot); d <= max(from, dot); d++ {
-			cells[i/2] |= sparkDots[i%2][d]
+			cells[i/2] |= brailleDots[i%2][d]
 		}
 		before = dot
 	}

@@ -70,10 +70,17 @@ func Speed(v float64) string {
 	return fmt.Sprintf("%4.0fk", min(v/1000, 9999))
 }
 
-// Duration6 shows a duration in 6 columns, with its two largest units.
-func Duration6(seconds float64) string { return fmt.Sprintf("%6s", Duration(seconds)) }
+// Duration6 shows a duration in seconds in 6 columns, as [Duration] does but for 100
+// days and more, which leave no room for hours.
+func Duration6(seconds float64) string {
+	s := Duration(seconds)
+	if days, _, ok := strings.Cut(s, "d"); ok && len(s) > 6 {
+		s = days + "d"
+	}
+	return fmt.Sprintf("%6s", s)
+}
 
-// Duration shows a duration with its two largest units.
+// Duration shows a duration in seconds with its two largest units; - for what is none.
 func Duration(seconds float64) string {
 	if math.IsNaN(seconds) || seconds < 0 || seconds > 1e9 {
 		return "-"
@@ -91,7 +98,7 @@ func Duration(seconds float64) string {
 	}
 }
 
-// Ago shows how long ago something was, with one unit.
+// Ago shows how long ago something was, with one unit, in 4 columns at most.
 func Ago(d time.Duration) string {
 	switch {
 	case d < -time.Hour:
@@ -102,8 +109,10 @@ func Ago(d time.Duration) string {
 		return fmt.Sprintf("%dm", int(d.Minutes()))
 	case d < 100*time.Hour:
 		return fmt.Sprintf("%dh", int(d.Hours()))
+	case d < 1000*24*time.Hour:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+	return fmt.Sprintf("%dy", int(d.Hours()/24/365))
 }
 
 // Size shows a number of bytes in 8 columns.

@@ -1,6 +1,10 @@
 package format
 
-import "testing"
+import (
+	"math"
+	"testing"
+	"time"
+)
 
 // Numbers that stand in columns keep their width, whatever they are.
 func TestNumbersKeepTheirWidth(t *testing.T) {
@@ -19,9 +23,20 @@ func TestNumbersKeepTheirWidth(t *testing.T) {
 			t.Errorf("%g is %q, %d wide", v, got, len(got))
 		}
 	}
-	for _, v := range []float64{-1, 0, 59.9, 61, 3599, 3600, 359999, 360000} {
+	for _, v := range []float64{-1, 0, 59.9, 61, 3599, 3600, 359999, 360000, 8639999, 8640000, 1e9, math.NaN(), math.Inf(1)} {
 		if got := Duration6(v); len(got) != 6 {
 			t.Errorf("%g is %q, %d wide", v, got, len(got))
+		}
+	}
+}
+
+// A column of ages is as wide as the widest.
+func TestAgesTakeFourColumnsAtMost(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-2 * time.Hour: "-", 0: "now", 59 * time.Minute: "59m", 99 * time.Hour: "99h", 100 * time.Hour: "4d", 999 * 24 * time.Hour: "999d", 1000 * 24 * time.Hour: "2y",
+	} {
+		if got := Ago(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}
 }

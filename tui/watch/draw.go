@@ -103,7 +103,7 @@ func (m *Model) draw() string {
 		} else {
 			all.Text(0, 0, style.Plain, canvas.Elide(fmt.Sprintf("needs %dx%d, is %dx%d", leastWidth, leastHeight, m.w, m.h), m.w, m.glyphs))
 		}
-		return m.encode(c)
+		return c.Encode(m.palette, m.glyphs)
 	}
 	top, below := rows(m.h)
 	m.drawHeader(all.Sub(1, 0, m.w-2, top))
@@ -123,14 +123,7 @@ func (m *Model) draw() string {
 		m.dialog.Draw(body, m.glyphs)
 	}
 	m.drawFoot(all.Sub(1, m.h-below, m.w-2, below))
-	return m.encode(c)
-}
-
-func (m *Model) encode(c *canvas.Canvas) string {
-	if !m.glyphs.Unicode {
-		c.ASCIIOnly()
-	}
-	return c.Encode(m.palette)
+	return c.Encode(m.palette, m.glyphs)
 }
 
 // drawPane draws the curves or the settings, and in a tall pane both.

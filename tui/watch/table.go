@@ -9,6 +9,7 @@ import (
 	"cifartui/train/runs"
 	"cifartui/train/survey"
 	"cifartui/tui/canvas"
+	"cifartui/tui/chart"
 	"cifartui/tui/format"
 	"cifartui/tui/style"
 )
@@ -61,7 +62,7 @@ func (m *Model) cells(r *row) []style.Span {
 		age = since(m.now.Sub(r.Created))
 	}
 	if r.Live && r.Remaining >= 0 {
-		left = format.Duration(r.Remaining)
+		left = strings.TrimSpace(format.Duration6(r.Remaining))
 	}
 	if r.Problem != "" && r.Epochs == 0 {
 		name = style.Dim
@@ -79,12 +80,8 @@ func since(d time.Duration) string {
 		return "now"
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 100*time.Hour:
-		return format.Ago(d)
-	case d < 1000*24*time.Hour:
-		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
-	return fmt.Sprintf("%dy", int(d.Hours()/24/365))
+	return format.Ago(d)
 }
 
 // state is what a run is doing or how it ended, in a word and in a colour.
@@ -176,6 +173,10 @@ func (m *Model) spark(r *row) string {
 		return r.spark
 	}
 	r.points = len(r.Points)
-	r.spark = sparkline(r.Points, sparkWidth, m.glyphs)
+	values := make([]float64, len(r.Points))
+	for i, p := range r.Points {
+		values[i] = float64(p.ValAcc)
+	}
+	r.spark = chart.Sparkline(values, sparkWidth, m.glyphs)
 	return r.spark
 }
