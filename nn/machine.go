@@ -30,8 +30,9 @@ type instruction struct {
 }
 
 // NewMachine makes a machine on a backend that computes the values of keep, of
-// the graph g. They are readable after RunAll; others of this package's operations may share their
-// memory with later ones. Inputs must have their values by the first RunAll.
+// the graph g. They are readable after RunAll; others of this package's operations
+// may share their memory with later ones. Inputs must have their values by the first
+// RunAll.
 func NewMachine(on Backend, g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (*Machine, error) {
 	p, err := newPlan(g, keep)
 	if err != nil {

@@ -22,8 +22,8 @@ type param struct {
 }
 
 // New makes a network with initial values drawn from seed: weights as the
-// Spec's Initializer says, zero biases. The backend stays the caller's, to close after everything that
-// was made on it.
+// Spec's Initializer says, zero biases. The backend stays the caller's, to close
+// after everything that was made on it.
 func New(b Backend, s Spec, seed uint64) (*Network, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err

@@ -37,42 +37,12 @@ func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("nn: sort the graph: %w", err)
 	}
-	needed := map[*gorgonia.Node]bool{}
-	for _, n := range keep {
-		needed[n] = true
-	}
-	for _, n := range sorted {
-		if needed[n] {
-			for _, c := range inputs(g, n) {
-				needed[c] = true
-			}
-		}
-	}
-	p := &plan{place: map[*op]int{}}
-	for i := len(sorted) - 1; i >= 0; i-- {
-		// Inputs have no operation, constants one without inputs.
-		if n := sorted[i]; n.Op() != nil && n.Op().Arity() > 0 && needed[n] {
-			p.order = append(p.order, n)
-		}
-	}
+	p := &plan{order: toRun(g, sorted, keep), place: map[*op]int{}}
 	kept := map[*gorgonia.Node]bool{}
 	for _, n := range keep {
 		kept[n] = true
 	}
-	last := map[*gorgonia.Node]int{} // when a value is read for the last time
-	for i, n := range p.order {
-		last[n] = i
-		for _, c := range inputs(g, n) {
-			last[c] = i
-		}
-	}
-	for _, n := range p.order {
-		if d, ok := n.Op().(deferred); ok && d.late() {
-			for _, c := range inputs(g, n) {
-				last[c] = len(p.order)
-			}
-		}
-	}
+	last := lastReads(g, p.order)
 	var free []int // slabs
 	for i, n := range p.order {
 		read := inputs(g, n)
@@ -98,6 +68,49 @@ func newPlan(g *gorgonia.ExprGraph, keep gorgonia.Nodes) (*plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// toRun is the order of the nodes that lead to keep and have something to run, of a
+// graph that is sorted with the last to run first.
+func toRun(g *gorgonia.ExprGraph, sorted, keep gorgonia.Nodes) (order []*gorgonia.Node) {
+	needed := map[*gorgonia.Node]bool{}
+	for _, n := range keep {
+		needed[n] = true
+	}
+	for _, n := range sorted {
+		if needed[n] {
+			for _, c := range inputs(g, n) {
+				needed[c] = true
+			}
+		}
+	}
+	for i := len(sorted) - 1; i >= 0; i-- {
+		// Inputs have no operation, constants one without inputs.
+		if n := sorted[i]; n.Op() != nil && n.Op().Arity() > 0 && needed[n] {
+			order = append(order, n)
+		}
+	}
+	return order
+}
+
+// lastReads says of each node at which place of the order its value is read for the
+// last time; behind the order if an operation reads it that may run late.
+func lastReads(g *gorgonia.ExprGraph, order []*gorgonia.Node) map[*gorgonia.Node]int {
+	last := map[*gorgonia.Node]int{}
+	for i, n := range order {
+		last[n] = i
+		for _, c := range inputs(g, n) {
+			last[c] = i
+		}
+	}
+	for _, n := range order {
+		if d, ok := n.Op().(deferred); ok && d.late() {
+			for _, c := range inputs(g, n) {
+				last[c] = len(order)
+			}
+		}
+	}
+	return last
 }
 
 // deferred is an operation that may run late, when all others of the graph are done.

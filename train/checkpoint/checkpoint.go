@@ -124,6 +124,7 @@ func (p *Plan) At(step, total int64) float64 {
 	return (p.From + (1-p.From)*part) * float64(total)
 }
 
+// Sums are over the batches of an epoch, done so far.
 type Sums struct {
 	Loss    event.Float  `json:"loss"` // sum over the images
 	Correct int          `json:"correct"`
@@ -138,9 +139,10 @@ type Sums struct {
 // NotKnown stands for a number that there is none of.
 var NotKnown = event.Float(math.NaN())
 
+// TestResult is what the best weights gave on the test set.
 type TestResult struct {
-	Acc  event.Float `json:"acc"`
-	Loss event.Float `json:"loss"`
+	Acc  event.Float `json:"acc"`  // from 0 to 1
+	Loss event.Float `json:"loss"` // mean over the images
 }
 
 // DataSum identifies the data that a run was trained on.

@@ -46,8 +46,8 @@ func (e *SeveralError) Error() string {
 // ErrNoneLive is in the error of Find when no run is live.
 var ErrNoneLive = errors.New("no run is live")
 
-// Find is [runs.Find], with the folder to dial. "" or "-" means the only live run of the
-// runs folder; it is a *SeveralError if there are more, and ErrNoneLive if there
+// Find is [runs.Find], with the folder to dial. "" or "-" means the only live run of
+// the runs folder; it is a *SeveralError if there are more, and ErrNoneLive if there
 // are none. The run that is found by a name need not be live.
 func Find(dir, which string) (Target, error) {
 	if which == "" || which == "-" {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cifartui/train/rundir"
 	"cmp"
 	"errors"
 	"fmt"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"cifartui/train/rundir"
 )
 
 // Remote is a run on another machine that ssh reaches:

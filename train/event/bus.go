@@ -147,6 +147,7 @@ func (s *StepDone) Merge(o *StepDone) {
 	s.LR, s.Elapsed = o.LR, o.Elapsed
 }
 
+// Add adds the time of other steps.
 func (p *Phases) Add(o Phases) {
 	p.Data += o.Data
 	p.Forward += o.Forward

@@ -23,6 +23,7 @@ type stepPlace struct {
 	own bool
 }
 
+// Push adds an event behind those that are in the queue.
 func (q *Queue) Push(e Event) {
 	run := e.Head().Run
 	step, ok := e.(*StepDone)

@@ -28,7 +28,8 @@ type family struct {
 }
 
 // The page's metrics. Units are in the names, as Prometheus asks. The label run
-// is on all of them, and that of its comparison if it is part of one; set is train or validation; phase is where time goes.
+// is on all of them, and that of its comparison if it is part of one; set is train
+// or validation; phase is where time goes.
 var (
 	infoMetric       = family{"cifartui_run_info", "gauge", "Always 1; the labels describe the run."}
 	stateMetric      = family{"cifartui_run_state", "gauge", "1 for the state that the run is in, 0 for the others."}

@@ -24,34 +24,43 @@ type Disk interface {
 	SyncDir(path string) error
 }
 
+// File is a file that is written. Sync waits until what was written is on the disk.
 type File interface {
 	io.WriteCloser
 	Sync() error
 }
 
-// OS is the real one.
+// OS is the file system itself.
 type OS struct{}
 
+// Create implements [Disk].
 func (OS) Create(path string) (File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 }
 
+// Append implements [Disk].
 func (OS) Append(path string) (File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 }
 
+// Rename implements [Disk].
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
+// Link implements [Disk].
 func (OS) Link(from, to string) error { return os.Link(from, to) }
 
+// Remove implements [Disk].
 func (OS) Remove(path string) error { return os.Remove(path) }
 
+// SyncDir implements [Disk].
 func (OS) SyncDir(path string) error { return syncDir(path) }
 
 // TempMark is in the name of every file that is not yet whole. The names start
 // with a dot, so that no pattern for checkpoints finds them.
 const TempMark = ".tmp-"
 
+// TempName is what this process calls the file that is not yet whole and is to be at
+// path: it lies in the same folder.
 func TempName(path string) string {
 	return filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s%s%d", filepath.Base(path), TempMark, os.Getpid()))
 }

@@ -40,10 +40,11 @@ const (
 	LockFile       = "run.lock"
 )
 
-var (
-	errLocked  = errors.New("locked by another process")
-	ErrNoLocks = errors.New("this file system has no locks")
-)
+// ErrNoLocks is the error of a lock on a file system that has none, as some network
+// file systems.
+var ErrNoLocks = errors.New("this file system has no locks")
+
+var errLocked = errors.New("locked by another process")
 
 // InUseError says that a live process already writes a run folder.
 type InUseError struct {

@@ -100,8 +100,8 @@ func (e *entry) describe(here string, now time.Time) *Run {
 	info := runs.Describe(e.folder, e.config, e.about, run, e.pid, live)
 	info.Name = e.name
 	info.Explain(e.cerr, e.rerr)
-	r := newRun(info, e.config, e.about, run, e.points, e.follower.Whole())
-	r.Comparison, r.Elsewhere = e.comparison, elsewhere
+	r := newRun(e, info)
+	r.Elsewhere = elsewhere
 	return r
 }
 

@@ -71,9 +71,10 @@ func (r *Run) begun() bool { return r.State != NotBegun }
 // yet.
 const NotBegun = "not begun"
 
-// newRun makes the Run of what is known of one.
-func newRun(info runs.Info, c config.Config, about config.About, run *record.Run, points []Point, whole bool) *Run {
-	r := &Run{Info: info, Config: c, About: about, Points: points, Timed: whole}
+// newRun makes the Run of what an entry knows, described as in a list.
+func newRun(e *entry, info runs.Info) *Run {
+	run := e.follower.Run()
+	r := &Run{Info: info, Comparison: e.comparison, Config: e.config, About: e.about, Points: e.points, Timed: e.follower.Whole()}
 	r.At, r.Step, r.Steps = run.Position()
 	if r.Epochs == 0 { // of settings that cannot be read
 		r.Epochs = run.EpochsInAll()

@@ -62,7 +62,7 @@ func TestRemainingKnowsAShorterLastEpoch(t *testing.T) {
 		for _, e := range events {
 			run.Apply(e)
 		}
-		return newRun(runs.Info{Live: true, Epoch: run.EpochsDone(), Epochs: run.EpochsInAll()}, c, config.About{}, run, nil, false).Remaining
+		return remaining(&Run{Info: runs.Info{Live: true}, Config: c, Elapsed: run.Elapsed()}, run)
 	}
 	third := &event.EpochDone{Epoch: 3, Epochs: 4, Total: 30, Elapsed: 60}
 	for _, k := range []struct {
