@@ -22,12 +22,12 @@ type screenSettings struct {
 }
 
 func (s *screenSettings) flags(cmd *cobra.Command) {
-	runsFlag(cmd, &s.runs)
+	runsFlag(cmd.Flags(), &s.runs)
 	cmd.Flags().StringVar(&s.theme, "theme", "auto", "colours: auto, dark, light or none")
 }
 
 func (s *screenSettings) check(cmd *cobra.Command) error {
-	if err := oneOf("theme", s.theme, "auto", "dark", "light", "none"); err != nil {
+	if err := oneOf("theme", s.theme, tui.Themes()...); err != nil {
 		return err
 	}
 	if why := whyNoScreen(cmd.InOrStdin(), cmd.OutOrStdout()); why != "" {
@@ -45,12 +45,7 @@ func attachCommand() *cobra.Command {
 		Long: `Attach shows the screen of a run that trains in another terminal or in the
 background. Leaving it leaves the run. Without RUN it is the live run of the
 runs folder. ssh://user@box/RUN is a run on another machine, reached by ssh.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usage("attach: one run at a time, not %d", len(args))
-			}
-			return nil
-		},
+		Args: atMostOneRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			which := ""
 			if len(args) == 1 {

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -32,7 +29,7 @@ network, as theirs have nothing in common: for those there is the ensemble that
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
-				return usage(`%s: name runs, as last ("cifartui runs" lists them), or files of weights`, cmd.CommandPath())
+				return nameModel(cmd, ", two or more of them")
 			case out == "":
 				return usage("%s: say with -o which file to write", cmd.CommandPath())
 			case filepath.Ext(out) != checkpoint.WeightsExt:
@@ -56,24 +53,8 @@ network, as theirs have nothing in common: for those there is the ensemble that
 			return nil
 		},
 	}
-	runsFlag(cmd, &dir)
+	runsFlag(cmd.Flags(), &dir)
 	cmd.Flags().StringVarP(&out, "output", "o", "", "`file` to write, "+checkpoint.WeightsExt)
 	cmd.Flags().BoolVar(&force, "force", false, "write over a file that is there")
 	return cmd
-}
-
-// mayWrite refuses to write over a file that nobody said may be lost.
-func mayWrite(path string, force bool) error {
-	st, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return fmt.Errorf("write %s: %w", path, err)
-	case st.IsDir():
-		return fmt.Errorf("write %s: it is a folder: name a file", path)
-	case !force:
-		return fmt.Errorf("%s is there already: --force writes over it", path)
-	}
-	return nil
 }

@@ -5,13 +5,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cifartui/nn/kernel"
 	"cifartui/train/bench"
 )
 
 func benchCommand() *cobra.Command {
 	var o bench.Options
-	var mode, kernels, device string
+	var on computeFlags
+	var mode string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "bench",
@@ -26,10 +26,10 @@ which is measured in the same rounds.`,
 			if err := checkBench(&o, mode); err != nil {
 				return err
 			}
-			if err := useKernels(kernels); err != nil {
+			if err := on.check(); err != nil {
 				return err
 			}
-			b, err := openDevice(device, o.Threads, nil, notes(cmd.ErrOrStderr()))
+			b, err := on.open(nil, notes(cmd.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
@@ -48,23 +48,25 @@ which is measured in the same rounds.`,
 	}
 	f := cmd.Flags()
 	f.IntSliceVar(&o.Batches, "batches", []int{64, 512}, "batch sizes")
-	f.IntVar(&o.Threads, "threads", 0, "processor threads (0: all that this process may use)")
 	f.IntVar(&o.Rounds, "rounds", 7, "rounds")
 	f.StringVar(&mode, "mode", "train", "train, infer or both")
-	f.StringVar(&device, "device", deviceCPU, "what to measure: cpu, cuda, or cuda:`N` for the N-th GPU")
-	f.StringVar(&kernels, "kernels", "", "avx512, avx2, neon or generic (default: the fastest here)")
+	on.add(f, deviceCPU)
 	f.BoolVar(&o.Layers, "layers", true, "print the time of each layer and pass")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
+// The values of --mode.
+const bothModes = "both"
+
+var benchModes = []string{bench.Train, bench.Infer, bothModes}
+
 // checkBench refuses what cannot be, naming the flag.
 func checkBench(o *bench.Options, mode string) error {
-	if err := oneOf("mode", mode, bench.Train, bench.Infer, "both"); err != nil {
+	if err := oneOf("mode", mode, benchModes...); err != nil {
 		return err
 	}
-	o.Modes = []string{mode}
-	if mode == "both" {
+	if o.Modes = []string{mode}; mode == bothModes {
 		o.Modes = []string{bench.Train, bench.Infer}
 	}
 	for _, b := range o.Batches {
@@ -74,20 +76,6 @@ func checkBench(o *bench.Options, mode string) error {
 	}
 	if o.Rounds < 1 || o.Rounds > 10_000 {
 		return usage("--rounds: %d is not between 1 and 10000", o.Rounds)
-	}
-	if o.Threads < 0 || o.Threads > 1024 {
-		return usage("--threads: %d is not between 0 and 1024", o.Threads)
-	}
-	return nil
-}
-
-// useKernels chooses the processor kernels by name; "" keeps the fastest.
-func useKernels(name string) error {
-	if name == "" {
-		return nil
-	}
-	if err := kernel.Use(name); err != nil {
-		return usage("--kernels: %w", err)
 	}
 	return nil
 }

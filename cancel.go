@@ -37,7 +37,7 @@ A run that was not submitted is stopped as by "cifartui ctl RUN stop".`,
 			return cancel(cmd.Context(), dir, args[0], cmd.OutOrStdout())
 		},
 	}
-	runsFlag(cmd, &dir)
+	runsFlag(cmd.Flags(), &dir)
 	return cmd
 }
 
@@ -56,11 +56,12 @@ func cancel(ctx context.Context, dir, which string, out io.Writer) error {
 		return err
 	}
 	if !submitted {
-		stop, err := ctlOptions{after: string(event.AfterBatch), wait: true}.request([]string{string(control.VerbStop)})
+		o := ctlOptions{runs: dir, after: string(event.AfterBatch), wait: true}
+		stop, err := o.request([]string{string(control.VerbStop)})
 		if err != nil {
 			return err
 		}
-		return ctl(ctx, dir, which, stop, false, out)
+		return o.send(ctx, which, stop, out)
 	}
 	c := canceller{out: out, stopped: map[string]bool{}, ended: map[string]bool{}}
 	for {

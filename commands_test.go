@@ -26,6 +26,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"tarin"}, `"tarin" is no command`},
 		{[]string{"--sweep", "color=red"}, "color"},
 		{[]string{"--theme", "pink"}, "auto, dark, light, none"},
+		{[]string{"--order", "random"}, "none of interleave, sequential"},
+		{[]string{"bench", "--threads", "100000"}, "between 0 and 1024"},
 		{[]string{"--config", "no/such/file.yaml"}, "no/such/file.yaml"},
 		{[]string{"ctl"}, "name a run"},
 		{[]string{"ctl", "x", "lr"}, "learning rate"},

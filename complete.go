@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,9 +15,11 @@ import (
 	"cifartui/train/checkpoint"
 	"cifartui/train/config"
 	"cifartui/train/evaluate"
+	"cifartui/train/event"
 	"cifartui/train/plot"
 	"cifartui/train/rundir"
 	"cifartui/train/runs"
+	"cifartui/tui"
 )
 
 // flagWords are the words that flags of any command may have.
@@ -26,26 +29,26 @@ func flagWords() map[string][]string {
 		"preprocess": cifar.Preprocessings(),
 		"optimizer":  config.Optimizers(),
 		"schedule":   config.Schedules(),
-		"monitor":    {"val_acc", "val_loss"},
-		"order":      {"interleave", "sequential"},
-		"theme":      {"auto", "dark", "light", "none"},
-		"log-format": {"text", "json"},
+		"monitor":    config.Monitors(),
+		"order":      textsOf(config.Orders()),
+		"theme":      tui.Themes(),
+		"log-format": logFormats,
 		"kernels":    kernel.Names(),
-		"after":      {"batch", "epoch"},
-		"mode":       {"train", "infer", "both"},
-		"x":          {string(plot.ByEpoch), "images", "time"},
+		"after":      {string(event.AfterBatch), string(event.AfterEpoch)},
+		"mode":       benchModes,
+		"x":          textsOf(plot.Axes()),
 		"sweep":      keysOf(config.SweepKeys()),
 		"recipe":     recipeNames(),
 		"device":     {deviceAuto, deviceCPU, deviceCUDA},
-		"fill":       {"nearest", "reflect"},
-		"flips":      {"random", "alternate"},
+		"fill":       config.Fills(),
+		"flips":      config.FlipModes(),
 		"sort":       runs.SortKeys(),
 		"filter":     keysOf(runs.FilterKeys()),
-		"input":      {string(onnx.Float), string(onnx.Bytes)},
-		"dtype":      {string(checkpoint.Float32), string(checkpoint.Float16), string(checkpoint.BFloat16)},
+		"input":      textsOf(onnx.Inputs()),
+		"dtype":      textsOf(checkpoint.DTypes()),
 		"split":      evaluate.Parts(),
 		"tta":        {"flip"},
-		"size":       {"32", "48", "64", "96"},
+		"size":       sizeWords(),
 		"parallel":   {"auto"},
 		"scheduler":  {"slurm"},
 		"augment":    append([]string{"true", "false"}, cifar.AugmentKinds()...),
@@ -54,6 +57,14 @@ func flagWords() map[string][]string {
 		"freeze":      {"conv", "fc", "dense"},
 		"lr-scale":    {"conv=", "fc=", "dense="},
 	}
+}
+
+// sizeWords are what --size takes.
+func sizeWords() (words []string) {
+	for _, size := range cifar.Sizes() {
+		words = append(words, strconv.Itoa(size))
+	}
+	return words
 }
 
 // recipeNames are what --recipe takes.

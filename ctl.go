@@ -51,10 +51,10 @@ named COMPARISON/RUN.`,
 			if err != nil {
 				return err
 			}
-			return ctl(cmd.Context(), o.runs, args[0], r, o.asJSON, cmd.OutOrStdout())
+			return o.send(cmd.Context(), args[0], r, cmd.OutOrStdout())
 		},
 	}
-	runsFlag(cmd, &o.runs)
+	runsFlag(cmd.Flags(), &o.runs)
 	f := cmd.Flags()
 	remoteFlag(cmd, &o.program)
 	f.StringVar(&o.after, "after", string(event.AfterBatch), "stop: after the batch or the epoch")
@@ -92,12 +92,9 @@ func (o ctlOptions) request(words []string) (control.Request, error) {
 	case control.VerbStop:
 		r.After = event.Boundary(o.after)
 	case control.VerbLR:
-		rate, err := config.ParseNumber(words[1])
+		rate, err := config.ParseLearnRate(words[1])
 		if err != nil {
-			return r, usage("ctl: learning rate %w", err)
-		}
-		if rate > config.MaxLearnRate {
-			return r, usage("ctl: learning rate %s: want at most %g", words[1], float64(config.MaxLearnRate))
+			return r, usage("ctl: learning rate %s: %w", words[1], err)
 		}
 		r.Rate = &rate
 	case control.VerbEvents:
@@ -128,8 +125,10 @@ func (o ctlOptions) overSSH(cmd *cobra.Command, args []string) error {
 	return overSSH(cmd, remote, rundir.Quote(args[0])+" "+strings.Join(args[1:], " "), remote.Command(false, again...))
 }
 
-func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool, out io.Writer) error {
-	target, err := control.Find(dir, which)
+// send gives a command to what a person named: a run, or each live run of a comparison
+// that was submitted.
+func (o ctlOptions) send(ctx context.Context, which string, r control.Request, out io.Writer) error {
+	target, err := control.Find(o.runs, which)
 	if err != nil {
 		return err
 	}
@@ -140,17 +139,17 @@ func ctl(ctx context.Context, dir, which string, r control.Request, asJSON bool,
 	if len(each) > 0 && r.Cmd != control.VerbStatus {
 		var wrong []error
 		for _, t := range each {
-			if err := ctlOne(ctx, t, r, asJSON, out); err != nil {
+			if err := o.sendTo(ctx, t, r, out); err != nil {
 				wrong = append(wrong, fmt.Errorf("run %s: %w", t.Name(), err))
 			}
 		}
 		return errors.Join(wrong...)
 	}
-	return ctlOne(ctx, target, r, asJSON, out)
+	return o.sendTo(ctx, target, r, out)
 }
 
-// ctlOne gives a command to the process that a target means.
-func ctlOne(ctx context.Context, target control.Target, r control.Request, asJSON bool, out io.Writer) error {
+// sendTo gives a command to the process that a target means.
+func (o ctlOptions) sendTo(ctx context.Context, target control.Target, r control.Request, out io.Writer) error {
 	r.Run = target.Run
 	client, err := control.Dial(ctx, target.Folder)
 	var notLive *control.NotLiveError
@@ -160,7 +159,7 @@ func ctlOne(ctx context.Context, target control.Target, r control.Request, asJSO
 			return serr
 		}
 		list = slices.DeleteFunc(list, func(s control.Status) bool { return r.Run != "" && s.Run != r.Run })
-		return printStatus(out, list, asJSON)
+		return printStatus(out, list, o.asJSON)
 	}
 	if err != nil {
 		return err
@@ -171,7 +170,7 @@ func ctlOne(ctx context.Context, target control.Target, r control.Request, asJSO
 		return err
 	}
 	if r.Cmd == control.VerbStatus {
-		return printStatus(out, reply.Status, asJSON)
+		return printStatus(out, reply.Status, o.asJSON)
 	}
 	return nil
 }

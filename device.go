@@ -6,10 +6,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/nn/cuda"
 	"cifartui/nn/cuda/driver"
+	"cifartui/nn/kernel"
+	"cifartui/train/config"
 )
 
 // The values of --device: where the network is computed.
@@ -32,6 +36,46 @@ func deviceIndex(device string) (int, error) {
 		return 0, usage("--device: %q is none of auto, cpu, cuda and cuda:N", device)
 	}
 	return i, nil
+}
+
+// computeFlags is what a command that computes, other than train, is told of where.
+type computeFlags struct {
+	device, kernels string
+	threads         int
+}
+
+// add adds the flags; device is the default of --device.
+func (c *computeFlags) add(f *pflag.FlagSet, device string) {
+	f.StringVar(&c.device, "device", device, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
+	f.IntVar(&c.threads, "threads", 0, "processor threads (0: all that this process may use)")
+	f.StringVar(&c.kernels, "kernels", "", "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
+}
+
+// check refuses what cannot be, naming the flag, and chooses the kernels.
+func (c *computeFlags) check() error {
+	if c.threads < 0 || c.threads > config.MaxThreads {
+		return usage("--threads: %d is not between 0 and %d", c.threads, config.MaxThreads)
+	}
+	if _, err := deviceIndex(c.device); err != nil {
+		return err
+	}
+	return useKernels(c.kernels)
+}
+
+// open opens the device. lacks and note are as in openDevice.
+func (c *computeFlags) open(lacks error, note func(format string, args ...any)) (nn.Backend, error) {
+	return openDevice(c.device, c.threads, lacks, note)
+}
+
+// useKernels chooses the processor kernels by name; "" keeps the fastest.
+func useKernels(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := kernel.Use(name); err != nil {
+		return usage("--kernels: %w", err)
+	}
+	return nil
 }
 
 // openDevice opens what a value of --device asks for. lacks, if not nil, is why a

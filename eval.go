@@ -10,19 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"cifartui/cifar"
-	"cifartui/nn/cuda"
 	"cifartui/train"
-	"cifartui/train/config"
 	"cifartui/train/evaluate"
-	"cifartui/train/model"
 	"cifartui/train/rundir"
 )
 
 // evalSettings is what the eval command can be told.
 type evalSettings struct {
 	runs, data, dataURL, split, tta string
-	device, kernels                 string
-	threads, worst                  int
+	on                              computeFlags
+	worst                           int
 	asJSON                          bool
 
 	names []string // runs and files
@@ -76,7 +73,7 @@ is null.`,
 			return err
 		},
 	}
-	runsFlag(cmd, &s.runs)
+	runsFlag(cmd.Flags(), &s.runs)
 	f := cmd.Flags()
 	f.StringVar(&s.data, "data", "", "images to evaluate on, as train takes them (default: what the weights were trained on)")
 	f.StringVar(&s.dataURL, "data-url", "", "fetch the data from this `address` instead of its home page")
@@ -84,9 +81,7 @@ is null.`,
 	f.StringVar(&s.tta, "tta", "", "test-time augmentation: flip (also the mean over each image and its mirror image)")
 	f.IntVar(&s.worst, "worst", 0, "write a PNG `file` with the N worst mistakes: --worst N FILE.png")
 	f.BoolVar(&s.asJSON, "json", false, "print JSON")
-	f.StringVar(&s.device, "device", deviceAuto, "where to compute: auto (a GPU if one can be used), cpu, cuda, or cuda:`N` for the N-th GPU")
-	f.IntVar(&s.threads, "threads", 0, "processor threads (0: all that this process may use)")
-	f.StringVar(&s.kernels, "kernels", "", "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
+	s.on.add(f, deviceAuto)
 	return cmd
 }
 
@@ -109,9 +104,7 @@ func (s *evalSettings) check(cmd *cobra.Command, args []string) error {
 	case !worst && s.sheet != "":
 		return usage("%s is a picture: eval takes runs and files of weights; --worst N %s writes a contact sheet there", s.sheet, s.sheet)
 	case len(s.names) == 0:
-		return usage(`%s: name a run, as last ("cifartui runs" lists them), or a file of weights`, cmd.CommandPath())
-	case s.threads < 0 || s.threads > config.MaxThreads:
-		return usage("--threads: %d is not between 0 and %d", s.threads, config.MaxThreads)
+		return nameModel(cmd, "")
 	}
 	if s.split != "" {
 		if err := oneOf("split", s.split, evaluate.Parts()...); err != nil {
@@ -121,10 +114,7 @@ func (s *evalSettings) check(cmd *cobra.Command, args []string) error {
 	if err := oneOf("tta", s.tta, "", "flip"); err != nil {
 		return usage("--tta: %q: there is only flip", s.tta)
 	}
-	if _, err := deviceIndex(s.device); err != nil {
-		return err
-	}
-	return useKernels(s.kernels)
+	return s.on.check()
 }
 
 // evaluate does the work, and returns also what it was done on.
@@ -161,7 +151,7 @@ func (s *evalSettings) evaluate(cmd *cobra.Command) (*evaluate.Report, *cifar.Se
 	if s.split == "" && part != evaluate.Test {
 		note("%s has no test images: evaluated on what was held out to validate on, as with --split %s", d.Name, part)
 	}
-	b, err := openDevice(s.device, s.threads, networksLack(models), note)
+	b, err := s.on.open(networksLack(models...), note)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -193,35 +183,5 @@ func (s *evalSettings) writeSheet(cmd *cobra.Command, r *evaluate.Report, set *c
 		return fmt.Errorf("write %s: %w", s.sheet, err)
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), s.sheet)
-	return nil
-}
-
-// openModels opens what a person named, and tells what they should know of it.
-func openModels(dir string, names []string, note func(format string, args ...any)) ([]*model.Model, error) {
-	models, err := model.OpenAll(dir, names...)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range models {
-		for _, n := range m.Notes {
-			note("%s", n)
-		}
-	}
-	return models, nil
-}
-
-// notes tells a person something beside the answer, a line each.
-func notes(w io.Writer) func(format string, args ...any) {
-	return voice{w: w}.note
-}
-
-// networksLack says what networks want that the GPU's kernels are not made for,
-// in a line; nil if there is nothing.
-func networksLack(models []*model.Model) error {
-	for _, m := range models {
-		if err := cuda.Lacks(m.Spec); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -48,37 +48,28 @@ last.ckpt. A file that is there is kept unless --force is given.`,
 		Args: func(cmd *cobra.Command, args []string) error { return s.check(cmd, args) },
 		RunE: func(cmd *cobra.Command, args []string) error { return s.export(cmd, args[0]) },
 	}
-	runsFlag(cmd, &s.runs)
+	runsFlag(cmd.Flags(), &s.runs)
 	f := cmd.Flags()
 	f.StringVarP(&s.out, "output", "o", "", "`file` to write: .onnx or .safetensors")
-	f.StringVar(&s.input, "input", string(onnx.Float), "what the ONNX file takes: "+words(onnx.Inputs()))
-	f.StringVar(&s.dtype, "dtype", string(checkpoint.Float32), "numbers of the safetensors file: "+words(checkpoint.DTypes()))
+	f.StringVar(&s.input, "input", string(onnx.Float), "what the ONNX file takes: "+inWords(onnx.Inputs()))
+	f.StringVar(&s.dtype, "dtype", string(checkpoint.Float32), "numbers of the safetensors file: "+inWords(checkpoint.DTypes()))
 	f.BoolVar(&s.force, "force", false, "write over a file that is there")
 	return cmd
-}
-
-// words lists names for help.
-func words[S ~string](list []S) string {
-	names := make([]string, len(list))
-	for i, s := range list {
-		names[i] = string(s)
-	}
-	return strings.Join(names, ", ")
 }
 
 // check refuses what cannot be, naming the flag.
 func (s *exportSettings) check(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
-		return usage(`%s: name a run, as last ("cifartui runs" lists them), or a file of weights`, cmd.CommandPath())
+		return nameModel(cmd, "")
 	case len(args) > 1:
 		return usage("%s: one network at a time, not %d", cmd.CommandPath(), len(args))
 	case s.out == "":
 		return usage("%s: say where to: -o model.onnx, or -o model.safetensors", cmd.CommandPath())
 	case !slices.Contains(onnx.Inputs(), onnx.Input(s.input)):
-		return usage("--input: %q is none of %s", s.input, words(onnx.Inputs()))
+		return usage("--input: %q is none of %s", s.input, inWords(onnx.Inputs()))
 	case !slices.Contains(checkpoint.DTypes(), checkpoint.DType(s.dtype)):
-		return usage("--dtype: %q is none of %s", s.dtype, words(checkpoint.DTypes()))
+		return usage("--dtype: %q is none of %s", s.dtype, inWords(checkpoint.DTypes()))
 	}
 	switch changed, ext := cmd.Flags().Changed, strings.ToLower(filepath.Ext(s.out)); {
 	case ext != onnxExt && ext != checkpoint.WeightsExt:
@@ -96,14 +87,10 @@ func (s *exportSettings) export(cmd *cobra.Command, which string) error {
 	if err := mayWrite(s.out, s.force); err != nil {
 		return err
 	}
-	models, err := openModels(s.runs, []string{which}, notes(cmd.ErrOrStderr()))
+	m, err := openModel(s.runs, which, notes(cmd.ErrOrStderr()))
 	if err != nil {
 		return err
 	}
-	if len(models) > 1 {
-		return usage("%s is a comparison of %d runs: name one of them", which, len(models))
-	}
-	m := models[0]
 	write, what := s.weights(m)
 	if strings.EqualFold(filepath.Ext(s.out), onnxExt) {
 		write, what = s.onnx(m)

@@ -111,3 +111,23 @@ func isValueOf(f *pflag.Flag, word string, cmd *cobra.Command) bool {
 	}
 	return false
 }
+
+// oneOf refuses a flag's value that is not among the allowed ones.
+func oneOf(flag, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return usage("--%s: %q is none of %s", flag, value, strings.Join(allowed, ", "))
+}
+
+// textsOf are names as texts.
+func textsOf[S ~string](names []S) []string {
+	texts := make([]string, len(names))
+	for i, n := range names {
+		texts[i] = string(n)
+	}
+	return texts
+}
+
+// inWords lists names for a person.
+func inWords[S ~string](names []S) string { return strings.Join(textsOf(names), ", ") }

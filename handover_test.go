@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
 )
 
@@ -19,7 +20,7 @@ func TestHandOverTakesTheProcessSettingsAlong(t *testing.T) {
 	p.Resume, p.DataURL, p.Kernels, p.Metrics, p.OnEnd, p.Fallback = "runs/x", "http://box", "generic", ":9100", "true", true
 	p.asked, p.left = []string{"a"}, []string{"b"}
 	args := p.childArgs()
-	keys := configKeys()
+	keys := config.Keys()
 	// Of a screen, of a start, or in the comparison's file.
 	without := []string{"theme", "bell", "config", "detach", "checkpoint", "resume-or-start", "sweep", "order", "parallel"}
 	trainCommand().Flags().VisitAll(func(f *pflag.Flag) {

@@ -3,15 +3,19 @@
 //
 // This package is the command line and nothing else. The way through it:
 //
-//	main.go      the commands and the exit codes
-//	settings.go  every setting of a training run: flags over file over defaults
-//	train.go     the train command: from settings to a session that runs
-//	again.go     --resume-or-start: a run that is resumed if it is there
-//	session.go   training in this process, leg after leg; lists its files
-//	signals*.go  what the process does on a signal
-//	flags.go     how numbers, switches and home folders are read, for all commands
-//	complete.go  what a shell completes
-//	voice.go     what is told beside the log's lines, in words or as objects
+//	main.go          the program, its exit codes and the root command
+//	settings.go      every setting of a training run
+//	settingsfile.go  their layers: flags over a file over a recipe
+//	train.go         the train command: from settings to a session that runs
+//	again.go         --resume-or-start: a run that is resumed if it is there
+//	session.go       training in this process, leg after leg; lists its files
+//	signals*.go      what the process does on a signal
+//	device.go        where is computed; gpulacks.go: what a GPU is not made for
+//	commands.go      the other commands, and what those that name runs share
+//	models.go        what those share that use trained networks
+//	flags.go         how numbers, switches and home folders are read, for all commands
+//	complete.go      what a shell completes
+//	voice.go         what is told beside the log's lines, in words or as objects
 //
 // and one file for each other command. The work itself is in the packages
 // cifar (the images), nn (the network), train (the loop) and tui (the screen).

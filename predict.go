@@ -8,21 +8,21 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"cifartui/cifar/picture"
 	"cifartui/cifar/plain"
-	"cifartui/train/config"
 	"cifartui/train/model"
 	"cifartui/train/predict"
 	"cifartui/tui"
+	"cifartui/tui/format"
 )
 
 // predictSettings is what the predict command can be told.
 type predictSettings struct {
-	runs, device, kernels, theme string
-	threads, top                 int
-	asJSON                       bool
+	runs, theme string
+	on          computeFlags
+	top         int
+	asJSON      bool
 }
 
 func predictCommand() *cobra.Command {
@@ -60,14 +60,12 @@ gigabyte unpacked, is refused before it is unpacked.`,
 			return runNames(cmd, typed), cobra.ShellCompDirectiveDefault
 		},
 	}
-	runsFlag(cmd, &s.runs)
+	runsFlag(cmd.Flags(), &s.runs)
 	f := cmd.Flags()
 	f.IntVar(&s.top, "top", 5, "how many of the likeliest classes to give (0: all)")
 	f.BoolVar(&s.asJSON, "json", false, "print JSON, an object a line")
 	f.StringVar(&s.theme, "theme", "auto", "colours: auto, dark, light or none")
-	f.StringVar(&s.device, "device", deviceCPU, "where to compute: cpu, auto (a GPU if one can be used), cuda, or cuda:`N` for the N-th GPU")
-	f.IntVar(&s.threads, "threads", 0, "processor threads (0: all that this process may use)")
-	f.StringVar(&s.kernels, "kernels", "", "processor kernels: avx512, avx2, neon or generic (default: the fastest here)")
+	s.on.add(f, deviceCPU)
 	return cmd
 }
 
@@ -81,7 +79,7 @@ func (s *predictSettings) check(cmd *cobra.Command, args []string) error {
 	}
 	switch {
 	case len(args) == 0:
-		return usage(`%s: name a run, as last ("cifartui runs" lists them), or a file of weights, and pictures`, cmd.CommandPath())
+		return nameModel(cmd, ", and pictures")
 	case len(args) == 1:
 		return usage("%s: name pictures behind %s: files, a folder, or - for standard input", cmd.CommandPath(), args[0])
 	case args[0] == predict.Stdin:
@@ -90,31 +88,22 @@ func (s *predictSettings) check(cmd *cobra.Command, args []string) error {
 		return usage("%s: there is one standard input: give - once", cmd.CommandPath())
 	case s.top < 0:
 		return usage("--top: %d is not 0 (all) or more", s.top)
-	case s.threads < 0 || s.threads > config.MaxThreads:
-		return usage("--threads: %d is not between 0 and %d", s.threads, config.MaxThreads)
 	}
-	if err := oneOf("theme", s.theme, "auto", "dark", "light", "none"); err != nil {
+	if err := oneOf("theme", s.theme, tui.Themes()...); err != nil {
 		return err
 	}
-	if _, err := deviceIndex(s.device); err != nil {
-		return err
-	}
-	return useKernels(s.kernels)
+	return s.on.check()
 }
 
 // predict asks what pictures show and prints it. Pictures that can't be read
 // make it fail at the end.
 func (s *predictSettings) predict(cmd *cobra.Command, which string, images []string) error {
 	note := notes(cmd.ErrOrStderr())
-	models, err := openModels(s.runs, []string{which}, note)
+	m, err := openModel(s.runs, which, note)
 	if err != nil {
 		return err
 	}
-	if len(models) > 1 {
-		return usage("%s is a comparison of %d runs: name one of them", which, len(models))
-	}
-	m := models[0]
-	b, err := openDevice(s.device, s.threads, networksLack(models), note)
+	b, err := s.on.open(networksLack(m), note)
 	if err != nil {
 		return err
 	}
@@ -134,7 +123,7 @@ func (s *predictSettings) predict(cmd *cobra.Command, which string, images []str
 	}
 	if bad += len(failed); bad > 0 {
 		if bad > 1 || len(names) > 1 {
-			note("%d of %s could not be read", bad, plural(len(names)+len(failed), "picture"))
+			note("%d of %s could not be read", bad, format.Plural(len(names)+len(failed), "picture"))
 		}
 		return &exitError{code: exitFailed}
 	}
@@ -179,11 +168,7 @@ func (s *predictSettings) printer(out io.Writer) func(predict.Answer, []predict.
 	case s.asJSON:
 		return jsonAnswer
 	case s.theme != "none" && isTerminal(out) && tui.WhyNot(os.Getenv) == "":
-		width, _, err := term.GetSize(int(out.(*os.File).Fd()))
-		if err != nil || width < 1 {
-			width = 80
-		}
-		p := tui.NewPrinter(s.theme, os.Getenv, width)
+		p := tui.NewPrinter(s.theme, os.Getenv, terminalWidth(out))
 		return func(a predict.Answer, top []predict.Class) string {
 			list := make([]tui.Likelihood, len(top))
 			for i, c := range top {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cifartui/train/config"
 	"cifartui/train/runs"
+	"cifartui/tui/format"
 )
 
 func runsCommand() *cobra.Command {
@@ -39,7 +39,7 @@ func runsCommand() *cobra.Command {
 			return runs.Write(cmd.OutOrStdout(), list, time.Now())
 		},
 	}
-	cmd.PersistentFlags().StringVar(&dir, "runs", config.Default().Runs, "`folder` that holds the run folders")
+	runsFlag(cmd.PersistentFlags(), &dir)
 	f := cmd.Flags()
 	f.StringArrayVar(&filters, "filter", nil, "keep runs with `key=value` (name, also name=run-*, state, live, data, batch, optimizer, problem); may be given again")
 	f.StringVar(&sortBy, "sort", "created", "name, state, data, batch, epoch, best, created or updated; -best is in reverse")
@@ -53,7 +53,7 @@ func runsRemoveCommand(dir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm RUN...",
 		Short: "Delete runs with all that they hold; asks first",
-		Args:  oneOrMore,
+		Args:  oneOrMoreRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var folders []string
 			for _, name := range args {
@@ -104,7 +104,7 @@ alone. What a killed "runs rm" has left goes, too.`,
 			total := int64(0)
 			for _, p := range would {
 				total += p.Bytes
-				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s  %.1f MiB\n", p.Folder, plural(len(p.Files), "file"), mib(p.Bytes))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s  %s  %.1f MiB\n", p.Folder, format.Plural(len(p.Files), "file"), mib(p.Bytes))
 			}
 			if len(would) == 0 {
 				fmt.Fprintln(cmd.OutOrStdout(), "nothing to delete")

@@ -1,25 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
-	"fmt"
-	"io"
-	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"go.yaml.in/yaml/v3"
 
 	"cifartui/cifar"
 	"cifartui/train"
 	"cifartui/train/config"
-	"cifartui/train/rundir"
 	"cifartui/train/runs"
 	"cifartui/tui"
 )
@@ -66,6 +57,9 @@ type settings struct {
 	left    []string // runs that had ended when it did, and that it leaves so
 	goesOn  bool     // with what this process has trained so far
 }
+
+// logFormats are the values of --log-format, the default first.
+var logFormats = []string{"text", "json"}
 
 // defaultSettings are the article's recipe and a person at a terminal.
 func defaultSettings() settings {
@@ -163,195 +157,11 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	_, _, _ = f.MarkHidden("child"), f.MarkHidden("asked"), f.MarkHidden("left")
 }
 
-// resolve layers flags over the file over the recipe and checks the result.
-// It is called once, after the flags are parsed into s.
-func (s *settings) resolve(cmd *cobra.Command) error {
-	s.Given = map[string]bool{}
-	type changed struct {
-		flag *pflag.Flag
-		text []string
-	}
-	var flags []changed
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		c := changed{flag: f, text: []string{f.Value.String()}}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			c.text = list.GetSlice()
-		}
-		flags = append(flags, c)
-	})
-	file, recipe := s.file, s.Recipe
-	if cmd.Flags().Changed("recipe") || file != "" {
-		if err := s.begin(file, recipe, cmd.Flags().Changed("recipe")); err != nil {
-			return err
-		}
-		for _, c := range flags { // the flags again, over what was set
-			list, ok := c.flag.Value.(pflag.SliceValue)
-			if ok {
-				if err := list.Replace(c.text); err != nil {
-					return usage("--%s: %w", c.flag.Name, err)
-				}
-				continue
-			}
-			if err := c.flag.Value.Set(c.text[0]); err != nil {
-				return usage("--%s: %w", c.flag.Name, err)
-			}
-		}
-	}
-	for _, c := range flags {
-		s.Given[strings.ReplaceAll(c.flag.Name, "-", "_")] = true
-	}
-	return s.check()
-}
-
-// begin sets what is below the flags: a recipe, and a settings file over it. The
-// recipe is the one given by a flag, else the file's, else the default.
-func (s *settings) begin(file, recipe string, given bool) error {
-	var text []byte
-	if file != "" {
-		var err error
-		if text, err = rundir.ReadFile(file, config.MaxFile); err != nil {
-			return usage("settings file: %w", err)
-		}
-		var head struct {
-			Recipe string `yaml:"recipe"`
-		}
-		if given && isRunConfig(text) {
-			return usage("--recipe: %s is of a run and holds all of its settings: leave out the one or the other", file)
-		}
-		// What is wrong with the file is found when all of it is read.
-		if err := yaml.Unmarshal(text, &head); err == nil && !given && head.Recipe != "" && !isRunConfig(text) {
-			recipe = head.Recipe
-		}
-	}
-	fresh := defaultSettings()
-	fresh.file, fresh.Given = file, s.Given
-	var err error
-	if fresh.Config, err = config.OfRecipe(recipe); err != nil {
-		return usage("--%w", err)
-	}
-	if file != "" {
-		if err := fresh.readFile(file, text); err != nil {
-			return err
-		}
-	}
-	*s = fresh
-	if len(s.batches) == 0 {
-		s.batches = []string{strconv.Itoa(s.Batch)}
-	}
-	return nil
-}
-
-// readFile reads a settings file over s. A key that is no setting is refused by
-// name.
-func (s *settings) readFile(path string, text []byte) (err error) {
-	if isRunConfig(text) {
-		// It holds all settings, and leaves out those that are off.
-		if s.Config, err = config.Parse(text, config.Default()); err != nil {
-			return usage("settings file %s: %w", path, err)
-		}
-		s.Name = "" // a run's settings are taken over, not its name
-		for _, key := range configKeys() {
-			s.Given[key] = true
-		}
-		return nil
-	}
-	batches, text, err := readYAML(text)
-	if err != nil {
-		return usage("settings file %s: %w", path, err)
-	}
-	var keys map[string]any
-	if err := yaml.Unmarshal(text, &keys); err != nil {
-		return usage("settings file %s: %w", path, err)
-	}
-	if err := config.CheckKeys(slices.Collect(maps.Keys(keys)), settingKeys()); err != nil {
-		return usage("settings file %s: %w", path, err)
-	}
-	s.batches = batches
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(s); err != nil && !errors.Is(err, io.EOF) {
-		return usage("settings file %s: %w", path, err)
-	}
-	for key := range keys {
-		s.Given[key] = true
-	}
-	return nil
-}
-
-// readYAML checks the numbers of a settings file, and reads a list of batch sizes,
-// for which the text that it returns has the first.
-func readYAML(text []byte) (batches []string, one []byte, err error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil || len(doc.Content) == 0 {
-		return nil, text, err
-	}
-	if err := checkNumbers(&doc); err != nil {
-		return nil, nil, err
-	}
-	root := doc.Content[0]
-	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
-		list := root.Content[i+1]
-		if root.Content[i].Value != "batch" || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
-			continue
-		}
-		for _, v := range list.Content {
-			batches = append(batches, v.Value)
-		}
-		root.Content[i+1] = list.Content[0]
-		text, err = yaml.Marshal(&doc)
-	}
-	return batches, text, err
-}
-
-// checkNumbers refuses a number that is not written as people do.
-func checkNumbers(n *yaml.Node) error {
-	if n.Kind == yaml.ScalarNode {
-		switch tag := n.ShortTag(); {
-		case tag == "!!int" && !config.IsWhole(n.Value), tag == "!!float" && !config.IsNumber(n.Value):
-			return fmt.Errorf("line %d: %q is no number such as 20, 0.1 or 1e-3", n.Line, n.Value)
-		}
-	}
-	for _, c := range n.Content {
-		if err := checkNumbers(c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// isRunConfig tells a run's config.json from a settings file: JSON starts with
-// a brace, which no YAML file of settings does.
-func isRunConfig(text []byte) bool {
-	return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{"))
-}
-
-// configKeys are the keys of a run's Config.
-func configKeys() []string {
-	t := reflect.TypeFor[config.Config]()
-	keys := make([]string, t.NumField())
-	for i := range keys {
-		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-	}
-	return keys
-}
-
-// settingKeys are the keys of a settings file.
-func settingKeys() []string {
-	keys := configKeys()
-	t := reflect.TypeFor[settings]()
-	for i := range t.NumField() {
-		if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); key != "" && key != "-" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
 // over returns a saved run's settings with those that the person gave this time
 // in their place.
 func (s *settings) over(saved config.Config) config.Config {
 	from, to := reflect.ValueOf(s.Config), reflect.ValueOf(&saved).Elem()
-	for i, key := range configKeys() {
+	for i, key := range config.Keys() {
 		// Where the run lies is how it was found, not a setting to change.
 		if s.Given[key] && key != "runs" && key != "name" {
 			to.Field(i).Set(from.Field(i))
@@ -362,14 +172,66 @@ func (s *settings) over(saved config.Config) config.Config {
 
 // check refuses what cannot be, naming the flag.
 func (s *settings) check() error {
-	if len(s.batches) > 1 {
-		s.Sweep = append([]string{"batch=" + strings.Join(s.batches, ",")}, s.Sweep...)
+	if err := s.checkProcess(); err != nil {
+		return err
 	}
+	if err := s.splitBatches(); err != nil {
+		return err
+	}
+	for _, text := range s.Sweep {
+		sweep, err := config.ParseSweep(text)
+		if err != nil {
+			return usage("--sweep: %w", err)
+		}
+		s.sweeps = append(s.sweeps, sweep)
+	}
+	if err := s.checkTogether(); err != nil || s.Resume != "" {
+		return err // a resumed run's own settings count; they are checked with them
+	}
+	if s.Name == runs.Last {
+		return usage("--name: %q is what the run trained last is called: choose another", s.Name)
+	}
+	if err := s.Config.Validate(); err != nil {
+		return usage("%w", err)
+	}
+	return s.checkNetworks()
+}
+
+// checkProcess checks what the process is told, and not the run.
+func (s *settings) checkProcess() error {
+	if _, err := deviceIndex(s.Device); err != nil {
+		return err
+	}
+	if s.Order != "" {
+		if err := oneOf("order", s.Order, textsOf(config.Orders())...); err != nil {
+			return err
+		}
+	}
+	if err := oneOf("theme", s.Theme, tui.Themes()...); err != nil {
+		return err
+	}
+	if err := oneOf("log-format", s.LogFormat, logFormats...); err != nil {
+		return err
+	}
+	if err := tui.CheckKeys(s.Keys); err != nil { // wherever it will be shown
+		return usage("%w", err)
+	}
+	if s.LogEvery < 0 || s.LogEvery > 1_000_000_000 {
+		return usage("--log-every: %d is not between 0 (none) and 1000000000 steps", s.LogEvery)
+	}
+	if !(s.Linger >= 0 && s.Linger <= 3600) {
+		return usage("--metrics-linger: %v is not between 0 and 1h", &s.Linger)
+	}
+	return nil
+}
+
+// splitBatches takes --batch apart: the first is the run's, and several are a sweep.
+func (s *settings) splitBatches() error {
 	if len(s.batches) == 0 {
 		return usage("--batch: no batch size given")
 	}
-	if _, err := deviceIndex(s.Device); err != nil {
-		return err
+	if len(s.batches) > 1 {
+		s.Sweep = append([]string{"batch=" + strings.Join(s.batches, ",")}, s.Sweep...)
 	}
 	for i, b := range s.batches {
 		b = strings.TrimSpace(b)
@@ -381,66 +243,38 @@ func (s *settings) check() error {
 			s.Batch = n
 		}
 	}
-	for _, one := range []struct {
-		flag, value string
-		allowed     []string
-	}{
-		{"order", s.Order, []string{"", "interleave", "sequential"}},
-		{"theme", s.Theme, []string{"auto", "dark", "light", "none"}},
-		{"log-format", s.LogFormat, []string{"text", "json"}},
-	} {
-		if err := oneOf(one.flag, one.value, one.allowed...); err != nil {
-			return err
-		}
-	}
-	if err := tui.CheckKeys(s.Keys); err != nil { // wherever it will be shown
-		return usage("%w", err)
-	}
-	if s.LogEvery < 0 || s.LogEvery > 1_000_000_000 {
-		return usage("--log-every: %d is not between 0 (none) and 1000000000 steps", s.LogEvery)
-	}
-	if !(s.Linger >= 0 && s.Linger <= 3600) {
-		return usage("--metrics-linger: %v is not between 0 and 1h", &s.Linger)
-	}
-	for _, text := range s.Sweep {
-		sweep, err := config.ParseSweep(text)
-		if err != nil {
-			return usage("--sweep: %w", err)
-		}
-		s.sweeps = append(s.sweeps, sweep)
-	}
-	if n, err := s.parallel(); err != nil {
+	return nil
+}
+
+// checkTogether refuses settings that cannot be given with each other.
+func (s *settings) checkTogether() error {
+	n, err := s.parallel()
+	switch {
+	case err != nil:
 		return err
-	} else if n > 1 && len(s.sweeps) == 0 && s.Resume == "" {
+	case n > 1 && len(s.sweeps) == 0 && s.Resume == "":
 		return usage("--parallel %d: only a comparison has several runs: give several batch sizes, or --sweep", n)
-	}
-	if s.Checkpoint != "" && s.Resume == "" {
+	case s.Checkpoint != "" && s.Resume == "":
 		return usage("--checkpoint names a file of the run to --resume: name that too")
-	}
-	if s.Again && (s.Resume != "" || s.Name == "") {
+	case s.Again && (s.Resume != "" || s.Name == ""):
 		return usage("--resume-or-start goes on with the run called --name: give that, and not --resume")
+	case s.Resume != "" && len(s.sweeps) > 0:
+		return usage("--resume goes on with a run or a comparison as it is: leave out --sweep and the list of batch sizes")
 	}
-	if s.Resume != "" {
-		if len(s.sweeps) > 0 {
-			return usage("--resume goes on with a run or a comparison as it is: leave out --sweep and the list of batch sizes")
-		}
-		return nil // the run's own settings count; they are checked with them
-	}
-	if s.Name == runs.Last {
-		return usage("--name: %q is what the run trained last is called: choose another", s.Name)
-	}
-	if err := s.Config.Validate(); err != nil {
-		return usage("%w", err)
-	}
-	runs := []config.Config{s.Config}
+	return nil
+}
+
+// checkNetworks refuses runs without a network, by what is known before the data.
+func (s *settings) checkNetworks() error {
+	list := []config.Config{s.Config}
 	if len(s.sweeps) > 0 {
 		var err error
-		if runs, err = config.Expand(s.Config, s.sweeps); err != nil {
+		if list, err = config.Expand(s.Config, s.sweeps); err != nil {
 			return usage("%w", err)
 		}
 	}
-	for _, r := range runs { // by what is known before the data
-		if _, err := train.NetworkOf(r, cmp.Or(r.Size, cifar.Size), cifar.Classes); err != nil {
+	for _, c := range list {
+		if _, err := train.NetworkOf(c, cmp.Or(c.Size, cifar.Size), cifar.Classes); err != nil {
 			return usage("%w", err)
 		}
 	}

@@ -107,7 +107,7 @@ func TestResumeTakesOnlyWhatWasGiven(t *testing.T) {
 // Every key of a run's settings has a flag of the same name.
 func TestEveryConfigKeyHasAFlag(t *testing.T) {
 	flags := trainCommand().Flags()
-	for _, key := range configKeys() {
+	for _, key := range config.Keys() {
 		if flags.Lookup(strings.ReplaceAll(key, "_", "-")) == nil {
 			t.Errorf("the setting %s has no flag", key)
 		}

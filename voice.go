@@ -37,6 +37,11 @@ func (v voice) note(format string, args ...any) {
 	fmt.Fprintf(v.w, "cifartui: %s\n", plain.Lines(text))
 }
 
+// notes tells a person something beside the answer, a line each.
+func notes(w io.Writer) func(format string, args ...any) {
+	return voice{w: w}.note
+}
+
 // detached tells how to reach a run that has gone into the background.
 func (v voice) detached(child control.Child) {
 	name := filepath.Base(child.Folder)

@@ -26,7 +26,7 @@ func waitCommand() *cobra.Command {
 			return wait(cmd.Context(), dir, args[0])
 		},
 	}
-	runsFlag(cmd, &dir)
+	runsFlag(cmd.Flags(), &dir)
 	return cmd
 }
 

@@ -31,6 +31,7 @@ func ReadComparisonConfig(folder string) (Config, error) {
 	return file.Config, err
 }
 
+// ReadComparison reads and checks the comparison.json of a folder.
 func ReadComparison(folder string) (Comparison, error) {
 	path := filepath.Join(folder, rundir.ComparisonFile)
 	var file Comparison
@@ -52,6 +53,7 @@ func ReadComparison(folder string) (Comparison, error) {
 	return file, nil
 }
 
+// Write writes the comparison.json of a folder, whole or not at all.
 func (f Comparison) Write(folder string) error {
 	b, err := json.MarshalIndent(f, "", "  ")
 	if err == nil {

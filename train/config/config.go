@@ -114,13 +114,14 @@ func Descending() []string { return []string{"sgd", "sgdw", "muon"} }
 // Schedules are the ways in which the learning rate can move over a run.
 func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle", "triangle"} }
 
-// Fills are the ways to fill what a shift of an image leaves empty, FlipModes
-// those to choose the images that are mirrored; the first is the default.
-func Fills() []string     { return []string{"nearest", "reflect"} }
+// Fills are the ways to fill what a shift of an image leaves empty, the default first.
+func Fills() []string { return []string{"nearest", "reflect"} }
+
+// FlipModes are the ways to choose the images that are mirrored, the default first.
 func FlipModes() []string { return []string{"random", "alternate"} }
 
-// monitors are the values that early stopping and the best checkpoint go by.
-var monitors = []string{"val_acc", "val_loss"}
+// Monitors are the values that early stopping and the best checkpoint can go by.
+func Monitors() []string { return []string{"val_acc", "val_loss"} }
 
 // Limits that keep a slip of the finger from asking for more memory or time
 // than any machine has.
@@ -191,7 +192,7 @@ func (c Config) Validate() error {
 	oneOf("schedule", c.Schedule, Schedules())
 	number("warmup", c.Warmup, c.Warmup >= 0 && c.Warmup < 1, part)
 	number("average", c.Average, c.Average >= 0 && c.Average < 1, part)
-	oneOf("monitor", c.Monitor, monitors)
+	oneOf("monitor", c.Monitor, Monitors())
 	check(c.Patience >= 0 && c.Patience <= maxEpochs, "patience", c.Patience, fmt.Sprintf("0 (never stop early) to %d epochs", maxEpochs))
 	number("min_delta", c.MinDelta, c.MinDelta >= 0 && c.MinDelta <= maxDelta, fmt.Sprintf("0 to %d", maxDelta))
 	check(c.CheckpointEvery >= 0 && c.CheckpointEvery <= maxEpochs, "checkpoint_every", c.CheckpointEvery, fmt.Sprintf("0 (the best only) to %d epochs", maxEpochs))

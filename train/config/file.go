@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"cifartui/train/rundir"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"cifartui/train/rundir"
 )
 
 func keyOf(f reflect.StructField) string {
