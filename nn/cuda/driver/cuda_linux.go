@@ -26,6 +26,9 @@ type cuda struct {
 var Load = sync.OnceValues(load)
 
 func load() (Driver, error) {
+	// The thread that tried to open a library is the one that knows why it cannot.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	var lib uintptr
 	var first error
 	for _, name := range libraries {

@@ -1,0 +1,36 @@
+//go:build linux && (amd64 || arm64) && !static
+
+package driver
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ebitengine/purego"
+)
+
+// Why a library cannot be opened is kept by the thread that tried: it is not lost
+// where other goroutines want the threads meanwhile.
+func TestWhyTheLibraryCannotBeOpenedIsNotLost(t *testing.T) {
+	if _, err := load(); err == nil {
+		t.Skip("the library is here")
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 500 {
+				_, err := load()
+				runtime.Gosched()
+				var why purego.Dlerror
+				if err == nil || errors.As(err, &why) && !strings.Contains(why.Error(), "libcuda") {
+					t.Errorf("it says %q", err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
