@@ -181,7 +181,9 @@ func printStatus(w io.Writer, list []control.Status, asJSON bool) error {
 		return writeJSON(w, list)
 	}
 	for _, s := range list {
-		fmt.Fprintln(w, statusLine(s))
+		if _, err := fmt.Fprintln(w, statusLine(s)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

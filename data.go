@@ -88,8 +88,7 @@ DATA is what --data of a training run takes. It fetches nothing.`,
 			if err != nil {
 				return err
 			}
-			printData(cmd.OutOrStdout(), d)
-			return nil
+			return printData(cmd.OutOrStdout(), d)
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", cifar.Auto, "auto (CIFAR-10 in the cache), cifar100, demo, or a `folder` or archive")
@@ -119,7 +118,8 @@ func cachedData(word string) (string, error) {
 	return "", fmt.Errorf(`no %s in the cache %s: "%s" brings it there`, name, cache, fetch)
 }
 
-func printData(w io.Writer, d *cifar.Dataset) {
+func printData(out io.Writer, d *cifar.Dataset) error {
+	w := new(strings.Builder)
 	fmt.Fprintf(w, "data    %s\nsource  %s\nsize    %d x %d\n", d.Name, plain.Line(d.Source), d.Train.Size, d.Train.Size)
 	type part struct {
 		name string
@@ -154,6 +154,8 @@ func printData(w io.Writer, d *cifar.Dataset) {
 	if len(d.Notes) > 0 {
 		fmt.Fprintf(w, "\n%s\n", strings.Join(d.Notes, "\n  "))
 	}
+	_, err := io.WriteString(out, w.String())
+	return err
 }
 
 // newProgressLine shows the progress of the data on standard error.

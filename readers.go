@@ -78,7 +78,7 @@ func (l *leg) report(events event.Source, past []event.Event) {
 			r.Write(e)
 		}
 		if err := r.Run(context.Background(), events); err != nil {
-			l.note("write the log: %v", err)
+			l.note("%v", err)
 		}
 	})
 }
