@@ -202,7 +202,9 @@ func (r *run) epoch() (event.Outcome, error) {
 	v.said.Epoch = e.Epoch
 	// Where it can't be written, what lies there tells that it is of another
 	// epoch; that the disk is full the checkpoint will say.
-	_ = v.said.Write(r.t.options.disk, r.t.folder)
+	if r.t.lock.Taken(r.t.folder) == nil {
+		_ = v.said.Write(r.t.options.disk, r.t.folder)
+	}
 	r.announce(&event.Evaluated{Epoch: e.Epoch, Confusion: v.confusion, Samples: v.worst(r.net.val)})
 	if err := r.keepWeights(e); err != nil {
 		return "", err

@@ -279,7 +279,7 @@ func (t *Trainer) open(about config.About) error {
 	}
 	rundir.RemoveTemps(t.options.disk, t.folder)
 	rundir.RemoveTemps(t.options.disk, checkpoints)
-	t.store = &checkpoint.Store{Disk: t.options.disk, Folder: checkpoints}
+	t.store = &checkpoint.Store{Disk: t.options.disk, Folder: checkpoints, Lock: t.lock}
 	if t.resumed {
 		if err := t.loadCheckpoint(about); err != nil {
 			return err
@@ -294,7 +294,7 @@ func (t *Trainer) open(about config.About) error {
 	if t.from != nil {
 		t.mendRecord()
 	}
-	t.log, t.seq, err = record.OpenLog(t.options.disk, t.folder)
+	t.log, t.seq, err = record.OpenLog(t.options.disk, t.folder, t.lock)
 	if err != nil {
 		return err
 	}

@@ -219,3 +219,82 @@ func TestFoldersDeletedUnderALiveRun(t *testing.T) {
 	_, _ = mustTrain(t, resume(o, folder+"-moved"), nil)
 	checkpointtest.Same(t, checkpointtest.Last(t, folder+"-moved"), checkpointtest.Last(t, straight))
 }
+
+// A run whose folder is another's now writes nothing there: neither where its own
+// was moved away and a new run begun in its place, nor where the lock's file was
+// deleted and another process goes on with it.
+func TestFolderThatIsAnothersIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	o := tinyOptions(t)
+	straight, _ := mustTrain(t, o, nil)
+	begun, moved := "", ""
+	for name, lose := range map[string]func(t *testing.T, folder string){
+		"begun anew": func(t *testing.T, folder string) {
+			begun, moved = folder, folder+"-moved"
+			if err := os.Rename(folder, moved); err != nil {
+				t.Fatal(err)
+			}
+			n := tinyOptions(t)
+			n.Config.Runs, n.Config.Name = filepath.Dir(folder), filepath.Base(folder)
+			if at, _ := mustTrain(t, n, nil); at != folder {
+				t.Fatalf("the new run is in %s, want %s", at, folder)
+			}
+		},
+		"gone on with": func(t *testing.T, folder string) {
+			if err := os.Remove(filepath.Join(folder, rundir.LockFile)); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = mustTrain(t, resume(tinyOptions(t), folder), nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{}
+			done := false
+			folder, _, err := train(t, o, func(tr *Trainer, e event.Event) {
+				if s, ok := e.(*event.StepDone); ok && s.Epoch == 2 && s.Step == 1 && !done {
+					done = true
+					tr.log.Flush(logFlushTime)
+					lose(t, tr.Folder())
+					files = filesOf(t, tr.Folder())
+				}
+			})
+			if err == nil || !strings.Contains(err.Error(), "another's now") {
+				t.Errorf("ended with %v", err)
+			}
+			for file, text := range filesOf(t, folder) {
+				if files[file] != text {
+					t.Errorf("%s was written by a run that has lost its folder", file)
+				}
+			}
+			checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+		})
+	}
+	if begun == "" {
+		return
+	}
+	_, _ = mustTrain(t, resume(o, moved), nil)
+	checkpointtest.Same(t, checkpointtest.Last(t, moved), checkpointtest.Last(t, straight))
+}
+
+// filesOf are the files of a run folder, with what they hold.
+func filesOf(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, dir := range []string{folder, filepath.Join(folder, rundir.CheckpointsDir)} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[filepath.Join(filepath.Base(dir), e.Name())] = string(text)
+		}
+	}
+	return files
+}

@@ -27,6 +27,8 @@ const WeightsExt = ".safetensors"
 type Store struct {
 	Disk   rundir.Disk
 	Folder string
+	// Lock is that of the run's folder; nil: nobody asks whether it still holds.
+	Lock *rundir.Lock
 	// GaveUp, if not nil, is told of a checkpoint that was deleted since the disk
 	// had no room for the next one.
 	GaveUp func(file string)
@@ -175,6 +177,9 @@ func (s *Store) SaveWeights(name string, w Weights) (size int64, err error) {
 // there makes the folder again if somebody has deleted it. The folder around it is
 // the run's, which is not made anew: it may have been moved.
 func (s *Store) there() error {
+	if err := s.Lock.Taken(filepath.Dir(s.Folder)); err != nil {
+		return err
+	}
 	err := os.Mkdir(s.Folder, 0o755)
 	switch {
 	case errors.Is(err, fs.ErrExist):

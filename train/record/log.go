@@ -24,6 +24,7 @@ import (
 type Log struct {
 	disk rundir.Disk
 	path string
+	lock *rundir.Lock
 
 	mu    sync.Mutex
 	queue event.Queue
@@ -64,8 +65,9 @@ const (
 
 // OpenLog makes events.jsonl ready to be appended to, and returns the highest
 // event number in it. A last line that a killed process left half-written is
-// cut off.
-func OpenLog(d rundir.Disk, folder string) (*Log, uint64, error) {
+// cut off. lock is the folder's, or nil: what it does not hold any more is not
+// written.
+func OpenLog(d rundir.Disk, folder string, lock *rundir.Lock) (*Log, uint64, error) {
 	path := filepath.Join(folder, rundir.EventsFile)
 	seq, err := mendLog(path)
 	if err != nil {
@@ -74,6 +76,7 @@ func OpenLog(d rundir.Disk, folder string) (*Log, uint64, error) {
 	l := &Log{
 		disk:  d,
 		path:  path,
+		lock:  lock,
 		wake:  make(chan struct{}, 1),
 		moved: make(chan struct{}, 1),
 		done:  make(chan struct{}),
@@ -307,7 +310,7 @@ func isStep(e event.Event) bool {
 // become of the record.
 func (l *Log) write(w *logWriter, events []event.Event, sync bool) error {
 	var err error
-	if len(events)+len(w.lines) > 0 {
+	if err = l.lock.Taken(filepath.Dir(l.path)); err == nil && len(events)+len(w.lines) > 0 {
 		err = l.mend(w) // before the lines are made: which pictures they bring depends on it
 	}
 	before := w.dropped

@@ -43,7 +43,7 @@ func folderA(t testing.TB) string {
 
 func writeLog(t testing.TB, folder string, events []event.Event) {
 	t.Helper()
-	l, _, err := OpenLog(rundir.OS{}, folder)
+	l, _, err := OpenLog(rundir.OS{}, folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestPixelsAreWrittenOnceAndFilledIn(t *testing.T) {
 
 func TestStepLinesAreFewerThanSteps(t *testing.T) {
 	folder := t.TempDir()
-	l, _, err := OpenLog(rundir.OS{}, folder)
+	l, _, err := OpenLog(rundir.OS{}, folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestHalfALineIsLeftOutAndCutOffAtTheResume(t *testing.T) {
 		if n := len(readAll(t, path)); n != 4 {
 			t.Errorf("%d events before the mending, want 4", n)
 		}
-		l, seq, err := OpenLog(rundir.OS{}, folder)
+		l, seq, err := OpenLog(rundir.OS{}, folder, nil)
 		if err != nil || seq != 4 {
 			t.Fatalf("last number %d, %v; want 4", seq, err)
 		}
@@ -296,7 +296,7 @@ func TestSyncThatFailsIsOwed(t *testing.T) {
 func TestPicturesComeAgainAfterACut(t *testing.T) {
 	folder := folderA(t)
 	path := filepath.Join(folder, rundir.EventsFile)
-	l, _, err := OpenLog(rundir.OS{}, folder)
+	l, _, err := OpenLog(rundir.OS{}, folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestPicturesComeAgainAfterACut(t *testing.T) {
 func TestACutWithinTheLastLineSpoilsNoOther(t *testing.T) {
 	folder := folderA(t)
 	path := filepath.Join(folder, rundir.EventsFile)
-	l, _, err := OpenLog(rundir.OS{}, folder)
+	l, _, err := OpenLog(rundir.OS{}, folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -489,7 +489,7 @@ func TestWhatADiskThatIsFullForLongCostsIsTold(t *testing.T) {
 func TestTheEndIsTriedAgain(t *testing.T) {
 	folder := folderA(t)
 	left := 2
-	l, _, err := OpenLog(unsynced{left: &left}, folder)
+	l, _, err := OpenLog(unsynced{left: &left}, folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -538,7 +538,7 @@ func FuzzMendedLogReads(f *testing.F) {
 			t.Fatal(err)
 		}
 		before := readAll(t, folder)
-		l, seq, err := OpenLog(rundir.OS{}, folder)
+		l, seq, err := OpenLog(rundir.OS{}, folder, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -210,7 +210,7 @@ func callOff(folder, signal string) error {
 	if !ok || !last.GoneOnWith() {
 		return nil
 	}
-	l, seq, err := OpenLog(rundir.OS{}, folder)
+	l, seq, err := OpenLog(rundir.OS{}, folder, nil)
 	if err != nil {
 		return err
 	}

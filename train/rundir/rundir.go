@@ -94,6 +94,25 @@ func (l *Lock) isOf(folder string) bool {
 	return err == nil && os.SameFile(held, there)
 }
 
+// Taken is an error if a folder whose lock this one is has another one's now: it was
+// deleted or moved away, and another was put in its place, or its lock's file was
+// deleted, and another process has taken a new one. Nothing may be written there any
+// more. Of a nil Lock it is nil.
+func (l *Lock) Taken(folder string) error {
+	if l == nil {
+		return nil
+	}
+	held, err := l.f.Stat()
+	if err != nil {
+		return nil // it was given back
+	}
+	there, err := os.Stat(filepath.Join(folder, LockFile))
+	if err != nil || os.SameFile(held, there) {
+		return nil // where the folder is gone, writing says so
+	}
+	return fmt.Errorf("%s was deleted or moved away under the run, and is another's now: put it back where it was", folder)
+}
+
 func lockFolder(folder string) (*Lock, error) {
 	path := filepath.Join(folder, LockFile)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
