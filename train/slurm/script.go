@@ -50,6 +50,10 @@ var (
 	gpus      = regexp.MustCompile(`^([A-Za-z0-9_.-]+:)?[0-9]+$`)
 )
 
+// early is how many seconds before the time that was asked for a task may get its
+// signal, 60 as sbatch(1) says, and as many as it takes to begin to train.
+const early = 60 + 15
+
 // Validate names every option that cannot be.
 func (r Resources) Validate() error {
 	var wrong []error
@@ -69,8 +73,9 @@ func (r Resources) Validate() error {
 	}
 	if r.Grace < 1 || r.Grace > 65535 { // Slurm's own bound
 		wrong = append(wrong, fmt.Errorf("--grace: %d s: want 1 s to 65535 s", r.Grace))
-	} else if limit, ok := seconds(r.Time); ok && limit > 0 && limit <= r.Grace {
-		wrong = append(wrong, fmt.Errorf("--time: %s is no longer than the %d s before it at which the run is saved: nothing would be trained (--grace sets them)", r.Time, r.Grace))
+	} else if limit, ok := seconds(r.Time); ok && limit > 0 && limit < r.Grace+early {
+		wrong = append(wrong, fmt.Errorf("--time: %s: nothing would be trained, as a task saves and ends %d s before its limit (--grace) and Slurm may ask it to a minute earlier still: want %d minutes or more, or a shorter --grace",
+			r.Time, r.Grace, (r.Grace+early+59)/60))
 	}
 	for _, line := range r.More {
 		switch {

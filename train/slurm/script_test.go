@@ -51,6 +51,7 @@ func TestWhatCannotBeSubmittedIsNamed(t *testing.T) {
 		"account":      {func(s *Script) { s.Account = "a b" }, "--account"},
 		"time":         {func(s *Script) { s.Time = "soon" }, "--time"},
 		"short time":   {func(s *Script) { s.Time = "2" }, "nothing would be trained"},
+		"early signal": {func(s *Script) { s.Time, s.Grace = "2", 46 }, "want 3 minutes or more"},
 		"memory":       {func(s *Script) { s.Memory = "8 gigabytes" }, "--mem"},
 		"gpus":         {func(s *Script) { s.GPUs = "many" }, "--gpus"},
 		"cpus":         {func(s *Script) { s.CPUs = 0 }, "--cpus"},
@@ -69,6 +70,11 @@ func TestWhatCannotBeSubmittedIsNamed(t *testing.T) {
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want something of %q", name, err, c.want)
 		}
+	}
+	short := example()
+	short.Time, short.Grace = "2", 45
+	if err := short.Validate(); err != nil {
+		t.Errorf("two minutes, of which 45 s are left at the signal: %v", err)
 	}
 	for _, fine := range []string{"--constraint=a", "-C a100", "--mail-type=END --mail-user=a@b.org", "--wait-all-nodes=1"} {
 		s := example()
