@@ -44,18 +44,39 @@ func (v *validationImages) Open(ctx context.Context, folder string) (*tui.Galler
 	if err != nil {
 		return nil, fmt.Errorf("the images cannot be read here: %w", err)
 	}
-	_, set, err := c.Parts(d)
+	set, places, err := validated(c, d)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(set.Labels, said.Labels) {
+	labels := make([]byte, len(places))
+	for i, at := range places {
+		labels[i] = set.Labels[at]
+	}
+	if !bytes.Equal(labels, said.Labels) {
 		return nil, fmt.Errorf("the images of %s here are not those that the run validated on", d.Source)
 	}
-	g := &tui.Gallery{Predictions: said, Image: set.Image}
+	g := &tui.Gallery{Predictions: said, Image: func(i int) []byte { return set.Image(places[i]) }}
 	if loader := train.LoaderConfig(c); loader.Augment != (cifar.Augment{}) {
-		g.Augment = func(i int) [][]byte { return augmented(set, i, loader) }
+		g.Augment = func(i int) [][]byte { return augmented(set, places[i], loader) }
 	}
 	return g, nil
+}
+
+// validated are the images that a run of these settings validates on, as their
+// places in a set: to look at them needs no copy, for which there may be no memory.
+func validated(c config.Config, d *cifar.Dataset) (set *cifar.Set, places []int, err error) {
+	if c.ValSplit > 0 {
+		places, err = d.Train.HeldOut(c.ValSplit, c.Seed)
+		return d.Train, places, err
+	}
+	_, set, err = c.Parts(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range set.Len() {
+		places = append(places, i)
+	}
+	return set, places, nil
 }
 
 // open reads the data of a run, unless it is at hand. It fetches nothing.
@@ -77,7 +98,7 @@ func (v *validationImages) open(ctx context.Context, c config.Config) (*cifar.Da
 			return nil, err
 		}
 	}
-	d, err := cifar.Open(ctx, cifar.Options{Data: data, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory(), Split: c.ValSplit > 0})
+	d, err := cifar.Open(ctx, cifar.Options{Data: data, Seed: demoSeed, Size: c.Size, Free: train.FreeMemory()})
 	if err != nil {
 		return nil, err
 	}

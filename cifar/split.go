@@ -2,6 +2,7 @@ package cifar
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -11,29 +12,15 @@ import (
 // order of s. They are copies; s may be let go. A class of few images may be left
 // with none to train on, see SplitEmpties.
 func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
-	if n <= 0 || n >= s.Len() {
-		return nil, nil, fmt.Errorf("cifar: hold %s images out for validation: want 1 to %s, since there are %s training images",
-			commas(int64(n)), commas(int64(s.Len()-1)), commas(int64(s.Len())))
-	}
-	take := shares(s.Counts(MaxClasses), n, s.Len())
-	var byClass [MaxClasses][]int
-	for i, label := range s.Labels {
-		byClass[label] = append(byClass[label], i)
-	}
-	isHeld := make([]bool, s.Len())
-	for class, images := range byClass {
-		r := newRNG(seed, forSplit, uint64(class))
-		for i := range take[class] { // the first steps of a Fisher-Yates shuffle
-			j := r.between(i, len(images)-1)
-			images[i], images[j] = images[j], images[i]
-			isHeld[images[i]] = true
-		}
+	places, err := s.HeldOut(n, seed)
+	if err != nil {
+		return nil, nil, err
 	}
 	train, held = NewSet(s.Size, s.Len()-n), NewSet(s.Size, n)
-	var t, h int
+	t, h := 0, 0
 	for i, label := range s.Labels {
 		dst, at := train, &t
-		if isHeld[i] {
+		if h < n && places[h] == i {
 			dst, at = held, &h
 		}
 		dst.Labels[*at] = label
@@ -41,6 +28,30 @@ func (s *Set) Split(n int, seed uint64) (train, held *Set, err error) {
 		*at++
 	}
 	return train, held, nil
+}
+
+// HeldOut returns the images that Split holds out, as their places in s, of which it
+// copies none.
+func (s *Set) HeldOut(n int, seed uint64) (places []int, err error) {
+	if n <= 0 || n >= s.Len() {
+		return nil, fmt.Errorf("cifar: hold %s images out for validation: want 1 to %s, since there are %s training images",
+			commas(int64(n)), commas(int64(s.Len()-1)), commas(int64(s.Len())))
+	}
+	take := shares(s.Counts(MaxClasses), n, s.Len())
+	var byClass [MaxClasses][]int
+	for i, label := range s.Labels {
+		byClass[label] = append(byClass[label], i)
+	}
+	for class, images := range byClass {
+		r := newRNG(seed, forSplit, uint64(class))
+		for i := range take[class] { // the first steps of a Fisher-Yates shuffle
+			j := r.between(i, len(images)-1)
+			images[i], images[j] = images[j], images[i]
+		}
+		places = append(places, images[:take[class]]...)
+	}
+	slices.Sort(places)
+	return places, nil
 }
 
 // SplitEmpties returns the classes, by their labels, all images of which a Split of
