@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -56,6 +57,34 @@ func TestWithoutASocketATakeOverIsTold(t *testing.T) {
 		r.close()
 		if err := lock.Release(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// The runs of a comparison that was submitted have a process each, and no one process
+// has its folder: that another trains now than did before is no take-over.
+func TestWithoutASocketNoRunTakesAComparisonOver(t *testing.T) {
+	folder := t.TempDir()
+	for i, run := range []string{"batch=64", "batch=128"} {
+		own := filepath.Join(folder, run)
+		if err := os.Mkdir(own, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		putBack(t, own, lines(t, own, &event.RunStarted{PID: 1<<30 + i}))
+	}
+	lock, err := rundir.LockFolder(filepath.Join(folder, "batch=128")) // by this process
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
+	r := newReader(folder, 1<<30, true) // whose process has ended
+	defer r.close()
+	for range 3 {
+		if _, err := r.fromFiles(t.Context(), 100); err != nil && !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if err := r.goOn(t.Context(), io.EOF); err != nil {
+			t.Fatalf("the comparison is left: %v", err)
 		}
 	}
 }
