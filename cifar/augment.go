@@ -134,7 +134,7 @@ func (a Augment) Kinds() string {
 }
 
 // warps reports whether images are made pixel by pixel.
-func (how Augment) warps() bool { return how.Rotate > 0 || how.Zoom > 0 || how.Color > 0 }
+func (a Augment) warps() bool { return a.Rotate > 0 || a.Zoom > 0 || a.Color > 0 }
 
 // Set reads a flag's value.
 func (a *Augment) Set(text string) error {
@@ -203,37 +203,37 @@ type square struct{ x, y, side int }
 // versions interpolate linearly; whole pixels blur nothing and cost less.
 //
 // Each kind has numbers of its own, so that one more changes no other.
-func (how Augment) draw(seed uint64, epoch, image, size int) (a augmentation) {
+func (a Augment) draw(seed uint64, epoch, image, size int) (d augmentation) {
 	r := newRNG(seed, forAugment, uint64(epoch), uint64(image))
 	v := r.next()
-	most := how.Shift * float64(size)
+	most := a.Shift * float64(size)
 	switch {
-	case size == Size && how.Shift == DefaultAugment().Shift:
+	case size == Size && a.Shift == DefaultAugment().Shift:
 		// Halves of a pixel, paired: 0 is -4, 1 and 2 are -3, ..., 15 is 4.
-		a.dx, a.dy = int(v&15+1)/2-4, int(v>>4&15+1)/2-4
-	case how.Shift > 0:
-		a.dx, a.dy = whole(r.within(most)), whole(r.within(most))
+		d.dx, d.dy = int(v&15+1)/2-4, int(v>>4&15+1)/2-4
+	case a.Shift > 0:
+		d.dx, d.dy = whole(r.within(most)), whole(r.within(most))
 	}
-	a.flip = how.Flip && v>>8&1 == 1
+	d.flip = a.Flip && v>>8&1 == 1
 	draw := func(purpose uint64) rng { return newRNG(seed, purpose, uint64(epoch), uint64(image)) }
-	if how.Rotate > 0 {
+	if a.Rotate > 0 {
 		r := draw(forRotate)
-		a.degrees = r.within(how.Rotate)
+		d.degrees = r.within(a.Rotate)
 	}
-	if how.Zoom > 0 {
+	if a.Zoom > 0 {
 		r := draw(forZoom)
-		a.zoom = 1 + r.within(how.Zoom)
+		d.zoom = 1 + r.within(a.Zoom)
 	}
-	if how.Cutout > 0 {
+	if a.Cutout > 0 {
 		r := draw(forCutout)
-		side := max(1, whole(how.Cutout*float64(size)))
-		a.cut = square{r.below(size) - side/2, r.below(size) - side/2, side}
+		side := max(1, whole(a.Cutout*float64(size)))
+		d.cut = square{r.below(size) - side/2, r.below(size) - side/2, side}
 	}
-	if how.Color > 0 {
+	if a.Color > 0 {
 		r := draw(forColor)
-		a.color = jitter{true, 1 + r.within(how.Color), 1 + r.within(how.Color), 1 + r.within(how.Color)}
+		d.color = jitter{true, 1 + r.within(a.Color), 1 + r.within(a.Color), 1 + r.within(a.Color)}
 	}
-	return a
+	return d
 }
 
 // whole is the whole number nearest to v, the larger of two.

@@ -246,25 +246,25 @@ func Open(ctx context.Context, o Options) (*Dataset, error) {
 	return openPath(ctx, o)
 }
 
-// open reads the cache that f names.
-func (f FetchOptions) open(ctx context.Context) (*Dataset, error) {
+// open reads the cache that o names.
+func (o FetchOptions) open(ctx context.Context) (*Dataset, error) {
 	read := func(path string) (*Dataset, error) {
-		return f.layout.openPath(ctx, path, newMeter(f.Progress))
+		return o.layout.openPath(ctx, path, newMeter(o.Progress))
 	}
-	dir, archive := filepath.Join(f.CacheDir, f.layout.dir), filepath.Join(f.CacheDir, f.layout.archive)
-	if f.CacheDir != "" && exists(dir) {
+	dir, archive := filepath.Join(o.CacheDir, o.layout.dir), filepath.Join(o.CacheDir, o.layout.archive)
+	if o.CacheDir != "" && exists(dir) {
 		return read(dir)
 	}
-	_, err := Fetch(ctx, f)
+	_, err := Fetch(ctx, o)
 	switch {
 	case err == nil:
 		return read(dir)
 	case ctx.Err() != nil:
 		return nil, err
-	case f.CacheDir != "" && exists(archive): // the folder can't be written, or the archive is bad
+	case o.CacheDir != "" && exists(archive): // the folder can't be written, or the archive is bad
 		return read(archive)
 	}
-	return nil, &NoDataError{layout: f.layout, CacheDir: f.CacheDir, Err: err}
+	return nil, &NoDataError{layout: o.layout, CacheDir: o.CacheDir, Err: err}
 }
 
 // exists is true also for what may not be looked at, so that reading it tells

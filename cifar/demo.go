@@ -82,16 +82,10 @@ func DemoTrainsOnTests(trained, tested string) bool {
 	return one && other && err == nil && errOther == nil && a > b
 }
 
-// Demo draws the demo set: 4,000 training and 1,000 test images, as many of
-// each class. The same seed gives the same bytes on every machine.
-func Demo(seed uint64) *Dataset {
-	ds, _ := drawDemo(context.Background(), seed, demoTrain, newMeter(nil)) // it fails only with its context
-	return ds
-}
-
-// drawDemo draws train training images and a quarter of that of test images, on
-// all processors. Each image has its own random stream, so that it doesn't
-// matter who draws it.
+// drawDemo draws train training images and a quarter of that of test images, as many
+// of each class, on all processors. The same seed gives the same bytes on every
+// machine: each image has its own random stream, so that it doesn't matter who draws
+// it. It fails only with its context.
 func drawDemo(ctx context.Context, seed uint64, train int, m *meter) (*Dataset, error) {
 	ds := &Dataset{
 		Name:    "demo",

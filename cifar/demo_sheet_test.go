@@ -17,9 +17,9 @@ func TestDemoSheet(t *testing.T) {
 	}
 	const columns, zoom, gap = 16, 3, 2
 	const cell = Size*zoom + gap
-	set := Demo(1).Train
+	set := demo1().Train
 	if dir := os.Getenv("CIFARTUI_DATA"); dir != "" {
-		ds, err := ReadDir(dir)
+		ds, err := Open(t.Context(), Options{Data: dir})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,15 +21,10 @@ import (
 // that reading needs little memory beside the set itself.
 const chunkRecords = 128
 
-// ReadDir reads CIFAR-10 from a folder that holds the six batch files, or the
-// folder cifar-10-batches-bin with them, or the archive cifar-10-binary.tar.gz.
-// The archive is read into memory; nothing is written. An error names the file
-// and the byte.
-func ReadDir(dir string) (*Dataset, error) {
-	return published.readFolder(context.Background(), dir, newMeter(nil))
-}
-
-// openPath reads a folder or an archive, of whatever it holds.
+// openPath reads a folder or an archive, of whatever it holds: batch files, the folder
+// of them or the archive that their authors publish, which is read into memory, or
+// pictures. Nothing is written but a cache of pictures. An error names the file and the
+// byte.
 func openPath(ctx context.Context, o Options) (*Dataset, error) {
 	m := newMeter(o.Progress)
 	info, err := os.Stat(o.Data)

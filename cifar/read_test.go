@@ -121,7 +121,7 @@ func TestUnreadableFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.Chmod(dir, 0o755) // else it can't be deleted
-	_, err := ReadDir(dir)
+	_, err := Open(t.Context(), Options{Data: dir})
 	if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v", err)
 	}
@@ -177,7 +177,7 @@ func realData(t testing.TB) *Dataset {
 	if dir == "" {
 		t.Skip("CIFARTUI_DATA names no folder")
 	}
-	ds, err := ReadDir(dir)
+	ds, err := Open(context.Background(), Options{Data: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

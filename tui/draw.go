@@ -25,10 +25,6 @@ func rows(h int) (header, below int) {
 	return header, below
 }
 
-// draw makes the frame: the header, a view, the message line and the keys, and
-// over them what asks for an answer.
-func (m *Model) draw() string { return m.around(m.drawBody()) }
-
 // tooSmall reports whether the window has no room for the views.
 func (m *Model) tooSmall() bool { return m.w < leastWidth || m.h < leastHeight }
 

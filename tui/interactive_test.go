@@ -47,7 +47,7 @@ func TestInteractive(t *testing.T) {
 	for _, r := range runs {
 		go r.live(stop)
 	}
-	res, err := Run(context.Background(), Options{Source: src, Control: control, CanDetach: true, Name: names[0], Theme: os.Getenv("CIFARTUI_THEME")})
+	res, err := showAlone(context.Background(), Options{Source: src, Control: control, CanDetach: true, Name: names[0], Theme: os.Getenv("CIFARTUI_THEME")})
 	t.Logf("%+v %v", res, err)
 }
 

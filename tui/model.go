@@ -34,8 +34,8 @@ const (
 )
 
 // Model is the screen of one run, or of several that are compared: a Bubble Tea
-// model. [Run] shows it by itself; another program opens it with [New], gives it
-// its messages, shows its View and closes it after its [LeftMsg].
+// model. A program that has the terminal ([Show]) opens it with [New], gives it its
+// messages, shows its View and closes it after its [LeftMsg]: package watch.
 //
 // It keeps what is common. Each view has its own state, keys and drawing.
 type Model struct {

@@ -79,7 +79,7 @@ func startPty(t *testing.T, ctx context.Context, o Options, reply string) *scree
 	}
 	go func() {
 		defer close(s.done)
-		s.result, s.err = Run(ctx, o)
+		s.result, s.err = showAlone(ctx, o)
 	}()
 	return s
 }
@@ -258,7 +258,7 @@ func TestStalledTerminal(t *testing.T) {
 			done := make(chan error, 1)
 			in, keys := io.Pipe()
 			go func() {
-				_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 200, height: 60})
+				_, err := showAlone(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 200, height: 60})
 				done <- err
 				keys.Close()
 			}()
@@ -323,7 +323,7 @@ func TestTrafficIsSmall(t *testing.T) {
 			in, keys := io.Pipe()
 			ended := make(chan error, 1)
 			go func() {
-				_, err := Run(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 120, height: 40})
+				_, err := showAlone(ctx, Options{Source: src, Control: &fakeControl{}, In: in, Out: out, Env: env(), width: 120, height: 40})
 				ended <- err
 			}()
 			_, _ = keys.Write([]byte{byte('1' + v)})
@@ -395,7 +395,7 @@ func TestAWholeRunWithKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tm := teatest.NewTestModel(t, program{m}, teatest.WithInitialTermSize(120, 40))
+	tm := teatest.NewTestModel(t, alone{m}, teatest.WithInitialTermSize(120, 40))
 	var seen strings.Builder
 	see := func(words string) {
 		t.Helper()
@@ -451,9 +451,46 @@ func TestAWholeRunWithKeys(t *testing.T) {
 	if got := strings.Join(kinds, ", "); got != want {
 		t.Errorf("commands: %s\nwant:     %s", got, want)
 	}
-	if final := tm.FinalModel(t).(program); final.result.Action != Closed {
+	if final := tm.FinalModel(t).(alone); final.result.Action != Closed {
 		t.Errorf("left with %+v", final.result)
 	}
 }
 
 var _ tea.Model = (*Model)(nil)
+
+// showAlone shows a run's screen by itself, as the screen over all runs shows it (see
+// package watch), until the person leaves it or ctx ends.
+func showAlone(ctx context.Context, o Options) (Result, error) {
+	var m *Model
+	err := Show(ctx, o, func(ctx context.Context, t *Terminal) (tea.Model, error) {
+		var err error
+		o.Terminal = t
+		if m, err = New(ctx, o); err != nil {
+			return nil, err
+		}
+		return alone{m}, nil
+	})
+	if m != nil {
+		m.Close()
+	}
+	switch {
+	case m != nil && m.crash != nil:
+		return Result{}, m.crash
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Result{Action: Cancelled}, nil
+	case err != nil:
+		return Result{}, err
+	}
+	return m.result, nil
+}
+
+// alone is a program that ends with the screen that it shows.
+type alone struct{ *Model }
+
+func (a alone) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, left := msg.(LeftMsg); left {
+		return a, tea.Quit
+	}
+	_, cmd := a.Model.Update(msg)
+	return a, cmd
+}

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -16,46 +15,6 @@ import (
 
 // framesPerSecond is how often the terminal is written to, at most.
 const framesPerSecond = 10
-
-// Run shows the screen until the person leaves it or ctx ends, and restores
-// the terminal. It does not end the run. The error is a [*Crash] after a panic,
-// [ErrTerminal] when the terminal is gone, or why the screen could not open;
-// training can go on without it in any case.
-func Run(ctx context.Context, o Options) (Result, error) {
-	var m *Model
-	err := Show(ctx, o, func(ctx context.Context, t *Terminal) (tea.Model, error) {
-		var err error
-		o.Terminal = t
-		if m, err = New(ctx, o); err != nil {
-			return nil, err
-		}
-		return program{m}, nil
-	})
-	if m != nil {
-		m.Close()
-	}
-	switch {
-	case m != nil && m.crash != nil:
-		return Result{}, m.crash
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return Result{Action: Cancelled}, nil
-	case err != nil:
-		return Result{}, err
-	}
-	return m.result, nil
-}
-
-// A program is a screen that is shown by itself: the program ends with it.
-type program struct{ *Model }
-
-// Update implements [tea.Model].
-func (p program) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	if _, left := msg.(LeftMsg); left {
-		return p, tea.Quit
-	}
-	_, cmd := p.Model.Update(msg)
-	return p, cmd
-}
 
 // A Terminal is what screens are shown on.
 type Terminal struct {

@@ -78,7 +78,7 @@ func TestDrawingChangesNothing(t *testing.T) {
 						return fmt.Sprintf("%+v %+v %+v %+v %+v %+v %+v", *b.common, *b.help, *b.curves, *b.compare, *b.files, *b.samples, *b.system)
 					}
 					before := state()
-					if b.draw() != b.View() {
+					if b.around(b.drawBody()) != b.View() {
 						t.Errorf("%s, %s, %v, %q: drawn anew it is another picture", viewNames[v], sc.name, size, k)
 					}
 					if state() != before {
@@ -171,7 +171,7 @@ func BenchmarkDrawAMillionSteps(b *testing.B) {
 			m.curves.axis = a
 			b.Run(strings.ToLower(viewNames[v])+"-by-"+axisNames[a], func(b *testing.B) {
 				for b.Loop() {
-					m.draw()
+					m.around(m.drawBody())
 				}
 			})
 		}

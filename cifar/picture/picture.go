@@ -49,9 +49,6 @@ func newReader(size int, memory int64) *Reader {
 	return &Reader{size: size, memory: memory, room: semaphore.NewWeighted(memory)}
 }
 
-// Size returns the height and width of what the Reader gives.
-func (r *Reader) Size() int { return r.size }
-
 // File reads a picture file: see [Reader.Fit]. Folders, named pipes and devices
 // are refused. The error names the file; it is a [*FileError] if that can't be read.
 func (r *Reader) File(ctx context.Context, path string) ([]byte, error) {

@@ -208,21 +208,21 @@ func Describe(folder string, config config.Config, about config.About, run *reco
 // Explain makes problems of what went wrong as the settings and the record were
 // read; nil is nothing. A record that is missing is no problem of a run that has
 // only begun.
-func (info *Info) Explain(settings, record error) {
+func (r *Info) Explain(settings, record error) {
 	if settings != nil {
-		info.problem("%v", settings)
+		r.problem("%v", settings)
 	}
 	switch missing := errors.Is(record, fs.ErrNotExist); {
-	case missing && !info.Live:
-		info.problem("%s is missing", rundir.EventsFile)
+	case missing && !r.Live:
+		r.problem("%s is missing", rundir.EventsFile)
 	case record != nil && !missing:
-		info.problem("%v", record)
+		r.problem("%v", record)
 	}
 }
 
-func (info *Info) problem(format string, args ...any) {
-	if info.Problem == "" {
-		info.Problem = fmt.Sprintf(format, args...)
+func (r *Info) problem(format string, args ...any) {
+	if r.Problem == "" {
+		r.Problem = fmt.Sprintf(format, args...)
 	}
 }
 

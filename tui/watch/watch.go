@@ -50,7 +50,9 @@ type Options struct {
 }
 
 // Run shows the screen until the person leaves it or ctx ends, and restores the
-// terminal. Result and error are those of [tui.Run].
+// terminal. It does not end the runs. The error is a [*tui.Crash] after a panic,
+// [tui.ErrTerminal] when the terminal is gone, or why the screen could not open;
+// training can go on without it in any case.
 func Run(ctx context.Context, o Options) (tui.Result, error) {
 	var m *Model
 	err := tui.Show(ctx, o.Screen, func(ctx context.Context, t *tui.Terminal) (tea.Model, error) {
