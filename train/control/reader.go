@@ -32,6 +32,7 @@ type reader struct {
 	runs    map[string]*readRun
 	lost    time.Time // when the process was found to be out of reach; zero: it is not
 	dead    bool      // it was, or another was in its place, before the last look at the files
+	other   bool      // another was
 }
 
 // stage is what a reader reads at present.
@@ -96,9 +97,17 @@ func (r *reader) next(ctx context.Context, max int) ([]event.Event, error) {
 		} else {
 			events, err = r.fromFiles(ctx, max)
 		}
-		if events = slices.DeleteFunc(events, r.known); len(events) > 0 {
-			r.lost, r.dead = time.Time{}, false
+		events, gone := r.fresh(events)
+		if gone {
+			r.close()
+			r.err = &GoneError{r.folder}
+		}
+		if len(events) > 0 {
+			r.lost, r.dead, r.other = time.Time{}, false, false
 			return events, nil
+		}
+		if gone {
+			break
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -187,18 +196,10 @@ func (r *reader) goOn(ctx context.Context, why error) error {
 	// Killed, and resumed by someone: its numbers may begin below ours.
 	other := func(pid int) bool { return pid != 0 && r.pid != 0 && pid != r.pid && !handedOver }
 	if r.files && live {
-		taken := false
-		if own, alone := rundir.Live(r.folder); alone { // else the runs of a comparison have a process each
-			taken = other(own)
+		if own, alone := rundir.Live(r.folder); alone && other(own) { // else the runs of a comparison have a process each
+			return r.taken()
 		}
-		switch {
-		case taken && r.dead:
-			return &GoneError{r.folder}
-		case taken: // or handed over since the last look at the files
-			r.dead = true
-			return nil
-		}
-		r.lost, r.dead = time.Time{}, false
+		r.lost, r.dead, r.other = time.Time{}, false, false
 		return sleep(ctx, feedPoll)
 	}
 	if r.lost.IsZero() {
@@ -211,13 +212,13 @@ func (r *reader) goOn(ctx context.Context, why error) error {
 		switch {
 		case err == nil && other(c.hello.PID):
 			c.Close()
-			return &GoneError{r.folder}
+			return r.taken()
 		case err == nil:
 			return r.follow(c)
 		case errors.As(err, &refused):
 			return err
 		case live && other(pid):
-			return &GoneError{r.folder}
+			return r.taken()
 		}
 	}
 	switch {
@@ -229,11 +230,29 @@ func (r *reader) goOn(ctx context.Context, why error) error {
 	// What it writes meanwhile, or has written before its end, is in the files.
 	r.dead = !live
 	if r.stage == readLive {
-		r.conn.Close()
-		r.conn, r.stage = nil, readRest
+		r.rest()
 		return nil
 	}
 	return sleep(ctx, tryPause)
+}
+
+// taken is called when another process has the run than the one that is known: that
+// is gone, or has handed the run over since the last look at the files.
+func (r *reader) taken() error {
+	if r.dead {
+		return &GoneError{r.folder}
+	}
+	r.dead, r.other = true, true
+	if r.stage == readLive {
+		r.rest()
+	}
+	return nil
+}
+
+// rest leaves the socket for the files.
+func (r *reader) rest() {
+	r.conn.Close()
+	r.conn, r.stage = nil, readRest
 }
 
 // follow asks for the events after those that are known.
@@ -268,6 +287,21 @@ func (r *reader) handedOver() bool {
 		}
 	}
 	return false
+}
+
+// fresh takes in events, and returns those that were not told before. gone is set where
+// those of another process begin that has taken the run over from one that is gone.
+func (r *reader) fresh(events []event.Event) (list []event.Event, gone bool) {
+	for _, e := range events {
+		s, starts := e.(*event.RunStarted)
+		if starts && r.other && s.PID != r.pid && !r.handedOver() {
+			return list, true
+		}
+		if !r.known(e) {
+			list = append(list, e)
+		}
+	}
+	return list, false
 }
 
 // known takes in an event, and reports whether it was told before. A step that

@@ -14,49 +14,54 @@ import (
 	"cifartui/train/rundir"
 )
 
-// One who reads a run's files along is told when another process has taken the run
-// over in the meantime, which trains again what was trained since the last checkpoint;
-// that which it was handed over to is no other one.
-func TestWithoutASocketATakeOverIsTold(t *testing.T) {
+// One who follows a run is told when another process has taken the run over in the
+// meantime, which trains again what was trained since the last checkpoint; that which
+// it was handed over to is no other one. Either may be written after the last look at
+// the files, whether the process that is there now has a socket or not.
+func TestATakeOverIsTold(t *testing.T) {
 	const before = 1 << 30 // no process of this system
+	detached, started := &event.RunEnded{Outcome: event.OutcomeDetached}, &event.RunStarted{PID: os.Getpid()}
 	for name, c := range map[string]struct {
 		then []event.Event
 		gone bool
+		told uint64 // the last number
 	}{
-		"killed":      {[]event.Event{&event.EpochDone{Epoch: 1}}, true},
-		"handed over": {[]event.Event{&event.RunEnded{Outcome: event.OutcomeDetached}}, false},
-		"gone on with": {[]event.Event{&event.RunEnded{Outcome: event.OutcomeDetached},
-			&event.RunStarted{PID: os.Getpid()}, &event.EpochDone{Epoch: 1}}, false},
+		"killed":                              {[]event.Event{&event.EpochDone{Epoch: 1}}, true, 2},
+		"killed, and gone on with by another": {[]event.Event{&event.EpochDone{Epoch: 1}, started, &event.EpochDone{Epoch: 1}}, true, 2},
+		"handed over":                         {[]event.Event{detached}, false, 2},
+		"gone on with":                        {[]event.Event{detached, started, &event.EpochDone{Epoch: 1}}, false, 4},
 	} {
-		folder := t.TempDir()
-		first := &event.RunStarted{PID: before}
-		putBack(t, folder, lines(t, folder, first))
-		lock, err := rundir.LockFolder(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := newReader(folder, before, true)
-		if _, err := r.next(t.Context(), 100); err != nil {
-			t.Fatal(err)
-		}
-		// It is written after the reader's last look at the file.
-		putBack(t, folder, lines(t, folder, slices.Concat([]event.Event{first}, c.then)...))
-		var gone *GoneError
-		for range 3 {
-			if err = r.goOn(t.Context(), io.EOF); err != nil {
-				break
+		for _, files := range []bool{true, false} {
+			folder := t.TempDir()
+			first := &event.RunStarted{PID: before}
+			putBack(t, folder, lines(t, folder, first))
+			now := newRig(t, folder)
+			r := newReader(folder, before, files)
+			if _, err := r.next(t.Context(), 100); err != nil {
+				t.Fatal(err)
 			}
-			events, _ := r.fromFiles(t.Context(), 100)
-			for _, e := range events {
-				r.known(e)
+			// It is written after the reader's last look at the file.
+			putBack(t, folder, lines(t, folder, slices.Concat([]event.Event{first}, c.then)...))
+			var gone *GoneError
+			told, ended := uint64(0), false
+			for range 3 {
+				if err := r.goOn(t.Context(), io.EOF); err != nil || r.stage == readLive {
+					ended = errors.As(err, &gone)
+					break
+				}
+				events, _ := r.fromFiles(t.Context(), 100)
+				if events, ended = r.fresh(events); len(events) > 0 {
+					told = events[len(events)-1].Head().Seq
+				}
+				if ended {
+					break
+				}
 			}
-		}
-		if errors.As(err, &gone) != c.gone {
-			t.Errorf("%s: %v, gone: want %v", name, err, c.gone)
-		}
-		r.close()
-		if err := lock.Release(); err != nil {
-			t.Fatal(err)
+			if ended != c.gone || told != c.told {
+				t.Errorf("%s, files %v: gone: %v, want %v; told up to event %d, want %d", name, files, ended, c.gone, told, c.told)
+			}
+			r.close()
+			now.close(true)
 		}
 	}
 }
