@@ -10,15 +10,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"cifartui/train/event"
 	"cifartui/train/rundir"
-
-	"golang.org/x/sys/unix"
 )
 
 // rig stands in for a process that trains: a run folder with its lock, a bus, a
@@ -29,7 +26,7 @@ type rig struct {
 	name   string // of the run
 	bus    *event.Bus
 	server *Server
-	lock   *os.File
+	lock   *rundir.Lock
 
 	mu    sync.Mutex
 	seq   uint64
@@ -39,6 +36,8 @@ type rig struct {
 	sent []event.Command
 	// mute commands are taken and nothing is done.
 	mute bool
+	// busy, if not nil, is what happens before a command is taken.
+	busy func()
 
 	logged  sync.WaitGroup
 	logLag  time.Duration
@@ -58,17 +57,11 @@ func newRig(t testing.TB, folder string) *rig {
 
 func (r *rig) takeLock() {
 	r.t.Helper()
-	f, err := os.OpenFile(filepath.Join(r.folder, "run.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := rundir.LockFolder(r.folder) // which a client may hold for a moment, to see whether the run lives
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		r.t.Fatalf("the run folder's lock: %v", err)
-	}
-	if _, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
-		r.t.Fatal(err)
-	}
-	r.lock = f
+	r.lock = lock
 }
 
 // open starts the log and the server, as a new process does.
@@ -133,7 +126,9 @@ func (r *rig) close(inOrder bool) {
 			r.t.Error(err)
 		}
 	}
-	r.lock.Close()
+	if err := r.lock.Release(); err != nil {
+		r.t.Error(err)
+	}
 }
 
 func (r *rig) emit(e event.Event) {
@@ -188,6 +183,9 @@ func (r *rig) train(n int, pause func()) {
 
 // Send implements [event.Controller].
 func (r *rig) Send(c event.Command) error {
+	if r.busy != nil {
+		r.busy()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopped {

@@ -308,7 +308,7 @@ func (s *Server) command(l *link, r Request) {
 		answer(s.perform(r))
 		return
 	}
-	w := &waiter{request: r, tell: answer, owner: l, sent: time.Now()}
+	w := &waiter{request: r, tell: answer, owner: l}
 	s.mu.Lock()
 	there, err := s.await(w)
 	s.mu.Unlock()
@@ -317,8 +317,11 @@ func (s *Server) command(l *link, r Request) {
 		return
 	}
 	err = s.perform(r)
-	if err == nil && !there {
-		return // the events will tell
+	if err == nil && !there { // the events will tell
+		s.mu.Lock()
+		w.sent = time.Now()
+		s.mu.Unlock()
+		return
 	}
 	s.mu.Lock()
 	s.waiters = keep(s.waiters, func(v *waiter) bool { return v != w })

@@ -195,6 +195,18 @@ func TestWaitAnswersWhenTheEffectIsThere(t *testing.T) {
 	}
 }
 
+// The batches before a command is passed on, which may be many on a busy machine, do
+// not tell that the run has not heard it.
+func TestBatchesBeforeACommandAreNoRefusal(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	r.busy = func() { r.train(2*deaf, func() {}) }
+	if _, err := c.Do(t.Context(), Request{Cmd: VerbPause, Wait: true}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWaitEndsWithTheRun(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})

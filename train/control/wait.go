@@ -10,8 +10,8 @@ import (
 // was meant for, an event that shows it.
 type waiter struct {
 	request Request
-	// sent is when the command was passed on, by the clock of the events; zero
-	// where that is another machine's.
+	// sent is when the command had been passed on, by the clock of the events; zero
+	// before, and where that is another machine's.
 	sent time.Time
 	// tell is given the outcome, once: nil, or why the effect will not come.
 	tell func(error)
