@@ -202,6 +202,41 @@ func TestDataInfoWithoutHome(t *testing.T) {
 	}
 }
 
+// Where a file is to go is looked at before the work that it is for: of the run that
+// is named here nothing is known, and there is no word of it.
+func TestAFileThatCannotBeWrittenIsRefusedAtTheDoor(t *testing.T) {
+	dir := t.TempDir()
+	gone := filepath.Join(dir, "gone")
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		ext  string
+	}{
+		{[]string{"plot", "x", "-o"}, ".png"},
+		{[]string{"export", "x", "-o"}, ".onnx"},
+		{[]string{"average", "x", "-o"}, ".safetensors"},
+		{[]string{"eval", "x", "--worst", "3"}, ".png"},
+	} {
+		folder := filepath.Join(dir, "folder"+c.ext)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for out, says := range map[string]string{
+			filepath.Join(gone, "out"+c.ext): "there is no folder " + gone + ": make it first",
+			filepath.Join(file, "out"+c.ext): file + " is no folder",
+			folder:                           "it is a folder: name a file",
+		} {
+			code, _, errs := tool(t, append(slices.Clone(c.args), out, "--runs", dir)...)
+			if code != exitFailed || !strings.Contains(errs, out) || !strings.Contains(errs, says) {
+				t.Errorf("%s %s: exit code %d: %s", c.args[0], out, code, errs)
+			}
+		}
+	}
+}
+
 // A script must not take for deleted what nobody was asked about.
 func TestDeletingFailsWhereNobodyCanAnswer(t *testing.T) {
 	dir := t.TempDir()

@@ -57,11 +57,16 @@ is null.`,
 			if err := s.check(cmd, args); err != nil {
 				return err
 			}
+			if s.sheet != "" {
+				if err := canWrite(s.sheet); err != nil {
+					return err
+				}
+			}
 			report, set, classes, err := s.evaluate(cmd)
 			if err != nil {
 				return err
 			}
-			// First: a picture that cannot be written is not to cost the figures.
+			// First: a picture that cannot be written after all is not to cost the figures.
 			if s.asJSON {
 				err = writeJSON(cmd.OutOrStdout(), report)
 			} else {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -61,18 +62,37 @@ func networksLack(models ...*model.Model) error {
 	return nil
 }
 
-// mayWrite refuses to write over a file that nobody said may be lost.
+// mayWrite is canWrite that also refuses to write over a file that nobody said may
+// be lost.
 func mayWrite(path string, force bool) error {
-	st, err := os.Stat(path)
+	if err := canWrite(path); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil && !force {
+		return fmt.Errorf("%s is there already: --force writes over it", path)
+	}
+	return nil
+}
+
+// canWrite refuses a file that cannot be written, before the work that is to be
+// written there.
+func canWrite(path string) error {
+	dir := filepath.Dir(path)
+	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return fmt.Errorf("write %s: there is no folder %s: make it first", path, dir)
 	case err != nil:
 		return fmt.Errorf("write %s: %w", path, err)
-	case st.IsDir():
+	case !st.IsDir():
+		return fmt.Errorf("write %s: %s is no folder", path, dir)
+	}
+	st, err = os.Stat(path)
+	switch {
+	case err == nil && st.IsDir():
 		return fmt.Errorf("write %s: it is a folder: name a file", path)
-	case !force:
-		return fmt.Errorf("%s is there already: --force writes over it", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
 }

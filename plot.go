@@ -33,6 +33,9 @@ func plotCommand() *cobra.Command {
 			if !(smooth >= 0 && smooth < 1) {
 				return usage("--smooth: %g is not from 0 to under 1", smooth)
 			}
+			if err := canWrite(out); err != nil {
+				return err
+			}
 			list, err := histories(dir, args)
 			if err != nil {
 				return err

@@ -106,6 +106,9 @@ func writeTemp(d Disk, path string, sync bool, write func(io.Writer) error) (tem
 		return "", 0, err
 	}
 	f, err := d.Create(temp)
+	if refused, ok := err.(*fs.PathError); ok { // a person knows the file by its own name
+		err = &fs.PathError{Op: refused.Op, Path: path, Err: refused.Err}
+	}
 	if err != nil {
 		return "", 0, err
 	}
