@@ -216,7 +216,8 @@ func (e *NoDataError) Error() string {
   %s
   tried to %s
 use --data demo to train on the built-in demo set, or --data DIR with a folder
-that holds %s or %s`, e.layout.name, cache, strings.TrimPrefix(e.Err.Error(), "cifar: "), e.layout.dir, e.layout.archive)
+of pictures, a subfolder for each class, or one that holds %s
+or %s`, e.layout.name, cache, strings.TrimPrefix(e.Err.Error(), "cifar: "), e.layout.dir, e.layout.archive)
 }
 
 // Unwrap lets errors.Is and errors.As see ErrNoData and the cause.

@@ -256,7 +256,7 @@ func TestFoldersThatAreNoDataSay(t *testing.T) {
 			putPictures(t, filepath.Join(dir, "a"), 1)
 			putPictures(t, filepath.Join(dir, "b\x1b[2J"), 1)
 		}, "rename it"},
-		"nothing": {func(t *testing.T, dir string) {}, "the folder is empty"},
+		"nothing": {func(t *testing.T, dir string) {}, "the folder is empty: name a folder of pictures, with a subfolder for each class, or"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -266,6 +266,10 @@ func TestFoldersThatAreNoDataSay(t *testing.T) {
 				t.Errorf("%v\ndoes not say %q", err, c.want)
 			}
 		})
+	}
+	gone := filepath.Join(t.TempDir(), "gone")
+	if _, err := Open(t.Context(), Options{Data: gone}); err == nil || !strings.Contains(err.Error(), gone+": no such file or folder: name a folder of pictures, with a subfolder for each class, or") {
+		t.Errorf("no folder: %v", err)
 	}
 	dir, o := gallery0(t)
 	o.Free = 2*14*3073 - 1

@@ -21,6 +21,9 @@ import (
 // that reading needs little memory beside the set itself.
 const chunkRecords = 128
 
+// dataWanted is what a person can name as data.
+var dataWanted = fmt.Sprintf("a folder of pictures, with a subfolder for each class, or one that holds %s or %s", published.dir, published.archive)
+
 // openPath reads a folder or an archive, of whatever it holds: batch files, the folder
 // of them or the archive that their authors publish, which is read into memory, or
 // pictures. Nothing is written but a cache of pictures. An error names the file and the
@@ -29,7 +32,11 @@ func openPath(ctx context.Context, o Options) (*Dataset, error) {
 	m := newMeter(o.Progress)
 	info, err := os.Stat(o.Data)
 	switch {
-	case err != nil || !info.IsDir() && !info.Mode().IsRegular():
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("cifar: %s: no such file or folder: name %s, or use --data demo", o.Data, dataWanted)
+	case err == nil && !info.IsDir() && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("cifar: %s: neither a folder nor a file: name %s", o.Data, dataWanted)
+	case err != nil:
 		return published.openPath(ctx, o.Data, m) // it tells what is wrong
 	case !info.IsDir():
 		l := layoutIn(ctx, o.Data)
@@ -41,6 +48,9 @@ func openPath(ctx context.Context, o Options) (*Dataset, error) {
 	names, err := list(o.Data)
 	if err != nil {
 		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("cifar: %s: the folder is empty: name %s, or use --data demo", o.Data, dataWanted)
 	}
 	for _, l := range layouts() {
 		if l.hasFile(names) || slices.Contains(names, l.dir) || slices.Contains(names, l.archive) {
