@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -100,6 +101,9 @@ func openDevice(device string, threads int, lacks error, note func(format string
 		}
 	}
 	if device == "" || device == deviceAuto {
+		if errors.Is(err, driver.ErrNoDriver) {
+			err = driver.ErrNoDriver // what the loader tried is for who asked for the GPU
+		}
 		note("on the processor: %v", err)
 		return nn.NewCPU(threads), nil
 	}

@@ -137,6 +137,27 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 	}
 }
 
+// That there is no driver is only information where the processor is as good; who asked
+// for a GPU is told what was tried.
+func TestWithoutADriverTheLoadersWordsAreForWhoAskedForAGPU(t *testing.T) {
+	const raw = "libcuda.so.1: cannot open shared object file"
+	useDriver(t, nil, fmt.Errorf("%w: %s", driver.ErrNoDriver, raw))
+	var note string
+	b, err := openDevice(deviceAuto, 1, nil, func(format string, args ...any) { note = fmt.Sprintf(format, args...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if note != "on the processor: there is no NVIDIA driver here" {
+		t.Errorf("auto says %q", note)
+	}
+	for _, args := range [][]string{{"gpu"}, {"gpu", "check"}, {"bench", "--device", "cuda"}} {
+		if code, _, errs := gpuTool(t, args...); code != exitFailed || !strings.Contains(errs, "no NVIDIA driver here: "+raw) {
+			t.Errorf("%v: exit code %d: %s", args, code, errs)
+		}
+	}
+}
+
 func TestGPUCommandsTellOfTheGPU(t *testing.T) {
 	useDriver(t, cudatest.New(8, 6), nil)
 	code, out, errs := gpuTool(t, "gpu")

@@ -41,7 +41,7 @@ func load() (Driver, error) {
 		}
 	}
 	if lib == 0 {
-		return nil, fmt.Errorf("there is no NVIDIA driver here: %w", first)
+		return nil, fmt.Errorf("%w: %w", ErrNoDriver, first)
 	}
 	d := &cuda{functions: map[string]uintptr{}}
 	for _, name := range symbols {

@@ -35,6 +35,9 @@ const (
 	Unknown           Code = 999
 )
 
+// ErrNoDriver is what [Load] wraps where the machine has no driver.
+var ErrNoDriver = errors.New("there is no NVIDIA driver here")
+
 // Error is a call of the driver that failed.
 type Error struct {
 	Call string // the function's name in NVIDIA's documentation
