@@ -48,6 +48,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"--sweep", "lr=0.1,1_0"}, `"1_0"`},
 		{[]string{"--name", "last"}, "choose another"},
 		{[]string{"--name", "-"}, "name"},
+		{[]string{"--name", "größe"}, "letters from a to z and A to Z"},
 		{[]string{"summary", "--batch", "1_0"}, `"1_0" is no whole number`},
 		{[]string{"summary", "--dropout", "2"}, "dropout: 2"},
 		{[]string{"summary", "--batch", "64,128"}, "one batch size"},

@@ -145,7 +145,7 @@ func (c Config) Validate() error {
 	number := func(key string, v float64, ok bool, allowed string) {
 		check(ok && !math.IsNaN(v) && !math.IsInf(v, 0), key, v, allowed)
 	}
-	check(ValidName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters, digits and . _ - + = up to %d bytes, not starting with a dot or a dash", maxName))
+	check(ValidName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters from a to z and A to Z, digits and . _ - + =, at most %d of them, not beginning with a dot or a dash", maxName))
 	check(c.Runs != "", "runs", `""`, "a folder")
 	_, err := OfRecipe(cmp.Or(c.Recipe, recipes[0].Name))
 	check(err == nil, "recipe", fmt.Sprintf("%q", c.Recipe), "article or fast")
