@@ -28,7 +28,7 @@ type ctlOptions struct {
 func ctlCommand() *cobra.Command {
 	var o ctlOptions
 	cmd := &cobra.Command{
-		Use:   "ctl RUN status|pause|resume|save|stop|detach|lr [RATE]",
+		Use:   "ctl RUN " + ctlWords(),
 		Short: "Steer a live run from a script",
 		Long: `Ctl asks a run that another process trains to do something between two batches:
 
@@ -66,7 +66,10 @@ named COMPARISON/RUN.`,
 // ctlArguments wants a run, what to do with it, and a rate where that needs one.
 func ctlArguments(_ *cobra.Command, args []string) error {
 	if len(args) < 2 {
-		return usage("ctl: name a run and what it is to do: cifartui ctl RUN status|pause|resume|save|stop|detach|lr RATE")
+		return usage("ctl: name a run and what it is to do: cifartui ctl RUN %s", ctlWords())
+	}
+	if !slices.Contains(ctlVerbs(), args[1]) {
+		return usage("ctl: %q is none of %s%s", args[1], ctlWords(), meant("", args[1], ctlVerbs()))
 	}
 	if args[1] == string(control.VerbLR) {
 		if len(args) != 3 {
@@ -83,6 +86,9 @@ func ctlVerbs() []string {
 	return []string{"status", "pause", "resume", "save", "stop", "detach", "lr"}
 }
 
+// ctlWords is what stands behind the run, as help and errors have it.
+func ctlWords() string { return strings.Join(ctlVerbs(), "|") + " RATE" }
+
 // request is what the words after the run ask for.
 func (o ctlOptions) request(words []string) (control.Request, error) {
 	r := control.Request{ID: 1, Cmd: control.Verb(words[0]), Wait: o.wait, Why: "ctl"}
@@ -97,8 +103,6 @@ func (o ctlOptions) request(words []string) (control.Request, error) {
 			return r, usage("ctl: learning rate %s: %w", words[1], err)
 		}
 		r.Rate = &rate
-	case control.VerbEvents:
-		return r, usage("ctl: %q is not for ctl", words[0])
 	}
 	if err := r.Validate(); err != nil {
 		return r, usage("ctl: %w", err)

@@ -22,13 +22,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // The exit codes.
@@ -125,7 +129,7 @@ end and saved, 130 interrupted twice. "cifartui wait" exits as the run did.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.HiddenDefaultCmd = false
 
 	train := trainCommand()
@@ -142,8 +146,29 @@ end and saved, 130 interrupted twice. "cifartui wait" exits as the run did.`,
 // noArguments refuses arguments, and says so with what was meant in mind: a
 // mistyped command arrives here as an argument.
 func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("%q is no command of %s", args[0], cmd.CommandPath())
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return usage("%q is no command of %s%s", args[0], cmd.CommandPath(), meant("", args[0], names))
+}
+
+// flagError says what is wrong with a flag and, of one that there is not, which was
+// meant: also with a single dash, which the flags library takes for letters.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return usage("%w", err)
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	typed, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")
+	return usage("%w%s", err, meant("--", typed, names))
 }
