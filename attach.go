@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,9 +90,18 @@ func attach(ctx context.Context, s screenSettings, which string, out io.Writer) 
 		return err
 	}
 	if pid, live := rundir.Live(target.Folder); live {
-		voice{w: out}.detached(control.Child{Folder: target.Folder, PID: pid})
+		voice{w: out}.detached(control.Child{Folder: target.Folder, PID: pid}, isPaused(ctx, client))
 	}
 	return nil
+}
+
+// isPaused reports whether what a process has still to train is paused. One that
+// cannot be asked is not known to be.
+func isPaused(ctx context.Context, client *control.Client) bool {
+	reply, err := client.Do(ctx, control.Request{Cmd: control.VerbStatus})
+	left := slices.DeleteFunc(reply.Status, func(s control.Status) bool { return s.Outcome != "" })
+	return err == nil && len(left) > 0 &&
+		!slices.ContainsFunc(left, func(s control.Status) bool { return s.State != event.StatePaused })
 }
 
 // attached are the options of a screen on a live run.

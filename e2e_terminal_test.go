@@ -205,6 +205,30 @@ func TestCtrlZLeavesTheRunTraining(t *testing.T) {
 	start(t, "ctl", "--runs", runs, "--wait", "left", "stop").mustEnd(t, 0)
 }
 
+// What is left paused is said to be, by whoever leaves it, and goes on when it is told.
+func TestARunLeftPausedSaysHowItGoesOn(t *testing.T) {
+	t.Parallel()
+	runs := t.TempDir()
+	folder := filepath.Join(runs, "held")
+	s := open(t, endless(runs, "held")...)
+	s.shows(t, "running")
+	eventually(t, "step", func() bool { return steps(folder) > 0 })
+	s.keys(" ")
+	s.shows(t, "space go on")
+	s.keys("\x1a")
+	s.mustEnd(t, 0)
+	s.shown(t, "held is paused in the background")
+	a := open(t, "attach", "--runs", runs, "held")
+	a.shows(t, "space go on")
+	a.keys("\x1a")
+	a.mustEnd(t, 0)
+	a.shown(t, "held is paused in the background")
+	stood := steps(folder)
+	start(t, "ctl", "--runs", runs, "held", "resume").mustEnd(t, 0)
+	eventually(t, "step after the pause", func() bool { return steps(folder) > stood })
+	start(t, "ctl", "--runs", runs, "--wait", "held", "stop").mustEnd(t, 0)
+}
+
 // shown wants a text on the screen of a program that has ended.
 func (s *screen) shown(t *testing.T, text string) {
 	t.Helper()

@@ -27,6 +27,7 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 		return l.orFallBack(end)
 	}
 	after := l.plan.goingOn(l.runner, left)
+	paused := allPaused(l.runner.Asked(), l.seen.endedBy(event.OutcomeDetached))
 	child, err := control.HandOver{
 		Stop: func(context.Context) error {
 			if l.metrics == nil {
@@ -47,8 +48,18 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 	case err != nil:
 		return nil, err
 	}
-	l.voice(l.out).detached(child)
+	l.voice(l.out).detached(child, paused)
 	return nil, nil
+}
+
+// allPaused reports whether of what is asked of runs holds a pause for each.
+func allPaused(asked []event.Command, runs []string) bool {
+	for _, c := range asked {
+		if p, ok := c.(event.Pause); ok {
+			runs = slices.DeleteFunc(runs, func(run string) bool { return run == p.Run })
+		}
+	}
+	return len(runs) == 0
 }
 
 // childArgs are the arguments of the process that goes on with the plan's run.

@@ -195,7 +195,7 @@ func startInBackground(ctx context.Context, s settings, out, errs io.Writer) err
 	if err != nil {
 		return err
 	}
-	s.voice(out).detached(child)
+	s.voice(out).detached(child, false)
 	return nil
 }
 

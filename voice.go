@@ -42,8 +42,9 @@ func notes(w io.Writer) func(format string, args ...any) {
 	return voice{w: w}.note
 }
 
-// detached tells how to reach a run that has gone into the background.
-func (v voice) detached(child control.Child) {
+// detached tells how to reach a run that has gone into the background, and to go on
+// with one that is paused there.
+func (v voice) detached(child control.Child, paused bool) {
 	name := filepath.Base(child.Folder)
 	if v.json {
 		v.object(struct {
@@ -51,12 +52,16 @@ func (v voice) detached(child control.Child) {
 			Run    string `json:"run"`
 			Folder string `json:"folder"`
 			PID    int    `json:"pid"`
-		}{"detached", name, child.Folder, child.PID})
+			Paused bool   `json:"paused,omitempty"`
+		}{"detached", name, child.Folder, child.PID, paused})
 		return
 	}
 	typed := rundir.Argument(child.Folder)
-	fmt.Fprintf(v.w, "%s trains in the background (process %d): \"cifartui attach %s\" shows it, \"cifartui ctl %s stop\" stops it.\n",
-		name, child.PID, typed, typed)
+	does := fmt.Sprintf("trains in the background (process %d):", child.PID)
+	if paused {
+		does = fmt.Sprintf("is paused in the background (process %d): \"cifartui ctl %s resume\" goes on with it,", child.PID, typed)
+	}
+	fmt.Fprintf(v.w, "%s %s \"cifartui attach %[3]s\" shows it, \"cifartui ctl %[3]s stop\" stops it.\n", name, does, typed)
 }
 
 // progress shows how far the data is.
