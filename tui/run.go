@@ -325,6 +325,9 @@ func (r *run) outcome() string {
 	}
 	switch e.Outcome {
 	case event.OutcomeFinished:
+		if r.AtStepLimit() {
+			return fmt.Sprintf("The limit of %s steps (--max-steps) ended it after %s in %s.", format.Count(r.Started.Config.MaxSteps), format.Plural(e.Epoch, "epoch"), took) + bestWords
+		}
 		return fmt.Sprintf("Finished %s in %s.", format.Plural(e.Epoch, "epoch"), took) + bestWords
 	case event.OutcomeEarlyStopped:
 		return fmt.Sprintf("Stopped early after %s in %s: no better value came.", format.Plural(e.Epoch, "epoch"), took) + bestWords

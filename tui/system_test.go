@@ -169,3 +169,12 @@ func TestLogTellsTheEndOnce(t *testing.T) {
 		t.Errorf("the end is told as %q", ends)
 	}
 }
+
+// A run that its limit of steps has ended has not finished its epochs.
+func TestTheLimitOfStepsIsTheReasonOfTheEnd(t *testing.T) {
+	s := newScript("model_20261123_1405", 64, 200)
+	s.start()
+	s.events[0].(*event.RunStarted).Config.MaxSteps = 700
+	b := newBench(t, Options{}, 120, 40, s.train(1, 0, 700).end(event.OutcomeFinished, "", 0).events...)
+	says(t, b, "The limit of 700 steps (--max-steps) ended it after 0 epochs in ")
+}

@@ -34,7 +34,7 @@ type Report struct {
 
 // reportRun is what the report must remember of a run.
 type reportRun struct {
-	started event.RunStarted // the newest
+	started event.RunStarted // the newest, with the epochs of the newest plan
 	steps   *event.StepDone  // not yet printed
 }
 
@@ -69,6 +69,8 @@ func (r *Report) Write(e event.Event) {
 	switch e := e.(type) {
 	case *event.RunStarted:
 		run.started = *e
+	case *event.Planned:
+		run.started.Config.Epochs = e.Epochs
 	case *event.StepDone:
 		r.step(run, e)
 		return
@@ -204,6 +206,11 @@ func because(reason string) string {
 func (run *reportRun) end(e *event.RunEnded) []string {
 	var lines []string
 	switch e.Outcome {
+	case event.OutcomeFinished:
+		if c := run.started.Config; endedByLimit(e, c, c.Epochs) {
+			lines = append(lines, fmt.Sprintf("Ended by the limit of %d steps (--max-steps) after %d of %d epochs; go on with: cifartui --resume %s --max-steps 0",
+				c.MaxSteps, e.Epoch, c.Epochs, rundir.Quote(oneLine(run.started.Folder))))
+		}
 	case event.OutcomeEarlyStopped:
 		lines = append(lines, fmt.Sprintf("Stopped early after epoch %d: the monitored value got no better", e.Epoch))
 	case event.OutcomeStopped:

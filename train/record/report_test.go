@@ -127,3 +127,33 @@ func TestReportQuotesInOneLine(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// A run that its limit of steps has ended says so, in one of several epochs and with a
+// budget, which says how many those are; one that has all of its epochs does not.
+func TestTheLimitOfStepsIsNamedAtTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		epochs, planned, done int
+		limit                 int64
+		want                  string
+	}{
+		{5, 0, 0, 20, "Ended by the limit of 20 steps (--max-steps) after 0 of 5 epochs; go on with: cifartui --resume /r/x --max-steps 0\n@"},
+		{5, 9, 5, 20, "Ended by the limit of 20 steps (--max-steps) after 5 of 9 epochs; "},
+		{9, 5, 5, 20, ""},
+		{5, 0, 5, 20, ""},
+		{5, 0, 0, 0, ""},
+	} {
+		events := []event.Event{&event.RunStarted{Folder: "/r/x", Config: config.Config{Epochs: c.epochs, MaxSteps: c.limit}}}
+		if c.planned > 0 {
+			events = append(events, &event.Planned{Epochs: c.planned})
+		}
+		events = append(events, &event.RunEnded{Outcome: event.OutcomeFinished, Epoch: c.done})
+		var run Run
+		for _, e := range events {
+			run.Apply(e)
+		}
+		out, _ := report(Report{}, events)
+		if named := strings.Contains(out, "--max-steps"); !strings.Contains(out, c.want) || named != (c.want != "") || run.AtStepLimit() != named {
+			t.Errorf("%+v: told as\n%s", c, out)
+		}
+	}
+}

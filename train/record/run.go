@@ -430,6 +430,17 @@ func (r *Run) EpochsInAll() (epochs int) {
 	return epochs
 }
 
+// AtStepLimit reports whether the run has ended as its settings allow no more
+// batches, with epochs left.
+func (r *Run) AtStepLimit() bool {
+	return r.Ended != nil && r.Started != nil && endedByLimit(r.Ended, r.Started.Config, r.EpochsInAll())
+}
+
+// endedByLimit is AtStepLimit of a run of so many epochs.
+func endedByLimit(e *event.RunEnded, c config.Config, epochs int) bool {
+	return e.Outcome == event.OutcomeFinished && c.MaxSteps > 0 && e.Epoch < epochs
+}
+
 // EpochsDone is how many epochs are done: those known or, where they are not all
 // known, what the run's end tells.
 func (r *Run) EpochsDone() int {
