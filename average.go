@@ -18,12 +18,12 @@ func averageCommand() *cobra.Command {
 		Use:   "average RUN|FILE... -o FILE",
 		Short: "Average the weights of several runs or files into one",
 		Long: `Average writes the mean of several weights (stochastic weight averaging): of one
-run at several epochs (--checkpoint-every keeps them), or of runs fine-tuned from
-the same weights. A RUN stands for its best weights, a comparison for all of its
-runs. They must be of one network, with the same classes and preprocessing. The
-mean of networks that were trained apart from their first step on is no good
-network, as theirs have nothing in common: for those there is the ensemble that
-"cifartui eval RUN RUN" makes.`,
+run at several epochs (--checkpoint-every keeps them), or of runs fine-tuned
+from the same weights. A RUN stands for its best weights, a comparison for all
+of its runs. They must be of one network, with the same classes and
+preprocessing. The mean of networks that were trained apart from their first
+step on is no good network, as theirs have nothing in common: for those there is
+the ensemble that "cifartui eval RUN RUN" makes.`,
 		Example: `  cifartui average runs/a/checkpoints/*EP1*.safetensors -o mean.safetensors
   cifartui eval mean.safetensors`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -24,12 +24,13 @@ func cancelCommand() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "cancel RUN|COMPARISON",
-		Short: "Stop what was submitted: what runs is saved, what waits leaves the queue",
-		Long: `Cancel stops a run, or all runs of a comparison, that "cifartui submit" gave to a
-scheduler. Tasks that wait leave the queue. Those that train finish the batch,
-save and end, by a command left in the run's folder; one that does not take it is
-ended by scancel, which gives it the cluster's KillWait to save. It returns when
-all have left the queue. "cifartui submit --resume COMPARISON" goes on later.
+		Short: "Stop what was submitted: saved, or taken out of the queue",
+		Long: `Cancel stops a run, or all runs of a comparison, that "cifartui submit" gave to
+a scheduler. Tasks that wait leave the queue. Those that train finish the batch,
+save and end, by a command left in the run's folder; one that does not take it
+is ended by scancel, which gives it the cluster's KillWait to save. It returns
+when all have left the queue. "cifartui submit --resume COMPARISON" goes on
+later.
 
 A run that was not submitted is stopped as by "cifartui ctl RUN stop".`,
 		Args: oneRun,

@@ -14,7 +14,7 @@ func compareCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "compare RUN...",
-		Short: "Compare runs in a table: speed, best accuracy, time to 80%, 85%, 88%",
+		Short: "Compare runs in a table: speed, best accuracy, time to 80, 85, 88%",
 		Long: `Compare reads any runs, or the runs of a comparison, and prints a table and what
 its numbers say about speed, convergence and the best accuracy.`,
 		Args: oneOrMoreRuns,

@@ -30,7 +30,7 @@ func evalCommand() *cobra.Command {
 	var s evalSettings
 	cmd := &cobra.Command{
 		Use:   "eval RUN|FILE... [--worst N FILE.png]",
-		Short: "Evaluate trained weights: accuracy, each class, confusion, calibration",
+		Short: "Evaluate trained weights: accuracy, confusion, calibration",
 		Long: `Eval runs trained networks over the images of a data set and tells loss,
 accuracy, top-5, expected calibration error (15 bins) and images a second, the
 precision and recall of each class, and the confusion matrix.
@@ -41,8 +41,8 @@ mean of their probabilities. A comparison stands for all of its runs.
 
 Without --data it is the data that they were trained on. --split val is what a
 run held out of its training images (--val-split), by its own seed, and refused
-on other data; --split train is all of them. --tta flip also judges each image mirrored and tells, in
-a line of its own, what the mean of both gives.
+on other data; --split train is all of them. --tta flip also judges each image
+mirrored and tells, in a line of its own, what the mean of both gives.
 
 --json prints one object: loss, accuracy, top5, calibration_error, classes (of
 name, precision, recall, count), confusion (rows: what it is) and

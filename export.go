@@ -32,13 +32,14 @@ func exportCommand() *cobra.Command {
 		Short: "Write trained weights for other programs: ONNX, or safetensors",
 		Long: `Export writes a trained network for other programs to run.
 
-  -o NAME.onnx         the whole network, its preprocessing inside: input "images",
-                       float [N, 3, height, width] from 0 to 1, or with --input
-                       uint8 bytes [N, height, width, 3]; output "probabilities",
-                       [N, classes]. N is free. The metadata has the names of the
-                       classes, a JSON list under "classes".
-  -o NAME.safetensors  the weights under PyTorch's names, in --dtype f32, f16 or
-                       bf16, with the same metadata
+  -o NAME.onnx         the whole network, its preprocessing inside: input
+                       "images", float [N, 3, height, width] from 0 to 1, or
+                       with --input uint8 bytes [N, height, width, 3]; output
+                       "probabilities", [N, classes]. N is free. The metadata
+                       has the names of the classes, a JSON list under
+                       "classes".
+  -o NAME.safetensors  the weights under PyTorch's names, in --dtype f32, f16
+                       or bf16, with the same metadata
 
 A RUN stands for its best weights, a FILE is one of weights (.safetensors) or a
 last.ckpt. A file that is there is kept unless --force is given.`,

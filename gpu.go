@@ -162,11 +162,11 @@ func gpuBenchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Time every operation of a step beside the least it could take",
-		Long: `Bench times every operation of a training step by itself and prints beside it the
-least time that the GPU's arithmetic and memory allow, computed from its data
-sheet. A step of training is not their sum: it runs those from "dropout forward"
-to "dropout backward", all but "dense filter", as one kernel. On Hopper that
-spreads the last pool's gradient as well, and the data gradients spread the
+		Long: `Bench times every operation of a training step by itself and prints beside it
+the least time that the GPU's arithmetic and memory allow, computed from its
+data sheet. A step of training is not their sum: it runs those from "dropout
+forward" to "dropout backward", all but "dense filter", as one kernel. On Hopper
+that spreads the last pool's gradient as well, and the data gradients spread the
 others' or, at small batches, run beside the filters'. "cifartui bench --device
 cuda" times whole steps.`,
 		Args: noArguments,

@@ -115,7 +115,7 @@ learning rate, several batch sizes side by side. Without a terminal, or with
   cifartui                           CIFAR-10: from the cache, else fetched
   cifartui --no-tui --epochs 20      headless
   cifartui --resume last             go on where the last run stopped
-  cifartui --resume-or-start --name x   for schedulers: go on with x, or start it
+  cifartui --resume-or-start --name x   for schedulers: go on, or start
 
 Every run has a folder of its own in ./runs with its settings, events, weights
 and an exact checkpoint: a run that was stopped or killed goes on from there as
@@ -130,6 +130,7 @@ end and saved, 130 interrupted twice. "cifartui wait" exits as the run did.`,
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", helpWidth)))
 	root.CompletionOptions.HiddenDefaultCmd = false
 
 	train := trainCommand()
@@ -142,6 +143,9 @@ end and saved, 130 interrupted twice. "cifartui wait" exits as the run did.`,
 	complete(root)
 	return root
 }
+
+// helpWidth is the columns of the terminal that help is written for.
+const helpWidth = 80
 
 // noArguments refuses arguments, and says so with what was meant in mind: a
 // mistyped command arrives here as an argument.

@@ -89,9 +89,9 @@ func runsPruneCommand(dir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prune --keep-best",
 		Short: "Delete all checkpoints but the best of each run; asks first",
-		Long: `Prune frees space: of each run it keeps the weights of the best epoch, and of one
-that has not come to its end also what it is resumed from. Live runs are left
-alone. What a killed "runs rm" has left goes, too.`,
+		Long: `Prune frees space: of each run it keeps the weights of the best epoch, and of
+one that has not come to its end also what it is resumed from. Live runs are
+left alone. What a killed "runs rm" has left goes, too.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !keepBest {

@@ -83,7 +83,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.DataURL, "data-url", s.DataURL, "fetch CIFAR-10 or CIFAR-100 from this `address` instead of its home page")
 	f.IntVar(&s.ValSplit, "val-split", s.ValSplit, "hold `n` training images out for validation and leave the test set to the end (of a folder without test or val: a tenth)")
 	f.StringVar(&s.Preprocess, "preprocess", s.Preprocess, "pixels: unit ([0,1]), signed ([-1,1]), mean, standard, or zca (whitened)")
-	f.Var(&s.Augment, "augment", "what is done to the training images each time: true (shift,flip), false, or `kinds` with amounts, as shift=0.125,flip,rotate=15,zoom=0.1,cutout=0.5,color=0.2")
+	f.Var(&s.Augment, "augment", "what is done to the training images each time: true (shift,flip), false, or `kinds` of shift, flip, rotate, zoom, cutout and color, with amounts, as shift=0.125,flip,rotate=15")
 	f.Lookup("augment").NoOptDefVal = "true"
 	f.BoolVar(&s.Shuffle, "shuffle", s.Shuffle, "a new order of images each epoch")
 

@@ -43,7 +43,7 @@ a run, in one comparison folder, which all nodes must share (a single run is a
 comparison of one):
 
   cifartui submit --batch 64,128,256 --time 8:00:00 --gpus 1
-  cifartui submit --sweep seed=1,2,3 --partition gpu --sbatch '--constraint=a100'
+  cifartui submit --sweep seed=1,2,3 --partition gpu --sbatch --constraint=a100
   cifartui submit ... --dry-run         check everything and print the script
   cifartui submit --resume COMPARISON   submit once more what is left to train
 

@@ -23,8 +23,10 @@ func summaryCommand() *cobra.Command {
 	classes := cifar.Classes
 	cmd := &cobra.Command{
 		Use:   "summary",
-		Short: "Print the network's layers, parameters, memory and arithmetic, as training with the same flags has them",
-		Args:  noArguments,
+		Short: "Print the network's layers, parameters, memory and arithmetic",
+		Long: `Summary prints the network as training with the same flags has it: its layers,
+parameters, memory and arithmetic.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.resolve(cmd); err != nil {
 				return err

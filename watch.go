@@ -24,18 +24,20 @@ func watchCommand() *cobra.Command {
 	var s screenSettings
 	cmd := &cobra.Command{
 		Use:   "watch [FOLDER...]",
-		Short: "Show all runs on one screen, live ones moving; steer and compare them",
+		Short: "Show all runs on one screen; steer and compare them",
 		Long: `Watch lists every run in some folders, those of comparisons included: its state,
-epoch, best val_acc, speed, the curve of val_acc, age and machine. Runs that begin,
-grow, end or vanish are noticed, also those that other machines train in a folder
-that is shared.
+epoch, best val_acc, speed, the curve of val_acc, age and machine. Runs that
+begin, grow, end or vanish are noticed, also those that other machines train in
+a folder that is shared.
 
   enter opens a run's own screen, backspace comes back
-  space marks runs: their curves are drawn over each other, their settings side by side
+  space marks runs: their curves are drawn over each other, their settings side
+    by side
   p s x pause, save and stop the marked runs;  D deletes,  P prunes them
-  / shows only some:  batch=64 lr>0.1   running   best>90%   age<2d   vgg   !failed
+  / shows only some:  batch=64 lr>0.1  running  best>90%  age<2d  vgg  !failed
 
-A FOLDER holds run folders, or is a comparison's; without one it is that of --runs.`,
+A FOLDER holds run folders, or is a comparison's; without one it is that of
+--runs.`,
 		Args: func(_ *cobra.Command, folders []string) error {
 			for _, f := range folders {
 				if st, err := os.Stat(f); err != nil || !st.IsDir() {
