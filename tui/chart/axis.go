@@ -235,7 +235,7 @@ func inUnits(v, step, unit float64) string {
 // timeLabel shows a time: 15m for 15m00s, and of long ones in small steps also
 // the unit in which those are.
 func timeLabel(v, step float64) string {
-	s, seconds := format.Duration(v), int(v)
+	s, seconds := format.Duration(v), int(math.Round(v))
 	if seconds >= 100*3600 && step < 3600 { // in days and hours so far
 		s += fmt.Sprintf("%02dm", seconds/60%60)
 	}

@@ -80,12 +80,13 @@ func Duration6(seconds float64) string {
 	return fmt.Sprintf("%6s", s)
 }
 
-// Duration shows a duration in seconds with its two largest units; - for what is none.
+// Duration shows a duration in seconds with its two largest units, to the nearest
+// second, as the log's lines and the tables of results do; - for what is none.
 func Duration(seconds float64) string {
 	if math.IsNaN(seconds) || seconds < 0 || seconds > 1e9 {
 		return "-"
 	}
-	d := time.Duration(seconds * float64(time.Second)).Truncate(time.Second)
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
 	switch h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60; {
 	case h >= 100:
 		return fmt.Sprintf("%dd%02dh", h/24, h%24)

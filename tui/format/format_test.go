@@ -41,6 +41,15 @@ func TestAgesTakeFourColumnsAtMost(t *testing.T) {
 	}
 }
 
+// The screen and the log's lines, which are rounded, show the same time.
+func TestDurationsAreRounded(t *testing.T) {
+	for v, want := range map[float64]string{65.4: "1m05s", 65.998: "1m06s", 59.7: "1m00s", 3599.6: "1h00m", 0.4: "0s", 359999.7: "4d04h"} {
+		if got := Duration(v); got != want {
+			t.Errorf("%v s are %s, want %s", v, got, want)
+		}
+	}
+}
+
 func TestNamesAreOrderedAsPeopleDo(t *testing.T) {
 	for _, c := range []struct{ a, b string }{{"a", "b"}, {"a", "ab"}, {"", "a"}, {"a9", "a10"}, {"a2b", "a10a"}, {"a1", "a1b"}} {
 		if CompareNames(c.a, c.b) >= 0 || CompareNames(c.b, c.a) <= 0 || CompareNames(c.a, c.a) != 0 {
