@@ -1,6 +1,7 @@
 package canvas
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,6 +88,23 @@ func TestNamesAreCutByTheirWidth(t *testing.T) {
 	}{{"airplane", 3, "air"}, {"飛行機", 3, "飛"}, {"飛行機", 4, "飛行"}, {"кошка", 3, "кош"}, {"", 3, ""}} {
 		if got := Cut(c.name, c.w); got != c.want {
 			t.Errorf("%q in %d columns: %q, want %q", c.name, c.w, got, c.want)
+		}
+	}
+}
+
+// A table's last column keeps as far from the border as the first.
+func TestTablesKeepFromTheBorder(t *testing.T) {
+	c := New(24, 4)
+	in := c.All().Box(style.Plain, &style.ASCII)
+	Table{
+		Columns: []TableColumn{{Title: "run", Width: 4, Grows: true}, {Title: "left", Width: 6, Right: true}},
+		Rows:    [][]style.Span{{style.Plain.Text("a"), style.Plain.Text("12m30s")}},
+		Chosen:  -1,
+	}.Draw(in, &style.ASCII)
+	codes := regexp.MustCompile("\x1b\\[[0-9;]*m")
+	for _, line := range strings.Split(codes.ReplaceAllString(c.Encode(style.NewPalette(3, true), &style.ASCII), ""), "\n")[1:3] {
+		if !strings.HasSuffix(line, " |") || strings.HasSuffix(line, "  |") {
+			t.Errorf("%q", line)
 		}
 	}
 }

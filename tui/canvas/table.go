@@ -55,7 +55,7 @@ func (t Table) fit(w int) (at []int, widths []int) {
 
 // Draw draws titles and rows, scrolled so that the chosen row is seen.
 func (t Table) Draw(a Area, g *style.Glyphs) {
-	at, widths := t.fit(a.W - 2)
+	at, widths := t.fit(a.W - 3) // the sign of what is chosen and a blank to its right, and one to the border
 	cell := func(y, k, x int, s style.Span) {
 		c := t.Columns[at[k]]
 		text := Elide(s.Text, widths[k], g)

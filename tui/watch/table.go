@@ -24,7 +24,7 @@ func (m *Model) columns() []canvas.TableColumn {
 		job = canvas.TableColumn{Title: "job", Width: 18, Rank: 3}
 	}
 	return []canvas.TableColumn{
-		{Title: "run", Width: 19, Grows: true},
+		{Title: "run", Width: 18, Grows: true},
 		{Title: "state", Width: 11},
 		{Title: "epoch", Width: max(7, 2*len(fmt.Sprint(m.list.epochs))+1), Rank: 1, Right: true},
 		{Title: "best", Width: 6, Right: true},
