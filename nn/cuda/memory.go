@@ -27,8 +27,12 @@ func (b *Backend) alloc(bytes int) (driver.Pointer, error) {
 	if err != nil {
 		return 0, b.explain(fmt.Errorf("%d MiB on the GPU: %w", bytes>>20, err))
 	}
+	if err := b.ctx.Zero(p, bytes, b.stream); err != nil {
+		_ = b.ctx.Free(p) // who gets an error gets no memory
+		return 0, b.explain(err)
+	}
 	b.sizes[p] = bytes
-	return p, b.explain(b.ctx.Zero(p, bytes, b.stream))
+	return p, nil
 }
 
 // Free gives memory back, and the copy of weights that lay there.

@@ -204,11 +204,13 @@ func (b *Backend) place(content []byte) driver.Pointer {
 		u.known = u.known[1:]
 	}
 	p, err := b.alloc(len(content))
-	if err == nil {
-		err = b.explain(b.ctx.Upload(p, pointerTo(content), len(content), b.stream))
-	}
 	if err != nil {
 		b.fail(err)
+		return 0
+	}
+	if err := b.ctx.Upload(p, pointerTo(content), len(content), b.stream); err != nil {
+		b.fail(err)
+		b.free(p)
 		return 0
 	}
 	u.known = append(u.known, table{bytes.Clone(content), p})

@@ -60,7 +60,11 @@ func (b *Backend) Hold(d nn.Data) (nn.Held, error) {
 			return nil, b.explain(err)
 		}
 	}
-	return s, b.Sync()
+	if err := b.Sync(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // Order sets the epoch and the order of its images, for the batches from now

@@ -192,11 +192,12 @@ func (b *Backend) time(f func()) (float64, error) {
 	if err != nil {
 		return 0, b.explain(err)
 	}
+	defer b.freeEvent(from)
 	to, err := b.ctx.NewEvent()
 	if err != nil {
 		return 0, b.explain(err)
 	}
-	defer b.freeEvents(from, to)
+	defer b.freeEvent(to)
 	const rounds, each = 4, 3 // the first round warms up
 	best := 0.0
 	for round := range rounds {
@@ -225,11 +226,9 @@ func (b *Backend) time(f func()) (float64, error) {
 	return best, nil
 }
 
-// freeEvents gives events back; it fails only with the context.
-func (b *Backend) freeEvents(events ...driver.Event) {
-	for _, e := range events {
-		if err := b.ctx.FreeEvent(e); err != nil {
-			b.fail(err)
-		}
+// freeEvent gives an event back; it fails only with the context.
+func (b *Backend) freeEvent(e driver.Event) {
+	if err := b.ctx.FreeEvent(e); err != nil {
+		b.fail(err)
 	}
 }

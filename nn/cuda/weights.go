@@ -19,8 +19,12 @@ func (b *Backend) weights(w *nn.Buffer) driver.Pointer {
 		return 0
 	}
 	b.update()
-	b.copies[at(w)] = c
 	b.convert(c, at(w), w.Len)
+	if b.err != nil { // what was not written must not be taken for the copy
+		b.free(c)
+		return 0
+	}
+	b.copies[at(w)] = c
 	return c
 }
 

@@ -25,13 +25,15 @@ type Driver struct {
 	// Fail is asked before each call, by the name of the Context's method; an
 	// error ends the call.
 	Fail func(call string) error
+	// Dry has kernels launched and not run, whose results are then what lay there.
+	Dry bool
 	// Launched is told of each kernel that ran.
 	Launched func(kernel string, stats *ptx.Stats)
 	// Overlapping are the kernels that may start before the one before them has
 	// ended, in the order of their launches.
 	Overlapping []string
-	// Open contexts, and graphs that were made and not given back.
-	Contexts, Graphs int
+	// Open contexts, and what was made in them and not given back.
+	Contexts, Graphs, Streams, Events, Modules int
 }
 
 // New returns a driver with a small GPU of a compute capability.
@@ -69,7 +71,7 @@ func (d *Driver) Open(int) (driver.Context, error) {
 		driver: d, memory: ptx.NewMemory(int64(d.GPU.Memory)),
 		functions: map[driver.Function]*ptx.Kernel{}, graphs: map[driver.Graph]*graph{},
 		modules: map[driver.Module]*ptx.Module{}, shared: map[driver.Function]int{},
-		events: map[driver.Event]int{},
+		streams: map[driver.Stream]bool{}, events: map[driver.Event]int{},
 	}, nil
 }
 
@@ -84,6 +86,7 @@ type context struct {
 	functions map[driver.Function]*ptx.Kernel
 	shared    map[driver.Function]int
 	graphs    map[driver.Graph]*graph
+	streams   map[driver.Stream]bool
 	events    map[driver.Event]int // how much of the queue had been put when it was recorded
 
 	queue     []func() error // not yet done
@@ -215,9 +218,31 @@ func (c *context) advance(n int) error {
 }
 
 func (c *context) NewStream() (driver.Stream, error) {
-	return driver.Stream(c.handle()), c.ask("NewStream")
+	if err := c.ask("NewStream"); err != nil {
+		return 0, err
+	}
+	s := driver.Stream(c.handle())
+	c.streams[s] = true
+	c.driver.Streams++
+	return s, nil
 }
-func (c *context) FreeStream(driver.Stream) error { return nil }
+
+func (c *context) FreeStream(s driver.Stream) error {
+	return giveBack(c, "FreeStream", c.streams, s, &c.driver.Streams)
+}
+
+// giveBack forgets something that was made: an error if it was not.
+func giveBack[H comparable, V any](c *context, call string, made map[H]V, h H, count *int) error {
+	if err := c.ask(call); err != nil {
+		return err
+	}
+	if _, ok := made[h]; !ok {
+		return fmt.Errorf("standin: %s of %v, which there is not", call, h)
+	}
+	delete(made, h)
+	*count--
+	return nil
+}
 
 func (c *context) Sync(driver.Stream) error {
 	if err := c.ask("Sync"); err != nil {
@@ -269,6 +294,7 @@ func (c *context) LoadModule(image []byte) (driver.Module, error) {
 	}
 	h := driver.Module(c.handle())
 	c.modules[h] = m
+	c.driver.Modules++
 	return h, nil
 }
 
@@ -288,9 +314,14 @@ func load(text string, mem *ptx.Memory) (*ptx.Module, error) {
 	return c.Load(mem)
 }
 
-func (c *context) UnloadModule(driver.Module) error { return nil }
+func (c *context) UnloadModule(m driver.Module) error {
+	return giveBack(c, "UnloadModule", c.modules, m, &c.driver.Modules)
+}
 
 func (c *context) Function(m driver.Module, name string) (driver.Function, error) {
+	if err := c.ask("Function"); err != nil {
+		return 0, err
+	}
 	k, err := c.modules[m].Kernel(name)
 	if err != nil {
 		return 0, errorOf("cuModuleGetFunction", driver.NotFound, "CUDA_ERROR_NOT_FOUND")
@@ -303,6 +334,9 @@ func (c *context) Function(m driver.Module, name string) (driver.Function, error
 func (c *context) Attribute(driver.Function, driver.Attribute) (int, error) { return 0, nil }
 
 func (c *context) SetAttribute(f driver.Function, a driver.Attribute, v int) error {
+	if err := c.ask("SetAttribute"); err != nil {
+		return err
+	}
 	if a == driver.DynamicShared {
 		if v > c.driver.GPU.SharedMemory {
 			return errorOf("cuFuncSetAttribute", 1, "CUDA_ERROR_INVALID_VALUE")
@@ -321,7 +355,8 @@ func (c *context) Launch(l driver.Launch, on driver.Stream) error {
 	if err := c.overlap(l); err != nil {
 		return err
 	}
-	if int(l.Shared) > max(48<<10, c.shared[l.Function]) {
+	const most = 65535 // blocks along y, of any GPU
+	if l.Grid[1] > most || int(l.Shared) > max(48<<10, c.shared[l.Function]) {
 		return errorOf("cuLaunchKernel", 1, "CUDA_ERROR_INVALID_VALUE")
 	}
 	if c.capturing != nil {
@@ -357,6 +392,9 @@ func (c *context) run(l launch) error {
 		}
 	}
 	k := c.functions[l.Function]
+	if c.driver.Dry {
+		return nil
+	}
 	stats, err := k.Run(ptx.Launch{
 		Grid: dim(l.Grid), Block: dim(l.Block), Shared: int(l.Shared), Params: l.params,
 	})
@@ -377,19 +415,22 @@ func (c *context) run(l launch) error {
 func dim(v [3]uint32) ptx.Dim { return ptx.Dim{X: int(v[0]), Y: int(v[1]), Z: int(v[2])} }
 
 func (c *context) FreeGraph(g driver.Graph) error {
-	if err := c.ask("FreeGraph"); err != nil {
-		return err
-	}
-	if _, ok := c.graphs[g]; !ok {
-		return fmt.Errorf("standin: there is no graph %d", g)
-	}
-	delete(c.graphs, g)
-	c.driver.Graphs--
-	return nil
+	return giveBack(c, "FreeGraph", c.graphs, g, &c.driver.Graphs)
 }
 
-func (c *context) NewEvent() (driver.Event, error) { return driver.Event(c.handle()), nil }
-func (c *context) FreeEvent(driver.Event) error    { return nil }
+func (c *context) NewEvent() (driver.Event, error) {
+	if err := c.ask("NewEvent"); err != nil {
+		return 0, err
+	}
+	e := driver.Event(c.handle())
+	c.events[e] = 0
+	c.driver.Events++
+	return e, nil
+}
+
+func (c *context) FreeEvent(e driver.Event) error {
+	return giveBack(c, "FreeEvent", c.events, e, &c.driver.Events)
+}
 
 func (c *context) Record(e driver.Event, on driver.Stream) error {
 	if err := c.ask("Record"); err != nil {
@@ -407,11 +448,16 @@ func (c *context) Reached(e driver.Event) (bool, error) {
 	return c.done >= c.events[e], err
 }
 
-func (c *context) Await(e driver.Event) error { return c.advance(c.events[e] - c.done) }
+func (c *context) Await(e driver.Event) error {
+	if err := c.ask("Await"); err != nil {
+		return err
+	}
+	return c.advance(c.events[e] - c.done)
+}
 
 // Between counts a millisecond for everything that was put in between.
 func (c *context) Between(from, to driver.Event) (float32, error) {
-	return float32(c.events[to] - c.events[from]), nil
+	return float32(c.events[to] - c.events[from]), c.ask("Between")
 }
 
 func (c *context) Follow(on driver.Stream, e driver.Event) error {
@@ -425,6 +471,9 @@ func (c *context) Follow(on driver.Stream, e driver.Event) error {
 }
 
 func (c *context) TensorMap(t driver.TensorMap) ([128]byte, error) {
+	if err := c.ask("TensorMap"); err != nil {
+		return [128]byte{}, err
+	}
 	return ptx.TensorMap{
 		Address: uint64(t.Address), ElemSize: 2, Dims: t.Size, Strides: t.Stride, Box: t.Box, Swizzle: t.Swizzle,
 	}.Encode()
