@@ -73,8 +73,12 @@ func (l *loss) Forward(to, logits, labels *nn.Buffer, rows int) {
 	b := l.on
 	b.rows(rows)
 	l.rows = rows
+	flag := l.flag
+	if b.tape == nil {
+		flag = 0 // the host looks at the loss itself, and nobody would clear it
+	}
 	b.launch("loss_forward", 1, 1, 0, b.args().
-		Pointer(l.prob).Pointer(at(logits)).Pointer(at(labels)).Pointer(at(to)).Pointer(l.ring.Device).Pointer(0).Pointer(l.flag).
+		Pointer(l.prob).Pointer(at(logits)).Pointer(at(labels)).Pointer(at(to)).Pointer(l.ring.Device).Pointer(0).Pointer(flag).
 		Pointer(b.current).U32(uint32(l.classes)).F32(l.smoothing))
 	if b.tape != nil {
 		b.tape.loss = l

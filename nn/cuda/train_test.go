@@ -285,6 +285,29 @@ func TestLossThatIsNotFiniteChangesNothing(t *testing.T) {
 	}
 }
 
+// A loss that is not finite and that the host has seen at once, as it does with steps
+// that are run by themselves, stops none that is submitted later.
+func TestStepAfterOneThatWasRunWithALossThatIsNotFinite(t *testing.T) {
+	t.Parallel()
+	g := train(t, open(t, standin.New(8, 0)), small, 2, "sgd", nn.SolverOptions{})
+	x, labels := batchOf(small, 2, 1)
+	bad := append([]float32(nil), x...)
+	bad[5] = float32(math.NaN())
+	if r, err := g.step.Run(bad, labels, 1); err != nil || !math.IsNaN(r.Loss) {
+		t.Fatalf("%+v, %v, want a loss that is not a number", r, err)
+	}
+	before := g.save(t)
+	if err := g.step.Submit(x, labels, 2); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := g.step.Result(); err != nil || math.IsNaN(r.Loss) {
+		t.Errorf("then %+v, %v", r, err)
+	}
+	if fmt.Sprint(g.save(t)) == fmt.Sprint(before) {
+		t.Error("it does not train on")
+	}
+}
+
 // Memory that grows while a step is noted stays where its first kernels were
 // told that it is.
 func TestScratchThatGrowsWithinAStep(t *testing.T) {
