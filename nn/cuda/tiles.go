@@ -73,6 +73,7 @@ const (
 	mostFilters  = 2048      // spread and colsum have a thread for eight
 	features     = 64        // of the dense layer, in a block of dense_bwd_filter
 	mostElements = 1<<31 - 1 // of a batch of images, which conv.h counts in 32 bits
+	mostImages   = 1<<16 - 1 // of a batch: some kernels have a row of blocks for each
 )
 
 // Lacks says what of a network the kernels are not made for, in a line; nil if
@@ -104,6 +105,9 @@ func Lacks(s nn.Spec) error {
 // choose picks the kernels of c.
 func (c *conv) choose() error {
 	b := c.on
+	if c.Images > mostImages {
+		return fmt.Errorf("nn/cuda: the GPU's kernels take batches of up to %d images, not of %d: take a smaller --batch", mostImages, c.Images)
+	}
 	var ok bool
 	if c.sides, ok = sidesOf(c.H, c.W); !ok {
 		return fmt.Errorf("nn/cuda: images of %dx%d: the GPU's kernels want powers of two, or three times such: train on the processor (--device cpu)", c.H, c.W)

@@ -61,6 +61,19 @@ func TestBatchTooLargeForTheKernelsIsRefused(t *testing.T) {
 	if _, err := b.NewConv(s); err == nil || !strings.Contains(err.Error(), "take a smaller --batch") {
 		t.Errorf("%d images: %v", s.Images, err)
 	}
+	// Hopper's kernels count by boxes, but the others of a step have rows of blocks.
+	b = open(t, hopper(map[string]bool{}))
+	for _, in := range []int{3, 64} {
+		for images, want := range map[int]bool{1<<16 - 1: true, 1 << 16: false} {
+			c, err := b.NewConv(nn.ConvSpec{Images: images, H: 32, W: 32, In: in, Out: 64})
+			if err == nil {
+				c.Close()
+			}
+			if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "take a smaller --batch") {
+				t.Errorf("%d images of %d channels: %v", images, in, err)
+			}
+		}
+	}
 }
 
 // Muon's kernels need more of a multiprocessor's memory than some have.
