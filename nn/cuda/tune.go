@@ -13,7 +13,8 @@ import (
 
 // Tuned is which kernels were the fastest on a GPU. It is measured when a
 // convolution is made for the first time, and kept in a file for the kind of
-// GPU, the driver and the program.
+// GPU, the driver and the program with its kernels: what is built from a folder of
+// sources has always the same version.
 type Tuned struct {
 	path string
 	key  string
@@ -33,7 +34,7 @@ type Choice struct {
 // UseTuned reads and keeps the choices in a file. version is the program's. A
 // file that can't be read counts as empty: it is only saved time.
 func (b *Backend) UseTuned(path, version string, cuda int) {
-	b.tuned = &Tuned{path: path, key: fmt.Sprintf("%s, CUDA %d, cifartui %s", b.Device().Name, cuda, version)}
+	b.tuned = &Tuned{path: path, key: fmt.Sprintf("%s, CUDA %d, cifartui %s", b.Arithmetic(), cuda, version)}
 	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &b.tuned.file) != nil {
 		b.tuned.file = nil
 	}
