@@ -43,7 +43,6 @@ func (b *Backend) Memory() (free, total uint64, err error) {
 // Bench times each operation of a training step of nn.VGG.
 func (b *Backend) Bench(batch int) ([]Timing, error) {
 	c := &bencher{b: b, batch: batch}
-	defer c.free()
 	in := imageChannels
 	for i, l := range []struct{ side, out int }{{32, 64}, {32, 64}, {16, 128}, {16, 128}, {8, 256}, {8, 256}} {
 		c.convolution(fmt.Sprintf("conv%d", i+1), nn.ConvSpec{Images: batch, H: l.side, W: l.side, In: in, Out: l.out, Pool: i%2 == 1})
@@ -63,6 +62,7 @@ type bencher struct {
 	made  []*nn.Buffer
 }
 
+// free gives back what the operations of a layer were timed on.
 func (c *bencher) free() {
 	for _, m := range c.made {
 		c.b.Free(m.Memory)
@@ -113,6 +113,7 @@ func seconds(amount, rate float64) float64 {
 
 // convolution times the passes of a layer.
 func (c *bencher) convolution(layer string, s nn.ConvSpec) {
+	defer c.free()
 	in, side := s.In, s.H
 	if in == imageChannels {
 		in = imageChannels + 1
@@ -158,6 +159,7 @@ func (c *bencher) convolution(layer string, s nn.ConvSpec) {
 
 // last times what follows the convolutions.
 func (c *bencher) last() {
+	defer c.free()
 	const side, channels, in, out = 4, 256, 4096, 10
 	n := c.batch
 	x, dx := c.images(side, channels), c.images(side, channels)
@@ -187,6 +189,7 @@ func (c *bencher) last() {
 
 // optimiser times the update of as many parameters as the network has.
 func (c *bencher) optimiser() {
+	defer c.free()
 	n := nn.VGG(0).Params()
 	x, g, s0, s1 := c.floats(n), c.floats(n), c.floats(n), c.floats(n)
 	if c.err != nil {
