@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -35,10 +36,34 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	if !Is(err, OutOfMemory, NewerPTX) || Is(err, OutOfMemory) || Is(errors.New("x"), NewerPTX) {
 		t.Error("Is does not find the code")
 	}
-	for code, want := range map[Code]bool{OutOfMemory: false, NewerPTX: false, ECC: true, IllegalAddress: true, LaunchTimeout: true, TooManyResources: false, Misaligned: true, Unknown: true} {
+	for code, want := range map[Code]bool{OutOfMemory: false, NewerPTX: false, ECC: true, IllegalAddress: true, LaunchTimeout: true, TooManyResources: false, ContextDestroyed: true, Misaligned: true, MPSNotReady: false, MPSTerminated: true, Unknown: true} {
 		if got := Lost(fmt.Errorf("step: %w", &Error{Code: code})); got != want {
 			t.Errorf("Lost(%d) = %v, want %v", code, got, want)
 		}
+	}
+}
+
+// Whoever set CUDA_VISIBLE_DEVICES, or has it set by a scheduler, is told of it where a
+// GPU is not found.
+func TestErrorsTellOfHiddenGPUs(t *testing.T) {
+	const none, invalid = "the driver finds no NVIDIA GPU", "the driver knows no such GPU"
+	t.Setenv("CUDA_VISIBLE_DEVICES", "") // so that it is put back
+	for _, value := range []string{"", "-1", "7", "GPU-8d5c", "MIG-2f1a"} {
+		if err := os.Setenv("CUDA_VISIBLE_DEVICES", value); err != nil {
+			t.Fatal(err)
+		}
+		for code, says := range map[Code]string{NoDevice: none, InvalidDevice: invalid} {
+			err := &Error{Call: "cuInit", Code: code, Name: "CUDA_ERROR_X"}
+			if want := fmt.Sprintf("%s: CUDA_VISIBLE_DEVICES is %q (cuInit: CUDA_ERROR_X (%d))", says, value, code); err.Error() != want {
+				t.Errorf("%q, want %q", err, want)
+			}
+		}
+	}
+	if err := os.Unsetenv("CUDA_VISIBLE_DEVICES"); err != nil {
+		t.Fatal(err)
+	}
+	if got := NoDevice.explain(); got != none {
+		t.Errorf("%q, want %q", got, none)
 	}
 }
 

@@ -3,6 +3,7 @@ package driver
 import (
 	"errors"
 	"fmt"
+	"os"
 )
 
 // Code is a CUresult.
@@ -14,6 +15,7 @@ const (
 	StubLibrary       Code = 34
 	DeviceUnavailable Code = 46
 	NoDevice          Code = 100
+	InvalidDevice     Code = 101
 	NoBinary          Code = 209
 	ECC               Code = 214
 	BadPTX            Code = 218
@@ -25,6 +27,7 @@ const (
 	IllegalAddress    Code = 700
 	TooManyResources  Code = 701
 	LaunchTimeout     Code = 702
+	ContextDestroyed  Code = 709
 	IllegalCode       Code = 715
 	Misaligned        Code = 716
 	LaunchFailed      Code = 719
@@ -32,6 +35,13 @@ const (
 	NotSupported      Code = 801
 	SystemNotReady    Code = 802
 	Mismatch          Code = 803
+	NoCompatibility   Code = 804
+	NoMPS             Code = 805
+	MPSFailed         Code = 806
+	MPSNotReady       Code = 807
+	MPSClients        Code = 808
+	MPSConnections    Code = 809
+	MPSTerminated     Code = 810
 	Unknown           Code = 999
 )
 
@@ -63,7 +73,9 @@ func (c Code) explain() string {
 	case DeviceUnavailable:
 		return `the GPU is in use by another process that has it for itself, or closed to computing: see "nvidia-smi -q -d COMPUTE"`
 	case NoDevice:
-		return "the driver finds no NVIDIA GPU"
+		return "the driver finds no NVIDIA GPU" + Hidden()
+	case InvalidDevice:
+		return "the driver knows no such GPU" + Hidden()
 	case NoBinary, NewerPTX:
 		return "the driver is too old for this program's kernels: install a newer one"
 	case BadPTX:
@@ -82,8 +94,23 @@ func (c Code) explain() string {
 		return "the GPU system is still starting, or its fabric manager is not running"
 	case Mismatch:
 		return "the driver's library and kernel module are of different versions: restart the machine"
+	case NoCompatibility:
+		return "libcuda.so.1 is newer than the driver, which this GPU does not allow: put the driver's own before it in the library path"
+	case NoMPS, MPSFailed, MPSNotReady, MPSClients, MPSConnections, MPSTerminated:
+		return "NVIDIA's Multi-Process Service, which shares this GPU out, does not serve this process"
 	}
 	return ""
+}
+
+// Hidden says which GPUs CUDA_VISIBLE_DEVICES leaves, for the end of an error about
+// one that is not there: the driver knows no others, and counts from 0 among them. It
+// is empty where the variable is not set.
+func Hidden() string {
+	list, ok := os.LookupEnv("CUDA_VISIBLE_DEVICES")
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(": CUDA_VISIBLE_DEVICES is %q", list)
 }
 
 // Is reports whether err is a failed call with one of the codes.
@@ -108,7 +135,7 @@ func Lost(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case ECC, ContainedECC, NVLink, LaunchTimeout, Unknown:
+	case ECC, ContainedECC, NVLink, LaunchTimeout, ContextDestroyed, MPSFailed, MPSTerminated, Unknown:
 		return true
 	}
 	return IllegalAddress == e.Code || e.Code >= 710 && e.Code <= 719
