@@ -69,6 +69,41 @@ func TestTrainingOnHopperFollowsTheProcessor(t *testing.T) {
 	}
 }
 
+// Where other processes' kernels may run beside, none runs whose blocks wait for each
+// other, as those of two such kernels could do forever. The others learn the same.
+func TestWhereProcessesShareMultiprocessorsNoBlockWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	var loss [2]float64
+	for i, mps := range []bool{false, true} {
+		ran := map[string]bool{}
+		d := hopper(ran)
+		d.GPU.MPS = mps
+		g := train(t, open(t, d), branching, 2, "sgd", nn.SolverOptions{LR: 0.1})
+		for seed := range uint64(2) {
+			x, labels := batchOf(branching, 2, seed)
+			if err := g.step.Submit(x, labels, seed); err != nil {
+				t.Fatal(err)
+			}
+			r, err := g.step.Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss[i] += r.Loss
+		}
+		waits, others := false, 0
+		for name := range ran {
+			waits = waits || strings.HasPrefix(name, "wgmma_wgrad")
+			others++
+		}
+		if waits == mps || others < 4 {
+			t.Errorf("with MPS %v ran %v", mps, ran)
+		}
+	}
+	if d := math.Abs(loss[1] - loss[0]); !(d < 0.01*loss[0]) {
+		t.Errorf("losses %v", loss)
+	}
+}
+
 // The gradient that a layer's kernel spreads over the pool before, as it does in a
 // recorded step, has the bits of the two kernels that are launched one by one.
 func TestTheSpreadGradientHasTheSameBits(t *testing.T) {

@@ -5,6 +5,7 @@ package driver
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -128,6 +129,7 @@ const (
 	attrMajor       = 75
 	attrMinor       = 76
 	attrShared      = 97
+	attrMPS         = 133 // of newer drivers
 )
 
 // Devices lists the GPUs.
@@ -166,21 +168,27 @@ func (d *cuda) device(i int) (Device, error) {
 	if err := d.call("cuDeviceGetPCIBusId", uintptr(unsafe.Pointer(&bus)), uintptr(len(bus)), uintptr(h)); err == nil {
 		v.BusID = goString(&bus[0])
 	}
-	var mode int
+	var mode, mps int
 	for _, a := range []struct {
-		id int
-		to *int
+		id   int
+		to   *int
+		need bool // the others are only shown
 	}{
-		{attrMajor, &v.Major}, {attrMinor, &v.Minor}, {attrSMs, &v.SMs}, {attrShared, &v.SharedMemory}, {attrL2, &v.L2},
-		{attrClock, &v.ClockKHz}, {attrMemoryClock, &v.MemoryKHz}, {attrBusWidth, &v.BusBits}, {attrComputeMode, &mode},
+		{attrMajor, &v.Major, true}, {attrMinor, &v.Minor, true}, {attrSMs, &v.SMs, true}, {attrShared, &v.SharedMemory, true},
+		{attrComputeMode, &mode, true},
+		{attrL2, &v.L2, false}, {attrClock, &v.ClockKHz, false}, {attrMemoryClock, &v.MemoryKHz, false}, {attrBusWidth, &v.BusBits, false},
+		{attrMPS, &mps, false},
 	} {
 		var x int32
-		if err := d.call("cuDeviceGetAttribute", uintptr(unsafe.Pointer(&x)), uintptr(a.id), uintptr(h)); err != nil {
+		err := d.call("cuDeviceGetAttribute", uintptr(unsafe.Pointer(&x)), uintptr(a.id), uintptr(h))
+		switch {
+		case err == nil:
+			*a.to = int(x)
+		case a.need:
 			return v, err
 		}
-		*a.to = int(x)
 	}
-	v.ComputeMode = ComputeMode(mode)
+	v.ComputeMode, v.MPS = ComputeMode(mode), mps != 0
 	return v, nil
 }
 
@@ -319,8 +327,8 @@ func (c *cudaContext) LoadModule(image []byte) (Module, error) {
 	m := new(Module)
 	err := c.call("cuModuleLoadDataEx", uintptr(unsafe.Pointer(m)), uintptr(unsafe.Pointer(&text[0])), 2, uintptr(unsafe.Pointer(&options[0])), uintptr(unsafe.Pointer(&values)))
 	runtime.KeepAlive(text)
-	if said := goString(&log[0]); err != nil && said != "" {
-		err = fmt.Errorf("%w: %s", err, said)
+	if said := strings.Fields(goString(&log[0])); err != nil && len(said) > 0 { // lines, which an error has one of
+		err = fmt.Errorf("%w: %s", err, strings.Join(said, " "))
 	}
 	return *m, err
 }

@@ -33,11 +33,12 @@ type Device struct {
 	Memory       uint64 // bytes
 	SMs          int    // streaming multiprocessors
 	SharedMemory int    // bytes that a block may have
-	L2           int    // bytes
+	L2           int    // bytes; this and the next three are 0 where they are not told
 	ClockKHz     int    // of the multiprocessors, at most
 	MemoryKHz    int    // clock of the memory
 	BusBits      int    // width of the memory's bus
 	ComputeMode  ComputeMode
+	MPS          bool   // other processes' kernels may run beside: Multi-Process Service
 	BusID        string // 0000:3b:00.0, as NVML knows it
 }
 
