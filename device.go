@@ -91,7 +91,7 @@ func openDevice(device string, threads int, lacks error, note func(format string
 		return nn.NewCPU(threads), nil
 	}
 	if lacks != nil { // if there is a GPU at all
-		if _, _, err = findGPU(index); err == nil {
+		if _, _, err = findGPUs(index); err == nil {
 			err = lacks
 		}
 	} else {
@@ -114,21 +114,23 @@ func openDevice(device string, threads int, lacks error, note func(format string
 // train at once: as many GPUs, or the processor, whose threads they share. lacks
 // and note are as in openDevice.
 func openDevices(device string, threads, most int, lacks error, note func(format string, args ...any)) ([]nn.Backend, error) {
-	var gpus []int
+	var gpus []driver.Device
 	if most > 1 && lacks == nil && (device == deviceAuto || device == deviceCUDA || device == "") {
-		gpus = usableGPUs()
-	}
-	if len(gpus) == 1 {
-		gpus = nil // below, where it is told why it can't be used
+		_, gpus, _ = findGPUs(-1) // below it is told why there are none
 	}
 	var open []nn.Backend
-	for _, i := range gpus[:min(len(gpus), most)] {
-		b, err := openGPU(i)
-		if err != nil {
-			note("GPU %d is left out: %v", i, err)
-			continue
+	if len(gpus) > 1 {
+		for _, g := range gpus {
+			if len(open) == most {
+				break
+			}
+			b, err := openGPU(g.Index)
+			if err != nil {
+				note("GPU %d is left out: %v", g.Index, err)
+				continue
+			}
+			open = append(open, b)
 		}
-		open = append(open, b)
 	}
 	if len(open) > 0 {
 		return open, nil
@@ -140,28 +142,10 @@ func openDevices(device string, threads, most int, lacks error, note func(format
 	return []nn.Backend{b}, nil
 }
 
-// usableGPUs are the numbers of the GPUs that look as if they could be used.
-func usableGPUs() (list []int) {
-	d, err := loadDriver()
-	if err != nil {
-		return nil
-	}
-	devices, err := d.Devices()
-	if err != nil {
-		return nil
-	}
-	for _, g := range devices {
-		if cuda.Supported(g) == nil {
-			list = append(list, g.Index)
-		}
-	}
-	return list
-}
-
 // loadDriver gives the driver; tests put another in its place.
 var loadDriver = driver.Load
 
-// openGPU opens a GPU, the first that can be used if index is -1, and checks
+// openGPU opens a GPU, the first that can be opened if index is -1, and checks
 // its kernels.
 func openGPU(index int) (*cuda.Backend, error) {
 	b, err := openUnchecked(index)
@@ -181,11 +165,11 @@ func openGPU(index int) (*cuda.Backend, error) {
 
 // openUnchecked opens a GPU without the self-check.
 func openUnchecked(index int) (*cuda.Backend, error) {
-	d, device, err := findGPU(index)
+	d, list, err := findGPUs(index)
 	if err != nil {
 		return nil, err
 	}
-	b, err := cuda.Open(d, device)
+	b, err := cuda.OpenFirst(d, list)
 	if err != nil {
 		return nil, err
 	}
@@ -193,14 +177,15 @@ func openUnchecked(index int) (*cuda.Backend, error) {
 	return b, nil
 }
 
-// findGPU finds a GPU, the first that can be used if index is -1.
-func findGPU(index int) (driver.Driver, driver.Device, error) {
+// findGPUs finds the GPU of an index, or all that look as if they could be used if it
+// is -1.
+func findGPUs(index int) (driver.Driver, []driver.Device, error) {
 	d, err := loadDriver()
 	if err != nil {
-		return nil, driver.Device{}, err
+		return nil, nil, err
 	}
-	device, err := cuda.Find(d, index)
-	return d, device, err
+	list, err := cuda.Find(d, index)
+	return d, list, err
 }
 
 // tunedFile keeps which kernels are the fastest on a GPU, "" if the system has

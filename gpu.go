@@ -34,6 +34,14 @@ func deviceFlag(cmd *cobra.Command, device *string) {
 	cmd.Flags().StringVar(device, "device", deviceCUDA, "cuda, or cuda:`N` for the N-th GPU")
 }
 
+// gpuIndex is deviceIndex for such a command.
+func gpuIndex(device string) (int, error) {
+	if device == deviceCPU {
+		return 0, usage("--device: cpu is no GPU: take cuda, or cuda:N for the N-th")
+	}
+	return deviceIndex(device)
+}
+
 // listGPUs prints a table of the GPUs and what is known of them.
 func listGPUs(w io.Writer) error {
 	d, err := loadDriver()
@@ -45,6 +53,10 @@ func listGPUs(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(w, "driver: CUDA %d.%d\n", d.Version()/1000, d.Version()%1000/10)
+	if len(list) == 0 {
+		_, err := cuda.Find(d, -1) // says so
+		return err
+	}
 	for _, v := range list {
 		fmt.Fprintf(w, "\ncuda:%d  %s  compute capability %d.%d  %s\n", v.Index, v.Name, v.Major, v.Minor, v.BusID)
 		fmt.Fprintf(w, "  %d multiprocessors at %d MHz, %d MiB at %.0f GB/s, L2 cache %d MiB\n",
@@ -104,7 +116,7 @@ beside the processor's, and prints how far they differ. It fails if one differs
 by more than rounding. Every training on a GPU begins with it.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			index, err := deviceIndex(device)
+			index, err := gpuIndex(device)
 			if err != nil {
 				return err
 			}
@@ -171,7 +183,7 @@ others' or, at small batches, run beside the filters'. "cifartui bench --device
 cuda" times whole steps.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			index, err := deviceIndex(device)
+			index, err := gpuIndex(device)
 			if err != nil {
 				return err
 			}
@@ -188,7 +200,7 @@ cuda" times whole steps.`,
 			for _, n := range batches {
 				list, err := b.Bench(n)
 				if err != nil {
-					return err
+					return fmt.Errorf("batch %d: %w", n, err)
 				}
 				if asJSON {
 					err = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"gpu": b.Device().Name, "batch": n, "kernels": list})

@@ -30,6 +30,7 @@ import (
 // machine's for a test.
 func useDriver(t *testing.T, d driver.Driver, err error) {
 	t.Helper()
+	t.Setenv("CUDA_VISIBLE_DEVICES", "5")
 	before := loadDriver
 	loadDriver = func() (driver.Driver, error) { return d, err }
 	t.Cleanup(func() { loadDriver = before })
@@ -73,7 +74,9 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 		{"no driver", nil, errors.New("there is no NVIDIA driver here"), "cuda", []string{"--device cuda", "no NVIDIA driver"}},
 		{"too old a GPU", old, nil, "cuda", []string{"Tesla T4", "7.5", "8.0"}},
 		{"closed", closed, nil, "cuda:0", []string{"--device cuda:0", "closed to computing"}},
-		{"not there", cudatest.New(8, 0), nil, "cuda:3", []string{"no GPU 3"}},
+		{"not there", cudatest.New(8, 0), nil, "cuda:3", []string{"no GPU 3", "the last one is 0: CUDA_VISIBLE_DEVICES is \"5\""}},
+		{"none", &severalGPUs{Driver: cudatest.New(8, 0)}, nil, "cuda", []string{"finds no NVIDIA GPU: CUDA_VISIBLE_DEVICES is \"5\""}},
+		{"several of a kind", &severalGPUs{Driver: cudatest.New(8, 0), count: 3}, nil, "cuda", []string{"--device cuda: open", "open Stand-in: it is not there after all"}},
 		{"busy", busy, nil, "cuda", []string{"in use by another process", "nvidia-smi"}},
 		{"old driver", tooNew, nil, "cuda", []string{"driver is too old", "install a newer one"}},
 	} {
@@ -84,8 +87,8 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 				t.Fatal("no error")
 			}
 			for _, want := range c.says {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not say %q", err, want)
+				if strings.Count(err.Error(), want) != 1 {
+					t.Errorf("%q does not say %q, once", err, want)
 				}
 			}
 			if c.name == "not there" {
@@ -135,6 +138,29 @@ func TestDeviceThatCannotBeUsedIsNamedWithTheReason(t *testing.T) {
 	if code, _, errs := gpuTool(t, "--device", "gpu"); code != exitUsage || !strings.Contains(errs, "cuda:N") {
 		t.Errorf("--device gpu: exit %d, %s", code, errs)
 	}
+	for _, command := range []string{"check", "bench"} {
+		if code, _, errs := gpuTool(t, "gpu", command, "--device", "cpu"); code != exitUsage || !strings.Contains(errs, "cpu is no GPU") {
+			t.Errorf("gpu %s --device cpu: exit %d, %s", command, code, errs)
+		}
+	}
+}
+
+// A GPU that another process has for itself, or whose memory is full, is passed over
+// for the next one where none was named, by one run as by several at once.
+func TestBusyGPUIsPassedOver(t *testing.T) {
+	d := &severalGPUs{Driver: cudatest.New(8, 0), count: 3, opens: []int{1}}
+	useDriver(t, d, nil)
+	b, err := openUnchecked(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if !slices.Equal(d.opened, []int{0, 1}) {
+		t.Errorf("opened %v", d.opened)
+	}
+	if _, err := openUnchecked(2); err == nil {
+		t.Error("another one is taken for one that was named")
+	}
 }
 
 // That there is no driver is only information where the processor is as good; who asked
@@ -159,8 +185,13 @@ func TestWithoutADriverTheLoadersWordsAreForWhoAskedForAGPU(t *testing.T) {
 }
 
 func TestGPUCommandsTellOfTheGPU(t *testing.T) {
-	useDriver(t, cudatest.New(8, 6), nil)
+	useDriver(t, &severalGPUs{Driver: cudatest.New(8, 6)}, nil)
 	code, out, errs := gpuTool(t, "gpu")
+	if code != exitFailed || !strings.Contains(out, "driver: CUDA 13.0") || !strings.Contains(errs, "finds no NVIDIA GPU") {
+		t.Errorf("without a GPU: exit %d: %s%s", code, out, errs)
+	}
+	useDriver(t, cudatest.New(8, 6), nil)
+	code, out, errs = gpuTool(t, "gpu")
 	if code != 0 || !strings.Contains(out, "cuda:0  Stand-in  compute capability 8.6") || !strings.Contains(out, "MiB free") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
@@ -403,10 +434,12 @@ func TestLostGPUClosesTheScreen(t *testing.T) {
 	}
 }
 
-// severalGPUs is a driver with the one GPU of another under several numbers.
+// severalGPUs is a driver with the one GPU of another under several numbers, of which
+// some can be opened.
 type severalGPUs struct {
 	*cudatest.Driver
 	count  int
+	opens  []int
 	opened []int
 }
 
@@ -421,6 +454,9 @@ func (d *severalGPUs) Devices() ([]driver.Device, error) {
 
 func (d *severalGPUs) Open(i int) (driver.Context, error) {
 	d.opened = append(d.opened, i)
+	if slices.Contains(d.opens, i) {
+		return d.Driver.Open(i)
+	}
 	return nil, errors.New("it is not there after all")
 }
 
@@ -431,10 +467,10 @@ func TestComparisonTakesAsManyGPUsAsRunsTrainAtOnce(t *testing.T) {
 		most   int
 		want   []int
 	}{
-		{"auto", 3, 2, []int{0, 1, 0}}, // and the first once more, to tell why it can't be used
-		{"cuda", 2, 5, []int{0, 1, 0}},
+		{"auto", 3, 2, []int{0, 1, 2, 0, 1, 2}}, // once more to tell why none can be used
+		{"cuda", 2, 5, []int{0, 1, 0, 1}},
 		{"auto", 1, 5, []int{0}},
-		{"auto", 3, 1, []int{0}},
+		{"auto", 3, 1, []int{0, 1, 2}},
 		{"cuda:2", 3, 3, []int{2}},
 		{"cpu", 3, 3, nil},
 	} {
@@ -451,7 +487,7 @@ func TestComparisonTakesAsManyGPUsAsRunsTrainAtOnce(t *testing.T) {
 		if want := strings.HasPrefix(c.device, "cuda"); (err != nil) != want {
 			t.Errorf("%+v: error %v", c, err)
 		}
-		if len(c.want) > 2 && (len(notes) < 2 || !strings.Contains(notes[1], "GPU 1 is left out: open")) {
+		if c.most > 1 && len(c.want) > 2 && (len(notes) < 2 || !strings.Contains(notes[1], "GPU 1 is left out: open")) {
 			t.Errorf("%+v: notes %q", c, notes)
 		}
 	}

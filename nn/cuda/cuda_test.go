@@ -13,11 +13,11 @@ import (
 // open opens the stand-in.
 func open(t testing.TB, d *standin.Driver) *Backend {
 	t.Helper()
-	device, err := Find(d, -1)
+	list, err := Find(d, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Open(d, device)
+	b, err := OpenFirst(d, list)
 	if err != nil {
 		t.Fatal(err)
 	}

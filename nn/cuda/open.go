@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"cifartui/nn/cuda/driver"
@@ -28,30 +27,69 @@ func Supported(d driver.Device) error {
 	return nil
 }
 
-// Find returns the first GPU that can be used, or the one of an index.
-func Find(d driver.Driver, index int) (driver.Device, error) {
+// Find returns the GPUs that look as if they could be used, the first first, or the
+// one of an index. It is an error if there is none.
+func Find(d driver.Driver, index int) ([]driver.Device, error) {
 	list, err := d.Devices()
 	if err != nil {
-		return driver.Device{}, err
+		return nil, err
 	}
 	if len(list) == 0 {
-		return driver.Device{}, errors.New("the driver finds no NVIDIA GPU")
+		return nil, errors.New("the driver finds no NVIDIA GPU" + driver.Hidden())
 	}
 	if index >= len(list) {
-		return driver.Device{}, fmt.Errorf("there is no GPU %d, the last one is %d", index, len(list)-1)
+		return nil, fmt.Errorf("there is no GPU %d, the last one is %d%s", index, len(list)-1, driver.Hidden())
 	}
 	if index >= 0 {
-		return list[index], Supported(list[index])
+		list = list[index : index+1]
 	}
+	var usable []driver.Device
 	var why []error
 	for _, v := range list {
 		if err := Supported(v); err != nil {
 			why = append(why, err)
 			continue
 		}
-		return v, nil
+		usable = append(usable, v)
 	}
-	return driver.Device{}, errors.New(strings.ReplaceAll(errors.Join(why...).Error(), "\n", "; "))
+	if len(usable) == 0 {
+		return nil, inALine(why)
+	}
+	return usable, nil
+}
+
+// OpenFirst opens the first GPU of a list that can be opened: another process may have
+// one for itself, or have filled its memory.
+func OpenFirst(d driver.Driver, list []driver.Device) (*Backend, error) {
+	var why []error
+	for _, v := range list {
+		b, err := Open(d, v)
+		if err == nil {
+			return b, nil
+		}
+		why = append(why, err)
+	}
+	return nil, inALine(why)
+}
+
+// inALine is several errors as one in a line, in which none is said twice, as it would
+// be of several GPUs of a kind. Each can be found in it.
+func inALine(errs []error) error {
+	var all error
+	var said []string
+	for _, err := range errs {
+		text := err.Error()
+		if slices.Contains(said, text) {
+			continue
+		}
+		said = append(said, text)
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
 }
 
 // Open opens a GPU and loads the kernels. It does not check them: see Check.
