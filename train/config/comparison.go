@@ -43,7 +43,7 @@ func ReadComparison(folder string) (Comparison, error) {
 		return file, fmt.Errorf("comparison: %s: %w", path, err)
 	}
 	for _, name := range file.Runs {
-		if !ValidName(name) || name == "" {
+		if !validName(name) || name == "" {
 			return file, fmt.Errorf("comparison: %s: %q is no run's name", path, name)
 		}
 	}

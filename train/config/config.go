@@ -107,9 +107,9 @@ type Augment = cifar.Augment
 // Optimizers are the optimizers that a run can be trained with.
 func Optimizers() []string { return []string{"adadelta", "sgd", "sgdw", "muon", "adam", "adamw"} }
 
-// Descending are those of the optimizers that are gradient descent, with momentum
+// descending are those of the optimizers that are gradient descent, with momentum
 // and with numbers of their own for biases and the dense layer.
-func Descending() []string { return []string{"sgd", "sgdw", "muon"} }
+func descending() []string { return []string{"sgd", "sgdw", "muon"} }
 
 // Schedules are the ways in which the learning rate can move over a run.
 func Schedules() []string { return []string{"constant", "step", "cosine", "onecycle", "triangle"} }
@@ -145,7 +145,7 @@ func (c Config) Validate() error {
 	number := func(key string, v float64, ok bool, allowed string) {
 		check(ok && !math.IsNaN(v) && !math.IsInf(v, 0), key, v, allowed)
 	}
-	check(ValidName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters from a to z and A to Z, digits and . _ - + =, at most %d of them, not beginning with a dot or a dash", maxName))
+	check(validName(c.Name), "name", fmt.Sprintf("%q", c.Name), fmt.Sprintf("letters from a to z and A to Z, digits and . _ - + =, at most %d of them, not beginning with a dot or a dash", maxName))
 	check(c.Runs != "", "runs", `""`, "a folder")
 	_, err := OfRecipe(cmp.Or(c.Recipe, recipes[0].Name))
 	check(err == nil, "recipe", fmt.Sprintf("%q", c.Recipe), "article or fast")
@@ -181,8 +181,8 @@ func (c Config) Validate() error {
 	number("dense_decay", c.DenseDecay, c.DenseDecay >= 0 && c.DenseDecay <= maxDecay, decay)
 	number("smoothing", c.Smoothing, c.Smoothing >= 0 && c.Smoothing < 1, part)
 	if slices.Contains(Optimizers(), c.Optimizer) {
-		descends := slices.Contains(Descending(), c.Optimizer)
-		only := "0 with " + c.Optimizer + ": only " + strings.Join(Descending(), ", ") + " have it"
+		descends := slices.Contains(descending(), c.Optimizer)
+		only := "0 with " + c.Optimizer + ": only " + strings.Join(descending(), ", ") + " have it"
 		check(c.Momentum == 0 || descends, "momentum", c.Momentum, only)
 		for key, v := range map[string]float64{"bias_lr": c.BiasLR, "dense_lr": c.DenseLR, "dense_momentum": c.DenseMomentum, "dense_decay": c.DenseDecay} {
 			check(v == 0 || descends, key, v, only)
@@ -212,9 +212,9 @@ const (
 	maxImages    = 1_000_000
 )
 
-// ValidName reports whether a run may be called name: it becomes a folder, a
+// validName reports whether a run may be called name: it becomes a folder, a
 // file name's part and a word on the screen, on every system.
-func ValidName(name string) bool {
+func validName(name string) bool {
 	if len(name) > maxName || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
 		return false
 	}

@@ -67,8 +67,8 @@ func Parse(data []byte, base Config) (Config, error) {
 // MaxFile is the most bytes that a settings file may have.
 const MaxFile = 1 << 20
 
-// Load reads a settings file, JSON or YAML, over base.
-func Load(path string, base Config) (Config, error) {
+// load reads a settings file, JSON or YAML, over base.
+func load(path string, base Config) (Config, error) {
 	data, err := rundir.ReadFile(path, MaxFile)
 	if err != nil {
 		return base, fmt.Errorf("settings: %w", err)

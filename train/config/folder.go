@@ -32,7 +32,7 @@ func Write(d rundir.Disk, folder string, c Config, about About) error {
 // them.
 func Read(folder string) (Config, About, error) {
 	path := filepath.Join(folder, rundir.ConfigFile)
-	c, err := Load(path, Config{})
+	c, err := load(path, Config{})
 	if err != nil {
 		return Config{}, About{}, err
 	}

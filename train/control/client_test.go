@@ -355,6 +355,11 @@ func TestFindChoosesTheOnlyLiveRun(t *testing.T) {
 	if got, err := Find(runs, ""); err != nil || got.Folder != a.folder {
 		t.Errorf("one live: %+v, %v", got, err)
 	}
+	// A run that lies on another disk is one of the folder's like the others.
+	elsewhere := filepath.Join(t.TempDir(), "b")
+	if err := errors.Join(os.Mkdir(elsewhere, 0o755), os.Symlink(elsewhere, filepath.Join(runs, "b"))); err != nil {
+		t.Fatal(err)
+	}
 	newRig(t, run("b"))
 	var several *SeveralError
 	if _, err := Find(runs, ""); !errors.As(err, &several) || len(several.Live) != 2 {
@@ -366,7 +371,7 @@ func TestFindChoosesTheOnlyLiveRun(t *testing.T) {
 	if _, err := Find(runs, "nobody"); err == nil {
 		t.Error("a run that is not there was found")
 	}
-	if live, err := Live(filepath.Join(runs, "not there")); err != nil || live != nil {
+	if live, err := liveTargets(filepath.Join(runs, "not there")); err != nil || live != nil {
 		t.Errorf("no runs folder: %v, %v", live, err)
 	}
 }

@@ -51,7 +51,7 @@ var ErrNoneLive = errors.New("no run is live")
 // are none. The run that is found by a name need not be live.
 func Find(dir, which string) (Target, error) {
 	if which == "" || which == "-" {
-		live, err := Live(dir)
+		live, err := liveTargets(dir)
 		switch {
 		case err != nil:
 			return Target{}, err
@@ -95,9 +95,9 @@ func hasSocket(folder string) bool {
 	return false
 }
 
-// Live returns the live runs of a runs folder, those of a comparison as one. A
+// liveTargets returns the live runs of a runs folder, those of a comparison as one. A
 // runs folder that is not there has none.
-func Live(dir string) ([]Target, error) {
+func liveTargets(dir string) ([]Target, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -106,9 +106,9 @@ func Live(dir string) ([]Target, error) {
 		return nil, fmt.Errorf("look for live runs: %w", err)
 	}
 	var live []Target
-	for _, e := range entries {
+	for _, e := range entries { // links to folders, too: people keep big ones on other disks
 		folder := filepath.Join(dir, e.Name())
-		if _, ok := process(folder); e.IsDir() && ok {
+		if _, ok := process(folder); ok {
 			live = append(live, Target{Folder: folder})
 		}
 	}

@@ -376,10 +376,9 @@ func eventLogs(folder string) []string {
 	var logs []string
 	for _, e := range entries {
 		// A name with a dot is of a run that is being deleted.
-		if path := filepath.Join(folder, e.Name(), rundir.EventsFile); e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			if _, err := os.Stat(path); err == nil {
-				logs = append(logs, path)
-			}
+		path := filepath.Join(folder, e.Name(), rundir.EventsFile)
+		if _, err := os.Stat(path); err == nil && !strings.HasPrefix(e.Name(), ".") {
+			logs = append(logs, path)
 		}
 	}
 	return logs

@@ -62,7 +62,7 @@ type Result struct {
 func Run(ctx context.Context, o Options) (Result, error) {
 	var r Result
 	for _, m := range o.Models {
-		if why := Unfit(m, o.Images, o.Classes); why != "" {
+		if why := unfit(m, o.Images, o.Classes); why != "" {
 			return Result{}, fmt.Errorf("%s cannot be evaluated on these images: %s", m.Name, why)
 		}
 	}
@@ -122,7 +122,7 @@ func (o Options) one(ctx context.Context, m *model.Model) (One, error) {
 	if !o.Flip {
 		return one, nil
 	}
-	mirrored, err := run(n, func(b []byte) []byte { return Mirror(b, o.Images.Size) })
+	mirrored, err := run(n, func(b []byte) []byte { return mirror(b, o.Images.Size) })
 	if err != nil {
 		return One{}, err
 	}
@@ -161,8 +161,8 @@ func (o Options) score(j *Judged) (err error) {
 	return err
 }
 
-// Mirror turns images, in planes of size rows of size bytes, left to right.
-func Mirror(pixels []byte, size int) []byte {
+// mirror turns images, in planes of size rows of size bytes, left to right.
+func mirror(pixels []byte, size int) []byte {
 	out := slices.Clone(pixels)
 	for row := range slices.Chunk(out, size) {
 		slices.Reverse(row)

@@ -171,9 +171,9 @@ func otherData(m *model.Model, about config.About, d *cifar.Dataset, sum checkpo
 	return nil
 }
 
-// Unfit says in words why a model cannot judge images of such classes, "" if it
+// unfit says in words why a model cannot judge images of such classes, "" if it
 // can.
-func Unfit(m *model.Model, s *cifar.Set, classes []string) string {
+func unfit(m *model.Model, s *cifar.Set, classes []string) string {
 	if why := model.DifferInClasses(m.Classes, classes); why != "" {
 		return "it does not know these classes: " + why
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Loopback is the address that a --metrics without a host listens on.
-const Loopback = "127.0.0.1"
+// loopback is the address that a --metrics without a host listens on.
+const loopback = "127.0.0.1"
 
 // Address completes what a person gave as --metrics: a port ("9100" or ":9100")
 // is that port of this machine alone, an address ("0.0.0.0:9100", "box:9100")
@@ -29,7 +29,7 @@ func Address(flag string) (string, error) {
 		return "", fmt.Errorf("metrics address %q: want :PORT for this machine alone, or HOST:PORT: %w", flag, err)
 	}
 	if host == "" {
-		host = Loopback
+		host = loopback
 	}
 	return net.JoinHostPort(host, port), nil
 }

@@ -24,7 +24,7 @@ func Average(models []*Model) (checkpoint.Weights, error) {
 	first := models[0]
 	var names []string
 	for _, m := range models {
-		if why := Differ(first, m, true); why != "" {
+		if why := differ(first, m, true); why != "" {
 			return checkpoint.Weights{}, fmt.Errorf("average: %s and %s have no mean: %s", first.Name, m.Name, why)
 		}
 		names = append(names, m.Name)

@@ -71,10 +71,10 @@ func (m *Model) whitening() []checkpoint.Tensor {
 	return []checkpoint.Tensor{{Name: checkpoint.WhiteningName, Shape: []int{n, n}, Data: m.Whitening}}
 }
 
-// Differ says in words how two models differ in what makes their outputs mean
+// differ says in words how two models differ in what makes their outputs mean
 // the same: the network, the classes and, if asked, the preprocessing. "" means
 // that they don't.
-func Differ(a, b *Model, preprocess bool) string {
+func differ(a, b *Model, preprocess bool) string {
 	if why := DifferInClasses(a.Classes, b.Classes); why != "" {
 		return why
 	}

@@ -81,7 +81,7 @@ func Save(path string, runs []Run, o Options) error {
 		return fmt.Errorf("plot: %s: want a name that ends in .%s", path, strings.Join(Formats(), ", ."))
 	}
 	var b bytes.Buffer
-	if err := Write(&b, format, runs, o); err != nil {
+	if err := write(&b, format, runs, o); err != nil {
 		return err
 	}
 	_, err := rundir.WriteAtomic(rundir.OS{}, path, func(w io.Writer) error {
@@ -94,8 +94,8 @@ func Save(path string, runs []Run, o Options) error {
 	return nil
 }
 
-// Write draws runs in one of the [Formats].
-func Write(w io.Writer, format string, runs []Run, o Options) error {
+// write draws runs in one of the [Formats].
+func write(w io.Writer, format string, runs []Run, o Options) error {
 	if o.X != "" && !slices.Contains(Axes(), o.X) {
 		return fmt.Errorf("plot: x axis %q: want epoch, images or time", o.X)
 	}

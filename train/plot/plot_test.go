@@ -123,7 +123,7 @@ func TestPicturesAreWhole(t *testing.T) {
 func svg(t *testing.T, runs []Run, o Options) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, "svg", runs, o); err != nil {
+	if err := write(&b, "svg", runs, o); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -203,10 +203,10 @@ func TestBadRequestsAreErrors(t *testing.T) {
 	one := 1.0
 	empty := Run{Label: "empty", History: &record.Run{}}
 	for name, err := range map[string]error{
-		"format":    Write(io.Discard, "gif", runs, Options{}),
-		"axis":      Write(io.Discard, "svg", runs, Options{X: "step"}),
-		"smoothing": Write(io.Discard, "svg", runs, Options{Smooth: &one}),
-		"no epoch":  Write(io.Discard, "svg", []Run{empty}, Options{}),
+		"format":    write(io.Discard, "gif", runs, Options{}),
+		"axis":      write(io.Discard, "svg", runs, Options{X: "step"}),
+		"smoothing": write(io.Discard, "svg", runs, Options{Smooth: &one}),
+		"no epoch":  write(io.Discard, "svg", []Run{empty}, Options{}),
 		"extension": Save(filepath.Join(t.TempDir(), "curves"), runs, Options{}),
 		"folder":    Save(filepath.Join(t.TempDir(), "none", "curves.png"), runs, Options{}),
 	} {

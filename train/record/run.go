@@ -63,7 +63,7 @@ type Change struct {
 	Known bool
 	// Began is set at the start of the run, which drops all that was known of
 	// another of its name; Resumed when it goes on from a checkpoint, which drops
-	// what [TakenBack] says.
+	// what [takenBack] says.
 	Began, Resumed bool
 	// GivenBack is set when the event is an older epoch than the newest that is known,
 	// which the record had lost and has again: it is in its place.
@@ -164,7 +164,7 @@ func (r *Run) Apply(e event.Event) Change {
 // giveBack puts an epoch into its place that the run lacks, and reports whether it
 // does. One that a resume has taken back it does not lack.
 func (r *Run) giveBack(e *event.EpochDone) bool {
-	if r.Started != nil && e.Seq < r.Started.Seq && TakenBack(e, r.Started) {
+	if r.Started != nil && e.Seq < r.Started.Seq && takenBack(e, r.Started) {
 		return false
 	}
 	i, found := slices.BinarySearchFunc(r.Epochs, e.Epoch, func(o *event.EpochDone, n int) int { return o.Epoch - n })
@@ -186,22 +186,22 @@ func (r *Run) start(e *event.RunStarted) {
 	}
 	r.Started, r.Ended, r.State, r.Reason = e, nil, event.StateStarting, ""
 	r.Warnings, r.Phases = 0, event.Phases{}
-	r.Epochs = slices.DeleteFunc(r.Epochs, func(o *event.EpochDone) bool { return TakenBack(o, e) })
-	r.LearnRates = slices.DeleteFunc(r.LearnRates, func(o *event.LearnRateChanged) bool { return TakenBack(o, e) })
-	if r.Evaluated != nil && TakenBack(r.Evaluated, e) {
+	r.Epochs = slices.DeleteFunc(r.Epochs, func(o *event.EpochDone) bool { return takenBack(o, e) })
+	r.LearnRates = slices.DeleteFunc(r.LearnRates, func(o *event.LearnRateChanged) bool { return takenBack(o, e) })
+	if r.Evaluated != nil && takenBack(r.Evaluated, e) {
 		r.Evaluated = nil
 	}
-	if r.Step != nil && TakenBack(r.Step, e) {
+	if r.Step != nil && takenBack(r.Step, e) {
 		r.Step = nil
 	}
 }
 
-// TakenBack reports whether a resume does anew what an earlier event tells of: a
+// takenBack reports whether a resume does anew what an earlier event tells of: a
 // process was killed after its last checkpoint, and the resume goes on from
 // there. Steps and settings go by the batches done. An epoch goes by its number:
 // all its batches may have been done at the checkpoint and its validation not,
 // which then comes again.
-func TakenBack(e event.Event, resume *event.RunStarted) bool {
+func takenBack(e event.Event, resume *event.RunStarted) bool {
 	if !resume.Resumed {
 		return true
 	}

@@ -210,7 +210,7 @@ func past(started *event.RunStarted, do func(event.Event)) error {
 func Kept(started *event.RunStarted, after int64) ([]event.Event, error) {
 	var kept []event.Event
 	drop := func(resume *event.RunStarted) {
-		kept = slices.DeleteFunc(kept, func(e event.Event) bool { return TakenBack(e, resume) })
+		kept = slices.DeleteFunc(kept, func(e event.Event) bool { return takenBack(e, resume) })
 	}
 	err := past(started, func(e event.Event) {
 		switch e := e.(type) {
