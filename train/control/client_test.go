@@ -480,11 +480,12 @@ func TestDialWaitsForTheProcessThatTakesOver(t *testing.T) {
 }
 
 // Of runs that have a process each, as on a cluster, those are live whose process
-// is there.
+// is there. They may lie on another disk.
 func TestStatusOfRunsWithAProcessEach(t *testing.T) {
 	folder := t.TempDir()
 	for _, name := range []string{"dead", "live"} {
-		if err := os.Mkdir(filepath.Join(folder, name), 0o755); err != nil {
+		elsewhere := filepath.Join(t.TempDir(), name)
+		if err := errors.Join(os.Mkdir(elsewhere, 0o755), os.Symlink(elsewhere, filepath.Join(folder, name))); err != nil {
 			t.Fatal(err)
 		}
 		r := newRig(t, filepath.Join(folder, name))
