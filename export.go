@@ -14,6 +14,7 @@ import (
 	"cifartui/train/checkpoint"
 	"cifartui/train/model"
 	"cifartui/train/rundir"
+	"cifartui/tui/format"
 )
 
 // exportSettings is what the export command can be told.
@@ -100,7 +101,7 @@ func (s *exportSettings) export(cmd *cobra.Command, which string) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", s.out, err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %.1f MB, %s\n", s.out, float64(size)/1e6, what)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s, %s\n", s.out, strings.TrimSpace(format.Size(size)), what)
 	return err
 }
 

@@ -21,6 +21,8 @@ func strictFlags(cmd *cobra.Command) {
 			f.Value = wholeValue{f.Value}
 		case "float64":
 			f.Value = numberValue{f.Value}
+		case "intSlice":
+			f.Value = wholesValue{f.Value}
 		}
 	}
 	cmd.Flags().VisitAll(wrap)
@@ -35,6 +37,18 @@ type wholeValue struct{ pflag.Value }
 func (v wholeValue) Set(text string) error {
 	if !config.IsWhole(text) {
 		return fmt.Errorf("%q is no whole number such as 20", text)
+	}
+	return v.Value.Set(text)
+}
+
+// wholesValue is whole numbers with commas between them.
+type wholesValue struct{ pflag.Value }
+
+func (v wholesValue) Set(text string) error {
+	for part := range strings.SplitSeq(text, ",") {
+		if !config.IsWhole(part) {
+			return fmt.Errorf("%q is no whole number: want some with commas between, as 64,512", part)
+		}
 	}
 	return v.Value.Set(text)
 }

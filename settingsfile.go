@@ -22,6 +22,12 @@ import (
 // resolve layers flags over the file over the recipe and checks the result.
 // It is called once, after the flags are parsed into s.
 func (s *settings) resolve(cmd *cobra.Command) error {
+	// As of a script's variable that is not set: training would begin anew.
+	for _, name := range []string{"config", "resume"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return usage("--%s: it names nothing: give a name, or leave the flag out", name)
+		}
+	}
 	s.Given = map[string]bool{}
 	type changed struct {
 		flag *pflag.Flag

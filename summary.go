@@ -34,6 +34,9 @@ parameters, memory and arithmetic.`,
 			if len(s.sweeps) > 0 {
 				return usage("--batch: one batch size is wanted")
 			}
+			if classes < 2 || classes > cifar.MaxClasses {
+				return usage("--classes: %d is not between 2 and %d", classes, cifar.MaxClasses)
+			}
 			return summarize(cmd.OutOrStdout(), s.Config, classes)
 		},
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mattn/go-runewidth"
+
 	"cifartui/cifar"
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
@@ -321,5 +323,16 @@ func TestReportSteersNoTerminal(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "\x1b") || strings.Contains(out.String(), "b\nc") {
 		t.Errorf("%q", out.String())
+	}
+}
+
+// The matrix stands beside the names of the classes, however long these are.
+func TestLongNamesLeaveTheMatrixItsRoom(t *testing.T) {
+	j := &Judged{Score: score.Score{Classes: make([]score.Class, 2), Confusion: [][]int{{5, 1}, {0, 6}}}}
+	j.Classes[0].Name, j.Classes[1].Name = strings.Repeat("long ", 30), strings.Repeat("広い", 30)
+	for _, line := range strings.Split(confusion(j), "\n")[2:] {
+		if n := runewidth.StringWidth(line); n > 40 {
+			t.Errorf("%q is %d columns wide", line, n)
+		}
 	}
 }

@@ -124,6 +124,7 @@ func (r *Report) Print(w io.Writer) error {
 const (
 	mostMatrix = 20
 	mostPairs  = 20
+	mostName   = 20 // columns of a class's name beside the matrix
 )
 
 // confusion is the confusion matrix as text.
@@ -137,7 +138,7 @@ func confusion(j *Judged) string {
 		rows[0] = append(rows[0], runewidth.Truncate(c.Name, 6, ""))
 	}
 	for i, row := range j.Confusion {
-		line := []string{j.Classes[i].Name}
+		line := []string{plain.Cut(j.Classes[i].Name, mostName)}
 		for _, v := range row {
 			text := fmt.Sprint(v)
 			if v == 0 {
