@@ -85,7 +85,6 @@ func nobodys(b *Backend, but map[driver.Pointer]bool) (list []driver.Pointer) {
 	for _, c := range b.copies {
 		known = append(known, c)
 	}
-	known = append(known, b.discarded...)
 	for p := range b.sizes {
 		if !but[p] && !slices.Contains(known, p) {
 			list = append(list, p)

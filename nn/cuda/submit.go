@@ -115,6 +115,7 @@ func (q *queue) forget(b *Backend, l *loss) {
 		}
 		return true
 	})
+	b.discard() // what else they used
 }
 
 // Submit puts a step behind those under way and returns. run calls the
