@@ -29,8 +29,11 @@ func New(b Backend, s Spec, seed uint64) (*Network, error) {
 		return nil, err
 	}
 	n := &Network{spec: s, on: b, params: describeParams(s)}
-	for _, p := range n.params {
+	for i, p := range n.params {
 		if err := p.ensure(b); err != nil {
+			for _, taken := range n.params[:i] {
+				b.Free(taken.Memory)
+			}
 			return nil, fmt.Errorf("nn: memory for %s: %w", p.name, err)
 		}
 	}

@@ -188,6 +188,9 @@ func (m *moments) attach(names []string, params []*Buffer) error {
 			b := newBuffer(p.shape...)
 			b.order = p.order
 			if err := b.ensure(m.on); err != nil {
+				for _, taken := range slices.Concat(state...) {
+					m.on.Free(taken.Memory)
+				}
 				return fmt.Errorf("nn: memory for the state of %s: %w", m.name, err)
 			}
 			state[i] = append(state[i], b)

@@ -290,14 +290,16 @@ func TestSubmittedStepsGiveTheSameBits(t *testing.T) {
 	bittest.Values(t, "weights", weightsOf(t, parts), weightsOf(t, whole))
 }
 
-// scant is a processor whose memory is full when labels want some.
+// scant is a processor whose memory is full when labels want some, or after a number
+// of blocks.
 type scant struct {
 	*CPU
 	held int // blocks
+	most int // 0: any number
 }
 
 func (s *scant) Alloc(ints bool, n int) (Memory, error) {
-	if ints {
+	if ints || s.most > 0 && s.held == s.most {
 		return Memory{}, &MemoryError{Device: "scant", Err: errors.New("full")}
 	}
 	s.held++
@@ -323,6 +325,33 @@ func TestBatchThatDoesNotFitGivesItsMemoryBack(t *testing.T) {
 		"eval": func() error { _, err := n.NewEval(4); return err },
 	} {
 		mention(t, f(), "memory for a batch of 4 images")
+		if on.held != before {
+			t.Errorf("%s: %d blocks are still taken", what, on.held-before)
+		}
+	}
+}
+
+// A network or an optimiser's state that does not fit is not there in parts, either:
+// the next one, or the batch that would fit, is looked for in what is free.
+func TestNetworkThatDoesNotFitGivesItsMemoryBack(t *testing.T) {
+	on := &scant{CPU: newCPU(t, 1)}
+	n, err := New(on, small, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := on.held
+	for what, f := range map[string]func() error{
+		"conv2.weight": func() error { _, err := New(on, small, 1); return err },
+		"the state of adam": func() error {
+			sv, err := NewSolver(on, "adam", SolverOptions{})
+			if err == nil {
+				_, err = n.NewStep(4, sv)
+			}
+			return err
+		},
+	} {
+		on.most = before + 2
+		mention(t, f(), "memory for "+what)
 		if on.held != before {
 			t.Errorf("%s: %d blocks are still taken", what, on.held-before)
 		}
