@@ -295,7 +295,9 @@ func (r *reader) fresh(events []event.Event) (list []event.Event, gone bool) {
 	for _, e := range events {
 		s, starts := e.(*event.RunStarted)
 		if starts && r.other && s.PID != r.pid && !r.handedOver() {
-			return list, true
+			if run := r.runs[s.Run]; run != nil && s.Seq > run.seq { // else it is of the past, read once more
+				return list, true
+			}
 		}
 		if !r.known(e) {
 			list = append(list, e)

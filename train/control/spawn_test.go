@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,7 +96,7 @@ func untilStopped(folder string) {
 
 // resumeRig opens a rig on a folder where there is a run already.
 func resumeRig(t testing.TB, folder string) *rig {
-	r := &rig{t: t, folder: folder, logLag: 5 * time.Millisecond}
+	r := &rig{t: t, folder: folder, name: rundir.Name(folder), logLag: 5 * time.Millisecond}
 	r.takeLock()
 	all, err := ReadStatus(folder)
 	if err != nil || len(all) != 1 {
