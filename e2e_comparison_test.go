@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"cifartui/train/event"
@@ -45,16 +44,10 @@ func TestComparisonIsSteeredMovedAndPruned(t *testing.T) {
 	must("ctl", "cmp/batch=4", "stop", "--wait")
 	must("wait", "cmp/batch=4") // and not for the others
 	eventually(t, "step of the next", func() bool { return steps(folder("batch=8")) > 0 })
-	before := steps(folder("batch=4"))
 	must("ctl", "cmp", "detach")
 	p.mustEnd(t, 0)
-	defer func() {
-		for _, s := range statuses(t, runs, "cmp") {
-			if s.Live {
-				syscall.Kill(s.PID, syscall.SIGKILL)
-			}
-		}
-	}()
+	before := steps(folder("batch=4")) // its record is whole now
+	defer killLeft(filepath.Join(runs, "cmp"))
 	has(t, folder("batch=8"), "step in the background", func(s *event.RunStarted) bool { return s.Resumed })
 	at := steps(folder("batch=8"))
 	eventually(t, "more steps", func() bool { return steps(folder("batch=8")) > at })
@@ -67,6 +60,7 @@ func TestComparisonIsSteeredMovedAndPruned(t *testing.T) {
 
 	must("ctl", "cmp", "stop", "--wait")
 	must("wait", "cmp")
+	letsGo(t, filepath.Join(runs, "cmp"))
 	must("runs", "rm", "cmp/batch=16", "cmp/batch=16", "--yes") // once is enough
 	must("compare", "cmp")
 	if out := must("runs"); strings.Contains(out, "no run folder") || strings.Contains(out, "batch=16") || !strings.Contains(out, "cmp/batch=8") {

@@ -441,11 +441,9 @@ func TestDetachedRunIsSteeredFromOutside(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "attach") {
 		t.Fatalf("%v: %s", err, out)
 	}
-	s := status(t, runs, "bg")
-	defer syscall.Kill(s.PID, syscall.SIGKILL)
-	if s.State != event.StateRunning {
-		t.Errorf("state %s", s.State)
-	}
+	defer killLeft(filepath.Join(runs, "bg"))
+	// It is ready by the word of one reader of its events, and this is another's.
+	eventually(t, "running run", func() bool { return status(t, runs, "bg").State == event.StateRunning })
 	ctl := func(args ...string) {
 		t.Helper()
 		args = append([]string{"ctl", "--runs", runs, "--wait", "bg"}, args...)

@@ -311,6 +311,7 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 			t.Fatalf("round %d: no process goes on with the run:\n%s", round, s.text())
 		}
 		start(t, "ctl", "--runs", runs, "--wait", name, "stop").mustEnd(t, 0)
+		letsGo(t, folder)
 		endsAs(t, folder)
 		if t.Failed() {
 			return
@@ -324,6 +325,20 @@ func TestHandOverKeepsTheBits(t *testing.T) {
 			}
 			once[seq], last = true, seq
 		}
+	}
+}
+
+// letsGo waits until the process that has trained a run lets go of its folder, a
+// moment after it has told of the end.
+func letsGo(t *testing.T, folder string) {
+	t.Helper()
+	eventually(t, "process that lets go of "+folder, func() bool { return liveProcess(folder) == 0 })
+}
+
+// killLeft kills the process that trains a run, which a test that fails may leave.
+func killLeft(folder string) {
+	if pid := liveProcess(folder); pid > 0 {
+		syscall.Kill(pid, syscall.SIGKILL)
 	}
 }
 
@@ -345,11 +360,7 @@ func TestAttachTwice(t *testing.T) {
 	if out, err := exec.Command(program(t), append(endless(runs, "shared"), "--detach")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	defer func() {
-		if pid := liveProcess(folder); pid > 0 {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}()
+	defer killLeft(folder)
 	a, b := open(t, "attach", "--runs", runs), open(t, "attach", "--runs", runs, "shared")
 	a.shows(t, "running")
 	b.shows(t, "running")

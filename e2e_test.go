@@ -317,12 +317,6 @@ func steps(folder string) int64 {
 // status asks a live run how it stands.
 func status(t *testing.T, runs, name string) control.Status {
 	t.Helper()
-	return statuses(t, runs, name)[0]
-}
-
-// statuses asks all runs of a comparison.
-func statuses(t *testing.T, runs, name string) []control.Status {
-	t.Helper()
 	out, err := exec.Command(program(t), "ctl", "--runs", runs, name, "status", "--json").Output()
 	if err != nil {
 		t.Fatalf("ctl status: %v", err)
@@ -331,5 +325,5 @@ func statuses(t *testing.T, runs, name string) []control.Status {
 	if err := json.Unmarshal(out, &list); err != nil || len(list) == 0 {
 		t.Fatalf("ctl status: %v: %s", err, out)
 	}
-	return list
+	return list[0]
 }
