@@ -351,7 +351,10 @@ func TestLoadingOffersOtherData(t *testing.T) {
 	b := newBench(t, Options{Load: load}, 80, 24)
 	b.run(b.loading.load(""))
 	says(t, b, "No route to host.")
-	b.press("r", "e", "f", "/", "d", "x", "backspace", "a", "t", "a", "/", "c", "i", "f", "a", "r", "enter")
+	says(t, b, "use a folder           of pictures, or of CIFAR's files")
+	b.press("r", "e", "f")
+	says(t, b, "A folder of pictures, with a subfolder for each class, or")
+	b.press("/", "d", "x", "backspace", "a", "t", "a", "/", "c", "i", "f", "a", "r", "enter")
 	if got := strings.Join(asked, " "); got != " demo /data/cifar" && got != "  demo /data/cifar" {
 		t.Errorf("loaded %q", asked)
 	}

@@ -85,7 +85,7 @@ func (l *loading) choices() []dialog.Option {
 	return []dialog.Option{
 		again,
 		{Key: "e", Label: "train on the demo set", Hint: "made up on the spot; shows how all works", Do: func() tea.Cmd { return l.load("demo") }},
-		{Key: "f", Label: "use a folder", Hint: "that holds the CIFAR-10 files", Do: func() tea.Cmd { l.folder = &dialog.Line{}; return nil }},
+		{Key: "f", Label: "use a folder", Hint: "of pictures, or of CIFAR's files", Do: func() tea.Cmd { l.folder = &dialog.Line{}; return nil }},
 		{Key: "q", Label: "quit", Do: l.quit},
 	}
 }
@@ -130,7 +130,7 @@ func (l *loading) key(msg tea.KeyMsg) tea.Cmd {
 // question says what went wrong and asks what to do.
 func (l *loading) question() dialog.Dialog {
 	if l.folder != nil {
-		return dialog.Dialog{Title: "Folder with the CIFAR-10 files", Text: "The folder that holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the archive.", Input: l.folder}
+		return dialog.Dialog{Title: "Folder with the data", Text: "A folder of pictures, with a subfolder for each class, or the folder or the archive of CIFAR-10 or CIFAR-100, in its binary version.", Input: l.folder}
 	}
 	title, _ := l.title()
 	return dialog.Dialog{Title: title, Text: format.Sentence(l.err.Error()), Options: l.choices(), Chosen: l.chosen}
