@@ -69,6 +69,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"--dense", "16384", "--filters", "4096"}, "64,000,000"},
 		{[]string{"--initializer", "ones"}, "orthogonal, zeros"},
 		{[]string{"plot", "x", "--width", "100000"}, "--width"},
+		{[]string{"plot", "x", "--height", "0.001"}, "--height"},
 		{[]string{"plot", "x", "--smooth", "nan"}, "no number"},
 		{[]string{"plot", "x", "--smooth", "1"}, "0 to under 1"},
 		{[]string{"plot", "x", "--x", "day"}, "none of epoch, images, time"},

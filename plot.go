@@ -10,8 +10,9 @@ import (
 	"cifartui/train/runs"
 )
 
-// maxInches bounds a plot: a PNG of it has 100 million pixels.
-const maxInches = 100
+// A plot's sides in inches: a smaller one has no room for its charts beside their
+// labels, and a PNG of a larger one takes gigabytes.
+const minInches, maxInches = 2, 100
 
 func plotCommand() *cobra.Command {
 	var dir, out, x string
@@ -23,8 +24,8 @@ func plotCommand() *cobra.Command {
 		Args:  oneOrMoreRuns,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for flag, inches := range map[string]float64{"width": o.Width, "height": o.Height} {
-				if !(inches >= 0 && inches <= maxInches) {
-					return usage("--%s: %g is not between 0 (what suits) and %d inches", flag, inches, maxInches)
+				if inches != 0 && !(inches >= minInches && inches <= maxInches) {
+					return usage("--%s: %g is not 0 (what suits) or between %d and %d inches", flag, inches, minInches, maxInches)
 				}
 			}
 			if err := oneOf("x", x, textsOf(plot.Axes())...); err != nil {

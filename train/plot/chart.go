@@ -111,6 +111,9 @@ func (l look) newChart(name string, percent bool) *plot.Plot {
 // for the y axis.
 type ticks struct{ percent, whole, upright bool }
 
+// maxTicks is more ticks than any axis has.
+const maxTicks = 20
+
 // Ticks implements [plot.Ticker].
 func (t ticks) Ticks(low, high float64) []plot.Tick {
 	scale := 1.0
@@ -137,7 +140,12 @@ func (t ticks) Ticks(low, high float64) []plot.Tick {
 	if t.upright { // a label at the very top would push the chart's name up
 		high -= (high - low) / 100
 	}
-	for i := math.Ceil(low / step); i*step <= high; i++ {
+	first := math.Ceil(low / step)
+	for n := range maxTicks {
+		i := first + float64(n) // far from 0 i+1 can be i: counting with it would not end
+		if i*step > high {
+			break
+		}
 		label := strconv.FormatFloat(i*step, 'f', decimals, 64)
 		if t.percent {
 			label += "%"

@@ -19,9 +19,11 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -187,10 +189,16 @@ func (p picture) draw(dc draw.Canvas) {
 	style := textStyle(titleSize)
 	style.XAlign, style.YAlign = draw.XCenter, draw.YTop
 	dc = draw.Crop(dc, margin, -margin, margin, -margin)
-	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, plain(p.title))
+	dc.FillText(style, vg.Point{X: dc.Center().X, Y: dc.Max.Y}, fitting(style, p.title, dc.Size().X))
 	dc = draw.Crop(dc, 0, 0, 0, -1.6*titleSize)
 	dc = drawLegend(dc, p.legend)
 	tiles := draw.Tiles{Rows: len(p.charts), Cols: len(p.charts[0]), PadX: 2 * margin, PadY: 2 * margin}
+	for _, row := range p.charts {
+		for _, c := range row {
+			room := dc.Size().X/vg.Length(tiles.Cols) - 4*margin // without the labels of the y axis
+			c.Title.Text = fitting(c.Title.TextStyle, c.Title.Text, room)
+		}
+	}
 	for i, row := range plot.Align(p.charts, tiles, dc) {
 		for j, c := range row {
 			p.charts[i][j].Draw(c)
@@ -204,17 +212,22 @@ func drawLegend(dc draw.Canvas, entries []entry) draw.Canvas {
 	const thumb, gap = 22 * vg.Length(1), 5 * vg.Length(1)
 	style := textStyle(tickSize)
 	style.YAlign = draw.YCenter
-	width := func(e entry) vg.Length { return thumb + gap + style.Width(plain(e.name)) + 4*gap }
+	beside := thumb + 5*gap // what an entry takes beside its name
+	entries = slices.Clone(entries)
+	for i, e := range entries {
+		entries[i].name = fitting(style, e.name, dc.Size().X-beside)
+	}
+	width := func(e entry) vg.Length { return beside + style.Width(e.name) }
 	for len(entries) > 0 {
 		n, row := 0, vg.Length(0)
-		for n < len(entries) && (n == 0 || row+width(entries[n]) <= dc.Max.X-dc.Min.X) {
+		for n < len(entries) && (n == 0 || row+width(entries[n]) <= dc.Size().X) {
 			row += width(entries[n])
 			n++
 		}
 		x, y := dc.Center().X-row/2+2*gap, dc.Max.Y-0.8*tickSize
 		for _, e := range entries[:n] {
 			dc.StrokeLine2(e.style, x, y, x+thumb, y)
-			dc.FillText(style, vg.Point{X: x + thumb + gap, Y: y}, plain(e.name))
+			dc.FillText(style, vg.Point{X: x + thumb + gap, Y: y}, e.name)
 			x += width(e)
 		}
 		entries = entries[n:]
@@ -242,14 +255,26 @@ func comparisonTitle(runs []Run) string {
 	return fmt.Sprintf("%d runs: %s", len(runs), strings.Join(names, ", "))
 }
 
+// fitting is a text in the letters that [plain] leaves, its end cut where it is
+// wider than width.
+func fitting(style text.Style, s string, width vg.Length) string {
+	s = plain(s)
+	if style.Width(s) <= width {
+		return s
+	}
+	const mark = "..."
+	n := sort.Search(len(s), func(n int) bool { return style.Width(s[:n+1]+mark) > width })
+	return s[:n] + mark
+}
+
 // plain replaces what the PDF's fonts lack.
-func plain(text string) string {
+func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, text)
+	}, s)
 }
 
 func dataName(s *event.RunStarted) string {

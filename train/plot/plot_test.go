@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"cifartui/train/config"
+	"gonum.org/v1/plot/vg"
+
 	"cifartui/train/event"
 	"cifartui/train/record"
 )
@@ -165,6 +167,36 @@ func TestOddRunsAreDrawn(t *testing.T) {
 			}
 		}
 		svg(t, []Run{short, flat, broken, allNaN, noStart}, Options{X: x})
+	}
+}
+
+// Values far from 0 and close to each other once had ticks without end.
+func TestTicksEnd(t *testing.T) {
+	for _, low := range []float64{-1.6e16, 0, 1.6e16, 1e300} {
+		if n := len(ticks{}.Ticks(low, math.Nextafter(low, math.Inf(1)))); n > maxTicks {
+			t.Errorf("%d ticks from %g to the next number", n, low)
+		}
+	}
+	ticks{}.Ticks(1.6e16, 1.6e16+4)
+}
+
+// A long name in the title or the legend is cut, not drawn over the edges.
+func TestTextFitsThePicture(t *testing.T) {
+	long := likeTheArticle(strings.Repeat("a long name ", 30), 64, 3)
+	for _, runs := range [][]Run{{long}, {long, long}} {
+		got := svg(t, runs, Options{Width: 4})
+		if strings.Contains(got, strings.Repeat("a long name ", 8)) {
+			t.Errorf("%d runs: a name is wider than the picture", len(runs))
+		}
+		if !strings.Contains(got, "a long name") || !strings.Contains(got, "...<") {
+			t.Errorf("%d runs: no name, or none that is seen to be cut", len(runs))
+		}
+	}
+	style := textStyle(titleSize)
+	for width := vg.Length(0); width < style.Width(long.Label); width += 7 {
+		if got := fitting(style, long.Label, width); style.Width(got) > max(width, style.Width("...")) {
+			t.Fatalf("%q is wider than %g", got, width)
+		}
 	}
 }
 
