@@ -30,6 +30,8 @@ func (l *leg) handOver(ctx context.Context, why string) (next *plan, err error) 
 	paused := allPaused(l.runner.Asked(), l.seen.endedBy(event.OutcomeDetached))
 	child, err := control.HandOver{
 		Stop: func(context.Context) error {
+			// Some GPUs serve one process at a time, and on any the next one wants the memory.
+			l.session.closeBackends()
 			if l.metrics == nil {
 				return end
 			}

@@ -58,6 +58,25 @@ func TestBackendOutlivesTheBatchOfAnAbortedRun(t *testing.T) {
 	}
 }
 
+// The process in the background may not get a GPU that this one still has: it would
+// train on the processor, where that was left to it. This one lets go of it before.
+func TestRunThatIsHandedOverLetsGoOfTheGPU(t *testing.T) {
+	b := &closing{}
+	s := newSession(io.Discard, io.Discard, false)
+	s.signals, s.backends = &signals{}, []nn.Backend{b}
+	l := newLeg(s, plan{defaultSettings()})
+	l.run(idleRunner{})
+	l.seen.take(&event.RunEnded{Header: event.Header{Run: "x"}, Outcome: event.OutcomeDetached})
+	l.err = errors.New("so that no process is begun")
+	close(l.done)
+	if next, err := l.handOver(t.Context(), "ctl"); next != nil || !errors.Is(err, l.err) {
+		t.Fatalf("next %v, error %v", next, err)
+	}
+	if !b.closed || len(s.backends) != 0 {
+		t.Errorf("before the next process begins the backend is closed: %v; %d are kept", b.closed, len(s.backends))
+	}
+}
+
 // endedRunner is a run that has ended.
 type endedRunner struct{ idleRunner }
 
