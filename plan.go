@@ -109,14 +109,15 @@ func (p plan) atOnce(c config.Config) (int, error) {
 	return count, nil
 }
 
-// on is the plan with other data.
-func (p plan) on(data string) plan {
+// on is the plan with other data, which a person has named.
+func (p plan) on(data string) (plan, error) {
+	data, err := dataPath(data)
 	p.Data, p.Given = data, maps.Clone(p.Given)
 	if p.Given == nil {
 		p.Given = map[string]bool{}
 	}
 	p.Given["data"] = true
-	return p
+	return p, err
 }
 
 // resuming goes on in a run folder, as it is; checkpoint "" is the newest.

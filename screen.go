@@ -109,7 +109,10 @@ func (l *leg) show(ctx context.Context, events event.Source) (result tui.Result,
 		Load: func(ctx context.Context, data string, report func(tui.Progress)) error {
 			p := l.plan
 			if data != "" {
-				p = p.on(data)
+				var err error
+				if p, err = p.on(data); err != nil {
+					return err
+				}
 			}
 			return l.start(ctx, p, func(p cifar.Progress) { report(screenProgress(p)) })
 		},

@@ -130,3 +130,20 @@ func TestResumeChecksWhatIsGiven(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
+
+// Data that is named on the screen is found from every folder afterwards, as that of
+// the command line is.
+func TestDataNamedOnTheScreenIsFoundFromEverywhere(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("HOME", "/home/x")
+	for typed, want := range map[string]string{
+		"demo": "demo", "pictures": filepath.Join(dir, "pictures"), "./demo": filepath.Join(dir, "demo"), "~/pictures": "/home/x/pictures",
+	} {
+		p, err := plan{defaultSettings()}.on(typed)
+		c, cerr := p.config()
+		if err != nil || cerr != nil || c.Data != want || !p.Given["data"] {
+			t.Errorf("%s is %s, want %s; %v, %v", typed, c.Data, want, err, cerr)
+		}
+	}
+}

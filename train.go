@@ -104,18 +104,17 @@ func trainRun(ctx context.Context, s settings, in io.Reader, out, errs io.Writer
 // locate makes the paths in the settings independent of the working folder, as
 // a run may be resumed from another one, and finds the run to resume.
 func (s *settings) locate() error {
-	for _, path := range []*string{&s.Data, &s.Init, &s.Runs, &s.Resume} {
+	for _, path := range []*string{&s.Init, &s.Runs, &s.Resume} {
 		*path = expandHome(*path) // of a settings file
 	}
-	for _, path := range []*string{&s.Data, &s.Init} {
-		if *path == "" || path == &s.Data && cifar.IsWord(*path) {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
-		if err != nil {
+	var err error
+	if s.Data, err = dataPath(s.Data); err != nil {
+		return err
+	}
+	if s.Init != "" {
+		if s.Init, err = filepath.Abs(s.Init); err != nil {
 			return fmt.Errorf("working folder: %w", err)
 		}
-		*path = abs
 	}
 	if s.Again {
 		if err := s.again(); err != nil || s.Resume == "" {
@@ -132,6 +131,18 @@ func (s *settings) locate() error {
 	}
 	s.Resume = folder
 	return s.checkResume()
+}
+
+// dataPath is the data that a person names, a path independent of the working folder.
+func dataPath(data string) (string, error) {
+	if data == "" || cifar.IsWord(data) {
+		return data, nil
+	}
+	abs, err := filepath.Abs(expandHome(data))
+	if err != nil {
+		return "", fmt.Errorf("working folder: %w", err)
+	}
+	return abs, nil
 }
 
 // checkResume refuses what the person gave that a resume cannot obey.
