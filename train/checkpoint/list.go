@@ -134,7 +134,7 @@ func (c *Info) describe() error {
 			return err
 		}
 		c.Epoch, c.Step = ck.Epoch, ck.Step
-		if n := len(ck.History); ck.Step == 0 && n > 0 {
+		if n := len(ck.History); ck.Step == 0 && n > 0 && ck.History[n-1] != nil { // nil: damaged
 			c.ValAcc, c.ValLoss = ck.History[n-1].ValAcc, ck.History[n-1].ValLoss
 		}
 		return nil
@@ -150,6 +150,9 @@ func (c *Info) describe() error {
 	return nil
 }
 
+// maxMeta bounds the description of a safetensors file: the format's own bound.
+const maxMeta = 100_000_000
+
 // readMeta reads the metadata of a safetensors file of a size.
 func readMeta(f io.Reader, size int64) (map[string]string, error) {
 	var n [8]byte
@@ -162,6 +165,9 @@ func readMeta(f io.Reader, size int64) (map[string]string, error) {
 	}
 	if length < 0 || length > size-8 {
 		return nil, errors.New("it ends too early, or is no safetensors file")
+	}
+	if length > maxMeta {
+		return nil, fmt.Errorf("a description of %d bytes, want at most %d", length, maxMeta)
 	}
 	text := make([]byte, length)
 	if _, err := io.ReadFull(f, text); err != nil {
