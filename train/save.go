@@ -66,6 +66,14 @@ func (k *keeper) begin(c *checkpoint.Checkpoint, told *event.CheckpointSaved, lo
 	}()
 }
 
+// done is closed when the last.ckpt that is being written is; nil for none.
+func (k *keeper) done() <-chan struct{} {
+	if k.saving == nil {
+		return nil
+	}
+	return k.saving.done
+}
+
 // wait waits until nothing is being written.
 func (k *keeper) wait() {
 	if k.saving != nil {
@@ -75,11 +83,8 @@ func (k *keeper) wait() {
 
 // written reports whether a last.ckpt that was being written can be taken in.
 func (k *keeper) written() bool {
-	if k.saving == nil {
-		return false
-	}
 	select {
-	case <-k.saving.done:
+	case <-k.done():
 		return true
 	default:
 		return false
@@ -332,11 +337,11 @@ func (r *run) beginSave() error {
 // endSave takes in the last.ckpt that is being written, if there is one, once it is.
 // It panics if that did.
 func (r *run) endSave() {
-	r.keep.wait()
 	s := r.keep.saving
 	if s == nil {
 		return
 	}
+	r.outside(r.keep.wait)
 	r.keep.saving = nil
 	if s.fault != "" {
 		panic(s.fault)

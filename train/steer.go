@@ -51,7 +51,9 @@ func (r *run) await() event.Outcome {
 			})
 		case r.t.options.Turns != nil && !r.ask.myTurn:
 			r.at.clock.stop()
-			r.endSave()
+			if r.keep.written() {
+				r.endSave()
+			}
 			r.become(event.StateWaiting, "another run's turn")
 			r.outside(r.awaitTurn)
 		case r.net != nil && !r.net.allocated():
@@ -196,8 +198,8 @@ func (r *run) setRate(rate float64) {
 // refuseRate tells why a learning rate is not set.
 func (r *run) refuseRate(why string) { r.announce(&event.Warning{Message: why, Refuses: "lr"}) }
 
-// awaitTurn waits for the run's turn. A command interrupts it: the caller looks
-// whether it still wants the turn.
+// awaitTurn waits for the run's turn. A command interrupts it, as does the disk when it
+// has taken what was being saved: the caller sees to it and asks again.
 func (r *run) awaitTurn() {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
@@ -207,6 +209,9 @@ func (r *run) awaitTurn() {
 	select {
 	case err = <-got:
 	case <-r.t.commands.wake:
+		cancel()
+		err = <-got
+	case <-r.keep.done():
 		cancel()
 		err = <-got
 	case <-r.ctx.Done():

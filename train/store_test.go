@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -137,6 +138,83 @@ func TestTrainingGoesOnWhileASlowDiskSaves(t *testing.T) {
 		if first, then := slices.Index(order, pair[0]), slices.Index(order, pair[1]); first < 0 || then < first {
 			t.Errorf("%q does not come before %q in %q", pair[0], pair[1], order)
 		}
+	}
+}
+
+// diskTurns gives a run its first turn at once and the second when its checkpoint has
+// been told. The disk takes that only when the run has asked for the turn and has let
+// go of the backend.
+type diskTurns struct {
+	shared sync.Locker
+	disk   slowDisk
+	told   chan struct{}
+	asked  int
+}
+
+func (d *diskTurns) Acquire(ctx context.Context) error {
+	if d.asked++; d.asked == 1 {
+		return nil
+	}
+	d.shared.Lock()
+	d.shared.Unlock()
+	if d.asked == 2 {
+		d.disk.let <- struct{}{}
+	}
+	select {
+	case <-d.told:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *diskTurns) Release() {}
+
+// A run of a comparison that has passed its turn keeps none of the others from
+// training while a slow disk takes its checkpoint, and tells of that when it is
+// written, and not when it trains again.
+func TestARunWaitsForItsDiskBesideTheOthers(t *testing.T) {
+	o := tinyOptions(t, func(c *config.Config) { c.Epochs = 2 })
+	straight, _ := mustTrain(t, o, nil)
+	turns := &diskTurns{shared: new(sync.Mutex), disk: slowDisk{let: make(chan struct{}, o.Config.Epochs)}, told: make(chan struct{})}
+	o.disk, o.Turns, o.Shared = turns.disk, turns, turns.shared
+	tell := sync.OnceFunc(func() { close(turns.told) })
+	folder, rec := mustTrain(t, o, func(_ *Trainer, e event.Event) {
+		switch e := e.(type) {
+		case *event.Warning: // training has waited: that is found below
+			tell()
+		case *event.CheckpointSaved:
+			if e.File == checkpoint.LastFile {
+				tell()
+			}
+		case *event.EpochDone:
+			if e.Epoch == 2 {
+				turns.disk.let <- struct{}{}
+			}
+		}
+	})
+	checkpointtest.SameRuns(t, folder, straight)
+	if w := of[*event.Warning](rec.events); len(w) > 0 {
+		t.Errorf("warned: %s", w[0].Message)
+	}
+}
+
+// None of the runs of a comparison waits for the disk of another.
+func TestASlowDiskHoldsNoOtherRunUp(t *testing.T) {
+	o := tinyComparison(t, config.Interleave)
+	c := newComparison(t, o)
+	disk := slowDisk{let: make(chan struct{})}
+	c.members[0].trainer.store.Disk = disk
+	rec := &recorder{at: func(e event.Event) {
+		if e, ok := e.(*event.EpochDone); ok && e.Run == "batch=8" && e.Epoch == 1 { // all have trained
+			close(disk.let)
+		}
+	}}
+	if err := c.Run(context.Background(), rec.emit); err != nil {
+		t.Fatal(err)
+	}
+	if w := of[*event.Warning](rec.events); len(w) > 0 {
+		t.Errorf("%s warned: %s", w[0].Run, w[0].Message)
 	}
 }
 
