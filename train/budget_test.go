@@ -169,6 +169,7 @@ func TestAPlanSurvivesAKill(t *testing.T) {
 	var folders []string
 	shorter := 0
 	folder, _ := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+		waitForSaves(tr, e)
 		if e, ok := e.(*event.CheckpointSaved); ok && e.File == checkpoint.LastFile && (e.Total%3 == 0 || e.Total > 20) {
 			c := filepath.Join(copies, string(rune('a'+len(folders))), filepath.Base(tr.Folder()))
 			killed(t, c, tr.Folder())

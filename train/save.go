@@ -268,10 +268,11 @@ func (r *run) about() map[string]string {
 	return m
 }
 
-// saveIsDue reports whether it is time for a last.ckpt within the epoch.
+// saveIsDue reports whether it is time for a last.ckpt within the epoch. It is not
+// while the one before is being written, for which training would have to wait.
 func (r *run) saveIsDue() bool {
 	s := r.config.SaveSeconds
-	return s > 0 && r.at.clock.seconds()-r.keep.lastSave >= s
+	return s > 0 && r.keep.saving == nil && r.at.clock.seconds()-r.keep.lastSave >= s
 }
 
 // save writes last.ckpt within an epoch.

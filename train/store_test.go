@@ -141,6 +141,30 @@ func TestTrainingGoesOnWhileASlowDiskSaves(t *testing.T) {
 	}
 }
 
+// Training does not wait for a slow disk to save within the epoch once more: the next
+// save is due when the one under way is written.
+func TestASaveThatFallsDueDuringAnotherIsLeftOut(t *testing.T) {
+	o := tinyOptions(t)
+	straight, _ := mustTrain(t, o, nil)
+	disk := slowDisk{let: make(chan struct{})}
+	o.disk, o.Config.SaveSeconds = disk, 1e-9 // due after each batch
+	let := sync.OnceFunc(func() { close(disk.let) })
+	folder, rec := mustTrain(t, o, func(_ *Trainer, e event.Event) {
+		switch e := e.(type) {
+		case *event.Warning: // training has waited: that is found below
+			let()
+		case *event.StepDone:
+			if e.Step == e.Steps {
+				let()
+			}
+		}
+	})
+	checkpointtest.Same(t, checkpointtest.Last(t, folder), checkpointtest.Last(t, straight))
+	if w := of[*event.Warning](rec.events); len(w) > 0 {
+		t.Errorf("warned: %s", w[0].Message)
+	}
+}
+
 // diskTurns gives a run its first turn at once and the second when its checkpoint has
 // been told. The disk takes that only when the run has asked for the turn and has let
 // go of the backend.

@@ -257,9 +257,12 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 			o := tinyOptions(t, change)
 			copies := t.TempDir()
 			var folders []string
-			dice := rand.New(rand.NewPCG(7, 8))
-			o.Config.SaveSeconds = 1e-9 // save after each batch
+			dice, pauses := rand.New(rand.NewPCG(7, 8)), rand.New(rand.NewPCG(9, 10))
+			o.Config.SaveSeconds = 1e-9 // save after each batch that ends while none is saved
 			folder, rec := mustTrain(t, o, func(tr *Trainer, e event.Event) {
+				if _, ok := e.(*event.StepDone); !ok || pauses.IntN(2) == 0 {
+					waitForSaves(tr, e)
+				}
 				if dice.IntN(3) == 0 {
 					c := filepath.Join(copies, fmt.Sprint(len(folders)), filepath.Base(tr.Folder()))
 					killed(t, c, tr.Folder())
@@ -287,6 +290,19 @@ func TestResumeAtAnyInstantEndsWithTheSameBits(t *testing.T) {
 				checkRecord(t, f, 3)
 			}
 		})
+	}
+}
+
+// waitForSaves has a run pause for a moment after a batch and after an epoch, which
+// waits until what is being saved is.
+func waitForSaves(tr *Trainer, e event.Event) {
+	switch e := e.(type) {
+	case *event.StepDone, *event.EpochDone:
+		tr.Send(event.Pause{})
+	case *event.StateChanged:
+		if e.State == event.StatePaused {
+			tr.Send(event.Resume{})
+		}
 	}
 }
 
