@@ -146,10 +146,13 @@ func (c *Client) ReadOnly() string {
 // Next implements [event.Source]: the run's events from its beginning, first the
 // past and then as they come, each once. It goes on when the run is handed over
 // to another process. It returns io.EOF after the end of the run, and a
-// *GoneError when the process ended without one.
+// *GoneError when the process ended without one; after Close [context.Canceled].
 func (c *Client) Next(ctx context.Context, max int) ([]event.Event, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()

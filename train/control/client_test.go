@@ -97,6 +97,25 @@ func TestNextGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
+// A screen that is left may ask once more.
+func TestNextAfterCloseFails(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.train(3, func() {})
+	c := r.dial()
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		_, err := c.Next(ctx, 100)
+		cancel()
+		if err != nil {
+			break // all that there is has been told
+		}
+	}
+	c.Close()
+	if events, err := c.Next(t.Context(), 100); !errors.Is(err, context.Canceled) || len(events) > 0 {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+}
+
 // The process is killed: what it wrote before is told, then that it is gone.
 func TestAKilledRunIsToldToItsEnd(t *testing.T) {
 	r := newRig(t, t.TempDir())

@@ -8,12 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"cifartui/train/event"
-	"cifartui/train/rundir"
 )
 
 // MaxClients is how many clients a server serves at once; one more is told so
@@ -363,23 +361,4 @@ func refused(err error) error {
 		return nil
 	}
 	return &ReplyError{CodeRefused, err.Error()}
-}
-
-// eventLogs returns the event logs of a run folder, or those of the runs of a
-// comparison's folder.
-func eventLogs(folder string) []string {
-	own := filepath.Join(folder, rundir.EventsFile)
-	if _, err := os.Stat(own); err == nil {
-		return []string{own}
-	}
-	entries, _ := os.ReadDir(folder) // none where there is no folder
-	var logs []string
-	for _, e := range entries {
-		// A name with a dot is of a run that is being deleted.
-		path := filepath.Join(folder, e.Name(), rundir.EventsFile)
-		if _, err := os.Stat(path); err == nil && !strings.HasPrefix(e.Name(), ".") {
-			logs = append(logs, path)
-		}
-	}
-	return logs
 }
