@@ -94,9 +94,11 @@ func TestEvalAndAverageAsTyped(t *testing.T) {
 	}
 	sheet, mean := filepath.Join(runs, "worst.png"), filepath.Join(runs, "mean.safetensors")
 	e := evaluated(t, "a", "b", "--runs", runs, "--split", "val", "--worst", "6", sheet)
-	lost := start(t, "eval", "a", "--runs", runs, "--json", "--device", "cpu", "--worst", "6", filepath.Join(runs, "no folder", "worst.png"))
+	// A name as long as there are, which leaves no room for the file's until it is whole.
+	long := filepath.Join(runs, strings.Repeat("w", 251)+".png")
+	lost := start(t, "eval", "a", "--runs", runs, "--json", "--device", "cpu", "--worst", "6", long)
 	lost.mustEnd(t, 1)
-	if !strings.Contains(lost.out.String(), "calibration_error") || !strings.Contains(lost.errs.String(), "no folder") {
+	if !strings.Contains(lost.out.String(), "calibration_error") || !strings.Contains(lost.errs.String(), long) {
 		t.Errorf("a sheet that cannot be written costs the figures: %s%s", lost.out.String(), lost.errs.String())
 	}
 	if e.Images != 20 || len(e.Models) != 2 || e.Models[0].Accuracy != float64(r.BestValAcc().ValAcc) || e.Gain == nil {
