@@ -15,6 +15,7 @@
 //	models.go        what those share that use trained networks
 //	flags.go         how numbers, switches and home folders are read, for all commands
 //	complete.go      what a shell completes
+//	meant.go         which word was meant by a mistyped one
 //	voice.go         what is told beside the log's lines, in words or as objects
 //
 // and one file for each other command. The work itself is in the packages
