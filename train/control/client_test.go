@@ -528,3 +528,28 @@ func TestStatusOfRunsWithAProcessEach(t *testing.T) {
 		}
 	}
 }
+
+// What has come is given at once, however long its lines are: a screen, which rests
+// after each call, keeps up with epochs that are shorter than that.
+func TestNextGivesAllThatHasCome(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.emit(&event.RunStarted{StepsPerEpoch: rigSteps})
+	c := r.dial()
+	c.reader.gather = time.Hour // until there is all that is asked for
+	seen := uint64(0)
+	for c.reader.stage != readLive {
+		events, err := c.Next(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen = events[0].Head().Seq
+		r.train(1, func() {})
+	}
+	for epoch := range 20 {
+		r.emit(&event.Evaluated{Epoch: epoch + 1, Samples: []event.Sample{{Pixels: make([]byte, 100<<10)}}})
+	}
+	left := int(r.seq - seen)
+	if events, err := c.Next(t.Context(), left); err != nil || len(events) != left {
+		t.Errorf("%d of %d events at once, %v", len(events), left, err)
+	}
+}

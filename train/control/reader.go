@@ -27,6 +27,8 @@ type reader struct {
 
 	logs []*openLog
 	conn *conn
+	// gather is how long fromSocket takes lines that come one right after another.
+	gather time.Duration
 	// decoder reads the lines that come by it.
 	decoder record.Decoder
 	runs    map[string]*readRun
@@ -74,7 +76,7 @@ type readRun struct {
 }
 
 func newReader(folder string, pid int, files bool) reader {
-	return reader{folder: folder, pid: pid, files: files, runs: make(map[string]*readRun)}
+	return reader{folder: folder, pid: pid, files: files, gather: gatherTime, runs: make(map[string]*readRun)}
 }
 
 func (r *reader) close() {
@@ -155,14 +157,24 @@ func (r *reader) fromFiles(ctx context.Context, max int) ([]event.Event, error) 
 	return nil, io.EOF
 }
 
-// fromSocket waits for lines and decodes those that have come.
+// gatherTime is a moment for a screen, and enough for what an epoch tells many times
+// over.
+const gatherTime = 20 * time.Millisecond
+
+// fromSocket waits for lines and decodes those that have come. A line with pictures
+// is longer than what is read at once: who rests between two calls, as a screen does,
+// would fall behind a run of short epochs, further and further, were it given an
+// epoch a call.
 func (r *reader) fromSocket(ctx context.Context, max int) ([]event.Event, error) {
 	line, err := r.conn.line(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, r.gather)
+	defer cancel()
 	var events []event.Event
-	for ok := true; ok; line, ok = r.conn.buffered(0) {
+	// An error comes again with the next call.
+	for ; err == nil; line, err = r.conn.line(ctx) {
 		if !isEvent(line) {
 			if err := badReply(line); err != nil {
 				return events, err
