@@ -2,12 +2,13 @@ package train
 
 import (
 	"bytes"
-	"cifartui/train/event"
-	"cifartui/train/event/eventtest"
-	"cifartui/train/rundir"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"cifartui/train/rundir"
 )
 
 // A real run's record is valid, line by line: one that was paused, saved,

@@ -1,11 +1,12 @@
 package control
 
 import (
-	"cifartui/train/rundir"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"cifartui/train/rundir"
 )
 
 func TestRemoteCommandLine(t *testing.T) {

@@ -2,7 +2,6 @@ package control
 
 import (
 	"bytes"
-	"cifartui/train/rundir"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -14,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"cifartui/train/rundir"
 )
 
 // A process in the background is this same program, started in a session of its
@@ -221,7 +222,7 @@ func withOutput(err error, output *os.File, start int64) error {
 	if serr != nil {
 		return err
 	}
-	from := max(start, info.Size()-outputTail)
+	from := min(max(start, info.Size()-outputTail), info.Size()) // which is below start where somebody has emptied it
 	tail := make([]byte, info.Size()-from)
 	n, _ := output.ReadAt(tail, from)
 	text := strings.TrimSpace(strings.ToValidUTF8(string(tail[:n]), "?"))

@@ -256,3 +256,22 @@ func TestAHandOverThatASignalEndsDoesNotGoOnHere(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A log may be emptied while a child writes to it.
+func TestAnErrorIsToldWithoutTheOutputThatIsGone(t *testing.T) {
+	output, err := os.Create(filepath.Join(t.TempDir(), OutputFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	why := errors.New("it ended")
+	if err := withOutput(why, output, 100); err != why {
+		t.Error(err)
+	}
+	if _, err := output.WriteString("before, and its last words\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := withOutput(why, output, 12); !errors.Is(err, why) || !strings.HasSuffix(err.Error(), "it wrote:\nits last words") {
+		t.Error(err)
+	}
+}

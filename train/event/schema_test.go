@@ -1,9 +1,6 @@
 package event_test
 
 import (
-	"cifartui/train/config"
-	"cifartui/train/event"
-	"cifartui/train/event/eventtest"
 	"encoding/json"
 	"math"
 	"reflect"
@@ -11,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
 
 	_ "embed"
 )

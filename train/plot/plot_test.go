@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"cifartui/train/config"
 	"gonum.org/v1/plot/vg"
 
+	"cifartui/train/config"
 	"cifartui/train/event"
 	"cifartui/train/record"
 )

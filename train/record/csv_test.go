@@ -1,14 +1,15 @@
 package record
 
 import (
-	"cifartui/train/event"
-	"cifartui/train/event/eventtest"
-	"cifartui/train/rundir"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"cifartui/train/rundir"
 )
 
 // The right column is what Python 3.11 prints for repr of the left one.

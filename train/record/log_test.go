@@ -2,9 +2,6 @@ package record
 
 import (
 	"bytes"
-	"cifartui/train/event"
-	"cifartui/train/event/eventtest"
-	"cifartui/train/rundir"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +16,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"cifartui/train/rundir"
 )
 
 // patience is how long a log may take to write what it was given: far over what it

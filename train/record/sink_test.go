@@ -1,8 +1,6 @@
 package record
 
 import (
-	"cifartui/train/event"
-	"cifartui/train/event/eventtest"
 	"context"
 	"errors"
 	"io"
@@ -11,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
 )
 
 // eventList is a Source over events.

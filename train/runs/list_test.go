@@ -2,12 +2,6 @@ package runs
 
 import (
 	"bytes"
-	"cifartui/train/checkpoint"
-	"cifartui/train/config"
-	"cifartui/train/event"
-	"cifartui/train/event/eventtest"
-	"cifartui/train/record"
-	"cifartui/train/rundir"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -17,6 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cifartui/train/checkpoint"
+	"cifartui/train/config"
+	"cifartui/train/event"
+	"cifartui/train/event/eventtest"
+	"cifartui/train/record"
+	"cifartui/train/rundir"
 )
 
 // makeRun writes a run folder as a run of epochs epochs leaves it, and whose
