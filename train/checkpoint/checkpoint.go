@@ -21,6 +21,7 @@ import (
 	"cifartui/cifar"
 	"cifartui/train/config"
 	"cifartui/train/event"
+	"cifartui/train/rundir"
 )
 
 // Checkpoint is last.ckpt: all that a run needs to go on with the same bits as
@@ -283,7 +284,7 @@ func parts(b []byte) (text, rest []byte, err error) {
 
 // Read reads and verifies a last.ckpt.
 func Read(path string) (*Checkpoint, error) {
-	b, err := readLimited(path, maxCheckpoint)
+	b, err := rundir.ReadFile(path, maxCheckpoint)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}

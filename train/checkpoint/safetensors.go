@@ -57,7 +57,7 @@ const maxWeightsFile = 320 << 20
 // and what PyTorch's wrappers put before names is taken off: Changes says so.
 // Whether the tensors fit the network, the network says.
 func ReadWeights(path string) (Weights, error) {
-	b, err := readLimited(path, maxWeightsFile)
+	b, err := rundir.ReadFile(path, maxWeightsFile)
 	if err != nil {
 		return Weights{}, fmt.Errorf("weights: %w", err)
 	}
@@ -66,27 +66,6 @@ func ReadWeights(path string) (Weights, error) {
 		return Weights{}, fmt.Errorf("weights: %s: %w", path, err)
 	}
 	return w, nil
-}
-
-// readLimited reads a file of at most limit bytes.
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := rundir.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if st.Size() > limit {
-		return nil, fmt.Errorf("%s: %d bytes, want at most %d", path, st.Size(), limit)
-	}
-	b := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return b, nil
 }
 
 func decodeWeights(b []byte) (Weights, error) {

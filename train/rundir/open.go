@@ -53,14 +53,18 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	}
 	defer f.Close()
 	var data bytes.Buffer
-	if st, err := f.Stat(); err == nil { // room for all of it at once
-		data.Grow(int(min(st.Size(), limit)) + bytes.MinRead)
+	large := fmt.Errorf("%s: over %d bytes", path, limit)
+	if st, err := f.Stat(); err == nil {
+		if st.Size() > limit {
+			return nil, large
+		}
+		data.Grow(int(st.Size()) + bytes.MinRead) // room for all of it at once
 	}
 	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, err
 	}
-	if int64(data.Len()) > limit {
-		return nil, fmt.Errorf("%s: over %d bytes", path, limit)
+	if int64(data.Len()) > limit { // it has grown
+		return nil, large
 	}
 	return data.Bytes(), nil
 }
