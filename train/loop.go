@@ -260,7 +260,7 @@ func (r *run) batches() (event.Outcome, error) {
 			return "", err
 		}
 		if r.keep.written() {
-			r.endSave()
+			r.takeIn()
 		}
 		if r.saveIsDue() {
 			if err := r.save(); err != nil {

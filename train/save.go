@@ -10,7 +10,6 @@ import (
 	"cifartui/nn"
 	"cifartui/train/checkpoint"
 	"cifartui/train/event"
-	"cifartui/train/record"
 )
 
 // jsonText is v in JSON, for a metadata value.
@@ -25,13 +24,13 @@ type keeper struct {
 	// best are the best weights: always with a validation split, whose end
 	// needs them, else until they are written.
 	best     []checkpoint.Tensor
-	pending  []weightsFile // could not be written yet
+	pending  []weightsFile // the next save writes them
 	unsaved  bool          // something has changed since last.ckpt was written
 	lastSave float64       // the clock at the newest try to write it
 	// failure is why last.ckpt could not be written the last time; nil when it was.
 	failure error
-	// saving is the last.ckpt that is being written while training goes on; nil for
-	// none. Until it is taken in nothing else may use the store.
+	// saving is the save that is under way while training goes on; nil for none.
+	// Until it is taken in nothing else may use the store.
 	saving *saving
 	// givenUp are checkpoints that the store has deleted for the room, not told yet.
 	givenUp []string
@@ -39,34 +38,41 @@ type keeper struct {
 	tight bool
 }
 
-// saving is a last.ckpt that is being written.
+// saving is a save under way. It has two parts: files of weights, if there are any
+// to be written, and a last.ckpt that knows what became of them.
 type saving struct {
-	of   *checkpoint.Checkpoint
-	told *event.CheckpointSaved // once it is written, with its size
-	done chan struct{}          // closed when err is known
-	err  error
-	// fault is the panic that ended it, with its stack; "" as a rule.
+	files []weightsFile // of the first part; none in the second
+	sizes []int64       // of those that are written
+	errs  []error
+	of    *checkpoint.Checkpoint
+	told  *event.CheckpointSaved // once it is written, with its size
+	err   error                  // of last.ckpt
+	done  chan struct{}          // closed when the part is done
+	// fault is the panic that ended the part, with its stack; "" as a rule.
 	fault string
 }
 
-// begin starts to write last.ckpt, after what the log has been given. What the
-// checkpoint refers to may no longer change.
-func (k *keeper) begin(c *checkpoint.Checkpoint, told *event.CheckpointSaved, log *record.Log) {
-	s := &saving{of: c, told: told, done: make(chan struct{})}
-	k.saving = s
+// begin does a part of the save beside the training.
+func (s *saving) begin(part func()) {
+	s.done = make(chan struct{})
 	go func() {
 		defer close(s.done)
 		defer func() {
-			if p := recover(); p != nil { // for endSave: here it would end the process, and the screen with it
+			if p := recover(); p != nil { // for takeIn: here it would end the process, and the screen with it
 				s.fault = fmt.Sprintf("%v\n%s", p, debug.Stack())
 			}
 		}()
-		log.Flush(logFlushTime)
-		s.told.Size, s.err = k.store.SaveLast(c)
+		part()
 	}()
 }
 
-// done is closed when the last.ckpt that is being written is; nil for none.
+// add has the next save write a weights file, in the place of one for the same
+// reason that could not be written yet.
+func (k *keeper) add(f weightsFile) {
+	k.pending = append(slices.DeleteFunc(k.pending, func(o weightsFile) bool { return o.reason == f.reason }), f)
+}
+
+// done is closed when the part of a save that is under way is done; nil for none.
 func (k *keeper) done() <-chan struct{} {
 	if k.saving == nil {
 		return nil
@@ -81,7 +87,7 @@ func (k *keeper) wait() {
 	}
 }
 
-// written reports whether a last.ckpt that was being written can be taken in.
+// written reports whether a part of a save can be taken in.
 func (k *keeper) written() bool {
 	select {
 	case <-k.done():
@@ -137,8 +143,8 @@ func (r *run) weights(of *nn.Network) ([]checkpoint.Tensor, error) {
 	return w, nil
 }
 
-// keepWeights writes the weights of the epoch just done if it is the best, or
-// due to be kept.
+// keepWeights has the next save write the weights of the epoch just done if it is
+// the best, or due to be kept.
 func (r *run) keepWeights(e *event.EpochDone) error {
 	every := r.config.CheckpointEvery > 0 && e.Epoch%r.config.CheckpointEvery == 0
 	if !e.Best && !every {
@@ -153,12 +159,13 @@ func (r *run) keepWeights(e *event.EpochDone) error {
 		reason = "best"
 		r.keep.best, r.at.BestKept = w, every
 	}
-	r.write(r.afterEpochFile(e, reason, w))
+	r.keep.add(r.afterEpochFile(e, reason, w))
 	return nil
 }
 
 // saveNow writes the weights and last.ckpt, whatever the moment.
 func (r *run) saveNow(reason string) error {
+	r.endSave()
 	f, err := r.weightsNow(reason)
 	if err != nil {
 		return err
@@ -167,7 +174,7 @@ func (r *run) saveNow(reason string) error {
 		r.at.BestKept = true
 		r.at.OldBestKept = r.at.OldBestKept || f.name == r.at.BestFile
 	}
-	r.write(f)
+	r.keep.add(f)
 	return r.saveLast()
 }
 
@@ -187,24 +194,30 @@ func (r *run) weightsNow(reason string) (weightsFile, error) {
 	}, nil
 }
 
-// write writes a weights file. One that cannot be written is tried again at the
-// next save, unless a newer one for the same reason has taken its place.
-func (r *run) write(f weightsFile) {
-	r.endSave()
-	r.keep.pending = slices.DeleteFunc(r.keep.pending, func(o weightsFile) bool { return o.reason == f.reason })
-	r.keep.pending = append(r.keep.pending, f)
-	r.writePending()
+// beginWeights writes the weights files that are pending.
+func (r *run) beginWeights() {
+	s, store := r.keep.saving, r.keep.store
+	s.files, r.keep.pending = r.keep.pending, nil
+	s.sizes, s.errs = make([]int64, len(s.files)), make([]error, len(s.files))
+	content := make([]checkpoint.Weights, len(s.files))
+	for i, f := range s.files {
+		content[i] = checkpoint.Weights{Tensors: append(slices.Clip(f.tensors), r.net.whitened()...), Meta: r.meta(f)}
+	}
+	s.begin(func() {
+		for i, f := range s.files {
+			s.sizes[i], s.errs[i] = store.SaveWeights(f.name, content[i])
+		}
+	})
 }
 
-// writePending tries to write what waits to be written.
-func (r *run) writePending() {
-	var left []weightsFile
-	for _, f := range r.keep.pending {
-		size, err := r.keep.store.SaveWeights(f.name, checkpoint.Weights{Tensors: append(slices.Clip(f.tensors), r.net.whitened()...), Meta: r.meta(f)})
-		r.tellGivenUp()
-		if err != nil {
+// takeInWeights takes in what came of the weights files. One that could not be
+// written is tried again at the next save, unless a newer one for the same reason
+// takes its place.
+func (r *run) takeInWeights(s *saving) {
+	for i, f := range s.files {
+		if err := s.errs[i]; err != nil {
 			f.failure = err
-			left = append(left, f)
+			r.keep.pending = append(r.keep.pending, f)
 			r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", err))
 			continue
 		}
@@ -213,15 +226,15 @@ func (r *run) writePending() {
 		}
 		e := &event.CheckpointSaved{
 			File: f.name, Reason: f.reason, Epoch: f.epoch, Step: f.step, Total: f.total,
-			ValAcc: f.acc, ValLoss: f.loss, Size: size,
+			ValAcc: f.acc, ValLoss: f.loss, Size: s.sizes[i],
 		}
 		if f.reason == "best" {
 			e.Removed = r.replaceBest(f.name)
 		}
 		r.announce(e)
 	}
-	r.keep.pending = left
-	r.keep.unsaved = r.keep.unsaved || len(left) > 0
+	r.keep.unsaved = r.keep.unsaved || len(r.keep.pending) > 0
+	s.files = nil
 }
 
 // replaceBest makes a file that is now written the best one, and returns those
@@ -291,15 +304,13 @@ func (r *run) saveLast() error {
 	return err
 }
 
-// beginSave writes last.ckpt, of the run as it is, while training goes on: of an
-// epoch on a GPU the disk would take a good part. endSave takes in what came of it.
+// beginSave writes the weights files that are pending and last.ckpt, of the run as it
+// is, while training goes on: of an epoch on a GPU the disk would take a good part.
+// takeIn takes in what came of it.
 func (r *run) beginSave() error {
 	r.endSave()
 	r.keep.lastSave = r.at.clock.seconds()
 	r.keep.unsaved = true
-	if len(r.keep.pending) > 0 {
-		r.writePending()
-	}
 	w, err := r.weights(r.net.net)
 	if err != nil {
 		return err
@@ -318,10 +329,10 @@ func (r *run) beginSave() error {
 	if err != nil {
 		return fmt.Errorf("describe the network: %w", err)
 	}
-	r.at.Elapsed, r.at.Seq = r.at.clock.seconds(), r.seq
+	r.at.Elapsed = r.at.clock.seconds()
 	c := &checkpoint.Checkpoint{
 		Config: r.config, Run: r.name, Version: r.t.options.Version, Saved: r.now(), Network: network, About: r.about(), Data: r.t.data, Arithmetic: r.t.options.Backend.Arithmetic(),
-		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Best: r.keep.best, Average: average, Whitening: r.net.whitened(),
+		Position: r.at.Position, Weights: w, Solver: ofCheckpoint(state), Average: average, Whitening: r.net.whitened(),
 	}
 	told := &event.CheckpointSaved{
 		File: checkpoint.LastFile, Reason: "last", Epoch: r.at.Epoch, Step: r.at.Step, Total: r.at.Total,
@@ -330,25 +341,52 @@ func (r *run) beginSave() error {
 	if n := len(r.at.History); n > 0 && r.at.Step == 0 {
 		told.ValAcc, told.ValLoss = r.at.History[n-1].ValAcc, r.at.History[n-1].ValLoss
 	}
-	r.keep.unsaved = len(r.keep.pending) > 0 // unless more is trained, or the disk does not take it
-	r.keep.begin(c, told, r.log)
+	r.keep.unsaved = false // unless more is trained, or the disk does not take it
+	r.keep.saving = &saving{of: c, told: told}
+	if len(r.keep.pending) > 0 {
+		r.beginWeights()
+	} else {
+		r.beginLast()
+	}
 	return nil
 }
 
-// endSave takes in the last.ckpt that is being written, if there is one, once it is.
-// It panics if that did.
+// beginLast writes last.ckpt, after what the log has been given. What it refers to
+// may no longer change.
+func (r *run) beginLast() {
+	s, c, log, store := r.keep.saving, r.keep.saving.of, r.log, r.keep.store
+	c.BestFile, c.OldBestKept, c.Obsolete = r.at.BestFile, r.at.OldBestKept, r.at.Obsolete
+	c.Best, c.Seq = r.keep.best, r.seq
+	s.begin(func() {
+		log.Flush(logFlushTime)
+		s.told.Size, s.err = store.SaveLast(c)
+	})
+}
+
+// endSave takes in the save that is under way, if there is one, once it is done.
 func (r *run) endSave() {
-	s := r.keep.saving
-	if s == nil {
-		return
+	for r.keep.saving != nil {
+		r.outside(r.keep.wait)
+		r.takeIn()
 	}
-	r.outside(r.keep.wait)
-	r.keep.saving = nil
+}
+
+// takeIn takes in what came of the part of a save that is done, and begins the other
+// one. It panics if that did.
+func (r *run) takeIn() {
+	s := r.keep.saving
 	if s.fault != "" {
+		r.keep.saving = nil
 		panic(s.fault)
 	}
-	r.tellOfLog()
 	r.tellGivenUp()
+	if len(s.files) > 0 {
+		r.takeInWeights(s)
+		r.beginLast()
+		return
+	}
+	r.keep.saving = nil
+	r.tellOfLog()
 	if s.err != nil {
 		r.keep.failure, r.keep.unsaved = s.err, true
 		r.warn(fmt.Sprintf("%v: training goes on, the next save tries again", s.err))

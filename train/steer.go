@@ -52,7 +52,7 @@ func (r *run) await() event.Outcome {
 		case r.t.options.Turns != nil && !r.ask.myTurn:
 			r.at.clock.stop()
 			if r.keep.written() {
-				r.endSave()
+				r.takeIn()
 			}
 			r.become(event.StateWaiting, "another run's turn")
 			r.outside(r.awaitTurn)

@@ -60,15 +60,20 @@ func (f *fullFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// slowDisk takes a last.ckpt only when it is let.
+// slowDisk takes a last.ckpt, or a file of weights, only when it is let.
 type slowDisk struct {
 	rundir.OS
-	let chan struct{} // a token for each
+	let     chan struct{} // a token for each
+	weights bool
 }
 
 func (d slowDisk) Create(path string) (rundir.File, error) {
 	f, err := d.OS.Create(path)
-	if err != nil || !strings.Contains(filepath.Base(path), checkpoint.LastFile) {
+	slow := checkpoint.LastFile
+	if d.weights {
+		slow = checkpoint.WeightsExt
+	}
+	if err != nil || !strings.Contains(filepath.Base(path), slow) {
 		return f, err
 	}
 	return slowFile{f, d.let}, nil
@@ -138,6 +143,47 @@ func TestTrainingGoesOnWhileASlowDiskSaves(t *testing.T) {
 		if first, then := slices.Index(order, pair[0]), slices.Index(order, pair[1]); first < 0 || then < first {
 			t.Errorf("%q does not come before %q in %q", pair[0], pair[1], order)
 		}
+	}
+}
+
+// Training goes on while a slow disk takes the best weights, too. They are there before
+// the checkpoint that tells of them, and a kill meanwhile costs nothing.
+func TestTrainingGoesOnWhileASlowDiskTakesTheBestWeights(t *testing.T) {
+	o := tinyOptions(t)
+	straight, _ := mustTrain(t, o, nil)
+	disk := slowDisk{let: make(chan struct{}), weights: true}
+	slow := o
+	slow.disk = disk
+	let := sync.OnceFunc(func() { close(disk.let) })
+	left := ""
+	var saved []string
+	folder, rec := mustTrain(t, slow, func(tr *Trainer, e event.Event) {
+		switch e := e.(type) {
+		case *event.Warning: // training has waited: that is found below
+			let()
+		case *event.StepDone:
+			if e.Epoch == 2 && e.Step == 3 {
+				left = filepath.Join(t.TempDir(), filepath.Base(tr.Folder()))
+				killed(t, left, tr.Folder())
+				let()
+			}
+		case *event.CheckpointSaved:
+			saved = append(saved, e.Reason)
+		}
+	})
+	if w := of[*event.Warning](rec.events); len(w) > 0 {
+		t.Errorf("warned: %s", w[0].Message)
+	}
+	if len(saved) < 2 || saved[0] != "best" || saved[1] != "last" {
+		t.Errorf("saved %q, want the best weights first", saved)
+	}
+	mustTrain(t, resume(o, left), nil)
+	for _, f := range []string{folder, left} {
+		checkpointtest.SameRuns(t, f, straight)
+		if got, want := weightFiles(t, f), weightFiles(t, straight); !slices.Equal(got, want) {
+			t.Errorf("weights %v, want %v", got, want)
+		}
+		checkRecord(t, f, 3)
 	}
 }
 
