@@ -41,7 +41,8 @@ type Update struct {
 	Gone []string
 	// Listed is set once all folders have been read.
 	Listed bool
-	// Problem says which of the folders could not be read, and why; "" for none.
+	// Problem says which of the folders, or of the comparisons in them, could not be
+	// read, and why; "" for none.
 	Problem string
 }
 
@@ -269,10 +270,10 @@ func (l *looker) list(now time.Time) {
 	}
 	names, err := os.ReadDir(l.root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.problem(err.Error())
+		l.problem(l.root, err.Error())
 		return
 	}
-	l.problem("")
+	l.problem(l.root, "")
 	seen := make(map[string]bool, len(names))
 	for _, n := range names {
 		if !strings.HasPrefix(n.Name(), ".") && !n.Type().IsRegular() {
@@ -293,17 +294,18 @@ func (l *looker) list(now time.Time) {
 	}
 }
 
-func (l *looker) problem(words string) {
+// problem keeps why a folder cannot be read; "" says that it can.
+func (l *looker) problem(folder, words string) {
 	l.w.mu.Lock()
-	same := l.w.problems[l.root] == words
+	same := l.w.problems[folder] == words
 	l.w.mu.Unlock()
 	if same {
 		return
 	}
 	l.w.tell(func() {
-		delete(l.w.problems, l.root)
+		delete(l.w.problems, folder)
 		if words != "" {
-			l.w.problems[l.root] = words
+			l.w.problems[folder] = words
 		}
 	})
 }
@@ -347,6 +349,7 @@ func (l *looker) member(folder string, c *comparison, now time.Time) {
 	st, err := os.Stat(filepath.Join(folder, rundir.ComparisonFile))
 	switch {
 	case vanished(err):
+		l.problem(folder, "")
 		if _, err := os.Stat(folder); vanished(err) {
 			l.dropComparison(folder)
 		}
@@ -356,8 +359,10 @@ func (l *looker) member(folder string, c *comparison, now time.Time) {
 	}
 	file, err := config.ReadComparison(folder)
 	if err != nil { // half copied, say: the next look reads it again
+		l.problem(folder, err.Error())
 		return
 	}
+	l.problem(folder, "")
 	c.modified = st.ModTime()
 	named := make(map[string]bool, len(file.Runs))
 	for _, run := range file.Runs {
@@ -374,6 +379,7 @@ func (l *looker) member(folder string, c *comparison, now time.Time) {
 
 func (l *looker) dropComparison(folder string) {
 	delete(l.comparisons, folder)
+	l.problem(folder, "")
 	for _, e := range l.entries {
 		if e.comparison == folder {
 			l.drop(e)

@@ -221,6 +221,20 @@ func TestARecordThatIsGoneIsTold(t *testing.T) {
 	}
 }
 
+// A comparison whose file is damaged has no runs to be listed: that it is there, and
+// what is wrong with it, is told.
+func TestAComparisonThatCannotBeReadIsTold(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "sweep")
+	must(t, os.Mkdir(folder, 0o755))
+	path := filepath.Join(folder, rundir.ComparisonFile)
+	must(t, os.WriteFile(path, []byte(`{"runs":`), 0o644))
+	c := watch(t, filepath.Dir(folder))
+	c.until(t, "what is wrong with the comparison", func() bool { return strings.Contains(c.problem, path) })
+	must(t, os.RemoveAll(folder))
+	c.until(t, "its end", func() bool { return c.problem == "" })
+}
+
 // A run that was deleted of a comparison is gone with the next look at it: it is
 // not told as one that has not begun.
 func TestARunDeletedOfAComparisonIsGone(t *testing.T) {
