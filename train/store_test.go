@@ -226,10 +226,10 @@ func (d *diskTurns) Acquire(ctx context.Context) error {
 		return nil
 	}
 	d.shared.Lock()
-	d.shared.Unlock()
 	if d.asked == 2 {
 		d.disk.let <- struct{}{}
 	}
+	d.shared.Unlock()
 	select {
 	case <-d.told:
 		return nil
