@@ -27,22 +27,9 @@ type cuda struct {
 var Load = sync.OnceValues(load)
 
 func load() (Driver, error) {
-	// The thread that tried to open a library is the one that knows why it cannot.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var lib uintptr
-	var first error
-	for _, name := range libraries {
-		var err error
-		if lib, err = purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL); err == nil {
-			break
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	if lib == 0 {
-		return nil, fmt.Errorf("%w: %w", ErrNoDriver, first)
+	lib, err := openLibrary(libraries)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoDriver, err)
 	}
 	d := &cuda{functions: map[string]uintptr{}}
 	for _, name := range symbols {
@@ -66,6 +53,24 @@ func load() (Driver, error) {
 	}
 	d.version = int(v)
 	return d, nil
+}
+
+// openLibrary opens the first library of a list that can be opened. The error is that
+// of the first one.
+func openLibrary(names []string) (lib uintptr, first error) {
+	// The thread that tried to open a library is the one that knows why it cannot.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, name := range names {
+		lib, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL)
+		if err == nil {
+			return lib, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return 0, first
 }
 
 // symbols are the functions called, in the version that is meant.
